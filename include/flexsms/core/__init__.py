@@ -1,0 +1,1 @@
+"""Pure logic: no Airflow, no Twilio, no clock, no I/O."""

@@ -1,0 +1,1 @@
+"""A stateful local Twilio. Imports nothing else of flexsms."""

@@ -1,0 +1,1 @@
+"""Everything that talks to Twilio; knows core, not Airflow."""

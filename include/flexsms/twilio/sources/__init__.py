@@ -1,0 +1,1 @@
+"""Where task events are pulled from, behind one Protocol."""

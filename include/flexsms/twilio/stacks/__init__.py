@@ -1,0 +1,1 @@
+"""The two generations of Flex messaging behind one Protocol."""
