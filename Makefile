@@ -1,0 +1,73 @@
+# `make` alone says what there is. Every target makes the environment it needs by itself (scripts/bootstrap.py);
+# once made, it starts at once. Nothing is written outside the checkout.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+AIRFLOW_HOME ?= $(CURDIR)/.airflow
+export AIRFLOW_HOME
+
+BIN := $(VENV)/bin
+UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
+TYPED := $(wildcard include dags plugins tests bench)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-pythons lint format bench constraints clean run-env dev-env
+
+help: ## this list
+	@echo "flexsms: Twilio Flex SMS conversations, run by Airflow"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ARGS=…            passed on: make demo ARGS=--exit, make test ARGS=\"tests/core --no-cov\""
+	@echo "  PYTHON=…          the Python that makes $(VENV) (3.11, 3.12 or 3.13; now: $(PYTHON))"
+	@echo "  AIRFLOW_HOME=…    now: $(AIRFLOW_HOME)"
+
+demo: run-env ## a real Airflow and a local Twilio; texts sent, tracked, cleaned up (ARGS=--exit: and leave)
+	@$(BIN)/flexsms demo $(ARGS)
+
+test: dev-env ## every test, with the coverage gate
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
+	@$(BIN)/python -m pytest $(UNIT) $(ARGS)
+
+test-pythons: ## the unit tests on Python 3.12 and 3.13, where they are installed
+	@for version in 3.12 3.13; do \
+	  if ! python$$version -c "" >/dev/null 2>&1; then \
+	    echo "flexsms: Python $$version is not on this machine, so its unit tests were NOT run"; continue; \
+	  fi; \
+	  echo "flexsms: unit tests on Python $$version"; \
+	  $(MAKE) --no-print-directory test-unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	done
+
+lint: dev-env ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(TYPED)
+	@$(BIN)/lint-imports
+
+format: dev-env ## what ruff can put right by itself
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: dev-env ## cleanup and tracking, measured side by side with a bare loop and the original recipe
+	@$(BIN)/python -m bench $(ARGS)
+
+constraints: ## pin everything below requirements*.txt again, for all three Pythons
+	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
+	@head -2 constraints.txt > .cache/constraints.head
+	@.cache/uv/bin/uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
+	  --no-emit-index-url --quiet --output-file .cache/constraints.body requirements.txt requirements-dev.txt
+	@cat .cache/constraints.head .cache/constraints.body > constraints.txt
+
+clean: ## away with everything the other targets made, also the environments and the demo's Airflow
+	@rm -rf .venv .venv-* .airflow .cache .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache .coverage .coverage.* build dist include/flexsms.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+run-env:
+	@$(PYTHON) scripts/bootstrap.py --venv $(VENV)
+
+dev-env:
+	@$(PYTHON) scripts/bootstrap.py --dev --venv $(VENV)

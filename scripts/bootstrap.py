@@ -1,0 +1,158 @@
+"""Make the virtual environment that the Makefile's targets run in, if it is missing or stale.
+
+Needs nothing but Python: `python3 -m venv`, then pip. A stamp inside the environment remembers what it was made
+from; while that is unchanged, this script looks once and leaves (which is why it imports so little).
+
+    python3 scripts/bootstrap.py                     what `flexsms` needs to run
+    python3 scripts/bootstrap.py --dev               and what tests, lint and the benchmark need on top
+    python3 scripts/bootstrap.py --venv .venv-3.12   somewhere else than .venv
+"""
+
+# Whatever `python3` is on a machine has to get as far as saying that it is too old: no newer syntax up here.
+import os
+import shutil
+import subprocess
+import sys
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def fail(message):
+    sys.stderr.write("flexsms: " + message + "\n")
+    sys.exit(1)
+
+
+def find_a_fitting_python():
+    """Another interpreter on PATH that will do; a shim that is there but does not run is not one."""
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        path = shutil.which("python3.%d" % minor)
+        if (
+            path
+            and subprocess.call([path, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+        ):
+            return path
+    return None
+
+
+def fingerprint(dev):
+    """What the environment depends on. Tool settings in pyproject.toml are not part of it."""
+    import hashlib
+    import json
+    import tomllib
+
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        pyproject = tomllib.load(file)
+    parts = [pyproject["build-system"], pyproject["project"], pyproject["tool"]["setuptools"]]
+    digest = hashlib.sha256(json.dumps([sys.version, ROOT, parts], sort_keys=True).encode())
+    for name in ["requirements.txt", "constraints.txt"] + (["requirements-dev.txt"] if dev else []):
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def create(venv):
+    """A fresh environment, unless there is one of this very Python already."""
+    python = os.path.join(venv, "bin", "python")
+    ask = [python, "-c", "import pip, sys; print(sys.version)"]
+    try:
+        if subprocess.check_output(ask, stderr=subprocess.DEVNULL, text=True).strip() == sys.version.strip():
+            return
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    if os.path.lexists(venv):
+        shutil.rmtree(venv)
+    print(
+        "flexsms: creating %s with Python %d.%d.%d" % ((os.path.relpath(venv, ROOT), *sys.version_info[:3]))
+    )
+    made = subprocess.run([sys.executable, "-m", "venv", venv], capture_output=True, text=True, check=False)
+    if made.returncode:
+        shutil.rmtree(venv, ignore_errors=True)
+        fail(
+            "python3 -m venv failed. On Debian and Ubuntu, install the package python3-venv and try again.\n"
+            + made.stdout
+            + made.stderr
+        )
+
+
+def install(venv, dev):
+    """pip, with one line that moves instead of several hundred; the whole story is in pip.log."""
+    command = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["-r", "requirements.txt", "-c", "constraints.txt", "-e", "."]
+    if dev:
+        command += ["-r", "requirements-dev.txt"]
+    with open(os.path.join(ROOT, "constraints.txt")) as file:
+        expected = sum("==" in line for line in file)
+    print(
+        "flexsms: installing %s (a minute or two)"
+        % ("run-time and development tools" if dev else "what it runs on")
+    )
+    tty, seen = sys.stdout.isatty(), 0
+    log_path = os.path.join(venv, "pip.log")
+    with open(log_path, "w") as log:
+        pip = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        for line in pip.stdout:
+            log.write(line)
+            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+                seen += 1
+                if tty:
+                    print("\r  looked at %d of about %d packages" % (seen, expected), end="", flush=True)
+                elif seen % 50 == 0:
+                    print("  looked at %d of about %d packages" % (seen, expected), flush=True)
+            elif line.startswith("Installing collected packages"):
+                print(("\n" if tty else "") + "  unpacking", flush=True)
+    if pip.wait():
+        with open(log_path) as log:
+            tail = "".join(log.readlines()[-15:])
+        fail(
+            "pip could not install the requirements; its last words (all of them: %s):\n%s" % (log_path, tail)
+        )
+
+
+def main(arguments):
+    dev = "--dev" in arguments
+    venv = os.path.join(ROOT, arguments[arguments.index("--venv") + 1] if "--venv" in arguments else ".venv")
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        other = find_a_fitting_python()
+        if other is None:
+            fail(
+                "this is Python %d.%d, and Python 3.11, 3.12 or 3.13 is needed (say which with make PYTHON=…)."
+                % sys.version_info[:2]
+            )
+        os.execv(other, [other, os.path.abspath(__file__), *arguments])
+
+    # The development environment includes the run-time one, so its stamp stands for both.
+    stamps = {kind: os.path.join(venv, ".flexsms-" + kind) for kind in ("run", "dev")}
+
+    def fresh():
+        for kind in ["dev"] if dev else ["run", "dev"]:
+            try:
+                with open(stamps[kind]) as file:
+                    if file.read() == fingerprint(kind == "dev"):
+                        return True
+            except OSError:
+                pass
+        return False
+
+    if fresh():
+        return
+    import fcntl
+
+    os.makedirs(os.path.join(ROOT, ".cache"), exist_ok=True)
+    with open(os.path.join(ROOT, ".cache", "bootstrap.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two targets started at once: the second waits and finds it done
+        if fresh():
+            return
+        create(venv)
+        for stamp in stamps.values():
+            if os.path.exists(stamp):
+                os.remove(stamp)
+        install(venv, dev)
+        with open(stamps["dev" if dev else "run"], "w") as file:
+            file.write(fingerprint(dev))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
