@@ -1,0 +1,196 @@
+"""Task events, the same whether TaskRouter's event list or Event Streams delivered them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from flexsms.core.errors import InvalidInput
+
+
+class TaskEventType(StrEnum):
+    """The task events that decide whether a channel is in use.
+
+    Source: https://www.twilio.com/docs/taskrouter/api/event/reference
+    """
+
+    CREATED = "task.created"
+    WRAPUP = "task.wrapup"
+    COMPLETED = "task.completed"
+    CANCELED = "task.canceled"
+    DELETED = "task.deleted"
+    SYSTEM_DELETED = "task.system-deleted"
+
+
+# After one of these the task is over; "completed" alone would leave channels of canceled tasks open for ever.
+ENDING = frozenset(
+    {TaskEventType.COMPLETED, TaskEventType.CANCELED, TaskEventType.DELETED, TaskEventType.SYSTEM_DELETED}
+)
+
+CLOUD_EVENT_PREFIX = "com.twilio.taskrouter."
+
+_KNOWN_TYPES = frozenset(TaskEventType)
+_SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("CH", "WT", "KC", "KD", "UO")}
+
+
+class StackName(StrEnum):
+    """The two generations of Flex messaging."""
+
+    CHAT = "chat"
+    CONVERSATIONS = "conversations"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """Something happened to a task of a messaging channel.
+
+    :param at_ms: when, in milliseconds since 1970 UTC, by Twilio's clock
+    :param links: SIDs found in the task's attributes that retiring the channel needs, by name
+    """
+
+    event_id: str
+    type: TaskEventType
+    task_sid: str
+    channel_sid: str
+    stack: StackName
+    at_ms: int
+    links: Mapping[str, str]
+
+    @property
+    def ends_task(self) -> bool:
+        """Whether the task is over."""
+        return self.type in ENDING
+
+
+def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
+    """Read one record of ``GET /v1/Workspaces/{WS}/Events``.
+
+    :param record: at least ``sid``, ``event_type``, ``event_date_ms`` (or ``event_date``) and ``event_data``
+    :return: the event, or None when it does not concern a messaging channel (voice, callbacks, workers)
+    :raises InvalidInput: when it should concern one and cannot be read
+    """
+    data = _as_mapping("event_data", record.get("event_data"))
+    at_ms = record.get("event_date_ms")
+    return _build(
+        event_id=str(record.get("sid") or ""),
+        type_name=str(record.get("event_type") or ""),
+        at_ms=int(at_ms) if at_ms is not None else to_ms("event_date", record.get("event_date")),
+        task_sid=data.get("task_sid") or record.get("resource_sid"),
+        attributes=data.get("task_attributes"),
+    )
+
+
+def from_cloud_event(envelope: Mapping[str, Any]) -> TaskEvent | None:
+    """Read one CloudEvent of Twilio Event Streams.
+
+    Some products deliver ``data`` or ``payload`` as a JSON string; both are decoded.
+    Source: https://www.twilio.com/docs/events/event-types/taskrouter/task
+
+    :return: the event, or None when it does not concern a messaging channel
+    :raises InvalidInput: when it should concern one and cannot be read
+    """
+    type_name = str(envelope.get("type") or "").removeprefix(CLOUD_EVENT_PREFIX)
+    if type_name not in _KNOWN_TYPES:
+        return None
+    data = _as_mapping("data", envelope.get("data"))
+    payload = _as_mapping("data.payload", data.get("payload"))
+    moment = data.get("timestamp") or payload.get("timestamp") or envelope.get("time")
+    return _build(
+        event_id=str(envelope.get("id") or data.get("sid") or ""),
+        type_name=type_name,
+        at_ms=to_ms("data.timestamp", moment),
+        task_sid=payload.get("task_sid") or payload.get("resource_sid"),
+        attributes=payload.get("task_attributes"),
+    )
+
+
+def channel_of(attributes: Mapping[str, Any]) -> tuple[str, StackName] | None:
+    """The channel that a task belongs to, by the task's attributes: None for voice and callbacks."""
+    for key, stack in (("conversationSid", StackName.CONVERSATIONS), ("channelSid", StackName.CHAT)):
+        sid = attributes.get(key)
+        if isinstance(sid, str) and _SID["CH"].fullmatch(sid):
+            return sid, stack
+    return None
+
+
+def parse_attributes(value: object) -> Mapping[str, Any]:
+    """Task attributes as Twilio delivers them: a JSON string, redacted to nothing after 30 days."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def to_ms(field: str, moment: object) -> int:
+    """Milliseconds since 1970 UTC of an ISO 8601 text or a datetime; without an offset it is UTC."""
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise InvalidInput(
+                field, "is not a date", "expected ISO 8601, like 2026-11-18T16:42:07Z"
+            ) from None
+    if not isinstance(moment, datetime):
+        raise InvalidInput(field, "is missing", "an event without its time cannot be ordered")
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
+
+
+def _build(
+    *, event_id: str, type_name: str, at_ms: int, task_sid: object, attributes: object
+) -> TaskEvent | None:
+    if type_name not in _KNOWN_TYPES:
+        return None
+    parsed = parse_attributes(attributes)
+    channel = channel_of(parsed)
+    if channel is None:
+        return None
+    if not isinstance(task_sid, str) or not _SID["WT"].fullmatch(task_sid):
+        raise InvalidInput("task_sid", f"is missing in event {event_id or '(without id)'}", "expected WT…")
+    if at_ms <= 0:
+        raise InvalidInput(
+            "timestamp", f"of event {event_id or '(without id)'} is not after 1970", "expected UTC"
+        )
+    return TaskEvent(
+        event_id=event_id,
+        type=TaskEventType(type_name),
+        task_sid=task_sid,
+        channel_sid=channel[0],
+        stack=channel[1],
+        at_ms=at_ms,
+        links=_links(parsed),
+    )
+
+
+_LINKS = (
+    ("session", "proxySession", "KC"),
+    ("interaction", "flexInteractionSid", "KD"),
+    ("interaction_channel", "flexInteractionChannelSid", "UO"),
+)
+
+
+def _links(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+    found = {}
+    for name, key, prefix in _LINKS:
+        sid = attributes.get(key)
+        if isinstance(sid, str) and _SID[prefix].fullmatch(sid):
+            found[name] = sid
+    return found
+
+
+def _as_mapping(field: str, value: object) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping):
+        raise InvalidInput(field, "is not a JSON object", "the event cannot be read and is left out")
+    return value

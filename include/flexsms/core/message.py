@@ -1,0 +1,226 @@
+"""An SMS that is to start or continue a Flex conversation, checked before anything is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import phonenumbers
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.redaction import mask_number
+
+MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
+MAX_TASK_ATTRIBUTES_BYTES = 4096
+
+# Written by flexsms and by Flex itself; a caller who could overwrite them would cut the task off its channel.
+RESERVED_TASK_ATTRIBUTES = frozenset(
+    {"channelSid", "conversationSid", "channelType", "from", "to", "name", "direction"}
+    | {"flexInteractionSid", "flexInteractionChannelSid", "sourceChatChannelSid", "targetWorkerSid"}
+)
+
+_GSM7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM7_EXTENSION = frozenset("^{}\\[~]|€\f")
+
+
+class Route(StrEnum):
+    """Where the customer's reply goes."""
+
+    AGENT = "agent"
+    STUDIO = "studio"
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """How a text is cut for the air: the encoding and the number of billed parts."""
+
+    encoding: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A checked text. Make it with :meth:`parse`; numbers are E.164, and no ``repr`` shows them.
+
+    :param route: ``agent`` opens a task, ``studio`` is fire-and-forget
+    :param from_number: the Twilio number, E.164
+    :param to_number: the customer's number, E.164
+    :param body: the text, empty only with route ``agent``
+    """
+
+    route: Route
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
+    body: str = field(repr=False)
+    to_name: str = field(default="", repr=False)
+    target_worker_sid: str | None = None
+    source_channel_sid: str | None = None
+    task_attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        from_number: str,
+        to_number: str,
+        body: str | None = None,
+        route: str = Route.AGENT,
+        to_name: str | None = None,
+        target_worker_sid: str | None = None,
+        source_channel_sid: str | None = None,
+        task_attributes: Mapping[str, Any] | None = None,
+    ) -> OutboundMessage:
+        """Check every field and normalise the numbers.
+
+        :raises InvalidInput: naming the first field that is wrong and what to do about it
+        """
+        if route not in list(Route):
+            raise InvalidInput("route", f"{route!r} is not a route", "choose 'agent' or 'studio'")
+        sender = _parse_number("from_number", from_number)
+        recipient = _parse_number("to_number", to_number)
+        if sender == recipient:
+            raise InvalidInput("to_number", "is the same as from_number", "give the customer's number")
+        message = cls(
+            route=Route(route),
+            from_number=sender,
+            to_number=recipient,
+            body=_parse_body(body, Route(route)),
+            to_name=_parse_text("to_name", to_name),
+            target_worker_sid=_parse_sid("target_worker_sid", "WK", target_worker_sid),
+            source_channel_sid=_parse_sid("source_channel_sid", "CH", source_channel_sid),
+            task_attributes=_parse_attributes(task_attributes),
+        )
+        if message.route is Route.STUDIO and message.target_worker_sid:
+            raise InvalidInput(
+                "target_worker_sid",
+                "has no meaning with route 'studio'",
+                "leave it empty or use route 'agent'",
+            )
+        return message
+
+    @property
+    def segments(self) -> Segments:
+        """How many parts are billed (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
+        return count_segments(self.body)
+
+    def fingerprint(self) -> str:
+        """A digest by which a second use of an idempotency key for another text is noticed."""
+        material = json.dumps([self.route, self.from_number, self.to_number, self.body])
+        return hashlib.sha256(material.encode()).hexdigest()[:32]
+
+
+def count_segments(body: str) -> Segments:
+    """Encoding and number of parts of a text: GSM-7 160 or 153 septets, UCS-2 70 or 67 units."""
+    if all(character in _GSM7 or character in _GSM7_EXTENSION for character in body):
+        encoding, single, part = "GSM-7", 160, 153
+        costs = [2 if character in _GSM7_EXTENSION else 1 for character in body]
+    else:
+        encoding, single, part = "UCS-2", 70, 67
+        costs = [2 if ord(character) > 0xFFFF else 1 for character in body]
+    if sum(costs) <= single:
+        return Segments(encoding, 1 if body else 0)
+    # A character of two units is never split over two parts, so the parts are filled one by one.
+    count, room = 1, part
+    for cost in costs:
+        if cost > room:
+            count, room = count + 1, part
+        room -= cost
+    return Segments(encoding, count)
+
+
+def _parse_text(name: str, value: str | None) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(name, f"is {type(value).__name__}, not text", "write it in quotes")
+    return value.strip()
+
+
+def _parse_number(name: str, value: str) -> str:
+    text = _parse_text(name, value)
+    if not text:
+        raise InvalidInput(name, "is empty", "give a number in E.164, like +14155550100")
+    if not text.startswith("+"):
+        raise InvalidInput(name, "has no country code", "write it in E.164, like +14155550100")
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        raise InvalidInput(
+            name, f"{mask_number(text)} is not a phone number", "write it in E.164, like +14155550100"
+        ) from None
+    if number.extension:
+        raise InvalidInput(
+            name, f"{mask_number(text)} has an extension", "give a number that can receive texts"
+        )
+    if not phonenumbers.is_valid_number(number):
+        raise InvalidInput(
+            name,
+            f"{mask_number(text)} is not a valid number in its country",
+            "check for a missing or wrong digit",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parse_body(value: str | None, route: Route) -> str:
+    body = _parse_text("body", value)
+    if not body and route is Route.STUDIO:
+        raise InvalidInput(
+            "body", "is empty", "write a text, or use route 'agent' and let the agent write first"
+        )
+    if len(body) > MAX_BODY_CHARACTERS:
+        raise InvalidInput(
+            "body",
+            f"has {len(body)} characters",
+            f"shorten it to {MAX_BODY_CHARACTERS}, the most Twilio takes",
+        )
+    return body
+
+
+def _parse_sid(name: str, prefix: str, value: str | None) -> str | None:
+    text = _parse_text(name, value)
+    if not text:
+        return None
+    if not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", text):
+        raise InvalidInput(
+            name,
+            "is not a Twilio SID of this kind",
+            f"copy it from the Console: {prefix} and 32 hexadecimal digits",
+        )
+    return text
+
+
+def _parse_attributes(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidInput(
+            "task_attributes", f"is {type(value).__name__}, not an object", 'write JSON like {"vip": true}'
+        )
+    reserved = sorted(RESERVED_TASK_ATTRIBUTES & set(value))
+    if reserved:
+        raise InvalidInput(
+            "task_attributes",
+            f"{', '.join(reserved)} belong to Flex",
+            "use other names or the fields of the form",
+        )
+    try:
+        size = len(json.dumps(value, allow_nan=False).encode())
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            "task_attributes", "cannot be written as JSON", "use texts, numbers and lists only"
+        ) from None
+    if size > MAX_TASK_ATTRIBUTES_BYTES:
+        raise InvalidInput(
+            "task_attributes",
+            f"has {size} bytes",
+            f"keep it within {MAX_TASK_ATTRIBUTES_BYTES}; store a reference",
+        )
+    return dict(value)

@@ -1,0 +1,53 @@
+"""When a channel has been quiet for long enough to be retired."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.state import ChannelState
+
+MS_PER_DAY = 86_400_000
+MIN_RETENTION_DAYS = 1 / 1440  # one minute: anything shorter would race the agent who just pressed "complete"
+
+
+class Verdict(StrEnum):
+    """What the retention rule says about a channel."""
+
+    DUE = "due"
+    OPEN_TASK = "open task"
+    TOO_RECENT = "ended within the retention window"
+    NEVER_ENDED = "no task has ended yet"
+    RETIRED = "already retired"
+
+
+def judge(state: ChannelState, *, now_ms: int, window_ms: int) -> Verdict:
+    """Whether a channel is due: no open task, and the last one ended at least a window ago.
+
+    A customer who wrote again has a newer task, and the clock counts from the end of that one.
+
+    :param now_ms: the present, milliseconds since 1970 UTC
+    :param window_ms: the retention window, milliseconds
+    """
+    if state.is_retired:
+        return Verdict.RETIRED
+    if state.open_tasks:
+        return Verdict.OPEN_TASK
+    if state.last_ended_ms is None:
+        return Verdict.NEVER_ENDED
+    return Verdict.DUE if now_ms - state.last_ended_ms >= window_ms else Verdict.TOO_RECENT
+
+
+def window_ms(retention_days: float) -> int:
+    """The retention window in milliseconds.
+
+    :param retention_days: days, may be a fraction
+    :raises InvalidInput: when it is not a number, or shorter than a minute
+    """
+    if isinstance(retention_days, bool) or not isinstance(retention_days, int | float):
+        raise InvalidInput("retention_days", "is not a number", "give days, like 2 or 0.5")
+    if not MIN_RETENTION_DAYS <= retention_days <= 3650:
+        raise InvalidInput(
+            "retention_days", f"is {retention_days}", "give days between one minute (0.0007) and 3650"
+        )
+    return round(retention_days * MS_PER_DAY)

@@ -1,0 +1,110 @@
+"""One Twilio account, ready for work: the settings, and everything that is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from twilio.rest import Client
+
+from flexsms.core.errors import MissingSetting
+from flexsms.core.events import StackName
+from flexsms.twilio.cleanup_batch import Action, Cleaner
+from flexsms.twilio.cleanup_ledger import CleanupLedger
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.send import Sender
+from flexsms.twilio.send_ledger import SendLedger
+from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterSource
+from flexsms.twilio.stacks.chat import ChatStack
+from flexsms.twilio.stacks.protocol import Stack
+from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.transport import TwilioTransport, twilio_client
+
+# A key is held for at least a request, the time a lost one may take to show up, and as much again.
+LEASE_IN_TIMEOUTS = 4
+
+
+class Now(Protocol):
+    """Tells the present."""
+
+    def __call__(self) -> datetime:
+        """The present, an aware datetime."""
+        ...
+
+
+def utc_now() -> datetime:
+    """The present by this machine's clock, UTC."""
+    return datetime.now(UTC)
+
+
+STACKS: Mapping[StackName, Callable[[Client, TwilioSettings], Stack]] = {StackName.CHAT: ChatStack}
+
+
+class Account:
+    """Makes the workers of the three jobs. Get one from :func:`connect`.
+
+    :param now: the present; replaced in tests
+    """
+
+    def __init__(self, settings: TwilioSettings, transport: TwilioTransport, now: Now) -> None:
+        self.settings = settings
+        self.transport = transport
+        self.client = twilio_client(settings, transport)
+        self.now = now
+
+    @property
+    def store(self) -> SyncStore:
+        """The channel states."""
+        return SyncStore(self.client, self.settings.need("sync_service_sid"))
+
+    @property
+    def stack(self) -> Stack:
+        """The stack that new conversations are opened on."""
+        return self._make_stack(self.settings.stack)
+
+    def sender(self) -> Sender:
+        """Sends texts."""
+        settle = timedelta(seconds=self.settings.timeout_s)
+        ledger = SendLedger(
+            self.client,
+            self.settings.need("sync_service_sid"),
+            now=self.now,
+            lease=settle * LEASE_IN_TIMEOUTS,
+        )
+        return Sender(self.stack, ledger, self.store, settle=settle, now=self.now)
+
+    def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
+        """The source of task events that every account has."""
+        return TaskRouterSource(
+            self.client, self.settings.need("workspace_sid"), now=self.now, lookback=lookback
+        )
+
+    def cleaner(self, *, action: Action, run_id: str, dry_run: bool = False) -> Cleaner:
+        """Retires due channels."""
+        tasks = self.taskrouter(lookback=timedelta())
+        return Cleaner(
+            stacks={self.settings.stack: self.stack},
+            store=self.store,
+            ledger=CleanupLedger(self.client, self.settings.need("sync_service_sid")),
+            source=tasks,
+            tasks=tasks,
+            action=action,
+            at_once=self.settings.max_in_flight,
+            run_id=run_id,
+            now=self.now,
+            dry_run=dry_run,
+        )
+
+    def _make_stack(self, name: StackName) -> Stack:
+        if name not in STACKS:
+            raise MissingSetting("stack", f"'{name}' is not built yet", "use 'chat'")
+        return STACKS[name](self.client, self.settings)
+
+
+@asynccontextmanager
+async def connect(settings: TwilioSettings, *, now: Now = utc_now) -> AsyncIterator[Account]:
+    """An account for as long as the block lasts; its connections are closed behind it."""
+    async with TwilioTransport(settings) as transport:
+        yield Account(settings, transport, now)

@@ -1,0 +1,105 @@
+"""The first half of cleaning up: find the channels that are due."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flexsms.core.events import StackName
+from flexsms.core.retention import Verdict, judge
+from flexsms.core.state import ChannelState
+from flexsms.twilio.sync_store import StoredState, UnreadableDocument
+
+
+@dataclass(frozen=True, slots=True)
+class DueChannel:
+    """A channel that the scan found due, with what retiring it needs.
+
+    :param revision: of the state that the scan read; empty when only the original recipe knew the channel
+    """
+
+    channel_sid: str
+    ended_ms: int
+    stack: StackName
+    revision: str
+    session_sid: str | None = None
+
+    def to_json(self) -> list[Any]:
+        """A short form, because thousands of them go through XCom."""
+        return [self.channel_sid, self.ended_ms, str(self.stack), self.revision, self.session_sid]
+
+    @classmethod
+    def from_json(cls, values: Sequence[Any]) -> DueChannel:
+        """Read what :meth:`to_json` wrote."""
+        sid, ended_ms, stack, revision, session_sid = values
+        return cls(sid, ended_ms, StackName(stack), revision, session_sid)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the scan found.
+
+    :param scanned: documents read
+    :param due: the longest quiet first, no more than were asked for
+    :param due_in_all: how many are due, those beyond the limit included
+    :param unreadable: documents that hold no channel state
+    """
+
+    scanned: int = 0
+    due: list[DueChannel] = field(default_factory=list)
+    due_in_all: int = 0
+    unreadable: list[UnreadableDocument] = field(default_factory=list)
+
+
+async def find_due(
+    pages: AsyncIterator[list[StoredState | UnreadableDocument]],
+    *,
+    now_ms: int,
+    window_ms: int,
+    limit: int,
+    learnt: Mapping[str, ChannelState] | None = None,
+) -> Scan:
+    """Find the channels that are due; holds no more than ``limit`` of them in memory.
+
+    :param limit: how many at most
+    :param learnt: what the source knows and the store does not yet, because a dry run stores nothing
+    """
+    result = Scan()
+    kept: dict[str, DueChannel] = {}
+    newest_first: list[tuple[int, str]] = []
+    unseen = dict(learnt or {})
+    async for page in pages:
+        for stored in page:
+            result.scanned += 1
+            if isinstance(stored, UnreadableDocument):
+                result.unreadable.append(stored)
+                continue
+            extra = unseen.pop(stored.state.channel_sid, None)
+            state = stored.state.merge(extra) if extra else stored.state
+            _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
+    for state in unseen.values():
+        result.scanned += 1
+        _consider(result, kept, newest_first, state, "", (now_ms, window_ms, limit))
+    result.due = sorted(kept.values(), key=lambda channel: channel.ended_ms)
+    return result
+
+
+def _consider(
+    result: Scan,
+    kept: dict[str, DueChannel],
+    newest_first: list[tuple[int, str]],
+    state: ChannelState,
+    revision: str,
+    rule: tuple[int, int, int],
+) -> None:
+    now_ms, window_ms, limit = rule
+    sid, ended_ms = state.channel_sid, state.last_ended_ms or 0
+    if sid in kept or judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
+        return
+    result.due_in_all += 1
+    kept[sid] = DueChannel(sid, ended_ms, state.stack, revision, state.link("session"))
+    heapq.heappush(newest_first, (-ended_ms, sid))
+    if len(newest_first) > limit:
+        kept.pop(heapq.heappop(newest_first)[1])

@@ -1,0 +1,170 @@
+"""The Twilio connection as one frozen settings object. Every default lives here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from flexsms.core.errors import MissingSetting
+from flexsms.core.events import StackName
+
+DEFAULT_TIMEOUT_S = 15.0
+DEFAULT_MAX_IN_FLIGHT = 32
+
+_SID_FIELDS = {
+    "account_sid": "AC",
+    "sync_service_sid": "IS",
+    "workspace_sid": "WS",
+    "chat_service_sid": "IS",
+    "session_service_sid": "KS",
+    "workflow_sid": "WW",
+    "queue_sid": "WQ",
+    "studio_flow_sid": "FW",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioSettings:
+    """Everything that the Twilio side needs to know.
+
+    :param login: Account SID or API key SID
+    :param password: the token or secret that belongs to ``login``
+    :param timeout_s: seconds per request, connecting included
+    :param max_in_flight: requests in flight per process
+    :param rate_limits: ``documented``, ``off``, or requests per second by endpoint
+    :param base_url: empty for Twilio; see :mod:`flexsms.twilio.transport`
+    """
+
+    login: str
+    password: str = field(repr=False)
+    account_sid: str
+    stack: StackName = StackName.CHAT
+    sync_service_sid: str = ""
+    workspace_sid: str = ""
+    chat_service_sid: str = ""
+    session_service_sid: str = ""
+    workflow_sid: str = ""
+    queue_sid: str = ""
+    studio_flow_sid: str = ""
+    auth_token: str = field(default="", repr=False)
+    edge: str = ""
+    region: str = ""
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
+    rate_limits: str | Mapping[str, float] = "documented"
+    base_url: str = ""
+
+    @classmethod
+    def from_connection(
+        cls, login: str | None, password: str | None, extra: Mapping[str, Any]
+    ) -> TwilioSettings:
+        """Check the fields of an Airflow connection of type ``twilio``.
+
+        :raises MissingSetting: naming the first field that is missing or wrong
+        """
+        login, password = (login or "").strip(), (password or "").strip()
+        if not re.fullmatch(r"(AC|SK)[0-9a-fA-F]{32}", login):
+            problem = "is not an Account SID or API key SID" if login else "is empty"
+            raise MissingSetting("login", problem, "give AC… or SK… and 32 hexadecimal digits")
+        if not password:
+            raise MissingSetting("password", "is empty", "give the Auth Token or the API key's secret")
+        sids = {name: _sid(extra, name, prefix) for name, prefix in _SID_FIELDS.items()}
+        if login.startswith("SK") and not sids["account_sid"]:
+            raise MissingSetting("account_sid", "is empty", "give AC…; an API key does not tell its account")
+        edge, region = _text(extra, "edge"), _text(extra, "region")
+        if bool(edge) != bool(region):
+            raise MissingSetting(
+                "edge" if region else "region", "is empty", "give edge and region together, or neither"
+            )
+        return cls(
+            login=login,
+            password=password,
+            stack=_stack(extra),
+            auth_token=_text(extra, "auth_token"),
+            edge=edge,
+            region=region,
+            timeout_s=_number(extra, "timeout_s", DEFAULT_TIMEOUT_S, 0.1, 600),
+            max_in_flight=int(_number(extra, "max_in_flight", DEFAULT_MAX_IN_FLIGHT, 1, 1000)),
+            rate_limits=_rate_limits(extra.get("rate_limits")),
+            base_url=_base_url(extra),
+            **{**sids, "account_sid": sids["account_sid"] or login},
+        )
+
+    def need(self, name: str) -> str:
+        """The value of a field that this job cannot do without.
+
+        :raises MissingSetting: when the connection leaves it empty
+        """
+        value: str = getattr(self, name)
+        if not value:
+            raise MissingSetting(
+                name, "is empty", f"give the {_SID_FIELDS[name]}… SID from the Twilio Console"
+            )
+        return value
+
+
+def _text(extra: Mapping[str, Any], name: str) -> str:
+    value = extra.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise MissingSetting(name, f"is {type(value).__name__}, not text", "write it in quotes")
+    return value.strip()
+
+
+def _sid(extra: Mapping[str, Any], name: str, prefix: str) -> str:
+    value = _text(extra, name)
+    if value and not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", value):
+        raise MissingSetting(name, "is not a SID of this kind", f"give {prefix} and 32 hexadecimal digits")
+    return value
+
+
+def _stack(extra: Mapping[str, Any]) -> StackName:
+    value = _text(extra, "stack") or StackName.CHAT
+    if value not in list(StackName):
+        raise MissingSetting("stack", f"is {value!r}", "choose 'chat' or 'conversations'")
+    return StackName(value)
+
+
+def _number(extra: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
+    value = extra.get(name)
+    if value in (None, ""):
+        return default
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise MissingSetting(name, f"is {value!r}", f"give a number between {low:g} and {high:g}") from None
+    if isinstance(value, bool) or not low <= number <= high:
+        raise MissingSetting(name, f"is {value!r}", f"give a number between {low:g} and {high:g}")
+    return number
+
+
+def _rate_limits(value: Any) -> str | Mapping[str, float]:
+    if value in (None, ""):
+        return "documented"
+    if value in ("documented", "off"):
+        return str(value)
+    remedy = "give 'documented', 'off', or an object like {\"POST flex-api.twilio.com/v1/Channels\": 5}"
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+        limits = {str(endpoint): float(per_second) for endpoint, per_second in parsed.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise MissingSetting("rate_limits", "is not understood", remedy) from None
+    if not all(per_second > 0 for per_second in limits.values()):
+        raise MissingSetting("rate_limits", "holds a limit that is not above 0", remedy)
+    return limits
+
+
+def _base_url(extra: Mapping[str, Any]) -> str:
+    value = _text(extra, "base_url").rstrip("/")
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise MissingSetting(
+                "base_url", "is not a URL", "leave it empty for Twilio, or give http://host:port"
+            )
+    return value

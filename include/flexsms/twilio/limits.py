@@ -1,0 +1,75 @@
+"""Endpoints, and how often Twilio documents that each may be called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiolimiter import AsyncLimiter
+
+# Requests per second. "{id}" stands for a SID or a unique name.
+# https://www.twilio.com/docs/flex/developer/messaging/limits, /docs/proxy/proxy-limits, /docs/sync/limits
+DOCUMENTED: Mapping[str, float] = {
+    "GET flex-api.twilio.com/v1/FlexFlows": 10,
+    "GET flex-api.twilio.com/v1/FlexFlows/{id}": 2,
+    "POST flex-api.twilio.com/v1/Channels": 10,
+    "GET flex-api.twilio.com/v1/Channels/{id}": 3,
+    "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
+    # Proxy: every endpoint of a Service for itself.
+    "proxy.twilio.com": 30,
+}
+
+# POSTs that may be repeated when their answer was lost, because a natural key makes the second one harmless.
+# Nothing else is repeated; least of all a message.
+REPEATABLE_POSTS: Mapping[str, str] = {
+    "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
+    "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
+    "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
+    "POST sync.twilio.com/v1/Services/{id}/Documents": "a second one is refused by its unique name, 54301",
+    "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": "guarded by If-Match",
+    "POST sync.twilio.com/v1/Services/{id}/Maps": "a second one is refused by its unique name, 54301",
+    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": "a second one is refused by its key, 54208",
+    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": "guarded by If-Match",
+}
+
+
+def endpoint(method: str, host: str, path: str) -> str:
+    """Method, host and path with every identifier replaced: ``GET chat.twilio.com/v2/Services/{id}/Channels``.
+
+    Behind the version, Twilio's paths are collection and identifier in turn.
+    """
+    version, *segments = path.strip("/").split("/")
+    template = "/".join(segment if index % 2 == 0 else "{id}" for index, segment in enumerate(segments))
+    return f"{method} {host}/{version}/{template}"
+
+
+def is_repeatable(method: str, endpoint_name: str) -> bool:
+    """Whether sending the same request again is harmless when nobody knows if the first one was applied."""
+    return method in ("GET", "DELETE") or endpoint_name in REPEATABLE_POSTS
+
+
+class RateLimits:
+    """One token bucket per endpoint, made when the endpoint is first called. Belongs to one event loop.
+
+    :param configured: ``documented``, ``off``, or requests per second by endpoint or by host, over the documented ones
+    """
+
+    def __init__(self, configured: str | Mapping[str, float]) -> None:
+        overrides = {} if isinstance(configured, str) else configured
+        self._per_second = {} if configured == "off" else {**DOCUMENTED, **overrides}
+        self._buckets: dict[str, AsyncLimiter | None] = {}
+
+    async def wait(self, endpoint_name: str) -> None:
+        """Wait until the endpoint may be called again."""
+        if endpoint_name not in self._buckets:
+            self._buckets[endpoint_name] = self._bucket(endpoint_name)
+        bucket = self._buckets[endpoint_name]
+        if bucket is not None:
+            await bucket.acquire()
+
+    def _bucket(self, endpoint_name: str) -> AsyncLimiter | None:
+        host = endpoint_name.partition(" ")[2].partition("/")[0]
+        per_second = self._per_second.get(endpoint_name) or self._per_second.get(host)
+        if not per_second:
+            return None
+        # One token at a time for limits below 1/s, else a second's worth as the burst.
+        return AsyncLimiter(max(per_second, 1), max(1, 1 / per_second))

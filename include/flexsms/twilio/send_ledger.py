@@ -1,0 +1,173 @@
+"""Which idempotency keys were used: written down before a text leaves, and read before it could leave again.
+
+Every key is one item of a Sync map, and its creation is the claim: of two tasks with the same key exactly one
+succeeds. The item then goes ``claimed -> posting -> sent``; it holds SIDs and digests, no number and no text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.errors import AlreadyExists, InvalidInput, RevisionMismatch, SendInProgress
+from flexsms.core.events import to_ms
+from flexsms.twilio.sync_map import MapItem, SyncMap
+
+MAP_PREFIX = "flexsms.sends."
+TAKE_ATTEMPTS = 10
+
+
+class Stage(StrEnum):
+    """How far a send has come."""
+
+    CLAIMED = "claimed"
+    POSTING = "posting"
+    SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key in our hands (or, when ``stage`` is ``sent``, one that is used up).
+
+    :param marker: the digest of the key that marks the text itself
+    :param nonce: tells our own writes from those of a task that took over
+    :param claimed_at: when the key was first taken, by Twilio's clock
+    :param posting_ms: when the last attempt to post began, by ours
+    :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
+    """
+
+    marker: str
+    owner: str
+    nonce: str
+    fingerprint: str
+    stage: Stage
+    lease_until_ms: int
+    claimed_at: datetime
+    revision: str
+    posting_ms: int = 0
+    result: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The item's data."""
+        return {
+            "v": 1,
+            "owner": self.owner,
+            "nonce": self.nonce,
+            "fingerprint": self.fingerprint,
+            "stage": str(self.stage),
+            "lease_until_ms": self.lease_until_ms,
+            "posting_ms": self.posting_ms,
+            "result": dict(self.result) if self.result else None,
+        }
+
+
+class SendLedger:
+    """Claims on idempotency keys.
+
+    :param now: the present, an aware datetime
+    :param lease: how long a task may hold a key without a sign of life
+    """
+
+    def __init__(
+        self, client: Client, service_sid: str, *, now: Callable[[], datetime], lease: timedelta
+    ) -> None:
+        self._client = client
+        self._service_sid = service_sid
+        self._now = now
+        self._lease = lease
+
+    async def take(self, key: str, *, fingerprint: str, owner: str) -> Claim:
+        """Claim a key, or find out how far an earlier task came with it.
+
+        :param key: the idempotency key; only its digest leaves this process
+        :param fingerprint: the digest of the text
+        :param owner: the task instance, the same for all its tries, so that a retry need not wait for the lease
+        :raises SendInProgress: when another task holds the key
+        :raises InvalidInput: when the key was used for another text
+        """
+        marker = hashlib.sha256(key.encode()).hexdigest()[:32]
+        for _ in range(TAKE_ATTEMPTS):
+            fresh = self._fresh(marker, fingerprint, owner)
+            try:
+                item = await self._map(marker).create(marker, fresh.to_json())
+                return replace(fresh, revision=item.revision, claimed_at=item.created_at)
+            except AlreadyExists:
+                held = _read(marker, await self._map(marker).fetch(marker))
+            if held.nonce == fresh.nonce:
+                return held  # our own claim, whose answer was lost
+            if held.fingerprint != fingerprint:
+                raise InvalidInput(
+                    "idempotency_key", "was already used for another text", "choose a new key for a new text"
+                )
+            if held.stage is Stage.SENT:
+                return held
+            if held.owner != owner and held.lease_until_ms > self._now_ms():
+                raise SendInProgress(
+                    f"idempotency_key: {held.owner} is sending with this key; trying again once it is through."
+                )
+            try:
+                return await self.advance(replace(held, owner=owner, nonce=fresh.nonce))
+            except SendInProgress:
+                continue
+        raise SendInProgress("idempotency_key: several tasks are sending with this key; trying again later.")
+
+    async def advance(self, claim: Claim) -> Claim:
+        """Write the claim down with a renewed lease.
+
+        :raises SendInProgress: when another task took the key over in the meantime
+        """
+        renewed = replace(claim, lease_until_ms=self._now_ms() + round(self._lease.total_seconds() * 1000))
+        sends = self._map(claim.marker)
+        try:
+            item = await sends.update(claim.marker, renewed.to_json(), revision=claim.revision)
+        except RevisionMismatch:
+            # Either a task took over, or this is our own write, repeated because its answer was lost.
+            item = await sends.fetch(claim.marker)
+            if item.data != renewed.to_json():
+                raise SendInProgress(
+                    "idempotency_key: another task has taken this key over; it will send."
+                ) from None
+        return replace(renewed, revision=item.revision)
+
+    def _fresh(self, marker: str, fingerprint: str, owner: str) -> Claim:
+        now = self._now()
+        return Claim(
+            marker=marker,
+            owner=owner,
+            nonce=secrets.token_hex(8),
+            fingerprint=fingerprint,
+            stage=Stage.CLAIMED,
+            lease_until_ms=to_ms("now", now + self._lease),
+            claimed_at=now,
+            revision="",
+        )
+
+    def _map(self, marker: str) -> SyncMap:
+        # Sync takes 20 writes/s per map, so the keys are spread over 16 of them.
+        return SyncMap(self._client, self._service_sid, MAP_PREFIX + marker[0])
+
+    def _now_ms(self) -> int:
+        return to_ms("now", self._now())
+
+
+def _read(marker: str, item: MapItem) -> Claim:
+    data = item.data
+    return Claim(
+        marker=marker,
+        owner=data["owner"],
+        nonce=data["nonce"],
+        fingerprint=data["fingerprint"],
+        stage=Stage(data["stage"]),
+        lease_until_ms=data["lease_until_ms"],
+        posting_ms=data["posting_ms"],
+        result=data["result"],
+        claimed_at=item.created_at,
+        revision=item.revision,
+    )

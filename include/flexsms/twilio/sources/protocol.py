@@ -1,0 +1,42 @@
+"""What a source of task events has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flexsms.core.events import TaskEvent
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, in any order.
+
+    :param rejected: one sentence per event that should have been readable and was not
+    :param ignored: events that concern no messaging channel
+    :param cursor: where to go on once this page and all before it are stored; None while that is not yet known
+    """
+
+    events: Sequence[TaskEvent] = ()
+    rejected: Sequence[str] = field(default=())
+    ignored: int = 0
+    cursor: str | None = None
+
+
+class EventSource(Protocol):
+    """Where task events are pulled from."""
+
+    name: str
+
+    def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+        """Everything since the cursor, or all there is when there is none. The last page carries the new cursor."""
+        ...
+
+
+class OpenTasks(Protocol):
+    """Who knows for certain which channels are in use right now."""
+
+    async def open_channels(self) -> frozenset[str]:
+        """The channels that have a task which is not over."""
+        ...

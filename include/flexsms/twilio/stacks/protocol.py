@@ -1,0 +1,94 @@
+"""What a generation of Flex messaging has to offer, so that sending and cleaning up need not know which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from flexsms.core.events import StackName
+from flexsms.core.message import OutboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConversation:
+    """A channel over which the customer can be texted.
+
+    :param created_at: when Twilio made the channel, UTC
+    """
+
+    channel_sid: str
+    created_at: datetime | None
+    task_sid: str | None = None
+    session_sid: str | None = None
+    interaction_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSnapshot:
+    """A channel as it was before anything was done to it.
+
+    :param attributes: parsed; only ``long_lived`` and ``status`` are ever written
+    :param session_sid: the session (chat) that carries texts to and from the customer
+    """
+
+    channel_sid: str
+    attributes: Mapping[str, Any] = field(repr=False)
+    session_sid: str | None = None
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the channel is inactive already; the spelling of the value differs between Twilio's own pages."""
+        return str(self.attributes.get("status", "")).upper() == "INACTIVE"
+
+
+class Stack(Protocol):
+    """One generation of Flex messaging."""
+
+    name: StackName
+
+    async def check(self, message: OutboundMessage) -> None:
+        """Find out what can be found out before anything is written.
+
+        :raises InvalidInput: for an unknown worker, or a number without a flow
+        """
+        ...
+
+    async def open(self, message: OutboundMessage) -> OpenConversation:
+        """Start or continue the conversation; repeating it gives the same one."""
+        ...
+
+    async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
+        """Send the text, marked with the key; returns its IM… SID.
+
+        :raises OutcomeUnknown: when the answer was lost
+        """
+        ...
+
+    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
+        """The SID of the text marked with the key, if there is one; looks no further back than ``since``."""
+        ...
+
+    async def fetch(self, channel_sid: str) -> ChannelSnapshot:
+        """The channel as it is now.
+
+        :raises NotFound: when it is gone
+        """
+        ...
+
+    async def disconnect(self, snapshot: ChannelSnapshot, known_session_sid: str | None) -> str | None:
+        """Cut the customer off the channel; returns the session that was closed, None when none was open."""
+        ...
+
+    async def deactivate(self, snapshot: ChannelSnapshot) -> None:
+        """Write ``long_lived=false`` and ``status=INACTIVE``, keeping every other attribute."""
+        ...
+
+    async def restore(self, channel_sid: str, previous: Mapping[str, Any], session_sid: str | None) -> None:
+        """Undo: put the two attributes back and open the session again."""
+        ...
+
+    async def delete(self, channel_sid: str) -> None:
+        """Remove the channel and its history."""
+        ...

@@ -1,0 +1,77 @@
+"""A Sync Map that makes itself when the first item comes.
+
+Source: https://www.twilio.com/docs/sync/api/map-item-resource
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.errors import AlreadyExists, NotFound
+
+ONE_YEAR_S = 31_536_000  # the longest life that Sync gives an item
+
+
+@dataclass(frozen=True, slots=True)
+class MapItem:
+    """An item as Sync holds it, with the revision that a guarded update has to name."""
+
+    data: Mapping[str, Any]
+    revision: str
+    created_at: datetime
+
+
+class SyncMap:
+    """One map of a Sync service; its items live for a year.
+
+    :param unique_name: letters, digits, dots and dashes; no personal data
+    """
+
+    def __init__(self, client: Client, service_sid: str, unique_name: str) -> None:
+        self._maps = client.sync.v1.services(service_sid).sync_maps
+        self._unique_name = unique_name
+
+    async def create(self, key: str, data: Mapping[str, Any]) -> MapItem:
+        """Add an item.
+
+        :raises AlreadyExists: when there is one of that key
+        """
+        items = self._maps(self._unique_name).sync_map_items
+        try:
+            return _item(await items.create_async(key=key, data=dict(data), item_ttl=ONE_YEAR_S))
+        except NotFound:
+            with suppress(AlreadyExists):
+                await self._maps.create_async(unique_name=self._unique_name)
+            return _item(await items.create_async(key=key, data=dict(data), item_ttl=ONE_YEAR_S))
+
+    async def fetch(self, key: str) -> MapItem:
+        """Read an item.
+
+        :raises NotFound: when there is none of that key
+        """
+        return _item(await self._maps(self._unique_name).sync_map_items(key).fetch_async())
+
+    async def update(self, key: str, data: Mapping[str, Any], *, revision: str) -> MapItem:
+        """Replace an item's data.
+
+        :raises RevisionMismatch: when somebody else wrote first
+        """
+        item = self._maps(self._unique_name).sync_map_items(key)
+        return _item(await item.update_async(if_match=revision, data=dict(data), item_ttl=ONE_YEAR_S))
+
+
+def _item(answer: Any) -> MapItem:
+    created = answer.date_created
+    if isinstance(created, str):
+        created = datetime.fromisoformat(created)
+    return MapItem(
+        data=answer.data,
+        revision=answer.revision,
+        created_at=created if created.tzinfo else created.replace(tzinfo=UTC),
+    )

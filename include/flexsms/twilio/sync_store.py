@@ -1,0 +1,155 @@
+"""Channel states in Twilio Sync: one document per channel, guarded by its revision.
+
+Documents: https://www.twilio.com/docs/sync/api/document-resource
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from twilio.rest import Client
+from twilio.rest.sync.v1.service import ServiceContext
+
+from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch
+from flexsms.core.state import ChannelState, from_recipe
+
+logger = logging.getLogger(__name__)
+
+# A bare CH… would be refused: a unique name must not look like a SID (54302).
+DOCUMENT_PREFIX = "flexsms."
+RECIPE_PREFIX = "ChannelSIDIS"
+PAGE_SIZE = 100
+# How long the state of a retired channel stays, so that late events do not bring it back: seconds.
+SETTLED_TTL_S = 2 * 86_400
+WRITE_ATTEMPTS = 20
+
+
+class Written(StrEnum):
+    """What merging into a document did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A state as Sync holds it.
+
+    :param revision: what a guarded update has to name
+    """
+
+    state: ChannelState
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableDocument:
+    """A document with our prefix that holds no channel state."""
+
+    channel_sid: str
+    problem: str
+
+
+class SyncStore:
+    """The channel states of one Sync service.
+
+    :param client: a client on :class:`flexsms.twilio.transport.TwilioTransport`
+    :param service_sid: IS…
+    """
+
+    def __init__(self, client: Client, service_sid: str) -> None:
+        self._service: ServiceContext = client.sync.v1.services(service_sid)
+
+    async def load(self, channel_sid: str) -> StoredState | None:
+        """The state of one channel, None when there is none."""
+        try:
+            document: Any = await self._service.documents(DOCUMENT_PREFIX + channel_sid).fetch_async()
+        except NotFound:
+            return None
+        return StoredState(ChannelState.from_json(document.data), document.revision)
+
+    async def merge(self, learnt: ChannelState) -> Written:
+        """Add to what is stored about a channel. Two calls when something changes, one when nothing does."""
+        data = learnt.to_json()
+        for _ in range(WRITE_ATTEMPTS):
+            stored = await self.load(learnt.channel_sid)
+            if stored is None:
+                try:
+                    await self._service.documents.create_async(
+                        unique_name=DOCUMENT_PREFIX + learnt.channel_sid, data=data
+                    )
+                except AlreadyExists:
+                    continue
+                return Written.CREATED
+            merged = stored.state.merge(learnt)
+            if merged == stored.state:
+                return Written.UNCHANGED
+            try:
+                await self._write(merged, stored.revision)
+            except (RevisionMismatch, NotFound):
+                continue
+            return Written.UPDATED
+        raise RevisionMismatch(
+            f"The state of {learnt.channel_sid} changed {WRITE_ATTEMPTS} times while it was written; try again."
+        )
+
+    async def settle(self, state: ChannelState, revision: str) -> None:
+        """Replace the state by its settled form, which Sync removes by itself after a while.
+
+        :raises RevisionMismatch: when the state changed since it was read
+        """
+        await self._write(state, revision)
+
+    async def _write(self, state: ChannelState, revision: str) -> None:
+        await self._service.documents(DOCUMENT_PREFIX + state.channel_sid).update_async(
+            if_match=revision, data=state.to_json(), ttl=SETTLED_TTL_S if state.is_retired else 0
+        )
+
+    async def scan(self, *, adopt: bool) -> AsyncIterator[list[StoredState | UnreadableDocument]]:
+        """All states, a page at a time; one call per 100 documents.
+
+        Documents of the original recipe are merged with ours of the same channel.
+
+        :param adopt: migrate the recipe's documents to ours; without it nothing is written
+        """
+        page: Any = await self._service.documents.page_async(page_size=PAGE_SIZE)
+        while page is not None:
+            states: list[StoredState | UnreadableDocument] = []
+            for document in page:
+                name = document.unique_name or ""
+                if name.startswith(DOCUMENT_PREFIX):
+                    states.append(
+                        self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
+                    )
+                elif name.startswith(RECIPE_PREFIX):
+                    states.extend(await self._adopt(document, write=adopt))
+            yield states
+            page = await page.next_page_async()
+
+    @staticmethod
+    def _read(channel_sid: str, data: Any, revision: str) -> StoredState | UnreadableDocument:
+        try:
+            return StoredState(ChannelState.from_json(data), revision)
+        except InvalidInput as error:
+            return UnreadableDocument(channel_sid, str(error))
+
+    async def _adopt(self, document: Any, *, write: bool) -> list[StoredState | UnreadableDocument]:
+        name = document.unique_name
+        try:
+            learnt = from_recipe(document.data)
+        except InvalidInput as error:
+            return [UnreadableDocument(name.removeprefix(RECIPE_PREFIX), str(error))]
+        ours = await self.load(learnt.channel_sid)
+        if write:
+            await self.merge(learnt)
+            await self._service.documents(name).delete_async()
+            logger.info("Migrated document %s to %s%s.", name, DOCUMENT_PREFIX, learnt.channel_sid)
+        if ours is not None:
+            return []  # the scan meets our document by itself
+        adopted = await self.load(learnt.channel_sid) if write else None
+        return [adopted or StoredState(learnt, "")]
