@@ -1,1 +1,13 @@
-"""A stateful local Twilio. Imports nothing else of flexsms."""
+"""A stateful local Twilio: flex-api, chat, proxy, sync and taskrouter over HTTP, with a control plane.
+
+It imports nothing else of flexsms, so that the two cannot share a mistake. The map of the house:
+
+    server.py    command line, uvicorn, the life of the process
+    app.py       ASGI: one request from bytes to bytes (faults, limits, journal)
+    wire.py      what is the same for every product: auth, errors, ETag; params.py and paging.py beside it
+    products/    one module per Twilio product: routes, parameters, JSON shapes
+    world.py     the state of one account; store.py, sids.py and clock.py below it
+    tasks.py channels.py sessions.py actors.py     behaviour: what Twilio does by itself
+    control.py   everything under /_sandbox/; seed.py, faults.py, limits.py and journal.py behind it
+    client.py    start a sandbox and talk to its control plane, for tests, demo and benchmark
+"""

@@ -20,7 +20,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from flexsms.core.errors import FlexSmsError, NotFound, RetryableError, RevisionMismatch, TwilioError
+from flexsms.core.errors import (
+    FlexSmsError,
+    MissingSetting,
+    NotFound,
+    RetryableError,
+    RevisionMismatch,
+    TwilioError,
+)
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_ledger import CleanupLedger
@@ -329,7 +336,14 @@ class _Batch:
         return list(self._down.values())
 
     def _stack(self, channel: DueChannel) -> Stack:
-        return self._cleaner.stacks[channel.stack]
+        stack = self._cleaner.stacks.get(channel.stack)
+        if stack is None:
+            raise MissingSetting(
+                "stack",
+                f"does not cover {channel.channel_sid}, a channel of stack '{channel.stack}'",
+                "clean such channels up with a connection whose stack is that one",
+            )
+        return stack
 
     async def _save(self) -> None:
         await self._checkpoint.save({"unusual": self._unusual})
