@@ -1,0 +1,134 @@
+"""Task events from both of Twilio's shapes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.events import StackName, TaskEventType, from_cloud_event, from_taskrouter, to_ms
+
+CHANNEL = "CH" + "a1" * 16
+TASK = "WT" + "5f" * 16
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    return {
+        "sid": "EV" + "3b" * 16,
+        "event_type": "task.completed",
+        "event_date": "2026-11-18T16:42:07Z",
+        "event_date_ms": 1795020127105,
+        "resource_sid": TASK,
+        "event_data": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
+        **changes,
+    }
+
+
+def envelope(**changes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "type": "com.twilio.taskrouter.task.completed",
+        "id": "EZ1",
+        "time": "2026-11-18T16:42:09.000Z",
+        "data": {
+            "timestamp": "2026-11-18T16:42:07.105Z",
+            "payload": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
+        },
+        **changes,
+    }
+
+
+def test_the_same_moment_from_both_shapes_is_the_same_event() -> None:
+    listed, streamed = from_taskrouter(record()), from_cloud_event(envelope())
+    assert listed is not None
+    assert streamed is not None
+    assert (listed.type, listed.task_sid, listed.channel_sid, listed.stack, listed.at_ms) == (
+        TaskEventType.COMPLETED,
+        TASK,
+        CHANNEL,
+        StackName.CHAT,
+        1795020127105,
+    )
+    assert listed.ends_task
+    assert (streamed.type, streamed.task_sid, streamed.at_ms) == (listed.type, listed.task_sid, listed.at_ms)
+
+
+def test_a_conversation_is_known_by_its_own_attribute() -> None:
+    attributes = {
+        "conversationSid": CHANNEL,
+        "flexInteractionSid": "KD" + "1" * 32,
+        "flexInteractionChannelSid": "UO" + "2" * 32,
+        "proxySession": "not a SID",
+    }
+    event = from_taskrouter(record(event_data={"task_sid": TASK, "task_attributes": attributes}))
+    assert event is not None
+    assert event.stack is StackName.CONVERSATIONS
+    assert event.links == {"interaction": "KD" + "1" * 32, "interaction_channel": "UO" + "2" * 32}
+
+
+def test_without_milliseconds_the_date_counts() -> None:
+    event = from_taskrouter(record(event_date_ms=None))
+    assert event is not None
+    assert event.at_ms == 1795020127000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"event_type": "worker.activity.update"}, id="not about a task"),
+        pytest.param({"event_type": "task.updated"}, id="neither beginning nor end"),
+        pytest.param({"event_data": {"task_sid": TASK, "task_attributes": "{}"}}, id="a voice task"),
+        pytest.param({"event_data": {"task_sid": TASK, "task_attributes": "redacted"}}, id="redacted"),
+        pytest.param(
+            {"event_data": {"task_sid": TASK, "task_attributes": '{"channelSid": "x"}'}}, id="no channel"
+        ),
+        pytest.param({"event_data": {"task_sid": TASK}}, id="no attributes"),
+    ],
+)
+def test_what_concerns_no_channel_is_left_out(changes: dict[str, Any]) -> None:
+    assert from_taskrouter(record(**changes)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"event_data": "no json"}, "event_data: is not a JSON object", id="no data"),
+        pytest.param({"event_date_ms": None, "event_date": None}, "event_date: is missing", id="no time"),
+        pytest.param(
+            {"event_date_ms": None, "event_date": "noon"}, "event_date: is not a date", id="strange time"
+        ),
+        pytest.param({"event_date_ms": 0}, "not after 1970", id="time zero"),
+        pytest.param(
+            {"resource_sid": None, "event_data": {"task_attributes": json.dumps({"channelSid": CHANNEL})}},
+            "task_sid: is missing",
+            id="no task",
+        ),
+    ],
+)
+def test_what_should_be_readable_and_is_not_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        from_taskrouter(record(**changes))
+
+
+def test_data_and_payload_may_come_as_json_texts() -> None:
+    payload = json.dumps({"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})})
+    event = from_cloud_event(envelope(data=json.dumps({"payload": payload})))
+    assert event is not None
+    assert event.at_ms == to_ms("time", "2026-11-18T16:42:09.000Z")
+
+
+def test_a_cloud_event_of_another_product_is_left_out() -> None:
+    assert from_cloud_event(envelope(type="com.twilio.messaging.message.sent", data="anything")) is None
+
+
+def test_a_broken_cloud_event_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"data: is not a JSON object"):
+        from_cloud_event(envelope(data=None))
+
+
+def test_moments_are_utc_whatever_their_offset() -> None:
+    east = datetime(2026, 11, 18, 21, 42, 7, tzinfo=timezone(timedelta(hours=5)))
+    assert to_ms("at", east) == to_ms("at", "2026-11-18T16:42:07Z") == to_ms("at", "2026-11-18T16:42:07")

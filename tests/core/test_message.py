@@ -1,0 +1,87 @@
+"""What may be sent, and how it is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.message import MAX_BODY_CHARACTERS, OutboundMessage, Route, Segments, count_segments
+
+FROM, TO = "+14155550100", "+14155550101"
+
+
+def parse(**changes: Any) -> OutboundMessage:
+    return OutboundMessage.parse(**{"from_number": FROM, "to_number": TO, "body": "Hello", **changes})
+
+
+def test_numbers_are_normalised_and_never_shown() -> None:
+    message = parse(to_number=" +1 (415) 555-0101 ")
+    assert message.to_number == TO
+    assert "555" not in repr(message)
+    assert "Hello" not in repr(message)
+
+
+def test_an_agent_may_write_first() -> None:
+    message = parse(body=None)
+    assert (message.route, message.body, message.segments) == (Route.AGENT, "", Segments("GSM-7", 0))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("a" * 160, Segments("GSM-7", 1)),
+        ("a" * 161, Segments("GSM-7", 2)),
+        ("a" * 306, Segments("GSM-7", 2)),
+        ("a" * 307, Segments("GSM-7", 3)),
+        ("€" * 80, Segments("GSM-7", 1)),
+        ("€" * 81, Segments("GSM-7", 2)),
+        ("a" * 152 + "€" + "a" * 10, Segments("GSM-7", 2)),
+        ("я" * 70, Segments("UCS-2", 1)),
+        ("я" * 71, Segments("UCS-2", 2)),
+        ("🙂" * 35, Segments("UCS-2", 1)),
+        ("🙂" * 36, Segments("UCS-2", 2)),
+        ("🙂" * 67, Segments("UCS-2", 3)),
+    ],
+)
+def test_segments(body: str, expected: Segments) -> None:
+    assert count_segments(body) == expected
+
+
+@given(st.text(max_size=400))
+def test_a_longer_text_never_costs_fewer_segments(body: str) -> None:
+    assert count_segments(body + "a").count >= count_segments(body).count
+
+
+def test_the_fingerprint_tells_texts_apart() -> None:
+    assert parse().fingerprint() == parse(to_name="Ada").fingerprint()
+    assert parse().fingerprint() != parse(body="Hello!").fingerprint()
+    assert parse().fingerprint() != parse(to_number="+14155550102").fingerprint()
+    assert parse().fingerprint() != parse(route="studio").fingerprint()
+
+
+def test_the_longest_body_is_taken() -> None:
+    assert len(parse(body="x" * MAX_BODY_CHARACTERS).body) == MAX_BODY_CHARACTERS
+
+
+def test_everything_optional_is_kept() -> None:
+    message = parse(
+        target_worker_sid="WK" + "1" * 32,
+        source_channel_sid="CH" + "2" * 32,
+        task_attributes={"vip": True},
+        to_name=" Ada ",
+    )
+    assert message.target_worker_sid == "WK" + "1" * 32
+    assert message.source_channel_sid == "CH" + "2" * 32
+    assert message.task_attributes == {"vip": True}
+    assert message.to_name == "Ada"
+
+
+def test_a_wrong_number_is_named_by_its_last_digits_only() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse(to_number="+15555550199")
+    assert "…0199" in str(caught.value)
+    assert "555555" not in str(caught.value)
