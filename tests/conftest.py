@@ -1,0 +1,117 @@
+"""What every test can rely on: a clean environment, a local Twilio, and Airflow's database for those that ask.
+
+Airflow reads its settings when it is first imported, so the environment is put in order here, on import, before any
+test module is. Tests never see the settings of whoever runs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flexsms.sandbox.client import SandboxProcess
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRATCH = ROOT / ".cache" / "tests"
+SCRATCH.mkdir(parents=True, exist_ok=True)
+HOME = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
+RECORDINGS = HOME / "recordings"
+
+assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
+for name in list(os.environ):
+    if name.startswith(("AIRFLOW_", "TWILIO_", "FLEXSMS_")):
+        del os.environ[name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME / "airflow"),
+        # dag.test() wants a DAG to be in the configured bundle.
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        # Processes of their own (workers, a standalone Airflow) sign with the same keys on every run.
+        "AIRFLOW__CORE__FERNET_KEY": "ZmxleHNtcy10ZXN0cy1vbmx5LW5vdC1hLXNlY3JldCE=",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "flexsms-tests-only-not-a-secret-0123456789abcdef0123456789abcdef",
+        # Every sandbox of the run, whoever starts it, records for the contract check (tests/contract).
+        "FLEXSMS_SANDBOX_RECORD": str(RECORDINGS),
+    }
+)
+RECORDINGS.mkdir()
+
+# The sandbox that most tests share. On a stack of its own, so that the contract check can end it before it reads.
+_shared = contextlib.ExitStack()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Mark what needs a runtime by where it is and what it asks for; put `last` at the end."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder == "dags" or "airflow_db" in getattr(item, "fixturenames", ()):
+            item.add_marker("airflow")
+        if folder == "e2e":
+            item.add_marker("e2e")
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def pytest_unconfigure() -> None:
+    _shared.close()
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """`async def test_…` runs on asyncio, as flexsms does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Path:
+    """A migrated database in this run's AIRFLOW_HOME."""
+    migrated = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False
+    )
+    assert migrated.returncode == 0, migrated.stdout[-4000:] + migrated.stderr[-4000:]
+    return HOME / "airflow"
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox() -> Iterator[SandboxProcess]:
+    """One local Twilio for the run; use `sandbox`, which empties it first."""
+    from flexsms.sandbox.client import SandboxProcess
+
+    yield _shared.enter_context(SandboxProcess())
+    _shared.close()
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: SandboxProcess) -> SandboxProcess:
+    """A local Twilio with an account and nothing in it."""
+    shared_sandbox.control.reset()
+    return shared_sandbox
+
+
+@pytest.fixture
+def connection_extra(sandbox: SandboxProcess) -> dict[str, Any]:
+    """The extra of an Airflow connection to `sandbox`."""
+    from flexsms.sandbox.client import connection_extra
+
+    return connection_extra(sandbox.settings)
+
+
+@pytest.fixture
+def recordings() -> Path:
+    """The folder of what every sandbox of this run has seen so far. Ends the shared one: for the last test only."""
+    _shared.close()
+    return RECORDINGS
