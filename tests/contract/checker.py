@@ -1,6 +1,6 @@
 """Does recorded traffic keep to Twilio's OpenAPI documents?
 
-A sandbox records each exchange as one JSON line: {method, host, path, query, form, request_headers, status,
+A sandbox records each exchange as one JSON line: {method, host, path, query, form, headers (the request's), status,
 response_headers, body}. Every request has to be a published operation with published parameters, every answer has to
 fit the published schema of its status, every error the error envelope.
 
@@ -120,14 +120,14 @@ class Checker:
     def _check_request(
         self, operation: Operation, in_path: Mapping[str, str], exchange: Mapping[str, Any]
     ) -> None:
-        headers = {name.lower(): value for name, value in (exchange.get("request_headers") or {}).items()}
+        headers = {name.lower(): value for name, value in (exchange.get("headers") or {}).items()}
         sent = [("path", name, [value]) for name, value in in_path.items()]
         sent += [("query", name, _list(values)) for name, values in (exchange.get("query") or {}).items()]
         sent += [("header", name, [headers[name]]) for name in HEADERS if headers.get(name)]
         form = exchange.get("form") or {}
         if operation.json_body is None:
             sent += [("form", name, _list(values)) for name, values in form.items()]
-        shape = tuple((place, name, tuple(map(_text_class, values))) for place, name, values in sent)
+        shape = tuple((place, name, tuple(map(_sent_class, values))) for place, name, values in sent)
         if not self._is_new((operation, shape)):
             return
 
@@ -241,10 +241,9 @@ def _decode_one(schema: Schema, text: str) -> Any:
     if kind == "boolean" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind in (None, "object") and "enum" not in schema:
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise ValueError("is not JSON") from None
+        if not _is_json(text):
+            raise ValueError("is not JSON")
+        return orjson.loads(text)
     return text
 
 
@@ -287,7 +286,7 @@ _CLASSES = re.compile(
     r"(?P<sid>[A-Za-z]{2}[0-9a-fA-F]{32})"
     r"|(?P<date>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)"
     r"|(?P<url>https?://[\w.:-]+/\S*)"
-    r"|(?P<word>[A-Za-z0-9_./ -]{0,5}|[A-Za-z_.-]{1,40})"
+    r"|(?P<word>[A-Za-z_.-]{0,40})"
 )
 
 
@@ -298,6 +297,21 @@ def _text_class(text: str) -> str:
     if kind == "sid":
         return "sid " + text[:2]
     return f"word {text}" if kind == "word" else str(kind)
+
+
+def _sent_class(text: str) -> str:
+    """The same for what was sent: there, a text may also stand for a number with a range, or for JSON."""
+    if text[:1] in ("{", "["):
+        return "JSON" if _is_json(text) else "no JSON"
+    return text if len(text) < 6 and text.isdigit() else _text_class(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _explain(error: ValidationError) -> Iterator[tuple[str, str, object]]:

@@ -46,7 +46,7 @@ def create() -> dict[str, Any]:
         "path": f"/v1/Services/{SERVICE}/Documents",
         "query": {},
         "form": {"UniqueName": ["flexsms.CH1"], "Data": ['{"v": 1}'], "Ttl": ["3600"]},
-        "request_headers": {"content-type": "application/x-www-form-urlencoded"},
+        "headers": {"content-type": "application/x-www-form-urlencoded"},
         "status": 201,
         "response_headers": {},
         "body": document(),
@@ -150,7 +150,7 @@ def test_every_answer_that_twilio_publishes_fits_and_every_deviation_has_an_exam
         pytest.param({**create(), "status": 503, "body": "<html>Bad gateway</html>"}, id="a gateway's answer"),
         pytest.param({**create(), "status": None, "body": None}, id="no answer at all"),
         pytest.param({**create(), "method": "DELETE", "path": f"/v1/Services/{SERVICE}/Documents/{DOCUMENT}",
-                      "form": {}, "request_headers": {"If-Match": ""}, "status": 204, "body": ""}, id="delete"),
+                      "form": {}, "headers": {"If-Match": ""}, "status": 204, "body": ""}, id="delete"),
     ],
 )  # fmt: skip
 def test_right_traffic_passes(documents: Documents, exchange: dict[str, Any]) -> None:
@@ -168,8 +168,8 @@ def test_right_traffic_passes(documents: Documents, exchange: dict[str, Any]) ->
         (change(create(), "query", "Ttl", to=["1"]), "CreateDocument / request: query Ttl is no published parameter"),
         (change(create(), "form", "Ttl", to=["an hour"]), "CreateDocument / request: form Ttl is not of type integer"),
         (change(create(), "form", "Ttl", to=["1", "2"]), "CreateDocument / request: form Ttl is given more than once"),
-        (change(create(), "form", "Data", to=["{'v': 1}"]), "CreateDocument / request: form Data is not JSON"),
-        (change(create(), "request_headers", "If-Match", to="a"),
+        (change(create(), "form", "Data", to=["{v: 1}"]), "CreateDocument / request: form Data is not JSON"),
+        (change(create(), "headers", "If-Match", to="a"),
          "CreateDocument / request: header if-match is no published parameter"),
         (change(page(), "query", "PageSize", to=["5000"]),
          "ListDocument / request: query PageSize 5000 is greater than"),
@@ -284,3 +284,9 @@ def test_a_recorded_violation_fails_the_run_by_name(documents: Documents, tmp_pa
         in run.stdout
     )
     assert "answer 201: revision: is not of type string" in run.stdout
+
+
+def test_one_text_that_is_no_json_is_found_among_many_that_are(documents: Documents) -> None:
+    many = [change(create(), "form", "Data", to=[json.dumps({"v": number})]) for number in range(100)]
+    many[50]["form"]["Data"] = ["{'v': 50}"]
+    assert violations(documents, *many) == ["sync_v1 CreateDocument / request: form Data is not JSON"]
