@@ -6,7 +6,7 @@ import re
 
 # E.164 as it appears in texts and, percent-encoded, in URLs. A bare run of digits is left alone:
 # it may as well be a timestamp in milliseconds.
-_E164 = re.compile(r"(?:\+|%2[bB])\d[\d\s().-]{5,18}\d")
+_E164 = re.compile(r"(?:\+|%2[bB])\d(?:[ .()-]{0,2}\d){5,14}")
 
 
 def mask_number(number: str) -> str:

@@ -35,8 +35,11 @@ REPEATABLE_POSTS: Mapping[str, str] = {
 def endpoint(method: str, host: str, path: str) -> str:
     """Method, host and path with every identifier replaced: ``GET chat.twilio.com/v2/Services/{id}/Channels``.
 
-    Behind the version, Twilio's paths are collection and identifier in turn.
+    Behind the version, Twilio's paths are collection and identifier in turn. A regional host counts as its product's
+    (https://www.twilio.com/docs/global-infrastructure/using-the-twilio-rest-api-in-a-non-us-region).
     """
+    if host.endswith(".twilio.com"):
+        host = f"{host.partition('.')[0]}.twilio.com"
     version, *segments = path.strip("/").split("/")
     template = "/".join(segment if index % 2 == 0 else "{id}" for index, segment in enumerate(segments))
     return f"{method} {host}/{version}/{template}"

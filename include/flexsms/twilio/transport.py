@@ -41,7 +41,7 @@ from flexsms.twilio.limits import RateLimits, endpoint, is_repeatable
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8
-_backoff = wait_exponential_jitter(initial=0.1, max=10, jitter=0.25)
+_backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
 
 
 class TwilioTransport(AsyncHttpClient):
@@ -99,8 +99,10 @@ class TwilioTransport(AsyncHttpClient):
         query = f"{'&' if parts.query else '?'}{urlencode(params, doseq=True)}" if params else ""
         sent = {
             "data": urlencode(data, doseq=True) if data else None,
-            "headers": headers,
-            "auth": aiohttp.BasicAuth(*auth) if auth else None,
+            "headers": {
+                **(headers or {}),
+                **({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}),
+            },
             "allow_redirects": allow_redirects,
         }
         attempts = AsyncRetrying(
@@ -189,9 +191,9 @@ def _refused(response: Response, where: str, name: str, *, repeatable: bool) -> 
         ". "
     )
     remedy = advice(status, code)
-    sentence = f"{where}: {text} ({code})" + (f"; {remedy}." if remedy else ".")
+    sentence = f"{redact(where)}: {redact(text)} ({code})" + (f"; {remedy}." if remedy else ".")
     return error_class(status, code, repeatable=repeatable)(
-        redact(sentence), status=status, code=code, endpoint=name, retry_after=_seconds(response.headers)
+        sentence, status=status, code=code, endpoint=name, retry_after=_seconds(response.headers)
     )
 
 

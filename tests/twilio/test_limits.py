@@ -1,0 +1,69 @@
+"""Endpoints, and how often they may be called."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flexsms.twilio.limits import REPEATABLE_POSTS, RateLimits, endpoint, is_repeatable
+
+SERVICE, CHANNEL = "IS" + "1" * 32, "CH" + "2" * 32
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/Channels", "POST x/v1/Channels"),
+        (f"/v2/Services/{SERVICE}/Channels/{CHANNEL}", "POST x/v2/Services/{id}/Channels/{id}"),
+        (f"/v1/Services/{SERVICE}/Documents/flexsms.{CHANNEL}", "POST x/v1/Services/{id}/Documents/{id}"),
+        (
+            f"/v1/Services/{SERVICE}/Maps/flexsms.sends.a/Items/k",
+            "POST x/v1/Services/{id}/Maps/{id}/Items/{id}",
+        ),
+    ],
+)
+def test_identifiers_are_replaced(path: str, expected: str) -> None:
+    assert endpoint("POST", "x", path) == expected
+
+
+def test_a_regional_host_counts_as_its_product() -> None:
+    assert endpoint("GET", "sync.dublin.ie1.twilio.com", "/v1/Services") == "GET sync.twilio.com/v1/Services"
+
+
+def test_only_what_is_harmless_is_repeated() -> None:
+    message = "POST chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages"
+    assert not is_repeatable("POST", message)
+    assert not is_repeatable("POST", "POST chat.twilio.com/v2/Services/{id}/Channels/{id}")
+    assert is_repeatable("GET", message.replace("POST", "GET"))
+    assert all(is_repeatable("POST", name) for name in REPEATABLE_POSTS)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("configured", "endpoint_name", "waits"),
+    [
+        ("off", "POST flex-api.twilio.com/v1/Channels", False),
+        ("documented", "POST flex-api.twilio.com/v1/Channels", True),
+        ("documented", "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}", False),
+        ("documented", "GET chat.twilio.com/v2/Services/{id}/Channels/{id}", False),
+        ({"chat.twilio.com": 5}, "GET chat.twilio.com/v2/Services/{id}/Channels/{id}", True),
+        ({"POST flex-api.twilio.com/v1/Channels": 1000}, "POST flex-api.twilio.com/v1/Channels", False),
+    ],
+)
+async def test_the_thirteenth_call_waits_where_a_limit_says_so(
+    configured: str | dict[str, float], endpoint_name: str, waits: bool
+) -> None:
+    limits = RateLimits(configured)
+    began = time.monotonic()
+    for _ in range(13):
+        await limits.wait(endpoint_name)
+    assert (time.monotonic() - began > 0.15) is waits
+
+
+@pytest.mark.anyio
+async def test_a_limit_below_one_per_second_still_lets_one_through() -> None:
+    limits = RateLimits({"x": 0.5})
+    began = time.monotonic()
+    await limits.wait("GET x/v1/Things")
+    assert time.monotonic() - began < 0.5
