@@ -1,1 +1,5 @@
-"""One module per emulated Twilio product."""
+"""The emulated products. Importing this package registers their routes."""
+
+from . import chat, flex, proxy, sync, taskrouter
+
+__all__ = ["chat", "flex", "proxy", "sync", "taskrouter"]

@@ -1,0 +1,5 @@
+"""`python -m flexsms.sandbox`."""
+
+from .server import main
+
+raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""The people around Flex: a customer with a handset, an agent at the desk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import channels, sessions, tasks
+from .store import Channel, FlexFlow, Session, Task
+from .wire import Invalid
+from .world import World
+
+# Facts F.
+STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
+START = frozenset({"START", "YES", "UNSTOP"})
+
+
+def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
+    """A text from a handset, and where it ended.
+
+    Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE channel,
+    J4), `lost` (it led to a deleted one), `reopened` (an ACTIVE channel got its session back), `started` (a
+    new channel by the number's flow), `unrouted` (no flow has this number). STOP and START are Twilio's: they
+    open nothing.
+    """
+    word = body.strip().upper()
+    if word in STOP:
+        world.opted_out.add(f"{frm}>{to}")
+    elif word in START:
+        world.opted_out.discard(f"{frm}>{to}")
+    keyword = word in STOP or word in START
+    if session := sessions.of_pair(world, frm, to):
+        return _through(world, session, frm, body, "session", keyword)
+    if keyword:
+        return _result("opted_out" if word in STOP else "opted_in")
+    if channel := channels.find_any(world, frm, to):
+        return _through(world, ensure_session(world, channel), frm, body, "reopened", False)
+    flow = _inbound_flow(world, to)
+    if flow is None:
+        return _result("unrouted")
+    channel = channels.start(world, flow, frm, frm, friendly_name=f"SMS{frm}")
+    return _through(world, ensure_session(world, channel), frm, body, "started", False)
+
+
+def _through(
+    world: World, session: Session, frm: str, body: str, outcome: str, keyword: bool
+) -> dict[str, Any]:
+    mine, other = sessions.partner(world, session, frm)
+    if mine is None:
+        raise Invalid(f"{frm} is no participant of session {session.sid}")
+    interaction = sessions.receive(world, session, mine, other, body)
+    channel = world.store.channels.get(other.identifier) if other else None
+    if channel is None:
+        interaction.outbound["status"] = "failed"
+        return _result("lost", session=session)
+    message = channels.post(world, channel, frm, body, relay=False)
+    interaction.outbound.update(resource=message.sid, status="delivered")
+    if not channel.active:
+        return _result("captured", channel, session, message_sid=message.sid)
+    task = tasks.open_task(world, channel.sid) if keyword else channels.ensure_task(world, channel, "inbound")
+    return _result(outcome, channel, session, task, message.sid)
+
+
+def ensure_session(world: World, channel: Channel) -> Session:
+    """The channel's session as Flex makes it: named after the channel, both numbers in it, reopened when
+    closed."""
+    if session := sessions.of_channel(world, channel):
+        return session
+    closed = world.store.sessions.named(world.session_service_sid, channel.sid)
+    if closed is not None:
+        sessions.change_status(world, closed, "in-progress")
+        return closed
+    people = [
+        {
+            "Identifier": channel.customer,
+            "ProxyIdentifier": channel.number,
+            "FriendlyName": channel.customer_name,
+        },
+        {"Identifier": channel.sid, "ProxyIdentifier": channel.number, "FriendlyName": channel.customer_name},
+    ]
+    return sessions.start(world, world.session_service_sid, channel.sid, people, mode="message-only")
+
+
+def _inbound_flow(world: World, number: str) -> FlexFlow | None:
+    """The Studio flow of the number runs for out-of-session texts (facts A.2), or else an enabled task
+    flow."""
+    flows = [flow for flow in world.store.flows if flow.contact_identity == number and flow.enabled]
+    return min(flows, key=lambda flow: flow.integration_type != "studio", default=None)
+
+
+def agent(
+    world: World,
+    action: str,
+    *,
+    task_sid: str | None = None,
+    channel_sid: str | None = None,
+    body: str | None = None,
+    worker_sid: str | None = None,
+    reason: str = "agent ended chat",
+) -> dict[str, Any]:
+    """accept, wrap, complete, cancel, delete or write, on a task or on the open task of a channel.
+
+    `complete` and `wrap` accept first if nobody has; an agent has to take a task before ending it.
+    """
+    task = world.store.tasks.get(task_sid) if task_sid else tasks.open_task(world, channel_sid or "")
+    channel = world.store.channels.get(channel_sid or (task.channel_sid if task else None))
+    if action == "write":
+        if channel is None:
+            raise Invalid(f"agent: no channel {channel_sid or task_sid}")
+        author = tasks.fixture_name(world, worker_sid or (task and task.worker_sid) or world.worker_sids[0])
+        message = channels.post(world, channel, author or "agent", body or "Hello, how can I help?")
+        return _result("written", channel, sessions.of_channel(world, channel), task, message.sid)
+    if task is None:
+        raise Invalid(f"agent: no open task {task_sid or channel_sid}")
+    if action in ("wrap", "complete") and task.status in ("pending", "reserved"):
+        tasks.accept(world, task, worker_sid)
+    if action == "accept":
+        tasks.accept(world, task, worker_sid)
+    elif action == "wrap":
+        tasks.wrap(world, task)
+    elif action == "complete":
+        tasks.finish(world, task, "completed", reason)
+    elif action == "cancel":
+        tasks.finish(world, task, "canceled", reason, tasks.account(world))
+    elif action == "delete":
+        tasks.delete(world, task)
+    else:
+        raise Invalid(f"agent: unknown action {action!r}")
+    if action in ("complete", "cancel", "delete"):
+        channels.janitor(world, task.channel_sid, from_ui=action == "complete")
+    return _result(action, channel, None, task)
+
+
+def _result(
+    outcome: str,
+    channel: Channel | None = None,
+    session: Session | None = None,
+    task: Task | None = None,
+    message_sid: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "channel_sid": channel and channel.sid,
+        "session_sid": session and session.sid,
+        "task_sid": task and task.sid,
+        "message_sid": message_sid,
+    }

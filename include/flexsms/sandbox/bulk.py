@@ -1,0 +1,153 @@
+"""Much at once, for benchmarks: documents, channels, sessions, tasks and events without an API call each.
+
+Channels, sessions and tasks still go through the sandbox's own behaviour, so that they agree with each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from . import actors, channels, tasks
+from . import sessions as proxy
+from .products import sync
+from .store import Channel, FlexFlow
+from .wire import Invalid
+from .world import World
+
+# task created, reservation created and accepted, both wrapped up, both completed
+EVENTS_OF_A_LIFE = 7
+
+AREAS = (415, 212, 206, 312, 617, 305, 503, 646, 718, 213)
+
+
+def customer_number(n: int) -> str:
+    """The n-th made-up customer: valid for `phonenumbers`, and in the 555 exchange, which belongs to
+    nobody."""
+    return f"+1{AREAS[n // 8000 % len(AREAS)]}555{1000 + n % 8000:04d}"
+
+
+def flow_of(world: World, name: str) -> FlexFlow:
+    flow = world.store.flows.get(world.flow_sids.get(name, name))
+    if flow is None:
+        raise Invalid(f"no flex flow {name}")
+    return flow
+
+
+def load(
+    world: World,
+    documents: list[dict[str, Any]] | None = None,
+    channels: list[dict[str, Any]] | None = None,
+    sessions: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Create many rows.
+
+    Parameters
+    ----------
+    documents: {"unique_name", "data", "ttl"?, "service_sid"?} each.
+    channels: {"customer", "name"?, "flow"?: a key of flex_flow_sids, "attributes"?: merged over Flex's own,
+        "session"?: true} each; the answer has their SIDs in the same order.
+    sessions: {"channel_sid", "status"?} each: the session Flex would make.
+    """
+    found = {
+        "documents": [_document(world, one) for one in documents or []],
+        "channels": [_channel(world, one).sid for one in channels or []],
+    }
+    made = []
+    for one in sessions or []:
+        channel = world.store.channels.get(one["channel_sid"])
+        if channel is None:
+            raise Invalid(f"no channel {one['channel_sid']}")
+        made.append(_session(world, channel, one.get("status")))
+    return {**found, "sessions": made}
+
+
+def _document(world: World, one: dict[str, Any]) -> str:
+    values = {"UniqueName": one.get("unique_name"), "Data": one.get("data", {})}
+    if one.get("ttl"):
+        values["Ttl"] = one["ttl"]
+    return sync.new_object(world, sync.DOCUMENT, one.get("service_sid") or world.sync_service_sid, values).sid
+
+
+def _channel(world: World, one: dict[str, Any]) -> Channel:
+    customer = one["customer"]
+    flow = flow_of(world, one.get("flow", "task"))
+    channel = channels.start(world, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}")
+    if one.get("session"):
+        actors.ensure_session(world, channel)
+    if one.get("attributes"):
+        channels.merge_attributes(world, channel, **one["attributes"])
+    return channel
+
+
+def _session(world: World, channel: Channel, status: str | None) -> str:
+    session = actors.ensure_session(world, channel)
+    if status == "closed":
+        proxy.change_status(world, session, "closed")
+    return session.sid
+
+
+def open_tasks(world: World, channel_sids: list[str], status: str = "assigned") -> dict[str, Any]:
+    """An open task on each channel, pending or assigned."""
+    made = []
+    for sid in channel_sids:
+        channel = world.store.channels.get(sid)
+        if channel is None:
+            raise Invalid(f"no channel {sid}")
+        task = channels.ensure_task(world, channel, "outbound")
+        if status == "assigned" and task.status == "pending":
+            tasks.accept(world, task)
+        made.append(task.sid)
+    return {"tasks": made}
+
+
+def events(
+    world: World,
+    channels: int = 0,
+    events: int = 0,
+    hours: float = 24.0,
+    channel_sids: list[str] | None = None,
+    raw: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """At least `events` events over new (or the given) channels, by playing whole task lives within the last
+    `hours`.
+
+    `raw` adds single events as they are, well formed or not: {"type", "data", "at_ms"?, "resource_sid"?}.
+    """
+    before = len(world.store.events)
+    sids = channel_sids or [
+        _channel(world, {"customer": customer_number(40_000 + n), "session": True}).sid
+        for n in range(channels)
+    ]
+    now, each = world.clock.now(), max(-(-events // (len(sids) or 1)), EVENTS_OF_A_LIFE)
+    lives = each // EVENTS_OF_A_LIFE
+    for place, sid in enumerate(sids if events else []):
+        for life in range(lives):
+            ago = hours * 3600 * (1 - (life + place / len(sids)) / lives) * 0.99 + 30
+            _life(world, sid, now - ago, updates=each % EVENTS_OF_A_LIFE if life == 0 else 0)
+    for one in raw or []:
+        at = one["at_ms"] / 1000 if "at_ms" in one else now
+        resource = ("task", one.get("resource_sid") or world.sids.new("WT"))
+        actor = ("workspace", world.workspace_sid)
+        tasks.add_event(world, one["type"], resource, actor, "injected", one.get("data"), at)
+    return {"channels": sids, "events": len(world.store.events) - before}
+
+
+def _life(world: World, channel_sid: str, start: float, updates: int) -> None:
+    """Created, accepted, updated, wrapped and completed within 20 seconds."""
+    attributes = orjson.dumps(
+        {"channelSid": channel_sid, "channelType": "sms", "direction": "inbound"}
+    ).decode()
+    clock = world.clock
+    with clock.at(start):
+        task = tasks.create(world, attributes, channel_name="sms")
+    with clock.at(start + 5):
+        tasks.accept(world, task)
+    for n in range(updates):
+        with clock.at(start + 6 + n):
+            tasks.change(world, task, priority=n + 1)
+    with clock.at(start + 15):
+        tasks.wrap(world, task)
+    with clock.at(start + 20):
+        tasks.finish(world, task, "completed", "agent ended chat")

@@ -1,0 +1,245 @@
+"""Start a sandbox and talk to its control plane: for tests, the demo and the benchmark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import Any
+
+import requests
+
+Json = dict[str, Any]
+
+
+def connection_extra(settings: Json, base_url: str = "") -> Json:
+    """The `extra` fields of a flexsms connection to this sandbox; login and password are the account's
+    own."""
+    names = ("account_sid", "sync_service_sid", "workspace_sid", "chat_service_sid", "session_service_sid")
+    more = ("workflow_sid", "queue_sid")
+    extra = {name: settings[name] for name in (*names, *more)}
+    return {"stack": "chat", **extra, "base_url": base_url or settings.get("base_url", "")}
+
+
+class ControlError(RuntimeError):
+    """The control plane refused; the sentence says why."""
+
+
+class SandboxControl:
+    """The control plane of a running sandbox.
+
+    Parameters
+    ----------
+    base_url: as the sandbox printed it, `http://127.0.0.1:PORT`.
+    timeout_s: seconds per call; seeding a large crowd takes a while.
+    """
+
+    def __init__(self, base_url: str, timeout_s: float = 120.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._http = requests.Session()
+        # A proxy of the environment has no business between two processes of one machine.
+        self._http.trust_env = False
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Any:
+        """Any control request; ControlError for a refusal."""
+        url = f"{self.base_url}/_sandbox/{path}"
+        answer = self._http.request(method, url, json=body, timeout=self._timeout_s)
+        if answer.status_code != 200:
+            raise ControlError(answer.json().get("error", answer.text))
+        return answer.json()
+
+    def health(self) -> Json:
+        return self._object("GET", "health")
+
+    def reset(self, **body: Any) -> Json:
+        """A new world: `seed`, `random_seed` and any setting. Returns the settings."""
+        return {**self._object("POST", "reset", body), "base_url": self.base_url}
+
+    def settings(self, **changes: Any) -> Json:
+        """The settings, after `changes` if there are any."""
+        found = self._object("POST", "settings", changes) if changes else self._object("GET", "settings")
+        return {**found, "base_url": self.base_url}
+
+    def clock(self) -> Json:
+        return self._object("GET", "clock")
+
+    def advance(self, seconds: float) -> Json:
+        return self._object("POST", "clock", {"advance_s": seconds})
+
+    def fault(self, **rule: Any) -> Json:
+        """Add a fault rule: name, match, skip, times, action, status, code, headers, delay_ms, before,
+        after."""
+        return self._object("POST", "faults", rule)
+
+    def faults(self) -> list[Json]:
+        """The rules, each with how often it was seen and hit."""
+        return self._list("faults", "faults")
+
+    def clear_faults(self) -> None:
+        self.call("DELETE", "faults")
+
+    def customer(self, frm: str, to: str, body: str) -> Json:
+        """The customer's number, the Twilio number, the text."""
+        return self._object("POST", "customer", {"from": frm, "to": to, "body": body})
+
+    def agent(self, action: str, **more: Any) -> Json:
+        """accept, wrap, complete, cancel, delete, write; with task_sid or channel_sid, body, worker_sid,
+        reason."""
+        return self._object("POST", "agent", {"action": action, **more})
+
+    def play(self, *plays: Json) -> list[Any]:
+        """Several plays at once, as in the before and after of a fault rule."""
+        found: list[Any] = self._object("POST", "play", {"plays": list(plays)})["results"]
+        return found
+
+    def journal(self, after: int = 0) -> list[Json]:
+        return self._list(f"journal?after={after}", "entries")
+
+    def clear_journal(self) -> None:
+        self.call("DELETE", "journal")
+
+    def journal_enabled(self, enabled: bool) -> None:
+        self.call("PUT", "journal", {"enabled": enabled})
+
+    def outbox(self) -> list[Json]:
+        """Every text that left for a handset, with the history of its status."""
+        return self._list("outbox", "messages")
+
+    def seed(self, **body: Any) -> Json:
+        """channels, due, days, story, documents."""
+        return self._object("POST", "seed", body)
+
+    def load(self, **body: Any) -> Json:
+        """documents, channels, sessions in bulk."""
+        return self._object("POST", "load", body)
+
+    def tasks(self, channel_sids: list[str], status: str = "assigned") -> Json:
+        """Open tasks in bulk."""
+        return self._object("POST", "tasks", {"channel_sids": channel_sids, "status": status})
+
+    def events(self, **body: Any) -> Json:
+        """channels and events and hours, or channel_sids, or raw: see bulk.events."""
+        return self._object("POST", "events", body)
+
+    def story(self) -> Json:
+        return self._object("GET", "story")
+
+    def state(self) -> Json:
+        return self._object("GET", "state")
+
+    def restore(self, state: Json) -> Json:
+        return {**self._object("PUT", "state", state), "base_url": self.base_url}
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _object(self, method: str, path: str, body: Json | None = None) -> Json:
+        found: Json = self.call(method, path, body)
+        return found
+
+    def _list(self, path: str, key: str) -> list[Json]:
+        found: list[Json] = self.call("GET", path)[key]
+        return found
+
+
+class SandboxProcess:
+    """A sandbox in a process of its own, as a context manager.
+
+    Parameters
+    ----------
+    seed: empty, story, a number, or `story,200`.
+    rate_limits: documented or off.
+    latency_ms: added to every answer.
+    port: 0 for a free one.
+    record: directory for the recording, None for FLEXSMS_SANDBOX_RECORD of the environment.
+    random_seed: SIDs and history follow from it.
+    start_timeout_s: seconds until the ready line has to be there.
+    """
+
+    def __init__(
+        self,
+        seed: str | int = "empty",
+        rate_limits: str = "off",
+        latency_ms: float = 0.0,
+        port: int = 0,
+        record: str | None = None,
+        random_seed: int = 1,
+        start_timeout_s: float = 60.0,
+    ) -> None:
+        options = {
+            "seed": seed,
+            "rate-limits": rate_limits,
+            "latency-ms": latency_ms,
+            "port": port,
+            "random-seed": random_seed,
+            "record": record,
+        }
+        self._command = [sys.executable, "-m", "flexsms.sandbox"]
+        for name, value in options.items():
+            if value is not None:
+                self._command += [f"--{name}", str(value)]
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[str] | None = None
+        self.base_url = ""
+        self.settings: Json = {}
+        self.control: SandboxControl
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> SandboxProcess:
+        """Start and wait for the ready line; RuntimeError with what it said on stderr when there is none."""
+        self._stderr = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (lives as long as the process)
+        self._process = process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+        )
+        line = _first_line(process, self._start_timeout_s)
+        if not line:
+            self.stop()
+            self._stderr.seek(0)
+            raise RuntimeError(f"the sandbox did not start: {self._stderr.read().strip()[-2000:]}")
+        ready = json.loads(line)
+        self.base_url = ready["base_url"]
+        self.settings = {**ready["settings"], "base_url": self.base_url}
+        self.control = SandboxControl(self.base_url)
+        return self
+
+    def stop(self) -> None:
+        """End the process: SIGTERM, and SIGKILL when it does not listen."""
+        if self._process is None:
+            return
+        if hasattr(self, "control"):
+            self.control.close()
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._process = None
+
+    def __enter__(self) -> SandboxProcess:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _first_line(process: subprocess.Popen[str], timeout_s: float) -> str:
+    """The ready line, or nothing when the process ended or took too long."""
+    from threading import Timer
+
+    killer = Timer(timeout_s, process.kill)
+    killer.start()
+    try:
+        return process.stdout.readline() if process.stdout else ""
+    finally:
+        killer.cancel()

@@ -1,0 +1,52 @@
+"""The virtual clock: wall clock plus an offset that only grows, and Twilio's date formats."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+class Clock:
+    """Seconds since the epoch, as the emulated account sees them."""
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset = offset
+        self._pinned: float | None = None
+
+    def now(self) -> float:
+        return time.time() + self.offset if self._pinned is None else self._pinned
+
+    def advance(self, seconds: float) -> float:
+        """Move forward; a clock that ran backwards would un-happen what was already answered."""
+        if seconds < 0:
+            raise ValueError("the clock only moves forward")
+        self.offset += seconds
+        return self.now()
+
+    @contextmanager
+    def at(self, moment: float) -> Iterator[None]:
+        """Let something happen at exactly `moment` (a timer that was due then, a seeded history)."""
+        before, self._pinned = self._pinned, moment
+        try:
+            yield
+        finally:
+            self._pinned = before
+
+
+@lru_cache(maxsize=65536)
+def _iso(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso(moment: float | None) -> str | None:
+    """ISO 8601 with second precision and a literal Z, as every Twilio product here answers (facts G.1)."""
+    return None if moment is None else _iso(int(moment))
+
+
+def parse_iso(text: str) -> float:
+    """Seconds since the epoch; a date without a zone is GMT. Raises ValueError."""
+    parsed = datetime.fromisoformat(text)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,153 @@
+"""The control plane under /_sandbox/: JSON in, JSON out, no authentication, for tests, demo and benchmark
+only.
+
+GET  health settings clock state story journal?after=n outbox faults
+POST reset settings clock faults customer agent seed load tasks events play
+PUT  state journal        DELETE faults journal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from . import actors, bulk, seed
+from .clock import iso
+from .faults import Faults, play
+from .journal import Journal
+from .limits import Limits
+from .wire import Form, Problem, Response
+from .world import Config, World
+
+Body = dict[str, Any]
+
+
+class Control:
+    """The world and what surrounds it: faults, limits, journal.
+
+    Parameters
+    ----------
+    random_seed: of the SIDs and of the seeded history, unless a reset names another.
+    """
+
+    def __init__(self, random_seed: int = 1) -> None:
+        self.random_seed = random_seed
+        self.journal = Journal()
+        self.faults = Faults()
+        self.limits = Limits()
+        self.world = World(random_seed)
+        self._routes: dict[tuple[str, str], Callable[[Body, Form], Any]] = {
+            ("GET", "/health"): lambda _body, _query: {"ok": True},
+            ("POST", "/reset"): lambda body, _query: self.reset(body),
+            ("GET", "/settings"): lambda _body, _query: self.settings(),
+            ("POST", "/settings"): self._change_settings,
+            ("GET", "/clock"): lambda _body, _query: self._clock(),
+            ("POST", "/clock"): self._advance,
+            ("GET", "/state"): lambda _body, _query: self.world.snapshot(),
+            ("PUT", "/state"): self._restore,
+            ("GET", "/story"): lambda _body, _query: self.world.story,
+            ("GET", "/faults"): lambda _body, _query: {
+                "faults": [rule.report() for rule in self.faults.rules]
+            },
+            ("POST", "/faults"): lambda body, _query: self.faults.add(body).report(),
+            ("DELETE", "/faults"): self._clear_faults,
+            ("POST", "/customer"): lambda body, _query: actors.customer(
+                self.world, body["from"], body["to"], body["body"]
+            ),
+            ("POST", "/agent"): lambda body, _query: actors.agent(self.world, **body),
+            ("POST", "/play"): lambda body, _query: {"results": play(self.world, body["plays"])},
+            ("GET", "/journal"): self._read_journal,
+            ("PUT", "/journal"): self._switch_journal,
+            ("DELETE", "/journal"): self._clear_journal,
+            ("GET", "/outbox"): self._outbox,
+            ("POST", "/seed"): self._seed,
+            ("POST", "/load"): lambda body, _query: bulk.load(self.world, **body),
+            ("POST", "/tasks"): lambda body, _query: bulk.open_tasks(self.world, **body),
+            ("POST", "/events"): lambda body, _query: bulk.events(self.world, **body),
+        }
+
+    def answer(self, method: str, path: str, query: Form, raw: bytes) -> Response:
+        """One control request. Mistakes are 400 with a sentence in `error`."""
+        handler = self._routes.get((method, path.rstrip("/")))
+        if handler is None:
+            return Response(404, orjson.dumps({"error": f"no control {method} {path}"}))
+        try:
+            body = orjson.loads(raw) if raw else {}
+            if not isinstance(body, dict):
+                raise ValueError("a JSON object is expected")
+            self.world.settle()
+            return Response(200, orjson.dumps(handler(body, query)))
+        except Problem as problem:
+            return Response(400, orjson.dumps({"error": problem.message, "code": problem.code}))
+        except (KeyError, TypeError, ValueError) as error:
+            return Response(400, orjson.dumps({"error": f"{type(error).__name__}: {error}"}))
+
+    def reset(self, body: Body) -> Body:
+        """A new world. `seed` as on the command line, `random_seed`, and any setting; the rest is default
+        again."""
+        body = dict(body)
+        what, number = body.pop("seed", "empty"), int(body.pop("random_seed", self.random_seed))
+        config = Config()
+        config.change(body)
+        world = World(number, config)
+        seed.from_option(world, str(what))
+        self.world = world
+        self.faults, self.limits = Faults(), Limits()
+        self.journal.clear()
+        return self.settings()
+
+    def settings(self) -> Body:
+        return self.world.describe()
+
+    def _change_settings(self, body: Body, _query: Form) -> Body:
+        self.world.config.change(body)
+        if "rate_limits" in body:
+            self.limits = Limits()
+        return self.settings()
+
+    def _clock(self) -> Body:
+        now = self.world.clock.now()
+        return {"now": iso(now), "now_s": now, "offset_s": self.world.clock.offset}
+
+    def _advance(self, body: Body, _query: Form) -> Body:
+        self.world.clock.advance(float(body["advance_s"]))
+        self.world.settle()
+        return self._clock()
+
+    def _restore(self, body: Body, _query: Form) -> Body:
+        self.world = World.restore(body)
+        return self.settings()
+
+    def _clear_faults(self, _body: Body, _query: Form) -> Body:
+        self.faults = Faults()
+        return {}
+
+    def _read_journal(self, _body: Body, query: Form) -> Body:
+        return {
+            "entries": self.journal.after(int(query.get("after", ["0"])[-1])),
+            "count": self.journal.count,
+        }
+
+    def _switch_journal(self, body: Body, _query: Form) -> Body:
+        self.journal.enabled = bool(body["enabled"])
+        return {"enabled": self.journal.enabled}
+
+    def _clear_journal(self, _body: Body, _query: Form) -> Body:
+        self.journal.clear()
+        return {}
+
+    def _outbox(self, _body: Body, _query: Form) -> Body:
+        messages = []
+        for sms in self.world.store.outbox:
+            row = asdict(sms)
+            row["from"] = row.pop("from_")
+            row["session_sid"] = row.pop("parent")
+            row["date_created"] = iso(sms.created)
+            messages.append(row)
+        return {"messages": messages}
+
+    def _seed(self, body: Body, _query: Form) -> Body:
+        return seed.crowd_and_story(self.world, **body)

@@ -1,0 +1,129 @@
+"""Lists: PageSize, Page, PageToken and the `meta` block (facts G.1).
+
+A token is a position of the list, not an offset: the next page begins behind that position however many rows
+were added or removed meanwhile, and costs the same wherever it begins.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import orjson
+
+from .ordered import Ordered
+from .wire import Form, Invalid, Request, Response, ok
+
+R = TypeVar("R")
+Walk = Callable[[Any, bool], Iterator[tuple[Any, R]]]
+
+PAGING = ("PageSize", "Page", "PageToken")
+
+
+def walk(order: Ordered[R], *, descending: bool = False, keep: Callable[[R], bool] | None = None) -> Walk[R]:
+    """A way through `order`: called with a position and whether to go back, it yields what lies there."""
+
+    def go(start: Any, back: bool) -> Iterator[tuple[Any, R]]:
+        rows = order.backward(start) if back != descending else order.forward(start)
+        return ((position, row) for position, row in rows if keep(row)) if keep else rows
+
+    return go
+
+
+def walk_sorted(rows: Iterable[R], key: Callable[[R], Any], *, descending: bool = False) -> Walk[R]:
+    """The same for a short list that has to be sorted anew each time. The key must be unique."""
+    keyed = sorted(((key(row), row) for row in rows), key=lambda pair: pair[0], reverse=descending)
+
+    def go(start: Any, back: bool) -> Iterator[tuple[Any, R]]:
+        pairs = reversed(keyed) if back else iter(keyed)
+        if start is None:
+            return iter(pairs)
+        return (pair for pair in pairs if (pair[0] < start if back != descending else pair[0] > start))
+
+    return go
+
+
+def page(
+    request: Request,
+    rows: Walk[R],
+    shape: Callable[[R], dict[str, Any]],
+    *,
+    key: str,
+    largest: int,
+    default: int = 50,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> Response:
+    """One page of a list.
+
+    Parameters
+    ----------
+    rows: from `walk` or `walk_sorted`.
+    shape: a row as JSON.
+    key: the name of the list in the answer (`meta.key`).
+    largest: the maximum PageSize; above it the answer is 400.
+    """
+    query = request.query
+    size = _number(query, "PageSize", default)
+    number = _number(query, "Page", 0)
+    if not 1 <= size <= largest:
+        raise Invalid(f"Invalid PageSize: {size} is not between 1 and {largest}")
+    back, start = _decode(query["PageToken"][-1]) if "PageToken" in query else (False, None)
+    try:
+        found = list(islice(rows(start, back), size + 1))
+    except TypeError:  # a position of another list does not compare with these
+        raise Invalid("Invalid PageToken") from None
+    more = len(found) > size
+    found = found[:size]
+    if back:
+        found.reverse()
+    base = f"https://{request.host}{request.path}"
+    plain = [(name, value) for name, values in query.items() if name not in PAGING for value in values]
+
+    def link(page_number: int, token: str | None = None) -> str:
+        extra = [("PageSize", str(size)), ("Page", str(page_number))]
+        return f"{base}?{urlencode([*plain, *extra, *([('PageToken', token)] if token else [])])}"
+
+    has_next = bool(found) and (more or back)
+    has_previous = bool(found) and (more if back else start is not None)
+    meta = {
+        "page": number,
+        "page_size": size,
+        "first_page_url": link(0),
+        "previous_page_url": link(max(number - 1, 0), _encode(True, found[0][0])) if has_previous else None,
+        "next_page_url": link(number + 1, _encode(False, found[-1][0])) if has_next else None,
+        "url": link(number, query["PageToken"][-1] if "PageToken" in query else None),
+        "key": key,
+    }
+    response = ok({key: [shape(row) for _, row in found], "meta": meta})
+    response.headers.extend(headers or [])
+    return response
+
+
+def without_paging(query: Form) -> Form:
+    return {name: values for name, values in query.items() if name not in PAGING}
+
+
+def _number(query: Form, name: str, default: int) -> int:
+    raw = query[name][-1] if name in query else None
+    if raw is None:
+        return default
+    if not raw.isdigit():
+        raise Invalid(f"Invalid {name}: {raw!r} is not a number")
+    return int(raw)
+
+
+def _encode(back: bool, position: Any) -> str:
+    return ("PB" if back else "PA") + urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+
+
+def _decode(token: str) -> tuple[bool, Any]:
+    try:
+        position = orjson.loads(urlsafe_b64decode(token[2:] + "=" * (-len(token[2:]) % 4)))
+    except ValueError:
+        position = None
+    if position is None or token[:2] not in ("PA", "PB"):
+        raise Invalid("Invalid PageToken")
+    return token[:2] == "PB", tuple(position) if isinstance(position, list) else position

@@ -1,0 +1,106 @@
+"""The process: command line, uvicorn on uvloop and httptools, one ready line, and an end with its parent."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import socket
+import sys
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .app import App
+from .control import Control
+from .journal import Recorder
+
+PARENT_CHECK_S = 0.25
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, which also tells the application how to cut the connection (faults drop_before,
+    drop_after)."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"flexsms.cut": self.transport.abort}  # type: ignore[dict-item]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `flexsms sandbox` and of `python -m flexsms.sandbox`."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--seed", default="empty", help="empty, or story and/or a number of channels: story,200"
+    )
+    parser.add_argument(
+        "--random-seed", type=int, default=1, help="SIDs and history follow from it (default: 1)"
+    )
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer (default: 0)")
+    parser.add_argument("--rate-limits", choices=("documented", "off"), default="off", help="(default: off)")
+    parser.add_argument(
+        "--record",
+        default=os.environ.get("FLEXSMS_SANDBOX_RECORD"),
+        help="directory for a recording of every exchange (or FLEXSMS_SANDBOX_RECORD)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM, SIGINT or the parent's end. Returns the exit status."""
+    parent = os.getppid()
+    control = Control(args.random_seed)
+    control.reset({"seed": args.seed, "rate_limits": args.rate_limits, "latency_ms": args.latency_ms})
+    app = App(control, Recorder(args.record) if args.record else None)
+    # The seeded rows live as long as the process: keep the garbage collector from walking them again and
+    # again.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((args.host, args.port))
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=Protocol,
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=1,
+        backlog=4096,
+    )
+    server = _Server(config, f"http://{args.host}:{listener.getsockname()[1]}", control, parent)
+    server.run(sockets=[listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, base_url: str, control: Control, parent: int) -> None:
+        super().__init__(config)
+        self._parent = parent
+        self._base_url = base_url
+        self._control = control
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        ready = {"base_url": self._base_url, "pid": os.getpid(), "settings": self._control.settings()}
+        sys.stdout.write(orjson.dumps(ready).decode() + "\n")
+        sys.stdout.flush()
+        self._watch = asyncio.create_task(self._watch_parent())
+
+    async def _watch_parent(self) -> None:
+        # Not prctl(PR_SET_PDEATHSIG): that fires when the *thread* ends which started us, and is Linux only.
+        while os.getppid() == self._parent:  # noqa: ASYNC110 (there is no event to wait for)
+            await asyncio.sleep(PARENT_CHECK_S)
+        self.should_exit = True
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="flexsms sandbox", description="A stateful local Twilio.")
+    add_arguments(parser)
+    return run(parser.parse_args(argv))

@@ -1,0 +1,278 @@
+"""One emulated account: its clock, its rows, its timers, its switches and the resources it is born with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from heapq import heappop, heappush
+from typing import Any
+
+from .clock import Clock
+from .sids import Sids
+from .store import Channel, Fixture, FlexFlow, Service, Session, Store, Task
+from .wire import basic
+
+# Valid for `phonenumbers`, and in the 555 exchange, which no US carrier gives to subscribers.
+NUMBER = "+14155550100"
+NUMBER_SHORT_LIVED = "+14155550101"
+
+Timer = Callable[["World", str], None]
+TIMERS: dict[str, Timer] = {}
+
+
+def timer(kind: str) -> Callable[[Timer], Timer]:
+    """Register what happens when a timer of this kind is due. Handlers check that it still applies."""
+
+    def register(handler: Timer) -> Timer:
+        TIMERS[kind] = handler
+        return handler
+
+    return register
+
+
+@dataclass(slots=True)
+class Config:
+    """Switches, changed through POST /_sandbox/settings.
+
+    latency_ms: added to every API answer, half before and half after it is applied.
+    rate_limits: `documented` or `off`.
+    stamp_proxy_session: whether a session named after a channel is written into its attribute `proxySession`.
+    sms_step_s: virtual seconds from queued to sent, and from sent to delivered.
+    sms_outcomes: number -> {"status": "undelivered", "error_code": 30003} for handsets that are not reached.
+    forbidden_hosts: what the restricted key may not use; "*" is everything.
+    """
+
+    latency_ms: float = 0.0
+    rate_limits: str = "off"
+    stamp_proxy_session: bool = True
+    sms_step_s: float = 1.0
+    sms_outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    forbidden_hosts: list[str] = field(default_factory=lambda: ["*"])
+
+    def change(self, values: dict[str, Any]) -> None:
+        unknown = values.keys() - {f.name for f in fields(self)}
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
+        if values.get("rate_limits", "off") not in ("documented", "off"):
+            raise ValueError("rate_limits is documented or off")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+class World:
+    """Everything a request can see or change.
+
+    Parameters
+    ----------
+    seed: SIDs and secrets are the same for the same seed.
+    config: the switches.
+    """
+
+    def __init__(self, seed: int = 1, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self.clock = Clock()
+        self.sids = Sids(seed)
+        self.store = Store()
+        self.opted_out: set[str] = set()  # "customer>number"
+        self.story: dict[str, Any] = {}
+        self._timers: list[tuple[float, int, str, str]] = []
+        self._credentials()
+        self._index_reset()
+        self._furnish()
+
+    # What exists from the start
+
+    def _credentials(self) -> None:
+        token = self.sids.token
+        self.account_sid = "AC" + token("account")
+        self.auth_token = token("auth token")
+        self.api_key_sid, self.api_key_secret = "SK" + token("key"), token("key secret")
+        self.restricted_key_sid, self.restricted_key_secret = (
+            "SK" + token("restricted"),
+            token("restricted secret"),
+        )
+        self.full_access = {
+            basic(self.account_sid, self.auth_token),
+            basic(self.api_key_sid, self.api_key_secret),
+        }
+        self.restricted_access = basic(self.restricted_key_sid, self.restricted_key_secret)
+
+    def _furnish(self) -> None:
+        make = self._make_service
+        self.chat_service_sid = make("chat", "IS", "Flex Chat Service").sid
+        self.sync_service_sid = make("sync", "IS", "Default Service").sid
+        proxy = make("proxy", "KS", "Flex Proxy Service", chat_instance_sid=self.chat_service_sid)
+        self.session_service_sid = proxy.sid
+        self.activity_sids = {name: self.sids.new("WA") for name in ("Offline", "Available", "Break")}
+        self.task_channel_sids = {name: self.sids.new("TC") for name in ("default", "chat", "sms", "voice")}
+        workspace = self._make_fixture("workspaces", "WS", "Flex Task Assignment")
+        self.workspace_sid = workspace.sid
+        self.workflow_sid = self._make_fixture(f"workflows/{workspace.sid}", "WW", "Assign to Anyone").sid
+        self.queue_sid = self._make_fixture(f"queues/{workspace.sid}", "WQ", "Everyone").sid
+        self._make_fixture(f"queues/{workspace.sid}", "WQ", "Billing")
+        self.worker_sids = [
+            self._make_fixture(f"workers/{workspace.sid}", "WK", name).sid
+            for name in ("grace", "linus", "margaret")
+        ]
+        self.number_sids = {
+            number: self._make_fixture("numbers", "PN", number).sid for number in (NUMBER, NUMBER_SHORT_LIVED)
+        }
+        self.studio_flow_sid = self.sids.new("FW")
+        # Facts A.2: a number may have a Studio flow and a Task flow; the outbound Task flow is normally not
+        # enabled.
+        self.flow_sids = {
+            "task": self._make_flow("Outbound SMS", NUMBER, "task", long_lived=True).sid,
+            "studio": self._make_flow("Inbound SMS", NUMBER, "studio", long_lived=True).sid,
+            "task_short_lived": self._make_flow(
+                "Outbound once", NUMBER_SHORT_LIVED, "task", long_lived=False
+            ).sid,
+            "studio_short_lived": self._make_flow(
+                "Inbound once", NUMBER_SHORT_LIVED, "studio", long_lived=False
+            ).sid,
+        }
+
+    def stamp(self, prefix: str) -> tuple[str, int, float, float]:
+        """sid, seq, created and updated of a new row."""
+        now = self.clock.now()
+        return self.sids.new(prefix), self.store.next(), now, now
+
+    def _make_service(self, product: str, prefix: str, name: str, **settings: Any) -> Service:
+        return self.store.services.add(Service(*self.stamp(prefix), product, name, settings))
+
+    def _make_fixture(self, parent: str, prefix: str, name: str) -> Fixture:
+        return self.store.fixtures.add(Fixture(*self.stamp(prefix), parent, name))
+
+    def _make_flow(self, name: str, number: str, kind: str, *, long_lived: bool) -> FlexFlow:
+        task: dict[str, Any] = {
+            "workspace_sid": self.workspace_sid,
+            "workflow_sid": self.workflow_sid,
+            "channel": "sms",
+        }
+        return self.store.flows.add(
+            FlexFlow(
+                *self.stamp("FO"),
+                "flows",
+                name,
+                self.chat_service_sid,
+                "sms",
+                number,
+                kind == "studio",
+                kind,
+                task if kind == "task" else {"flow_sid": self.studio_flow_sid, "retry_count": 3},
+                long_lived,
+                True,
+            )
+        )
+
+    # Indexes that tables do not know
+
+    def _index_reset(self) -> None:
+        self.active: dict[tuple[str, str, str], dict[str, None]] = {}  # flow, customer, number -> channels
+        self.pairs: dict[tuple[str, str], str] = {}  # identifier, proxy number -> open session
+        self.channel_tasks: dict[str, dict[str, None]] = {}  # channel -> tasks that still exist
+
+    def index_channel(self, channel: Channel) -> None:
+        """Whether a contact of the pair finds this channel: decided by its `status` attribute alone."""
+        if not (channel.flow_sid and channel.customer and channel.number):
+            return
+        here = self.active.setdefault((channel.flow_sid, channel.customer, channel.number), {})
+        if channel.active and self.store.channels.get(channel.sid) is channel:
+            here.setdefault(channel.sid)
+        else:
+            here.pop(channel.sid, None)
+
+    def index_session(self, session: Session) -> None:
+        """Only open sessions hold their number pairs."""
+        is_open = (
+            session.status in ("open", "in-progress") and self.store.sessions.get(session.sid) is session
+        )
+        for _, one in self.store.participants.under(session.sid).forward():
+            if not one.proxy_identifier:
+                continue
+            pair = (one.identifier, one.proxy_identifier)
+            if is_open and one.deleted is None:
+                self.pairs[pair] = session.sid
+            elif self.pairs.get(pair) == session.sid:
+                del self.pairs[pair]
+
+    def index_task(self, task: Task, *, present: bool = True) -> None:
+        if not task.channel_sid:
+            return
+        here = self.channel_tasks.setdefault(task.channel_sid, {})
+        if present:
+            here.setdefault(task.sid)
+        else:
+            here.pop(task.sid, None)
+
+    # Time
+
+    def schedule(self, due: float, kind: str, sid: str) -> None:
+        heappush(self._timers, (due, self.store.next(), kind, sid))
+
+    def settle(self) -> None:
+        """Let everything happen that was due by now, each at its own moment."""
+        now = self.clock.now()
+        while self._timers and self._timers[0][0] <= now:
+            due, _, kind, sid = heappop(self._timers)
+            with self.clock.at(due):
+                TIMERS[kind](self, sid)
+
+    # Snapshots
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole account as JSON values."""
+        return {
+            "seed": self.sids.seed,
+            "issued": self.sids.issued,
+            "seq": self.store.seq,
+            "offset": self.clock.offset,
+            "config": asdict(self.config),
+            "opted_out": sorted(self.opted_out),
+            "story": self.story,
+            "timers": self._timers,
+            "tables": {name: list(table) for name, table in self.store.tables().items()},
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> World:
+        """The account of a snapshot. The fixtures come out the same because their seed is the same."""
+        world = cls(state["seed"], Config(**state["config"]))
+        world.sids.issued = dict(state["issued"])
+        world.store.seq = state["seq"]
+        world.clock.offset = state["offset"]
+        world.opted_out = set(state["opted_out"])
+        world.story = state["story"]
+        world._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
+        for name, table in world.store.tables().items():
+            table.restore(state["tables"][name])
+        world._index_reset()
+        for channel in world.store.channels:
+            world.index_channel(channel)
+        for session in world.store.sessions:
+            world.index_session(session)
+        for task in world.store.tasks:
+            world.index_task(task)
+        return world
+
+    def describe(self) -> dict[str, Any]:
+        """What a client has to know to use this account."""
+        return {
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token,
+            "api_key_sid": self.api_key_sid,
+            "api_key_secret": self.api_key_secret,
+            "restricted_key_sid": self.restricted_key_sid,
+            "restricted_key_secret": self.restricted_key_secret,
+            "sync_service_sid": self.sync_service_sid,
+            "workspace_sid": self.workspace_sid,
+            "chat_service_sid": self.chat_service_sid,
+            "session_service_sid": self.session_service_sid,
+            "workflow_sid": self.workflow_sid,
+            "queue_sid": self.queue_sid,
+            "studio_flow_sid": self.studio_flow_sid,
+            "worker_sids": self.worker_sids,
+            "numbers": {"twilio": NUMBER, "twilio_short_lived": NUMBER_SHORT_LIVED},
+            "flex_flow_sids": self.flow_sids,
+            "seed": self.sids.seed,
+            **asdict(self.config),
+        }
