@@ -1,0 +1,124 @@
+"""What Airflow is told about flexsms: the connection type with its form, the hook, the operators, the extra link.
+
+Every Airflow process loads this module when it starts, so it imports nothing but the version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flexsms import __version__
+
+INTEGRATION = "Twilio Flex"
+
+
+def _sid(prefix: str, label: str, description: str) -> dict[str, Any]:
+    """The form field of a Twilio SID that may stay empty."""
+    schema = {"type": ["string", "null"], "pattern": f"^({prefix}[0-9a-fA-F]{{32}})?$"}
+    return {"label": label, "description": description, "schema": schema}
+
+
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "account_sid": _sid("AC", "Account SID", "AC…; needed when the login is an API key."),
+    "stack": {
+        "label": "Stack",
+        "description": "The generation of Flex messaging: chat (Programmable Chat and Proxy) or conversations.",
+        "schema": {"type": "string", "enum": ["chat", "conversations"], "default": "chat"},
+    },
+    "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
+    "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
+    "chat_service_sid": _sid("IS", "Chat service", "IS…; stack chat: the service that Flex keeps channels in."),
+    "session_service_sid": _sid("KS", "Proxy service", "KS…; stack chat: carries texts to the handset and back."),
+    "workflow_sid": _sid("WW", "TaskRouter workflow", "WW…; stack conversations: routes the tasks."),
+    "queue_sid": _sid("WQ", "TaskRouter queue", "WQ…; stack conversations: where tasks wait."),
+    "studio_flow_sid": _sid("FW", "Studio flow", "FW…; stack conversations: answers texts of route studio."),
+    "auth_token": {
+        "label": "Auth Token",
+        "description": "Only for checking webhook signatures, when the password is an API key's secret.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "edge": {
+        "label": "Edge",
+        "description": "Like dublin; give edge and region together, or neither.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "region": {
+        "label": "Region",
+        "description": "Like ie1; give edge and region together, or neither.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "timeout_s": {
+        "label": "Timeout",
+        "description": "Seconds per request, connecting included.",
+        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 600, "default": 15},
+    },
+    "max_in_flight": {
+        "label": "Requests in flight",
+        "description": "At most so many at a time, per process.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 32},
+    },
+    "rate_limits": {
+        "label": "Rate limits",
+        "description": "documented, off, or a JSON object of requests per second by endpoint or host, "
+        'like {"proxy.twilio.com": 10}.',
+        "schema": {"type": ["string", "null"], "default": "documented"},
+    },
+    "base_url": {
+        "label": "Base URL",
+        "description": "Empty for Twilio. For a local Twilio like http://127.0.0.1:9999.",
+        "schema": {"type": ["string", "null"], "pattern": "^(https?://.+)?$"},
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata, as ``airflow/provider_info.schema.json`` wants it."""
+    return {
+        "package-name": "flexsms",
+        "name": INTEGRATION,
+        "description": "Run Twilio Flex SMS conversations from Airflow: send, track, clean up.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://www.twilio.com/docs/flex",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.hooks.twilio"]}],
+        "operators": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [
+                    "flexsms.operators.send",
+                    "flexsms.operators.track",
+                    "flexsms.operators.cleanup",
+                    "flexsms.operators.cleanup_report",
+                ],
+            }
+        ],
+        "extra-links": ["flexsms.links.ChannelLink"],
+        "connection-types": [
+            {
+                "connection-type": "twilio",
+                "hook-class-name": "flexsms.hooks.twilio.TwilioHook",
+                "hook-name": INTEGRATION,
+                "conn-fields": CONNECTION_FIELDS,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "schema", "port"],
+                    "relabeling": {
+                        "login": "Account SID or API key SID",
+                        "password": "Auth Token or API key secret",
+                    },
+                    "placeholders": {
+                        "login": "AC… or SK…",
+                        "password": "the token or secret that belongs to it",
+                        "sync_service_sid": "IS…",
+                        "workspace_sid": "WS…",
+                        "chat_service_sid": "IS…",
+                        "session_service_sid": "KS…",
+                    },
+                },
+            }
+        ],
+    }
