@@ -1,9 +1,10 @@
-"""An account on the local Twilio, and the calls it received."""
+"""An account on the local Twilio, its clock, and the calls it received."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.limits import endpoint
 
 if TYPE_CHECKING:
-    from flexsms.sandbox.client import SandboxProcess
+    from flexsms.sandbox.client import SandboxControl, SandboxProcess
 
 
 @pytest.fixture
@@ -26,10 +27,32 @@ def settings(sandbox: SandboxProcess, connection_extra: dict[str, Any]) -> Twili
     )
 
 
+class Clock:
+    """The sandbox's virtual clock, which the package under test follows."""
+
+    def __init__(self, control: SandboxControl) -> None:
+        self._control = control
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def advance(self, **by: float) -> None:
+        """Move the clock on: `days=3`."""
+        self._control.advance(timedelta(**by).total_seconds())
+        self._ahead += timedelta(**by)
+
+
 @pytest.fixture
-async def account(settings: TwilioSettings, anyio_backend: str) -> AsyncIterator[Account]:
+def clock(sandbox: SandboxProcess) -> Clock:
+    """The present, as the sandbox sees it."""
+    return Clock(sandbox.control)
+
+
+@pytest.fixture
+async def account(settings: TwilioSettings, clock: Clock) -> AsyncIterator[Account]:
     """The account, connected."""
-    async with connect(settings) as connected:
+    async with connect(settings, now=clock) as connected:
         yield connected
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from multidict import MultiDictProxy
 
 from flexsms.core import errors
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
-from multidict import MultiDictProxy
 
 ACCOUNT, SERVICE, CHANNEL = "AC" + "1" * 32, "IS" + "2" * 32, "CH" + "3" * 32
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

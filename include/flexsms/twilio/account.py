@@ -22,8 +22,10 @@ from flexsms.twilio.stacks.protocol import Stack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 
-# A key is held for at least a request, the time a lost one may take to show up, and as much again.
-LEASE_IN_TIMEOUTS = 4
+# A text whose answer was lost may still turn up for as long as a request may take, and as much again.
+SETTLE_IN_TIMEOUTS = 2
+# A key is held long enough to post, to wait for a lost text, and to try again.
+LEASE_IN_TIMEOUTS = 8
 
 
 class Now(Protocol):
@@ -66,14 +68,14 @@ class Account:
 
     def sender(self) -> Sender:
         """Sends texts."""
-        settle = timedelta(seconds=self.settings.timeout_s)
+        timeout = timedelta(seconds=self.settings.timeout_s)
         ledger = SendLedger(
             self.client,
             self.settings.need("sync_service_sid"),
             now=self.now,
-            lease=settle * LEASE_IN_TIMEOUTS,
+            lease=timeout * LEASE_IN_TIMEOUTS,
         )
-        return Sender(self.stack, ledger, self.store, settle=settle, now=self.now)
+        return Sender(self.stack, ledger, self.store, settle=timeout * SETTLE_IN_TIMEOUTS, now=self.now)
 
     def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
         """The source of task events that every account has."""

@@ -52,7 +52,7 @@ class SendResult:
 class Sender:
     """Sends texts over one stack.
 
-    :param settle: how long after a lost answer a text may still turn up
+    :param settle: how long after it was posted a text whose answer was lost may still turn up
     :param now: the present, an aware datetime
     """
 

@@ -33,6 +33,7 @@ INTEGRATION = {Route.AGENT: "task", Route.STUDIO: "studio"}
 RETIRED = {"long_lived": False, "status": "INACTIVE"}
 KEY_ATTRIBUTE = "flexsms_key"
 SESSION_CLOSED = 80607
+PAIR_TAKEN = (80103, 80604)
 OPEN_SESSION = ("open", "in-progress")
 PAGE_SIZE = 100
 
@@ -178,18 +179,63 @@ class ChatStack:
             session = await self._sessions(channel_sid).fetch_async()
         except NotFound:
             try:
-                session = await self._sessions.create_async(
-                    unique_name=channel_sid,
-                    mode="message-only",
-                    # Two of Twilio's pages disagree on the default; 0 is "until closed".
-                    ttl=0,
-                    participants=_participants(channel_sid, message),
-                )
+                session = await self._new_session(channel_sid, message)
             except AlreadyExists:
                 session = await self._sessions(channel_sid).fetch_async()
+            except TwilioRefused as error:
+                if error.code not in PAIR_TAKEN:
+                    raise
+                await self._make_way(error, channel_sid, message)
+                session = await self._new_session(channel_sid, message)
         if session.status not in OPEN_SESSION:
             await self._reopen(str(session.sid))
         return str(session.sid)
+
+    async def _new_session(self, channel_sid: str, message: OutboundMessage) -> Any:
+        return await self._sessions.create_async(
+            unique_name=channel_sid,
+            mode="message-only",
+            # Two of Twilio's pages disagree on the default; 0 is "until closed".
+            ttl=0,
+            participants=_participants(channel_sid, message),
+        )
+
+    async def _make_way(self, error: TwilioRefused, channel_sid: str, message: OutboundMessage) -> None:
+        """The customer sits in another session of the number: close it if it leads to a retired channel.
+
+        Such sessions are what clean-ups leave behind that only write the attributes; they swallow the customer's
+        texts. One that leads to an active channel is a conversation of another flow, and stays.
+        """
+        named = re.search(r"KC[0-9a-fA-F]{32}", str(error))
+        other: Any = await self._sessions(named.group()).fetch_async() if named else None
+        if other is None or not str(other.unique_name).startswith("CH"):
+            raise error
+        try:
+            stale = (await self.fetch(str(other.unique_name))).is_retired
+        except NotFound:
+            stale = True
+        if stale:
+            await self._sessions(str(other.sid)).update_async(status="closed")
+            return
+        await self._discard_if_empty(channel_sid)
+        raise InvalidInput(
+            "to_number",
+            f"{mask_number(message.to_number)} is in conversation {other.unique_name}, which another Flex Flow opened",
+            "use the route of that conversation, or clean it up first",
+        )
+
+    async def _discard_if_empty(self, channel_sid: str) -> None:
+        """Take back a channel that was only just made, with its task."""
+        channel = self._client.flex_api.v1.channel(channel_sid)
+        if (await self._chat.channels(channel_sid).fetch_async()).messages_count:
+            return
+        task_sid = (await channel.fetch_async()).task_sid
+        if task_sid:
+            tasks = self._client.taskrouter.v1.workspaces(self._settings.need("workspace_sid")).tasks
+            await tasks(task_sid).update_async(
+                assignment_status="canceled", reason="the customer is in another channel"
+            )
+        await channel.delete_async()
 
     async def _reopen(self, session_sid: str) -> None:
         try:
