@@ -11,7 +11,7 @@ from typing import Any
 
 from twilio.rest import Client
 
-from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes
 from flexsms.twilio.sources.protocol import EventPage
 
@@ -55,29 +55,39 @@ class TaskRouterSource:
         yield EventPage(cursor=until.isoformat())
 
     async def _slice(
-        self, event_type: TaskEventType, since: datetime, until: datetime
+        self, event_type: TaskEventType, since: datetime, until: datetime, *, bounded: bool = False
     ) -> AsyncIterator[EventPage]:
-        # No EndDate: an event that comes in while the list is read is welcome.
-        listed = await self._workspace.events.page_async(
-            event_type=str(event_type), start_date=since, page_size=PAGE_SIZE
+        # Without an EndDate, because an event that comes in while the list is read is welcome.
+        end = {"end_date": until} if bounded else {}
+        page: Any = await self._workspace.events.page_async(
+            event_type=str(event_type), start_date=since, page_size=PAGE_SIZE, **end
         )
-        page: Any = listed
         while page is not None:
             records = list(page)
             yield _read(records)
-            following = page.next_page_url
-            if following is None and len(records) >= PAGE_SIZE:
-                # The docs once say that this list has no further pages. A full page without a successor would
-                # then hide the rest, so the remaining time is asked for again from the newest event seen.
-                newest = max(record.event_date for record in records)
-                if newest <= since:
-                    raise FlexSmsError(
-                        f"TaskRouter listed {PAGE_SIZE} {event_type} events within one second and no further page; "
-                        "read this range from another source."
-                    )
-                async for rest in self._slice(event_type, newest, until):
-                    yield rest
-            page = await page.next_page_async() if following else None
+            if page.next_page_url is None and len(records) >= PAGE_SIZE:
+                async for half in self._halves(event_type, since, until):
+                    yield half
+            page = await page.next_page_async()
+
+    async def _halves(
+        self, event_type: TaskEventType, since: datetime, until: datetime
+    ) -> AsyncIterator[EventPage]:
+        """Read a range in two parts.
+
+        Twilio once says that this list has no further pages. A full page without a successor would then hide the
+        rest, and nobody documents in which order the events come.
+        """
+        if until - since <= timedelta(seconds=1):
+            raise InvalidInput(
+                "source",
+                f"TaskRouter lists over {PAGE_SIZE} {event_type} events of {since:%Y-%m-%d %H:%M:%S} on one page",
+                "read this moment from another source",
+            )
+        middle = since + (until - since) / 2
+        for start, end in ((since, middle), (middle, until)):
+            async for page in self._slice(event_type, start, end, bounded=True):
+                yield page
 
     async def open_channels(self) -> frozenset[str]:
         """The channels that have a task which is not over, by TaskRouter itself; one call per 1000 tasks."""

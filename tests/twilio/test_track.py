@@ -1,0 +1,206 @@
+"""Tracking over real HTTP: at most two Sync calls per changed channel, and nothing forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flexsms.core.errors import InvalidInput, ServiceUnavailable
+from flexsms.twilio import track as track_module
+from flexsms.twilio.account import Account
+from flexsms.twilio.sources import taskrouter
+from flexsms.twilio.track import TrackReport, track
+
+if TYPE_CHECKING:
+    from flexsms.sandbox.client import SandboxProcess
+
+pytestmark = pytest.mark.anyio
+
+Calls = Callable[[], Counter[str]]
+EVENTS = "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events"
+
+
+class Cursor:
+    """Where the last run stopped."""
+
+    def __init__(self) -> None:
+        self.value: str | None = None
+
+    async def save(self, value: str) -> None:
+        self.value = value
+
+    async def run(self, account: Account, **options: Any) -> TrackReport:
+        source = account.taskrouter(**options)
+        return await track(source, account.store, cursor=self.value, save_cursor=self.save, at_once=8)
+
+
+@pytest.fixture
+def number(sandbox: SandboxProcess) -> str:
+    number: str = sandbox.settings["numbers"]["twilio"]
+    return number
+
+
+def customers(count: int) -> list[str]:
+    return [f"+1415555{1000 + n}" for n in range(count)]
+
+
+async def test_the_state_follows_the_tasks(
+    account: Account, sandbox: SandboxProcess, number: str, clock: Any
+) -> None:
+    ada = sandbox.control.customer("+14155551001", number, "Hello")
+    ben = sandbox.control.customer("+14155551002", number, "Hello")
+    sandbox.control.agent("complete", task_sid=ada["task_sid"])
+    report = await Cursor().run(account)
+    assert (report.channels, report.created, report.rejected) == (2, 2, 0)
+    first, second = await account.store.load(ada["channel_sid"]), await account.store.load(ben["channel_sid"])
+    assert first is not None
+    assert second is not None
+    assert first.state.open_tasks == frozenset()
+    assert first.state.last_ended_ms is not None
+    assert abs(first.state.last_ended_ms - clock().timestamp() * 1000) < 10_000
+    assert second.state.open_tasks == {ben["task_sid"]}
+
+
+async def test_without_a_cursor_thirty_days_are_read_and_then_only_what_is_new(
+    account: Account, sandbox: SandboxProcess, number: str, clock: Any
+) -> None:
+    cursor = Cursor()
+    sandbox.control.customer("+14155551001", number, "Hello")
+    clock.advance(days=29)
+    # The customer wrote, nobody answered for a day, and TaskRouter canceled the task.
+    assert (await cursor.run(account)).events == 2
+    clock.advance(days=2)
+    sandbox.control.customer("+14155551002", number, "Hello")
+    sandbox.control.clear_journal()
+    assert (await cursor.run(account)).events == 1
+    starts = {
+        entry["query"]["StartDate"][0][:13]
+        for entry in sandbox.control.journal()
+        if "Events" in entry["path"]
+    }
+    assert starts == {(clock() - timedelta(days=2, minutes=15)).strftime("%Y-%m-%dT%H")}
+
+
+async def test_every_run_overlaps_the_one_before(
+    account: Account, sandbox: SandboxProcess, number: str
+) -> None:
+    cursor = Cursor()
+    sandbox.control.customer("+14155551001", number, "Hello")
+    assert (await cursor.run(account)).created == 1
+    again = await cursor.run(account)
+    assert (again.events, again.unchanged, again.updated) == (1, 1, 0)
+    assert (await cursor.run(account, lookback=timedelta())).events in (0, 1)
+
+
+async def test_the_cost(account: Account, sandbox: SandboxProcess, number: str, calls: Calls) -> None:
+    sandbox.control.events(channels=40, events=2400, hours=24)
+    sandbox.control.clear_journal()
+    report = await Cursor().run(account)
+    made = calls()
+    assert report.created == 40
+    assert made.pop(EVENTS) <= 6 + report.events // 1000
+    assert sum(made.values()) == 80
+
+
+async def test_writing_earlier_when_there_is_too_much_gives_the_same(
+    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sids = sandbox.control.events(channels=30, events=400, hours=24)["channels"]
+    await Cursor().run(account)
+    expected = {sid: await account.store.load(sid) for sid in sids}
+    assert all(stored and stored.state.last_ended_ms for stored in expected.values())
+    documents = account.client.sync.v1.services(account.settings.sync_service_sid).documents
+    for document in await documents.list_async():
+        await documents(document.sid).delete_async()
+    monkeypatch.setattr(track_module, "MAX_PENDING", 7)
+    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 10)
+    await Cursor().run(account)
+    for sid in sids:
+        stored, before = await account.store.load(sid), expected[sid]
+        assert stored is not None
+        assert before is not None
+        assert stored.state == before.state
+
+
+async def test_a_full_page_without_a_successor_is_read_on_by_time(
+    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.control.events(channels=20, events=240, hours=24)
+    whole = await Cursor().run(account)
+    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 7)
+    from twilio.rest.taskrouter.v1.workspace.event import EventPage
+
+    monkeypatch.setattr(EventPage, "next_page_url", None)
+    cut = await Cursor().run(account)
+    assert cut.events >= whole.events
+    assert cut.unchanged == whole.created
+
+
+async def test_a_thousand_events_in_one_second_without_a_successor_are_not_passed_over(
+    account: Account, sandbox: SandboxProcess, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for customer in customers(4):
+        sandbox.control.customer(customer, number, "Hello")
+    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 1)
+    from twilio.rest.taskrouter.v1.workspace.event import EventPage
+
+    monkeypatch.setattr(EventPage, "next_page_url", None)
+    cursor = Cursor()
+    with pytest.raises(InvalidInput, match="on one page"):
+        await cursor.run(account)
+    assert cursor.value is None
+
+
+async def test_a_malformed_event_is_named_and_the_others_count(
+    account: Account, sandbox: SandboxProcess, number: str
+) -> None:
+    good = sandbox.control.customer("+14155551001", number, "Hello")
+    attributes = '{"channelSid": "CH' + "a" * 32 + '"}'
+    sandbox.control.events(
+        raw=[
+            {"type": "task.created", "data": {"task_attributes": attributes}, "resource_sid": "WX"},
+            {"type": "task.completed", "data": {"task_attributes": "{}"}, "resource_sid": "WT" + "1" * 32},
+        ]
+    )
+    report = await Cursor().run(account)
+    assert (report.events, report.rejected, report.ignored) == (1, 1, 1)
+    assert "task_sid: is missing" in report.rejects[0]
+    assert await account.store.load(good["channel_sid"]) is not None
+
+
+async def test_one_channel_that_cannot_be_written_does_not_stop_the_others_but_the_cursor(
+    account: Account, sandbox: SandboxProcess, number: str
+) -> None:
+    good = sandbox.control.customer("+14155551001", number, "Hello")
+    bad = sandbox.control.customer("+14155551002", number, "Hello")
+    sandbox.control.load(documents=[{"unique_name": f"flexsms.{bad['channel_sid']}", "data": {"v": 1}}])
+    cursor = Cursor()
+    with pytest.raises(InvalidInput, match="delete the document or repair it"):
+        await cursor.run(account)
+    assert cursor.value is None
+    assert await account.store.load(good["channel_sid"]) is not None
+
+
+async def test_the_cursor_stays_when_the_source_fails(
+    account: Account, sandbox: SandboxProcess, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    sandbox.control.customer("+14155551001", number, "Hello")
+    sandbox.control.fault(
+        match={"host": "taskrouter.twilio.com", "path": "/Events"}, skip=3, action="status", status=503
+    )
+    cursor = Cursor()
+    with pytest.raises(ServiceUnavailable):
+        await cursor.run(account)
+    assert cursor.value is None
+
+
+async def test_a_strange_cursor_is_named(account: Account) -> None:
+    cursor = Cursor()
+    cursor.value = "yesterday"
+    with pytest.raises(InvalidInput, match="cursor: 'yesterday' is not a date"):
+        await cursor.run(account)
