@@ -34,11 +34,12 @@ test-unit: dev-env ## the tests that need neither an Airflow database nor a brow
 
 test-pythons: ## the unit tests on Python 3.12 and 3.13, where they are installed
 	@for version in 3.12 3.13; do \
-	  if ! python$$version -c "" >/dev/null 2>&1; then \
-	    echo "flexsms: Python $$version is not on this machine, so its unit tests were NOT run"; continue; \
+	  python=$$($(PYTHON) scripts/bootstrap.py --find $$version); \
+	  if [ -z "$$python" ]; then \
+	    echo "flexsms: no Python $$version on this machine, so the unit tests were NOT run on it"; continue; \
 	  fi; \
-	  echo "flexsms: unit tests on Python $$version"; \
-	  $(MAKE) --no-print-directory test-unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  echo "flexsms: the unit tests on Python $$version"; \
+	  $(MAKE) --no-print-directory test-unit PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
 lint: dev-env ## ruff, mypy strict, import-linter

@@ -6,9 +6,11 @@ from; while that is unchanged, this script looks once and leaves (which is why i
     python3 scripts/bootstrap.py                     what `flexsms` needs to run
     python3 scripts/bootstrap.py --dev               and what tests, lint and the benchmark need on top
     python3 scripts/bootstrap.py --venv .venv-3.12   somewhere else than .venv
+    python3 scripts/bootstrap.py --find 3.12         says where that Python is, nothing if there is none that runs
 """
 
 # Whatever `python3` is on a machine has to get as far as saying that it is too old: no newer syntax up here.
+import glob
 import os
 import shutil
 import subprocess
@@ -23,14 +25,25 @@ def fail(message):
     sys.exit(1)
 
 
+def find(version):
+    """An interpreter of that version which really runs: on PATH, or one that pyenv keeps. None if there is none.
+
+    pyenv puts a python3.12 on PATH for every version it has, and it fails unless that version is also switched on.
+    """
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    kept = glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python" + version))
+    for path in [shutil.which("python" + version), *sorted(kept, reverse=True)]:
+        if path:
+            probe = [path, "-c", "import ensurepip, venv"]
+            if subprocess.call(probe, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+                return path
+    return None
+
+
 def find_a_fitting_python():
-    """Another interpreter on PATH that will do; a shim that is there but does not run is not one."""
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        path = shutil.which("python3.%d" % minor)
-        if (
-            path
-            and subprocess.call([path, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
-        ):
+        path = find("3.%d" % minor)
+        if path:
             return path
     return None
 
@@ -112,6 +125,10 @@ def install(venv, dev):
 
 
 def main(arguments):
+    if "--find" in arguments:
+        path = find(arguments[arguments.index("--find") + 1])
+        print(path or "")
+        return
     dev = "--dev" in arguments
     venv = os.path.join(ROOT, arguments[arguments.index("--venv") + 1] if "--venv" in arguments else ".venv")
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
