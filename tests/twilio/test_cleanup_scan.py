@@ -1,0 +1,95 @@
+"""Which channels the scan finds due, and how many of them it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flexsms.core.events import StackName
+from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
+from flexsms.twilio.sync_store import StoredState, UnreadableDocument
+
+NOW, WINDOW = 1_000_000, 1_000
+SESSION = "KC" + "1" * 32
+
+
+def sid(number: int) -> str:
+    return f"CH{number:032x}"
+
+
+def state(number: int, ended_ms: int, *, opened_ms: int | None = None) -> ChannelState:
+    return ChannelState(
+        sid(number),
+        StackName.CHAT,
+        seen={} if opened_ms is None else {f"WT{1:032x}": opened_ms},
+        ended={f"WT{0:032x}": ended_ms},
+        links={"session": (1, SESSION)},
+    )
+
+
+async def pages(
+    *states: ChannelState | UnreadableDocument, size: int = 2
+) -> AsyncIterator[list[StoredState | UnreadableDocument]]:
+    stored = [s if isinstance(s, UnreadableDocument) else StoredState(s, "7") for s in states]
+    for start in range(0, len(stored), size):
+        yield list(stored[start : start + size])
+
+
+async def find(
+    *states: ChannelState | UnreadableDocument, limit: int = 100, **more: dict[str, ChannelState]
+) -> Scan:
+    return await find_due(pages(*states), now_ms=NOW, window_ms=WINDOW, limit=limit, **more)
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task() -> None:
+    scan = await find(
+        state(1, NOW - WINDOW),
+        state(2, NOW - WINDOW + 1),
+        state(3, 5, opened_ms=NOW - 1),
+        state(4, 5).settle(6, "deactivate"),
+        ChannelState(sid(5), StackName.CHAT),
+        UnreadableDocument(sid(6), "odd"),
+    )
+    assert scan.scanned == 6
+    assert scan.due == [DueChannel(sid(1), NOW - WINDOW, StackName.CHAT, "7", SESSION)]
+    assert [document.channel_sid for document in scan.unreadable] == [sid(6)]
+
+
+async def test_a_limit_takes_the_longest_quiet_and_counts_the_rest() -> None:
+    scan = await find(*(state(n, 500 - n * 10) for n in range(20)), limit=3)
+    assert [channel.ended_ms for channel in scan.due] == [310, 320, 330]
+    assert scan.due_in_all == 20
+
+
+async def test_what_is_learnt_but_not_stored_counts_too() -> None:
+    woken = state(1, 5, opened_ms=NOW - 1)
+    unknown = state(2, 5)
+    scan = await find(state(1, 5), learnt={sid(1): woken, sid(2): unknown})
+    assert [channel.channel_sid for channel in scan.due] == [sid(2)]
+    assert scan.scanned == 2
+
+
+async def test_a_channel_that_is_met_twice_is_due_once() -> None:
+    scan = await find(state(1, 5), state(1, 5))
+    assert len(scan.due) == 1
+
+
+@given(
+    st.builds(
+        DueChannel,
+        st.just(sid(1)),
+        st.integers(0),
+        st.sampled_from(StackName),
+        st.text(),
+        st.none() | st.text(),
+    )
+)
+def test_a_due_channel_survives_xcom(channel: DueChannel) -> None:
+    assert DueChannel.from_json(channel.to_json()) == channel
