@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from threading import Timer
 from types import TracebackType
 from typing import Any
 
@@ -185,7 +186,7 @@ class SandboxProcess:
         self._process: subprocess.Popen[str] | None = None
         self.base_url = ""
         self.settings: Json = {}
-        self.control: SandboxControl
+        self._control: SandboxControl | None = None
 
     @property
     def pid(self) -> int | None:
@@ -193,27 +194,32 @@ class SandboxProcess:
 
     def start(self) -> SandboxProcess:
         """Start and wait for the ready line; RuntimeError with what it said on stderr when there is none."""
-        self._stderr = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (lives as long as the process)
-        self._process = process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=self._stderr, text=True
-        )
-        line = _first_line(process, self._start_timeout_s)
-        if not line:
-            self.stop()
-            self._stderr.seek(0)
-            raise RuntimeError(f"the sandbox did not start: {self._stderr.read().strip()[-2000:]}")
+        with tempfile.TemporaryFile(mode="w+") as stderr:
+            self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            line = _first_line(self._process, self._start_timeout_s)
+            if not line:
+                self.stop()
+                stderr.seek(0)
+                raise RuntimeError(f"the sandbox did not start: {stderr.read().strip()[-2000:]}")
         ready = json.loads(line)
         self.base_url = ready["base_url"]
         self.settings = {**ready["settings"], "base_url": self.base_url}
-        self.control = SandboxControl(self.base_url)
+        self._control = SandboxControl(self.base_url)
         return self
+
+    @property
+    def control(self) -> SandboxControl:
+        if self._control is None:
+            raise RuntimeError("the sandbox is not running")
+        return self._control
 
     def stop(self) -> None:
         """End the process: SIGTERM, and SIGKILL when it does not listen."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         if self._process is None:
             return
-        if hasattr(self, "control"):
-            self.control.close()
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -235,8 +241,6 @@ class SandboxProcess:
 
 def _first_line(process: subprocess.Popen[str], timeout_s: float) -> str:
     """The ready line, or nothing when the process ended or took too long."""
-    from threading import Timer
-
     killer = Timer(timeout_s, process.kill)
     killer.start()
     try:

@@ -53,8 +53,7 @@ def page(
     *,
     key: str,
     largest: int,
-    default: int = 50,
-    headers: list[tuple[bytes, bytes]] | None = None,
+    given: int | None = None,
 ) -> Response:
     """One page of a list.
 
@@ -64,12 +63,14 @@ def page(
     shape: a row as JSON.
     key: the name of the list in the answer (`meta.key`).
     largest: the maximum PageSize; above it the answer is 400.
+    given: how many a page has at most all the same.
     """
     query = request.query
-    size = _number(query, "PageSize", default)
+    size = _number(query, "PageSize", 50)
     number = _number(query, "Page", 0)
     if not 1 <= size <= largest:
         raise Invalid(f"Invalid PageSize: {size} is not between 1 and {largest}")
+    size = min(size, given or size)
     back, start = _decode(query["PageToken"][-1]) if "PageToken" in query else (False, None)
     try:
         found = list(islice(rows(start, back), size + 1))
@@ -97,9 +98,7 @@ def page(
         "url": link(number, query["PageToken"][-1] if "PageToken" in query else None),
         "key": key,
     }
-    response = ok({key: [shape(row) for _, row in found], "meta": meta})
-    response.headers.extend(headers or [])
-    return response
+    return ok({key: [shape(row) for _, row in found], "meta": meta})
 
 
 def without_paging(query: Form) -> Form:

@@ -12,11 +12,11 @@ from typing import Any
 from .. import params
 from ..clock import iso
 from ..paging import page, walk
-from ..params import Param, Params, boolean, enum, integer, text
+from ..params import Param, Params, boolean, integer, text
 from ..router import Call, Router, router
 from ..sids import SID, looks_like
 from ..store import Service, Store, SyncObject, Table
-from ..wire import Invalid, NotFound, Problem, Response, check_if_match, created, gone, ok
+from ..wire import NotFound, Problem, Response, check_if_match, created, gone, ok
 from ..world import World, timer
 
 HOST = "sync.twilio.com"
@@ -25,7 +25,6 @@ api: Router = router(HOST)
 LARGEST_DATA = 16 * 1024
 # Error page 54302 says 1 to 256, the parameter's text 320 (J7): the stricter one.
 LONGEST_NAME = 256
-LONGEST_KEY = 320
 
 
 def data() -> Param:
@@ -61,15 +60,13 @@ class Kind:
 DOCUMENT = Kind("Documents", "documents", "ET", lambda store: store.documents, 54100, 54103, etag=True)
 MAP = Kind("Maps", "maps", "MP", lambda store: store.maps, 54200, 54203)
 LIST = Kind("Lists", "lists", "ES", lambda store: store.lists, 54150, 54153)
-MAP_ITEM = Kind("Items", "items", "MP", lambda store: store.map_items, 54201, 54205, etag=True)
-LIST_ITEM = Kind("Items", "items", "ES", lambda store: store.list_items, 54151, 54155, etag=True)
 
 
 def revision(row: SyncObject) -> str:
     return f"{row.revision:x}"
 
 
-def _common(world: World, row: SyncObject, url: str) -> dict[str, Any]:
+def common_json(world: World, row: SyncObject, url: str) -> dict[str, Any]:
     return {
         "account_sid": world.account_sid,
         "url": url,
@@ -83,7 +80,7 @@ def _common(world: World, row: SyncObject, url: str) -> dict[str, Any]:
 
 def object_json(world: World, kind: Kind, row: SyncObject) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Services/{row.parent}/{kind.path}/{row.sid}"
-    body = _common(world, row, url)
+    body = common_json(world, row, url)
     body.update(sid=row.sid, service_sid=row.parent, unique_name=row.name)
     body["links"] = {"permissions": f"{url}/Permissions"}
     if kind is DOCUMENT:
@@ -93,20 +90,7 @@ def object_json(world: World, kind: Kind, row: SyncObject) -> dict[str, Any]:
     return body
 
 
-def item_json(world: World, kind: Kind, owner: SyncObject, row: SyncObject) -> dict[str, Any]:
-    key = row.name if kind is MAP_ITEM else row.index
-    owner_kind = MAP if kind is MAP_ITEM else LIST
-    body = _common(
-        world, row, f"https://{HOST}/v1/Services/{owner.parent}/{owner_kind.path}/{owner.sid}/Items/{key}"
-    )
-    body.update(service_sid=owner.parent, data=row.data)
-    body.update(
-        {"key": key, "map_sid": owner.sid} if kind is MAP_ITEM else {"index": key, "list_sid": owner.sid}
-    )
-    return body
-
-
-def _expire(world: World, row: SyncObject, seconds: int | None) -> None:
+def expire_in(world: World, row: SyncObject, seconds: int | None) -> None:
     """A Ttl given sets or (0) removes the expiry; none given leaves it."""
     if seconds is None:
         return
@@ -131,7 +115,7 @@ def _drop(world: World, table: Table[SyncObject], row: SyncObject) -> None:
             items.drop_under(row.sid)
 
 
-def _change(world: World, row: SyncObject, p: dict[str, Any]) -> None:
+def change(world: World, row: SyncObject, p: dict[str, Any]) -> None:
     if "Data" in p:
         row.data = p["Data"]
     row.revision += 1
@@ -231,7 +215,7 @@ def delete_service(call: Call, service: str) -> Response:
 # Documents, maps and lists
 
 
-def _find(call: Call, kind: Kind, service: str, name: str) -> SyncObject:
+def find(call: Call, kind: Kind, service: str, name: str) -> SyncObject:
     """By SID or unique name. A missing SID is 54100 (54200, 54150), a missing name 54300: both occur (facts
     C)."""
     parent, table = _service(call, service).sid, kind.table(call.world.store)
@@ -253,7 +237,7 @@ def new_object(world: World, kind: Kind, parent: str, p: dict[str, Any]) -> Sync
         if table.named(parent, name):
             raise Problem(409, 54301, "Unique name already exists")
     row = table.add(SyncObject(*world.stamp(kind.prefix), parent, name, data=p.get("Data", {})))
-    _expire(world, row, p.get("CollectionTtl", p.get("Ttl")))
+    expire_in(world, row, p.get("CollectionTtl", p.get("Ttl")))
     return row
 
 
@@ -277,19 +261,19 @@ def _collection(kind: Kind, create: Params, update: Params) -> None:
 
     @api.get(base + "/{object}")
     def fetch(call: Call, service: str, name: str) -> Response:
-        return answer(call.world, _find(call, kind, service, name))
+        return answer(call.world, find(call, kind, service, name))
 
     @api.post(base + "/{object}", update)
-    def change(call: Call, service: str, name: str) -> Response:
-        row = _find(call, kind, service, name)
+    def update_one(call: Call, service: str, name: str) -> Response:
+        row = find(call, kind, service, name)
         check_if_match(call.request, revision(row), code=kind.mismatch, what=kind.path[:-1])
-        _change(call.world, row, call.p)
-        _expire(call.world, row, call.p.get("CollectionTtl", call.p.get("Ttl")))
+        change(call.world, row, call.p)
+        expire_in(call.world, row, call.p.get("CollectionTtl", call.p.get("Ttl")))
         return answer(call.world, row)
 
     @api.delete(base + "/{object}")
     def delete(call: Call, service: str, name: str) -> Response:
-        _drop(call.world, kind.table(call.world.store), _find(call, kind, service, name))
+        _drop(call.world, kind.table(call.world.store), find(call, kind, service, name))
         return gone()
 
 
@@ -300,100 +284,3 @@ for _kind in (MAP, LIST):
         Params(UniqueName=text(), Ttl=ttl(), CollectionTtl=ttl()),
         Params(Ttl=ttl(), CollectionTtl=ttl()),
     )
-
-
-# Items of maps and lists
-
-
-def _items(owner_kind: Kind, kind: Kind) -> None:
-    """The five routes of the items. They are walked by key (maps) or index (lists)."""
-    base = f"/v1/Services/{{service}}/{owner_kind.path}/{{owner}}/Items"
-    content = {"Data": data(), "Ttl": ttl(), "ItemTtl": ttl(), "CollectionTtl": ttl()}
-    key = {"Key": text(LONGEST_KEY).must()} if kind is MAP_ITEM else {}
-
-    def answer(world: World, owner: SyncObject, row: SyncObject, status: int = 200) -> Response:
-        return ok(item_json(world, kind, owner, row), status, etag=revision(row))
-
-    def find(call: Call, service: str, name: str, item: str) -> tuple[SyncObject, SyncObject]:
-        owner = _find(call, owner_kind, service, name)
-        row = kind.table(call.world.store).get(f"{owner.sid}/{item}")
-        if row is None:
-            raise Problem(404, kind.missing, f"{owner_kind.path[:-1]} item not found")
-        return owner, row
-
-    def limit(world: World, owner: SyncObject, row: SyncObject, p: dict[str, Any]) -> None:
-        _expire(world, row, p.get("ItemTtl", p.get("Ttl")))
-        _expire(world, owner, p.get("CollectionTtl"))
-
-    @api.get(
-        base,
-        Params({"From": text()}, Order=enum("asc", "desc"), Bounds=enum("inclusive", "exclusive")),
-        paged=True,
-    )
-    def listing(call: Call, service: str, name: str) -> Response:
-        owner = _find(call, owner_kind, service, name)
-        order, descending = kind.table(call.world.store).under(owner.sid), call.p.get("Order") == "desc"
-        rows = walk(order, descending=descending)
-        if "From" in call.p and "PageToken" not in call.request.query:
-            start = call.p["From"] if kind is MAP_ITEM else _index(call.p["From"])
-            inclusive = call.p.get("Bounds", "inclusive") == "inclusive"
-            way = order.backward if descending else order.forward
-            rows = lambda _start, _back: way(start, inclusive=inclusive)  # noqa: E731
-        return page(
-            call.request, rows, lambda row: item_json(call.world, kind, owner, row), key="items", largest=100
-        )
-
-    @api.post(base, Params({**content, **key, "Data": data().must()}))
-    def creation(call: Call, service: str, name: str) -> Response:
-        owner, table = _find(call, owner_kind, service, name), kind.table(call.world.store)
-        index = owner.index
-        sid = f"{owner.sid}/{call.p['Key'] if kind is MAP_ITEM else index}"
-        if table.get(sid):
-            raise Problem(409, 54208, "An Item with given key already exists in the Map")
-        owner.index += 1
-        now = call.world.clock.now()
-        row = SyncObject(
-            sid,
-            call.world.store.next(),
-            now,
-            now,
-            owner.sid,
-            call.p.get("Key"),
-            data=call.p["Data"],
-            index=index,
-        )
-        table.add(row)
-        _change(call.world, owner, {})
-        limit(call.world, owner, row, call.p)
-        return answer(call.world, owner, row, 201)
-
-    @api.get(base + "/{item}")
-    def fetch(call: Call, service: str, name: str, item: str) -> Response:
-        return answer(call.world, *find(call, service, name, item))
-
-    @api.post(base + "/{item}", Params(content))
-    def change(call: Call, service: str, name: str, item: str) -> Response:
-        owner, row = find(call, service, name, item)
-        check_if_match(call.request, revision(row), code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
-        _change(call.world, row, call.p)
-        _change(call.world, owner, {})
-        limit(call.world, owner, row, call.p)
-        return answer(call.world, owner, row)
-
-    @api.delete(base + "/{item}")
-    def delete(call: Call, service: str, name: str, item: str) -> Response:
-        owner, row = find(call, service, name, item)
-        check_if_match(call.request, revision(row), code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
-        kind.table(call.world.store).drop(row)
-        _change(call.world, owner, {})
-        return gone()
-
-
-def _index(raw: str) -> int:
-    if not raw.isdigit():
-        raise Invalid(f"Invalid From: {raw!r} is no index")
-    return int(raw)
-
-
-_items(MAP, MAP_ITEM)
-_items(LIST, LIST_ITEM)

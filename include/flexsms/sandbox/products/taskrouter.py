@@ -1,34 +1,25 @@
-"""taskrouter v1: tasks, workspace events, and the workers, queues and workflows around them (facts D)."""
+"""taskrouter v1: tasks (facts D.2)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from itertools import takewhile
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from .. import channels, tasks
 from ..clock import iso
+from ..expressions import expression, wanted_channel
 from ..paging import Walk, page, walk, walk_sorted
 from ..params import Params, boolean, enum, integer, json_text, moment, text
 from ..router import Call, router
-from ..store import Event, Fixture, Task
+from ..store import Task
 from ..wire import Invalid, NotFound, Response, check_if_match, created, gone, ok
 from ..world import World
+from .workspaces import HOST, WS, workspace_of
 
-HOST = "taskrouter.twilio.com"
 api = router(HOST)
-WS = "/v1/Workspaces/{workspace}"
 STATUS = ("pending", "reserved", "assigned", "canceled", "wrapping", "completed")
-
-
-def _workspace(call: Call, sid: str) -> Fixture:
-    workspace = call.world.store.fixtures.within("workspaces", sid)
-    if workspace is None:
-        raise NotFound(call.request.path)
-    return workspace
 
 
 def task_json(world: World, task: Task) -> dict[str, Any]:
@@ -70,7 +61,7 @@ def task_json(world: World, task: Task) -> dict[str, Any]:
 
 
 def _task(call: Call, workspace: str, sid: str) -> Task:
-    task = call.world.store.tasks.within(_workspace(call, workspace).sid, sid)
+    task = call.world.store.tasks.within(workspace_of(call, workspace).sid, sid)
     if task is None:
         raise NotFound(call.request.path)
     return task
@@ -80,8 +71,6 @@ def _etag(task: Task) -> str:
     return str(task.version)
 
 
-# Tasks
-
 TASK_FIELDS = {
     "Priority": "priority",
     "WorkflowSid": "workflow_sid",
@@ -89,37 +78,14 @@ TASK_FIELDS = {
     "RoutingTarget": "routing_target",
 }
 TASK_NAMES = {"WorkflowName": "workflow_sid", "TaskQueueName": "queue_sid"}
-CLAUSE = re.compile(r"""\s*([\w.]+)\s*(==|=|!=)\s*(?:"([^"]*)"|'([^']*)'|(-?\d+(?:\.\d+)?|true|false))\s*""")
 
 
-def expression(source: str) -> Callable[[dict[str, Any]], bool]:
-    """TaskRouter's `key == "value"` joined by AND and OR, AND binding first. Invalid for everything else."""
-    alternatives = []
-    for part in re.split(r"\s+OR\s+", source, flags=re.IGNORECASE):
-        clauses = [CLAUSE.fullmatch(clause) for clause in re.split(r"\s+AND\s+", part, flags=re.IGNORECASE)]
-        if not all(clauses):
-            raise Invalid(f"Invalid EvaluateTaskAttributes: {source}")
-        alternatives.append([clause.groups() for clause in clauses if clause])
-
-    def holds(attributes: dict[str, Any], clause: tuple[str | None, ...]) -> bool:
-        key, operator, double, single, bare = clause
-        value: Any = attributes
-        for name in str(key).split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        wanted = orjson.loads(bare) if bare is not None else double if double is not None else single
-        return bool(value == wanted) == (operator != "!=")
-
-    return lambda attributes: any(
-        all(holds(attributes, clause) for clause in clauses) for clauses in alternatives
-    )
-
-
-def _candidates(world: World, source: str | None) -> list[Task] | None:
-    """`channelSid == "CH…"` alone is answered from the index."""
-    clause = CLAUSE.fullmatch(source) if source else None
-    if clause is None or clause[1] != "channelSid" or clause[2] == "!=":
+def _candidates(world: World, source: str) -> list[Task] | None:
+    """`channelSid == "CH…"` alone, the clean-up's own question, is answered from the index."""
+    channel_sid = wanted_channel(source)
+    if channel_sid is None:
         return None
-    found = (world.store.tasks.get(sid) for sid in world.channel_tasks.get(clause[3] or clause[4] or "", {}))
+    found = (world.store.tasks.get(sid) for sid in world.channel_tasks.get(channel_sid, {}))
     return [task for task in found if task is not None]
 
 
@@ -141,9 +107,9 @@ def _candidates(world: World, source: str | None) -> list[Task] | None:
 )
 def list_tasks(call: Call, workspace: str) -> Response:
     """Open tasks and those finished less than five minutes ago, oldest first."""
-    order = call.world.store.tasks.under(_workspace(call, workspace).sid)
+    order = call.world.store.tasks.under(workspace_of(call, workspace).sid)
     keep = _task_filter(call.world, call.p)
-    candidates = _candidates(call.world, call.p.get("EvaluateTaskAttributes"))
+    candidates = _candidates(call.world, call.p.get("EvaluateTaskAttributes", ""))
     if candidates is not None:
         rows = walk_sorted(filter(keep, candidates), lambda task: task.seq)
     elif "Ordering" in call.p:
@@ -205,7 +171,7 @@ def _ordered(ordering: str, rows: list[Task]) -> Walk[Task]:
     ),
 )
 def create_task(call: Call, workspace: str) -> Response:
-    parent = _workspace(call, workspace).sid
+    parent = workspace_of(call, workspace).sid
     for name, place in (("WorkflowSid", "workflows"), ("TaskQueueSid", "queues")):
         if name in call.p and not call.world.store.fixtures.within(f"{place}/{parent}", call.p[name]):
             raise Invalid(f"Invalid {name}: {call.p[name]} is not in workspace {parent}")
@@ -295,229 +261,3 @@ def delete_task(call: Call, workspace: str, sid: str) -> Response:
     tasks.delete(call.world, task)
     channels.janitor(call.world, task.channel_sid, from_ui=False)
     return gone()
-
-
-# Events
-
-
-def event_json(world: World, event: Event) -> dict[str, Any]:
-    base = f"https://{HOST}/v1/Workspaces/{event.parent}"
-    return {
-        "sid": event.sid,
-        "account_sid": world.account_sid,
-        "workspace_sid": event.parent,
-        "event_type": event.type,
-        "event_date": iso(event.ms / 1000),
-        "event_date_ms": event.ms,
-        "event_data": event.data,
-        "description": event.description,
-        "resource_type": event.resource_type,
-        "resource_sid": event.resource_sid,
-        "resource_url": f"{base}/Tasks/{event.resource_sid}" if event.resource_type == "task" else None,
-        "actor_type": event.actor_type,
-        "actor_sid": event.actor_sid,
-        "actor_url": f"{base}/Workers/{event.actor_sid}" if event.actor_type == "worker" else None,
-        "source": "twilio",
-        "source_ip_address": "127.0.0.1",
-        "url": f"{base}/Events/{event.sid}",
-    }
-
-
-EVENT_KEYS = {
-    "TaskSid": "task_sid",
-    "ReservationSid": "reservation_sid",
-    "WorkerSid": "worker_sid",
-    "TaskQueueSid": "task_queue_sid",
-    "WorkflowSid": "workflow_sid",
-    "TaskChannel": "task_channel_unique_name",
-}
-
-
-@api.get(
-    WS + "/Events",
-    Params(
-        {name: text() for name in EVENT_KEYS},
-        EventType=text(),
-        StartDate=moment(),
-        EndDate=moment(),
-        Minutes=integer(0),
-        Sid=text(),
-    ),
-    paged=True,
-)
-def list_events(call: Call, workspace: str) -> Response:
-    """Newest first (the order is unverified, J8). The window is inclusive at both ends, and `Minutes` back
-    from now (15 unless given) when no date is given. Nothing is older than 30 days. A bare `Page` above 0 is
-    40153."""
-    parent = _workspace(call, workspace).sid
-    if "PageToken" not in call.request.query and call.request.query.get("Page", ["0"])[-1] not in ("", "0"):
-        raise Invalid("Page is not supported by Events, follow next_page_url", 40153)
-    now = call.world.clock.now()
-    oldest = now - tasks.EVENTS_KEPT_S
-    if "StartDate" not in call.p and "EndDate" not in call.p:
-        first, last = now - 60 * call.p.get("Minutes", 15), now
-    else:
-        first, last = call.p.get("StartDate", oldest), call.p.get("EndDate", now)
-    # EndDate has second precision on the wire: the whole of that second belongs to the window.
-    low, high = (int(max(first, oldest) * 1000), 0), (int(last * 1000) + 999, float("inf"))
-    order, keep = call.world.store.events.under(parent), _event_filter(call.p)
-
-    def rows(start: Any, back: bool) -> Iterator[tuple[Any, Event]]:
-        if back:
-            found = takewhile(lambda pair: pair[0] <= high, order.forward(start))
-        else:
-            begin = high if start is None else min(high, start)
-            found = takewhile(lambda pair: pair[0] >= low, order.backward(begin))
-        return (pair for pair in found if keep(pair[1]))
-
-    return page(call.request, rows, lambda event: event_json(call.world, event), key="events", largest=1000)
-
-
-def _event_filter(p: dict[str, Any]) -> Callable[[Event], bool]:
-    kind, sid = p.get("EventType"), p.get("Sid")
-    wanted = [(key, p[name]) for name, key in EVENT_KEYS.items() if name in p]
-
-    def keep(event: Event) -> bool:
-        return (
-            kind in (None, event.type)
-            and sid in (None, event.sid)
-            and all(isinstance(event.data, dict) and event.data.get(key) == value for key, value in wanted)
-        )
-
-    return keep
-
-
-@api.get(WS + "/Events/{event}")
-def fetch_event(call: Call, workspace: str, sid: str) -> Response:
-    event = call.world.store.events.within(_workspace(call, workspace).sid, sid)
-    if event is None or event.created < call.world.clock.now() - tasks.EVENTS_KEPT_S:
-        raise NotFound(call.request.path)
-    return ok(event_json(call.world, event))
-
-
-# Workspace, workers, queues, workflows: there to be looked at
-
-
-def workspace_json(world: World, row: Fixture) -> dict[str, Any]:
-    url = f"https://{HOST}/v1/Workspaces/{row.sid}"
-    links = ("Activities", "Statistics", "RealTimeStatistics", "CumulativeStatistics", "TaskQueues", "Tasks")
-    return {
-        **_named(world, row, url),
-        "default_activity_name": "Offline",
-        "default_activity_sid": world.activity_sids["Offline"],
-        "timeout_activity_name": "Offline",
-        "timeout_activity_sid": world.activity_sids["Offline"],
-        "event_callback_url": None,
-        "events_filter": None,
-        "multi_task_enabled": True,
-        "prioritize_queue_order": "FIFO",
-        "links": {
-            re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): f"{url}/{name}"
-            for name in (*links, "Workers", "Workflows", "TaskChannels", "Events")
-        },
-    }
-
-
-def worker_json(world: World, row: Fixture) -> dict[str, Any]:
-    base = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}"
-    url = f"{base}/Workers/{row.sid}"
-    activity = world.activity_sids["Available"]
-    return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
-        "activity_name": "Available",
-        "activity_sid": activity,
-        "attributes": orjson.dumps(
-            {"contact_uri": f"client:{row.name}", "full_name": row.name.title()}
-        ).decode(),
-        "available": True,
-        "date_status_changed": iso(row.created),
-        "links": {
-            "channels": f"{url}/Channels",
-            "activity": f"{base}/Activities/{activity}",
-            "workspace": base,
-            "reservations": f"{url}/Reservations",
-        },
-    }
-
-
-def queue_json(world: World, row: Fixture) -> dict[str, Any]:
-    base = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}"
-    url = f"{base}/TaskQueues/{row.sid}"
-    return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
-        "assignment_activity_sid": None,
-        "assignment_activity_name": None,
-        "reservation_activity_sid": None,
-        "reservation_activity_name": None,
-        "max_reserved_workers": 1,
-        "target_workers": "1==1",
-        "task_order": "FIFO",
-        "links": {"workspace": base, "statistics": f"{url}/Statistics"},
-    }
-
-
-def workflow_json(world: World, row: Fixture) -> dict[str, Any]:
-    url = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}/Workflows/{row.sid}"
-    routing = {"task_routing": {"filters": [], "default_filter": {"queue": world.queue_sid}}}
-    return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
-        "assignment_callback_url": None,
-        "fallback_assignment_callback_url": None,
-        "configuration": orjson.dumps(routing).decode(),
-        "document_content_type": "application/json",
-        "task_reservation_timeout": 120,
-        "links": {"statistics": f"{url}/Statistics"},
-    }
-
-
-def _named(world: World, row: Fixture, url: str) -> dict[str, Any]:
-    return {
-        "sid": row.sid,
-        "account_sid": world.account_sid,
-        "friendly_name": row.name,
-        "date_created": iso(row.created),
-        "date_updated": iso(row.updated),
-        "url": url,
-    }
-
-
-@api.get("/v1/Workspaces", Params(FriendlyName=text()), paged=True)
-def list_workspaces(call: Call) -> Response:
-    wanted = call.p.get("FriendlyName")
-    rows = walk(call.world.store.fixtures.under("workspaces"), keep=lambda row: wanted in (None, row.name))
-    return page(
-        call.request, rows, lambda row: workspace_json(call.world, row), key="workspaces", largest=1000
-    )
-
-
-@api.get("/v1/Workspaces/{workspace}")
-def fetch_workspace(call: Call, sid: str) -> Response:
-    return ok(workspace_json(call.world, _workspace(call, sid)))
-
-
-def _looked_at(
-    path: str, key: str, place: str, shape: Callable[[World, Fixture], dict[str, Any]], filters: Params
-) -> None:
-    """List and fetch of one kind of fixture; the name is the only filter."""
-
-    @api.get(f"{WS}/{path}", filters, paged=True)
-    def listing(call: Call, workspace: str) -> Response:
-        order = call.world.store.fixtures.under(f"{place}/{_workspace(call, workspace).sid}")
-        wanted = call.p.get("FriendlyName")
-        rows = walk(order, keep=lambda row: wanted in (None, row.name))
-        return page(call.request, rows, lambda row: shape(call.world, row), key=key, largest=1000)
-
-    @api.get(f"{WS}/{path}/{{sid}}")
-    def fetch(call: Call, workspace: str, sid: str) -> Response:
-        row = call.world.store.fixtures.within(f"{place}/{_workspace(call, workspace).sid}", sid)
-        if row is None:
-            raise NotFound(call.request.path)
-        return ok(shape(call.world, row))
-
-
-_looked_at("Workers", "workers", "workers", worker_json, Params(FriendlyName=text()))
-_looked_at("TaskQueues", "task_queues", "queues", queue_json, Params(FriendlyName=text()))
-_looked_at("Workflows", "workflows", "workflows", workflow_json, Params(FriendlyName=text()))

@@ -1,0 +1,155 @@
+"""Faults by rule, and plays that land exactly between two requests."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import requests  # noqa: TID251 (its errors are what a lost connection looks like)
+
+from flexsms.sandbox.client import ControlError, SandboxProcess
+from tests.sandbox.conftest import CUSTOMER, Account, Rewriting, refused
+
+
+def test_a_status_skipped_once_and_hit_twice(account: Account) -> None:
+    account.control.fault(
+        name="busy", match={"host": "sync.twilio.com", "method": "post"}, skip=1, times=2,
+        action="status", status=429, code=20429, message="Too Many Requests", headers={"Retry-After": "3"},
+    )  # fmt: skip
+    create = account.sync.documents.create
+    create(unique_name="one")
+    assert refused(create, unique_name="two") == (429, 20429)
+    assert refused(create, unique_name="two") == (429, 20429)
+    create(unique_name="two")
+    assert account.sync.documents.list()
+    (rule,) = account.control.faults()
+    assert (rule["seen"], rule["hits"]) == (3, 2)
+    journal = account.control.journal()
+    assert [(entry["status"], entry["fault"]) for entry in journal] == [
+        (201, None), (429, "busy"), (429, "busy"), (201, None), (200, None),
+    ]  # fmt: skip
+    account.control.clear_faults()
+    assert account.control.faults() == []
+
+
+def test_status_without_code_and_its_headers(account: Account, sandbox: SandboxProcess) -> None:
+    account.control.fault(action="status", status=503, headers={"Retry-After": "7"})
+    auth = account.settings["account_sid"], account.settings["auth_token"]
+    answer = requests.get(f"{sandbox.base_url}/flex-api.twilio.com/v1/FlexFlows", auth=auth, timeout=5)
+    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, 20503, "7")
+
+
+def test_matching_by_path_and_form(account: Account) -> None:
+    account.control.fault(
+        match={"path": r"/Documents$", "form": {"UniqueName": "^b"}}, action="status", status=500
+    )
+    account.sync.documents.create(unique_name="a")
+    assert refused(account.sync.documents.create, unique_name="b") == (500, 20500)
+    assert account.sync.documents("a").fetch()
+
+
+@pytest.mark.parametrize(("action", "stored"), [("drop_before", []), ("drop_after", ["once"])])
+def test_lost_connections(account: Account, action: str, stored: list[str]) -> None:
+    account.control.fault(action=action, times=1, match={"method": "POST"})
+    with pytest.raises(requests.ConnectionError):
+        account.sync.documents.create(unique_name="once")
+    assert [document.unique_name for document in account.sync.documents.list()] == stored
+    assert account.control.journal()[0]["status"] is None
+
+
+def test_a_late_request_is_applied_although_the_client_has_gone(
+    account: Account, sandbox: SandboxProcess
+) -> None:
+    account.control.fault(action="delay", delay_ms=250, times=1)
+    auth = account.settings["account_sid"], account.settings["auth_token"]
+    service = account.settings["sync_service_sid"]
+    url = f"{sandbox.base_url}/sync.twilio.com/v1/Services/{service}/Documents"
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(url, data={"UniqueName": "late"}, auth=auth, timeout=0.1)
+    assert account.sync.documents.list() == []
+    time.sleep(0.3)
+    assert [document.unique_name for document in account.sync.documents.list()] == ["late"]
+
+
+def test_a_text_lands_between_the_fetch_and_the_update_of_a_channel(account: Account) -> None:
+    channel = account.open_channel()
+    account.open_session(channel.sid)
+    account.control.agent("complete", task_sid=channel.task_sid)
+    account.control.fault(
+        name="the customer is quicker",
+        match={"method": "POST", "host": "chat.twilio.com", "path": f"/Channels/{channel.sid}$"},
+        times=1,
+        before=[{"customer": {"from": CUSTOMER, "to": account.number, "body": "Wait!"}}],
+    )
+    fetched = account.chat.channels(channel.sid).fetch()
+    assert fetched.messages_count == 0
+    updated = account.chat.channels(channel.sid).update(attributes='{"status": "INACTIVE"}')
+    assert updated.messages_count == 1
+    (task,) = account.workspace.tasks.list(assignment_status=["pending"])
+    assert json.loads(task.attributes)["channelSid"] == channel.sid
+
+
+def test_plays_after_a_request(account: Account) -> None:
+    channel = account.open_channel()
+    account.control.fault(
+        match={"method": "GET", "path": "/Channels/"}, times=1,
+        after=[
+            {"channel_attributes": {"channel_sid": channel.sid, "attributes": {"mine": 1}}},
+            {"agent": {"action": "accept", "task_sid": channel.task_sid}},
+            {"advance_s": 3600},
+        ],
+    )  # fmt: skip
+    before = account.control.clock()["now_s"]
+    assert "mine" not in json.loads(account.chat.channels(channel.sid).fetch().attributes)
+    assert json.loads(account.chat.channels(channel.sid).fetch().attributes)["mine"] == 1
+    assert account.workspace.tasks(channel.task_sid).fetch().assignment_status == "assigned"
+    assert account.control.clock()["now_s"] - before >= 3600
+
+
+def test_a_play_that_fails_is_seen(account: Account) -> None:
+    account.control.fault(before=[{"agent": {"action": "complete", "task_sid": "WT0"}}], times=1)
+    status, _ = refused(account.sync.documents.create)
+    assert status == 400
+
+
+@pytest.mark.parametrize(
+    "rule", [{"action": "explode"}, {"match": {"path": "("}}, {"colour": "red"}, {"match": {"verb": "GET"}}]
+)
+def test_rules_that_are_none(account: Account, rule: dict[str, object]) -> None:
+    with pytest.raises(ControlError):
+        account.control.fault(**rule)
+    assert account.control.faults() == []
+
+
+def test_latency(account: Account) -> None:
+    account.control.settings(latency_ms=60)
+    begin = time.monotonic()
+    account.sync.documents.list()
+    assert 0.06 <= time.monotonic() - begin < 0.5
+
+
+def test_two_requests_never_mix(sandbox: SandboxProcess, account: Account) -> None:
+    """Requests in flight at once are applied one after the other: of 20 equal creates, one succeeds."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from twilio.base.exceptions import TwilioRestException
+    from twilio.rest import Client
+
+    account.control.settings(latency_ms=10)
+    clients = [Rewriting(sandbox.base_url) for _ in range(10)]
+
+    def create(http: Rewriting) -> int:
+        client = Client(account.settings["account_sid"], account.settings["auth_token"], http_client=http)
+        documents = client.sync.v1.services(account.settings["sync_service_sid"]).documents
+        try:
+            documents.create(unique_name="only one")
+        except TwilioRestException as error:
+            return int(error.code or 0)
+        return 201
+
+    with ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(create, clients))
+    for http in clients:
+        http.close()
+    assert sorted(found) == [201] + [54301] * 9
