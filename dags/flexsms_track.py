@@ -1,0 +1,71 @@
+"""
+### Keep track of every channel's tasks
+
+Pulls the task events from TaskRouter and keeps one Twilio Sync document per channel, `flexsms.<channel sid>`: which of
+its tasks are open, and when the last one ended. `flexsms_cleanup` decides by these.
+
+The first run reads back the 30 days that TaskRouter keeps. Every later one starts where the one before stopped, less
+*Look back*, because events may come late. Order and repetition do not matter.
+
+**Result** (XCom of `track`, and `extra` of the asset event): `events`, `ignored` (no messaging channel), `rejected` and
+`rejects` (unreadable, the first ones by name), `channels`, `created`, `updated`, `unchanged`, `cursor`, `api_calls`,
+`duration_s`.
+
+**When it fails** nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the
+same again. To read 30 days anew, delete `cursor.taskrouter` from the state of the asset `flexsms_channel_state`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from flexsms.operators.track import FlexTrackOperator
+from flexsms.policies import TASK_DEFAULTS
+
+with DAG(
+    dag_id="flexsms_track",
+    dag_display_name="flexsms: track",
+    description="Pull task events and keep one Sync document per channel.",
+    doc_md=__doc__,
+    schedule="*/10 * * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=2)},
+    tags=["flexsms", "twilio", "sync"],
+    params={
+        "source": Param(
+            "taskrouter",
+            type="string",
+            enum=["taskrouter", "inbox", "http", "kinesis"],
+            values_display={
+                "taskrouter": "taskrouter: TaskRouter's own list of events",
+                "inbox": "inbox (not there yet)",
+                "http": "http (not there yet)",
+                "kinesis": "kinesis (not there yet)",
+            },
+            title="Source",
+            description="Where task events are pulled from.",
+        ),
+        "lookback_minutes": Param(
+            15,
+            type="number",
+            minimum=0,
+            maximum=43200,
+            title="Look back (minutes)",
+            description="How far before the last run's end reading starts, because events may come late.",
+        ),
+        "twilio_conn_id": Param(
+            "twilio_default",
+            type="string",
+            title="Connection",
+            description="The Airflow connection of type twilio.",
+            minLength=1,
+        ),
+    },
+) as dag:
+    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
+    FlexTrackOperator(task_id="track", **form)

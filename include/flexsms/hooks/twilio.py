@@ -1,0 +1,162 @@
+"""The Airflow connection of type ``twilio``, and what is made from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from flexsms.core.errors import FlexSmsError, MissingSetting, NotFound, PermanentError
+from flexsms.twilio.account import Account, connect
+from flexsms.twilio.config import TwilioSettings
+
+T = TypeVar("T")
+
+
+class TwilioHook(BaseHook):
+    """Works with one Twilio account.
+
+    What flexsms does goes through :meth:`account`, which keeps limits, repeats what is harmless and has one tree of
+    errors. For everything else there is the official SDK's client, :meth:`get_conn`.
+
+    :param twilio_conn_id: the Airflow connection, of type ``twilio``
+    """
+
+    conn_name_attr = "twilio_conn_id"
+    default_conn_name = "twilio_default"
+    conn_type = "twilio"
+    hook_name = "Twilio Flex"
+
+    def __init__(self, twilio_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.twilio_conn_id = twilio_conn_id
+
+    @property
+    def settings(self) -> TwilioSettings:
+        """The checked fields of the connection.
+
+        :raises MissingSetting: when one is missing or wrong
+        :raises PermanentError: when there is no such connection
+        """
+        with self._named():
+            connection = self.get_connection(self.twilio_conn_id)
+            return _settings(connection, connection.extra_dejson)
+
+    async def asettings(self) -> TwilioSettings:
+        """:attr:`settings`, for code in an event loop."""
+        with self._named():
+            connection = await self.aget_connection(self.twilio_conn_id)
+            return _settings(connection, await connection.aextra_dejson())
+
+    @asynccontextmanager
+    async def account(self) -> AsyncIterator[Account]:
+        """The account, connected for as long as the block lasts."""
+        settings = await self.asettings()
+        with self._named():
+            async with connect(settings) as account:
+                yield account
+
+    def run(self, work: Callable[[Account], Awaitable[T]]) -> T:
+        """Do some work with the account from code without an event loop, and return its result."""
+        settings = self.settings
+
+        async def connected() -> T:
+            async with connect(settings) as account:
+                return await work(account)
+
+        with self._named():
+            return asyncio.run(connected())
+
+    def get_conn(self) -> Client:
+        """The official SDK's client, for calls that flexsms knows nothing about.
+
+        It has the connection's timeout and base_url and raises the SDK's own errors; it keeps no rate limits and
+        repeats nothing.
+        """
+        settings = self.settings
+        return Client(  # type: ignore[no-untyped-call]  # the SDK's client has no annotation of its result
+            username=settings.login,
+            password=settings.password,
+            account_sid=settings.account_sid,
+            region=settings.region or None,
+            edge=settings.edge or None,
+            http_client=_RoutedHttpClient(settings),
+            environment={},
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask every product that is configured whether it answers, and name what is wrong with each."""
+        try:
+            found, wrong = self.run(_ask_products)
+        except Exception as error:  # whatever it is, the form shows it
+            return False, str(error)
+        if wrong:
+            return False, " ".join(wrong)
+        return True, f"Connected: {', '.join(found)} {'answer' if len(found) > 1 else 'answers'}."
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say in errors about the connection which one it is."""
+        try:
+            yield
+        except AirflowNotFoundException:
+            raise PermanentError(
+                f"Airflow has no connection '{self.twilio_conn_id}'; "
+                "create it with type 'twilio', or give another twilio_conn_id."
+            ) from None
+        except MissingSetting as error:
+            error.args = (f"{str(error).removesuffix('.')} (Airflow connection '{self.twilio_conn_id}').",)
+            raise
+
+
+class _RoutedHttpClient(TwilioHttpClient):
+    """The SDK's own HTTP client with the routing to ``base_url``; see :mod:`flexsms.twilio.transport`."""
+
+    def __init__(self, settings: TwilioSettings) -> None:
+        super().__init__(timeout=settings.timeout_s)
+        self._base_url = settings.base_url
+
+    def request(self, method: str, url: str, *args: Any, **more: Any) -> Response:  # type: ignore[override]
+        """Send a request of the SDK where base_url says."""
+        if self._base_url:
+            url = f"{self._base_url}/{url.partition('://')[2]}"
+        return super().request(method, url, *args, **more)
+
+
+def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSettings:
+    return TwilioSettings.from_connection(connection.login, connection.password, extra)
+
+
+async def _ask_products(account: Account) -> tuple[list[str], list[str]]:
+    """Which products answer, and a sentence about each that does not."""
+    client = account.client
+    # Product, the connection field that names what is asked for, how to ask. Flex needs no SID.
+    products: list[tuple[str, str, Callable[[str], Awaitable[object]]]] = [
+        ("Sync", "sync_service_sid", lambda sid: client.sync.v1.services(sid).fetch_async()),
+        ("TaskRouter", "workspace_sid", lambda sid: client.taskrouter.v1.workspaces(sid).fetch_async()),
+        ("Chat", "chat_service_sid", lambda sid: client.chat.v2.services(sid).fetch_async()),
+        ("Proxy", "session_service_sid", lambda sid: client.proxy.v1.services(sid).fetch_async()),
+        ("Flex", "", lambda _: client.flex_api.v1.flex_flow.page_async(page_size=1)),
+    ]
+    found, wrong = [], []
+    for product, name, ask in products:
+        sid = getattr(account.settings, name) if name else "(none)"
+        if not sid:
+            wrong.append(f"{product}: {name} is empty.")
+            continue
+        try:
+            await ask(sid)
+        except NotFound:
+            wrong.append(f"{product}: {sid} not found; check {name or 'the account'}.")
+        except FlexSmsError as error:
+            wrong.append(f"{product}: {error}")
+        else:
+            found.append(product)
+    return found, wrong

@@ -1,0 +1,250 @@
+"""Makes channels whose last task ended a while ago short-lived: a plan, and the batches it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
+from flexsms.assets import CHANNEL_STATE
+from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
+from flexsms.core.events import to_ms
+from flexsms.core.retention import window_ms
+from flexsms.core.state import ChannelState
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.fields import flag, number, whole_number
+from flexsms.operators.track import drain, last_cursor
+from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup_batch import NAMED_FAILURES, Action, BatchReport
+from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
+from flexsms.twilio.track import TrackReport, absorb
+
+PLAN_KEY = "plan"
+REPORT_KEY = "report"
+MAX_LIMIT = 100_000
+
+
+class FlexCleanupPlanOperator(BaseAsyncOperator):
+    """Bring the channel states up to now and find the channels that are due.
+
+    Map :class:`FlexCleanupOperator` over the result, and let :class:`FlexCleanupReportOperator` sum up::
+
+        plan = FlexCleanupPlanOperator(task_id="plan")
+        retire = FlexCleanupOperator.partial(task_id="retire").expand(batch=plan.output)
+
+    :param retention_days: a channel is due when its last task ended at least so long ago; may be a fraction
+        (templated)
+    :param action: ``deactivate`` or ``delete``; only checked here, so that a wrong one stops the run early (templated)
+    :param preview: a dry run: store nothing, not even what the events tell (templated)
+    :param limit: channels per run at most, the longest quiet first (templated)
+    :param batch_size: channels per batch (templated)
+    :param twilio_conn_id: the Airflow connection (templated)
+    :return: the batches, each ``{"label", "scanned_at", "channels"}``. Under the key ``plan`` also ``{"scanned",
+        "due", "oldest_ended_at", "failures", "failed", "started_at", "api_calls", "batches"}``, where ``failures``
+        are the documents that hold no channel state and ``batches`` the sizes
+    :raises InvalidInput: when an argument is wrong
+    """
+
+    template_fields: Sequence[str] = (
+        "retention_days",
+        "action",
+        "preview",
+        "limit",
+        "batch_size",
+        "twilio_conn_id",
+    )
+    ui_color = "#fdf3e1"
+
+    def __init__(
+        self,
+        *,
+        retention_days: float | str = 2,
+        action: str = Action.DEACTIVATE,
+        preview: bool | str = False,
+        limit: int | str = 10_000,
+        batch_size: int | str = 250,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        # An inlet opens the asset's state store, where the cursors are; an outlet would announce a change too early.
+        super().__init__(**{"inlets": [CHANNEL_STATE], **kwargs})
+        self.retention_days = retention_days
+        self.action = action
+        self.preview = preview
+        self.limit = limit
+        self.batch_size = batch_size
+        self.twilio_conn_id = twilio_conn_id
+
+    async def aexecute(self, context: Context) -> list[dict[str, Any]]:
+        """Drain the source, then scan the states."""
+        window = window_ms(number("retention_days", self.retention_days, low=0, high=3650))
+        limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)
+        size = whole_number("batch_size", self.batch_size, low=1, high=MAX_LIMIT)
+        parse_action(self.action)
+        preview = flag("dry_run", self.preview)
+        async with TwilioHook(self.twilio_conn_id).account() as account:
+            # Before anything is read: what happens from here on is the batches' business.
+            scanned_at = account.now()
+            learnt = await _learn(account, context) if preview else {}
+            if not preview:
+                await drain(account, account.taskrouter(), context)
+            scan = await find_due(
+                account.store.scan(adopt=not preview),
+                now_ms=to_ms("now", scanned_at),
+                window_ms=window,
+                limit=limit,
+                learnt=learnt,
+            )
+            calls = account.transport.total_calls
+        batches = _batches(scan.due, size, scanned_at)
+        context["ti"].xcom_push(PLAN_KEY, {**_found(scan), "started_at": scanned_at.isoformat(), "api_calls": calls,
+                                           "batches": [len(batch["channels"]) for batch in batches]})  # fmt: skip
+        self.log.info(
+            "Scanned %d channels: %d due, in %d batches.", scan.scanned, len(scan.due), len(batches)
+        )
+        for document in scan.unreadable:
+            self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
+        return batches
+
+
+class FlexCleanupOperator(BaseAsyncOperator):
+    """Retire one batch of due channels, many at a time, without ever cutting off a live one.
+
+    A batch that was killed goes on where it stopped. One bad channel does not stop the others: the batch goes
+    through, leaves its report, and then fails for the bad ones.
+
+    :param batch: one of the batches of :class:`FlexCleanupPlanOperator` (templated)
+    :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history
+        (templated)
+    :param preview: a dry run: look, count, and write nothing (templated)
+    :param twilio_conn_id: the Airflow connection (templated)
+    :return: nothing. Under the key ``report`` a count per outcome, ``failures``, ``api_calls``, and in a dry run
+        ``would``, the channels that would be retired
+    :raises ChannelsFailed: when channels failed and another try may help
+    :raises PermanentError: when channels failed and no other try will help
+    """
+
+    template_fields: Sequence[str] = ("batch", "action", "preview", "twilio_conn_id")
+    ui_color = "#fbe4d0"
+
+    def __init__(
+        self,
+        *,
+        batch: Mapping[str, Any],
+        action: str = Action.DEACTIVATE,
+        preview: bool | str = False,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+        self.action = action
+        self.preview = preview
+        self.twilio_conn_id = twilio_conn_id
+
+    async def aexecute(self, context: Context) -> None:
+        """Retire the batch, report, and only then fail."""
+        ti = context["ti"]
+        scanned_at = str(self.batch["scanned_at"])
+        channels = [DueChannel.from_json(values) for values in self.batch["channels"]]
+        preview = flag("dry_run", self.preview)
+        async with TwilioHook(self.twilio_conn_id).account() as account:
+            cleaner = account.cleaner(
+                action=parse_action(self.action), run_id=f"{ti.dag_id}/{ti.run_id}", dry_run=preview
+            )
+            report = await cleaner.retire(
+                channels,
+                scanned_at=datetime.fromisoformat(scanned_at),
+                checkpoint=_Checkpoint(context["task_state_store"], f"batch.{scanned_at}"),
+            )
+            pushed = {**report.to_json(), "api_calls": account.transport.total_calls}
+        if preview:
+            pushed["would"] = [
+                sid for sid, outcome in report.outcomes.items() if outcome in ("deactivated", "deleted")
+            ]
+        ti.xcom_push(REPORT_KEY, pushed)
+        self.log.info("%d channels: %s.", len(channels), _counts(pushed))
+        if report.errors:
+            raise _failed(report)
+
+
+class _Checkpoint:
+    """What a batch remembers over its own death, in the store that all tries of a task instance share.
+
+    A plan that is made again names another moment, so its batches do not take these memories for theirs. The store
+    is called synchronously on purpose: channels save at the same time, and the last save has to be the last written.
+    """
+
+    def __init__(self, store: TaskStateStoreAccessor, key: str) -> None:
+        self._store = store
+        self._key = key
+
+    async def load(self) -> dict[str, Any] | None:
+        saved = self._store.get(self._key)
+        return saved if isinstance(saved, dict) else None
+
+    async def save(self, value: dict[str, Any]) -> None:
+        self._store.set(self._key, value)
+
+
+def parse_action(value: str) -> Action:
+    """How channels are to be retired.
+
+    :raises InvalidInput: when it is neither of the two
+    """
+    if value not in list(Action):
+        raise InvalidInput(
+            "action", f"{value!r} is no way to retire a channel", "choose 'deactivate' or 'delete'"
+        )
+    return Action(value)
+
+
+async def _learn(account: Account, context: Context) -> dict[str, ChannelState]:
+    """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
+    source = account.taskrouter()
+    learnt: dict[str, ChannelState] = {}
+    async for page in source.read(await last_cursor(source, context)):
+        absorb(page, learnt, TrackReport())
+    return learnt
+
+
+def _batches(due: Sequence[DueChannel], size: int, scanned_at: datetime) -> list[dict[str, Any]]:
+    starts = range(0, len(due), size)
+    return [
+        {
+            "label": f"channels {start + 1} to {min(start + size, len(due))} of {len(due)}",
+            "scanned_at": scanned_at.isoformat(),
+            "channels": [channel.to_json() for channel in due[start : start + size]],
+        }
+        for start in starts
+    ]
+
+
+def _found(scan: Scan) -> dict[str, Any]:
+    failures = [
+        {"channel_sid": document.channel_sid, "code": 0, "message": document.problem}
+        for document in scan.unreadable[:NAMED_FAILURES]
+    ]
+    oldest = datetime.fromtimestamp(scan.due[0].ended_ms / 1000, UTC).isoformat() if scan.due else None
+    return {
+        "scanned": scan.scanned,
+        "due": scan.due_in_all,
+        "oldest_ended_at": oldest,
+        "failed": len(scan.unreadable),
+        "failures": failures,
+    }
+
+
+def _counts(report: Mapping[str, Any]) -> str:
+    counts = [f"{value} {name.replace('_', ' ')}" for name, value in report.items()
+              if isinstance(value, int) and value and name != "api_calls"]  # fmt: skip
+    return ", ".join(counts) or "nothing to do"
+
+
+def _failed(report: BatchReport) -> ChannelsFailed | PermanentError:
+    sid, error = next(iter(report.errors.items()))
+    sentence = f"{len(report.errors)} of {len(report.outcomes)} channels failed, the first is {sid}: {error}"
+    return ChannelsFailed(sentence) if report.worth_retrying else PermanentError(sentence)

@@ -1,0 +1,146 @@
+"""Sums up what a cleanup did, whatever became of its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from flexsms.assets import CHANNEL_STATE
+from flexsms.core.errors import PermanentError
+from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
+from flexsms.operators.fields import flag
+from flexsms.twilio.account import utc_now
+from flexsms.twilio.cleanup_batch import NAMED_FAILURES, Outcome
+
+Json = dict[str, Any]
+
+_WORDS = {
+    Outcome.DEACTIVATED: "deactivated",
+    Outcome.DELETED: "deleted",
+    Outcome.SKIPPED_OPEN_TASK: "skipped (live task)",
+    Outcome.SKIPPED_CHANGED: "skipped (changed since the scan)",
+    Outcome.ALREADY_GONE: "already gone",
+}
+_RETIRED = {Outcome.DEACTIVATED: "deactivate", Outcome.DELETED: "delete"}
+
+
+class FlexCleanupReportOperator(BaseOperator):
+    """Say in one sentence, in XCom and in the asset event what a cleanup did.
+
+    It has to run when batches failed too. Make it a teardown: then it always runs, and a failed batch still makes
+    the run a failed one::
+
+        [plan, retire] >> report.as_teardown()
+
+    :param plan_task_id: the task of :class:`flexsms.operators.cleanup.FlexCleanupPlanOperator`
+    :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
+    :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
+    :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
+        "failed", "failures", "oldest_ended_at", "duration_s", "api_calls"}``, which is the asset event's ``extra``
+        too. ``api_calls`` counts the last try of every task
+    :raises PermanentError: when there is no plan to report on
+    """
+
+    template_fields: Sequence[str] = ("preview",)
+    ui_color = "#fdf3e1"
+
+    def __init__(
+        self, *, plan_task_id: str, batch_task_id: str, preview: bool | str = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**{"outlets": [CHANNEL_STATE], **kwargs})
+        self.plan_task_id = plan_task_id
+        self.batch_task_id = batch_task_id
+        self.preview = preview
+
+    def execute(self, context: Context) -> Json:
+        """Gather, sum up, tell."""
+        ti = context["ti"]
+        preview = flag("dry_run", self.preview)
+        plan = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
+        if plan is None:
+            raise PermanentError(
+                f"Nothing was cleaned up: the task '{self.plan_task_id}' made no plan; see its log."
+            )
+        indexes = range(len(plan["batches"]))
+        reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=list(indexes))
+        if None in reports:
+            batches = ti.xcom_pull(task_ids=self.plan_task_id)
+            reports = [report or _unreported(batches[index], index) for index, report in enumerate(reports)]
+        summary = summarize(plan, reports, now=utc_now())
+        if preview:
+            for channel_sid in (sid for report in reports for sid in report.get("would", ())):
+                self.log.info("Would be retired: %s", channel_sid)
+            self.outlets = []  # nothing changed, so nobody is told that something did
+        else:
+            context["outlet_events"][CHANNEL_STATE].extra = summary
+        self.log.info(sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
+        return summary
+
+
+def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, now: datetime) -> Json:
+    """The plan and what became of its batches as one summary.
+
+    :param now: the present, an aware datetime
+    """
+    parts = [plan, *reports]
+    counts = {str(outcome): sum(part.get(outcome, 0) for part in parts) for outcome in Outcome}
+    return {
+        "scanned": plan["scanned"],
+        "due": plan["due"],
+        **counts,
+        "failures": [failure for part in parts for failure in part["failures"]][:NAMED_FAILURES],
+        "oldest_ended_at": plan["oldest_ended_at"],
+        "duration_s": round((now - datetime.fromisoformat(plan["started_at"])).total_seconds(), 2),
+        "api_calls": sum(part.get("api_calls", 0) for part in parts),
+    }
+
+
+def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
+    """What the summary says, for a person.
+
+    :param taken: how many of the due channels this run took, at most its limit
+    """
+    told = [_told(outcome, summary[outcome], dry_run=dry_run) for outcome in _WORDS if summary[outcome]]
+    if summary["failed"]:
+        first = summary["failures"][0]
+        more = " …" if summary["failed"] > 1 else ""
+        told.append(
+            f"{_many(summary['failed'])} failed: {first['channel_sid']} {first['code'] or ''} {first['message']}{more}"
+        )
+    left = summary["due"] - taken
+    limit = (
+        f" (the {_many(taken)} longest quiet are taken, {_many(left)} are left for the next run)"
+        if left
+        else ""
+    )
+    start = "Dry run, nothing was written. Scanned" if dry_run else "Scanned"
+    outcome = ": " + ", ".join(told) if told else ""
+    return (
+        f"{start} {_many(summary['scanned'])} channels, {_many(summary['due'])} due{limit}{outcome}".rstrip(
+            "."
+        )
+        + "."
+    )
+
+
+def _told(outcome: Outcome, count: int, *, dry_run: bool) -> str:
+    if dry_run and outcome in _RETIRED:
+        return f"would {_RETIRED[outcome]} {_many(count)}"
+    return f"{_many(count)} {_WORDS[outcome]}"
+
+
+def _many(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _unreported(batch: Mapping[str, Any], index: int) -> Json:
+    """A batch that ended without a word: all of its channels count as failed, because nobody knows better."""
+    message = (
+        f"batch {index + 1} ended without a report; the next run finds out whether the channel was retired"
+    )
+    sids = [values[0] for values in batch["channels"]]
+    failures = [{"channel_sid": sid, "code": 0, "message": message} for sid in sids[:NAMED_FAILURES]]
+    return {"failed": len(sids), "failures": failures}

@@ -1,0 +1,42 @@
+"""Reads the arguments of operators, which come from forms as JSON values and from templates as texts."""
+
+from __future__ import annotations
+
+from flexsms.core.errors import InvalidInput
+
+
+def number(field: str, value: object, *, low: float, high: float) -> float:
+    """A number within a range, also when a template wrote it as a text.
+
+    :raises InvalidInput: naming the field and the range
+    """
+    try:
+        parsed = float(str(value))
+    except ValueError:
+        parsed = float("nan")
+    if isinstance(value, bool) or not low <= parsed <= high:
+        raise InvalidInput(field, f"is {value!r}", f"give a number between {low:g} and {high:g}")
+    return parsed
+
+
+def whole_number(field: str, value: object, *, low: int, high: int) -> int:
+    """A whole number within a range, also when a template wrote it as a text.
+
+    :raises InvalidInput: naming the field and the range
+    """
+    parsed = number(field, value, low=low, high=high)
+    if not parsed.is_integer():
+        raise InvalidInput(field, f"is {value!r}", "give a whole number")
+    return int(parsed)
+
+
+def flag(field: str, value: object) -> bool:
+    """True or false. The text "False" that a template leaves must not count as true.
+
+    :raises InvalidInput: for anything else
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise InvalidInput(field, f"is {value!r}", "give true or false")

@@ -1,0 +1,159 @@
+"""Starts or continues a Flex conversation by SMS."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk.log import mask_secret
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.message import OutboundMessage, Route
+from flexsms.core.redaction import mask_number, redact
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.links import ChannelLink, channel_url
+from flexsms.twilio.send import SendResult
+
+
+class FlexSendOperator(BaseAsyncOperator):
+    """Text a customer, so that agents see the text in the conversation's history.
+
+    A text is sent once: a task that was killed and is tried again finds out from the ledger in Sync whether the text
+    left, and so does any other task with the same ``idempotency_key``. Numbers, name and text are masked in logs
+    and rendered fields.
+
+    Templates of this operator always give texts, also in a DAG with ``render_template_as_native_obj``: there,
+    ``+14155550100`` would become a number. For an object, write ``{{ params.task_attributes | tojson }}``.
+
+    :param from_number: the Twilio number to send from, E.164 (templated)
+    :param to_number: the customer's number, E.164 (templated)
+    :param body: the text, at most 1600 characters; may be empty with route ``agent`` (templated)
+    :param route: ``agent`` opens a task for an agent, ``studio`` is fire-and-forget and the reply runs the Studio
+        flow (templated)
+    :param to_name: what agents see as the customer's name (templated)
+    :param target_worker_sid: WK…, the agent who is to get the task (templated)
+    :param source_channel_sid: CH…, an earlier conversation to refer to (templated)
+    :param task_attributes: further attributes of the task, an object or its JSON (templated)
+    :param idempotency_key: a text is sent once per key; empty means once per task instance, however often it is
+        tried or cleared (templated)
+    :param twilio_conn_id: the Airflow connection (templated)
+    :return: ``{"channel_sid", "task_sid", "session_sid", "interaction_sid", "message_sid", "reused_channel",
+        "duplicate"}``: SIDs and flags, no number and no text
+    :raises InvalidInput: when an argument is wrong
+    :raises SendInProgress: while another task sends under the same key
+    """
+
+    template_fields: Sequence[str] = (
+        "from_number",
+        "to_number",
+        "body",
+        "route",
+        "to_name",
+        "target_worker_sid",
+        "source_channel_sid",
+        "task_attributes",
+        "idempotency_key",
+        "twilio_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"task_attributes": "json"}
+    operator_extra_links = (ChannelLink(),)
+    ui_color = "#e8f4ea"
+
+    def __init__(
+        self,
+        *,
+        from_number: str,
+        to_number: str,
+        body: str | None = None,
+        route: str = Route.AGENT,
+        to_name: str | None = None,
+        target_worker_sid: str | None = None,
+        source_channel_sid: str | None = None,
+        task_attributes: Mapping[str, Any] | str | None = None,
+        idempotency_key: str | None = None,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        render_template_as_native_obj: bool | None = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(render_template_as_native_obj=render_template_as_native_obj, **kwargs)
+        self.from_number = from_number
+        self.to_number = to_number
+        self.body = body
+        self.route = route
+        self.to_name = to_name
+        self.target_worker_sid = target_worker_sid
+        self.source_channel_sid = source_channel_sid
+        self.task_attributes = task_attributes
+        self.idempotency_key = idempotency_key
+        self.twilio_conn_id = twilio_conn_id
+        self.console_url = ""
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        """Mask what is personal before Airflow stores the rendered fields.
+
+        This method and not ``render_template_fields``, which Airflow does not call for a mapped task.
+        """
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        for secret in self._personal():
+            mask_secret(secret)
+
+    async def aexecute(self, context: Context) -> dict[str, Any]:
+        """Check everything, then send."""
+        message = OutboundMessage.parse(
+            from_number=self.from_number,
+            to_number=self.to_number,
+            body=self.body,
+            route=self.route,
+            to_name=self.to_name,
+            target_worker_sid=self.target_worker_sid,
+            source_channel_sid=self.source_channel_sid,
+            task_attributes=_attributes(self.task_attributes),
+        )
+        ti = context["ti"]
+        # Not the try number: a retry has to be recognised as the same task.
+        owner = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+        async with TwilioHook(self.twilio_conn_id).account() as account:
+            result = await account.sender().send(message, key=self.idempotency_key or owner, owner=owner)
+            self.console_url = channel_url(account.settings.chat_service_sid, result.channel_sid)
+        self.log.info(_sentence(message, result))
+        return result.to_json()
+
+    def _personal(self) -> set[str]:
+        """What nobody may read in a log or a rendered field, in every spelling that could turn up."""
+        found = {str(value) for value in (self.body, self.to_name) if value}
+        for number in (self.from_number, self.to_number):
+            digits = re.sub(r"\D", "", str(number))
+            found |= {str(number), digits, f"+{digits}", f"%2B{digits}"}
+        return found | {text for text in _texts(self.task_attributes) if redact(text) != text}
+
+
+def _attributes(value: object) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.strip() else None
+    except ValueError:
+        raise InvalidInput("task_attributes", "is not JSON", 'write an object like {"vip": true}') from None
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        return [text for inner in value.values() for text in _texts(inner)]
+    if isinstance(value, list | tuple):
+        return [text for inner in value for text in _texts(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+def _sentence(message: OutboundMessage, result: SendResult) -> str:
+    channel = f"{result.channel_sid} ({'reused' if result.reused_channel else 'new'} channel)"
+    if result.duplicate:
+        return f"Nothing sent: the idempotency key was used before, for {result.message_sid} on {channel}."
+    recipient = mask_number(message.to_number)
+    if result.message_sid is None:
+        return f"Opened {channel} to {recipient} without a text; the agent writes first."
+    parts = message.segments
+    unit = "segment" if parts.count == 1 else "segments"
+    return f"Sent {result.message_sid} on {channel}, {parts.count} {parts.encoding} {unit} to {recipient}."

@@ -1,0 +1,99 @@
+"""Keeps the channel states in Sync up to date with TaskRouter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseAsyncOperator, Context
+
+from flexsms.assets import CHANNEL_STATE, cursor_key
+from flexsms.core.errors import InvalidInput
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.fields import number
+from flexsms.twilio.account import Account
+from flexsms.twilio.sources.protocol import EventSource
+from flexsms.twilio.track import TrackReport, track
+
+MAX_LOOKBACK_MINUTES = 30 * 24 * 60  # TaskRouter keeps events for 30 days
+
+
+class FlexTrackOperator(BaseAsyncOperator):
+    """Pull task events and merge each changed channel into its Sync document.
+
+    The first run reads the 30 days that TaskRouter keeps, every later one from the cursor of the one before. The
+    cursor lives in the asset state store of :data:`flexsms.assets.CHANNEL_STATE`, which the task has to have among
+    its outlets or inlets, and moves only after everything before it is stored.
+
+    :param source: where events come from; ``taskrouter`` is the one there is (templated)
+    :param lookback_minutes: how far before the cursor reading starts, because events may come late (templated)
+    :param twilio_conn_id: the Airflow connection (templated)
+    :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "cursor",
+        "api_calls", "duration_s"}``, which is the asset event's ``extra`` too
+    :raises InvalidInput: when an argument is wrong
+    """
+
+    template_fields: Sequence[str] = ("source", "lookback_minutes", "twilio_conn_id")
+    ui_color = "#e8eef8"
+
+    def __init__(
+        self,
+        *,
+        source: str = "taskrouter",
+        lookback_minutes: float | str = 15,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"outlets": [CHANNEL_STATE], **kwargs})
+        self.source = source
+        self.lookback_minutes = lookback_minutes
+        self.twilio_conn_id = twilio_conn_id
+
+    async def aexecute(self, context: Context) -> dict[str, Any]:
+        """Read everything since the cursor and store what changed."""
+        minutes = number("lookback_minutes", self.lookback_minutes, low=0, high=MAX_LOOKBACK_MINUTES)
+        if self.source != "taskrouter":
+            raise InvalidInput("source", f"'{self.source}' does not exist yet", "choose 'taskrouter'")
+        began = time.monotonic()
+        async with TwilioHook(self.twilio_conn_id).account() as account:
+            source = account.taskrouter(lookback=timedelta(minutes=minutes))
+            report = await drain(account, source, context)
+            summary: dict[str, Any] = {
+                **report.to_json(),
+                "api_calls": account.transport.total_calls,
+                "duration_s": round(time.monotonic() - began, 2),
+            }
+        context["outlet_events"][CHANNEL_STATE].extra = summary
+        self.log.info(
+            "Read %d events of %d channels: %d new, %d updated, %d unchanged; %d events left out.",
+            report.events,
+            report.channels,
+            report.created,
+            report.updated,
+            report.unchanged,
+            report.rejected,
+        )
+        return summary
+
+
+async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:
+    """Bring the channel states up to now and move the source's cursor.
+
+    :param context: of a task that has the asset among its inlets or outlets
+    """
+
+    async def save(cursor: str) -> None:
+        await context["asset_state_store"][CHANNEL_STATE].aset(cursor_key(source.name), cursor)
+
+    at_once = account.settings.max_in_flight
+    return await track(
+        source, account.store, cursor=await last_cursor(source, context), save_cursor=save, at_once=at_once
+    )
+
+
+async def last_cursor(source: EventSource, context: Context) -> str | None:
+    """Where the last run stopped reading the source, None when there was none."""
+    cursor = await context["asset_state_store"][CHANNEL_STATE].aget(cursor_key(source.name))
+    return None if cursor is None else str(cursor)

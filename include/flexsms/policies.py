@@ -1,0 +1,64 @@
+"""When a failed task is tried again, and what else all flexsms tasks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from flexsms.core.errors import PermanentError, RetryableError
+
+
+@dataclass(frozen=True)
+class FlexRetryPolicy(RetryPolicy):
+    """Fails at once where trying again changes nothing, and else waits longer every time.
+
+    Airflow's ``ExceptionRetryPolicy`` has one fixed delay per class of error; this one also waits as long as Twilio
+    asked to. Errors that are not flexsms's own fall through to the task's usual ``retries`` and ``retry_delay``.
+
+    :param first_delay_s: seconds before the second try; doubles with every further one
+    :param max_delay_s: seconds, the longest delay, also when Twilio asks for more
+    """
+
+    first_delay_s: float = 20
+    max_delay_s: float = 900
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,
+        context: Mapping[str, Any] | None = None,
+    ) -> RetryDecision:
+        """Decide by the error's branch in :mod:`flexsms.core.errors`."""
+        if isinstance(exception, PermanentError):
+            return RetryDecision.fail(reason=f"{type(exception).__name__}: trying again changes nothing")
+        if isinstance(exception, RetryableError):
+            asked = getattr(exception, "retry_after", None) or 0
+            delay = min(max(self.first_delay_s * 2 ** (try_number - 1), asked), self.max_delay_s)
+            return RetryDecision.retry(
+                delay=timedelta(seconds=delay),
+                reason=f"{type(exception).__name__}: trying again in {delay:g} s",
+            )
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        """The policy as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> FlexRetryPolicy:
+        """Read what :meth:`serialize` wrote."""
+        return cls(**data)
+
+
+# The default_args of every DAG of flexsms.
+TASK_DEFAULTS: Mapping[str, Any] = {
+    "owner": "flexsms",
+    "retries": 4,
+    "retry_delay": timedelta(minutes=1),
+    "retry_policy": FlexRetryPolicy(),
+}
