@@ -1,0 +1,310 @@
+"""Kill a send and a cleanup at random instants, try again, and see that nothing is doubled, lost or half done.
+
+    python tests/kill/kill_and_retry.py --instants 20 --seed 7
+
+Every job runs in a process of its own against a sandbox over real HTTP; SIGKILL gives it no chance to tidy up. The
+second process has what an Airflow retry has: the same arguments, and what was saved in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flexsms.core.errors import RetryableError
+from flexsms.core.message import OutboundMessage
+from flexsms.core.retention import window_ms
+from flexsms.sandbox.client import SandboxProcess, connection_extra
+from flexsms.twilio.account import Account, connect
+from flexsms.twilio.cleanup_batch import Action
+from flexsms.twilio.cleanup_scan import DueChannel, find_due
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.track import track
+
+LATENCY_MS = 10
+CHANNELS = 16
+TRIES = 6
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass
+class FileCheckpoint:
+    """What Airflow's task_state_store does: durable before `save` returns."""
+
+    path: Path
+
+    async def load(self) -> dict[str, Any] | None:
+        return json.loads(self.path.read_text()) if self.path.exists() else None
+
+    async def save(self, value: dict[str, Any]) -> None:
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(value))
+        fresh.rename(self.path)
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+def check(holds: bool, promise: str) -> None:
+    """Raise when a promise is broken."""
+    if not holds:
+        raise Violation(promise)
+
+
+def start(job: Job) -> int:
+    """Run a job in a process of its own; returns its process ID."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        asyncio.run(job())
+        status = 0
+    except RetryableError:
+        status = 75
+    finally:
+        os._exit(status)
+
+
+def run_until_it_succeeds(job: Job, kill_after_s: float | None) -> bool:
+    """Start a job, kill it after a while, and try again until it succeeds; returns whether the kill came in time."""
+    killed = False
+    for attempt in range(TRIES):
+        pid = start(job)
+        if attempt == 0 and kill_after_s is not None:
+            time.sleep(kill_after_s)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            return killed
+        killed = killed or os.WIFSIGNALED(status)
+    raise Violation(f"not through after {TRIES} tries")
+
+
+def duration_of(job: Job) -> float:
+    """Seconds that an undisturbed run takes."""
+    began = time.monotonic()
+    run_until_it_succeeds(job, None)
+    return time.monotonic() - began
+
+
+def until(kills: int, play_round: Callable[[int], bool]) -> int:
+    """Play rounds until so many jobs were killed; a kill that came too late proves nothing. Returns the rounds."""
+    done = 0
+    for number in range(5 * kills):
+        done += play_round(number)
+        if done == kills:
+            return number + 1
+    raise Violation(f"only {done} of {kills} kills came in time")
+
+
+class Rig:
+    """A sandbox, and the two jobs on it."""
+
+    def __init__(self, sandbox: SandboxProcess, scratch: Path, chance: random.Random) -> None:
+        self.control = sandbox.control
+        self.base_url = sandbox.base_url
+        self.scratch = scratch
+        self.chance = chance
+        self.reset()
+
+    def reset(self) -> None:
+        """An empty account."""
+        self.world = self.control.reset(latency_ms=LATENCY_MS)
+        extra = {
+            **connection_extra(self.world),
+            "base_url": self.base_url,
+            "rate_limits": "off",
+            "timeout_s": 0.5,
+        }
+        self.settings = TwilioSettings.from_connection(
+            self.world["account_sid"], self.world["auth_token"], {**extra, "max_in_flight": 4}
+        )
+        self.number = self.world["numbers"]["twilio"]
+
+    def ask(self, work: Callable[[Account], Coroutine[Any, Any, Any]]) -> Any:
+        """Do something with the account, in this process."""
+
+        async def with_account() -> Any:
+            async with connect(self.settings) as account:
+                return await work(account)
+
+        return asyncio.run(with_account())
+
+    # -- send ----------------------------------------------------------------------------------------------------
+
+    def send_job(self, customer: str, body: str, key: str) -> Job:
+        """Sends one text."""
+
+        async def job() -> None:
+            message = OutboundMessage.parse(from_number=self.number, to_number=customer, body=body)
+            async with connect(self.settings) as account:
+                await account.sender().send(message, key=key, owner=f"task of {key}")
+
+        return job
+
+    def kill_a_send(self, number: int, longest_s: float) -> bool:
+        """One round: exactly one text, one channel, one task, and the customer's answer gets through."""
+        customer, body = f"+1415555{2000 + number}", f"Text {number}"
+        job = self.send_job(customer, body, f"key {number}")
+        killed = run_until_it_succeeds(job, self.chance.uniform(0, longest_s))
+        sent = [sms for sms in self.control.outbox() if sms["to"] == customer]
+        check([sms["body"] for sms in sent] == [body], f"{len(sent)} texts to one customer instead of 1")
+        again = self.ask(
+            lambda account: account.sender().send(
+                OutboundMessage.parse(from_number=self.number, to_number=customer, body=body),
+                key=f"key {number}",
+                owner="somebody else",
+            )
+        )
+        check(again.duplicate, "the key is not known as used")
+        answer = self.control.customer(customer, self.number, "Thanks")
+        check(answer["channel_sid"] == again.channel_sid, "the answer went to another channel")
+        check(answer["task_sid"] == again.task_sid, "the answer went to another task")
+        return killed
+
+    # -- cleanup -------------------------------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Due channels, whose customers were answered three days ago."""
+        self.reset()
+        self.channels: dict[str, str] = {}
+        for n in range(CHANNELS):
+            customer = f"+1415555{3000 + n}"
+            came = self.control.customer(customer, self.number, "Hello")
+            self.control.agent("complete", task_sid=came["task_sid"])
+            self.channels[customer] = came["channel_sid"]
+        self.before = {sid: self.attributes(sid) for sid in self.channels.values()}
+
+        async def scan(account: Account) -> list[DueChannel]:
+            async def save(_: str) -> None: ...
+
+            await track(account.taskrouter(), account.store, cursor=None, save_cursor=save, at_once=4)
+            later_ms = round(time.time() * 1000) + window_ms(3)
+            found = await find_due(
+                account.store.scan(adopt=True), now_ms=later_ms, window_ms=window_ms(2), limit=1000
+            )
+            return found.due
+
+        # Task events are of this second: let the scan begin after it.
+        time.sleep(0.05)
+        self.due: list[DueChannel] = self.ask(scan)
+        self.scanned_at = datetime.now(UTC)
+        check(len(self.due) == CHANNELS, "the scan missed a channel")
+
+    def clean_job(self, checkpoint: Path) -> Job:
+        """Retires the batch."""
+
+        async def job() -> None:
+            async with connect(self.settings) as account:
+                cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="kill")
+                report = await cleaner.retire(
+                    self.due, scanned_at=self.scanned_at, checkpoint=FileCheckpoint(checkpoint)
+                )
+            if report.errors:
+                raise next(iter(report.errors.values()))
+
+        return job
+
+    def kill_a_cleanup(self, number: int, longest_s: float) -> bool:
+        """One round: every channel is either wholly retired or wholly live, and no customer's text is lost."""
+        self.fill()
+        checkpoint = self.scratch / f"checkpoint-{number}.json"
+        job = self.clean_job(checkpoint)
+        pid = start(job)
+        kill_at = self.chance.uniform(0, longest_s)
+        writer, other = self.chance.sample(sorted(self.channels), 2)
+        time.sleep(kill_at / 2)
+        texts = {writer: self.control.customer(writer, self.number, "While it runs")}
+        time.sleep(kill_at / 2)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        texts[other] = self.control.customer(other, self.number, "While it is dead")
+        run_until_it_succeeds(job, None)
+        open_channels = self.ask(lambda account: account.taskrouter().open_channels())
+        for customer, text in texts.items():
+            check(text["outcome"] in ("session", "reopened", "started"), f"a text was {text['outcome']}")
+            check(text["channel_sid"] in open_channels, "nobody is assigned to a customer's text")
+            arrived = self.control.customer(customer, self.number, "Still there?")
+            check(arrived["channel_sid"] == text["channel_sid"], "a live conversation was cut off")
+        for sid in self.channels.values():
+            self.whole(sid, live=sid in open_channels)
+        return os.WIFSIGNALED(status)
+
+    def whole(self, sid: str, *, live: bool) -> None:
+        """A channel is as it was, or retired with its session closed and its state settled."""
+        if live:
+            check(
+                self.attributes(sid) == self.before[sid],
+                f"{sid} is live and has other attributes than before",
+            )
+            check(
+                self.session(sid) in ("open", "in-progress"),
+                f"{sid} is live and its session {self.session(sid)}",
+            )
+            return
+        expected = {**self.before[sid], "status": "INACTIVE", "long_lived": False}
+        check(self.attributes(sid) == expected, f"{sid} is half done: {self.attributes(sid)}")
+        check(self.session(sid) == "closed", f"{sid} is retired and its session {self.session(sid)}")
+        stored = self.ask(lambda account: account.store.load(sid))
+        check(
+            stored is not None and stored.state.is_retired, f"{sid} is retired and its state is not settled"
+        )
+
+    def attributes(self, sid: str) -> dict[str, Any]:
+        """A channel's attributes, as Twilio has them."""
+        return dict(self.ask(lambda account: account.stack.fetch(sid)).attributes)
+
+    def session(self, sid: str) -> str:
+        """The status of a channel's session."""
+        services = self.settings.session_service_sid
+        session = self.ask(
+            lambda account: account.client.proxy.v1.services(services).sessions(sid).fetch_async()
+        )
+        return str(session.status)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the rounds; returns 0 when every promise held."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--instants", type=int, default=20, help="kills per job (default: 20)")
+    parser.add_argument("--seed", type=int, default=None, help="of the random instants (default: a new one)")
+    options = parser.parse_args(arguments)
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}", flush=True)
+    with SandboxProcess() as sandbox, tempfile.TemporaryDirectory() as scratch:
+        rig = Rig(sandbox, Path(scratch), random.Random(seed))
+        longest = duration_of(rig.send_job("+14155551999", "Warm-up", "warm-up"))
+        rounds = until(options.instants, lambda n: rig.kill_a_send(n, longest))
+        print(f"send: {options.instants} killed in {rounds} rounds, no text twice, no text lost", flush=True)
+        rig.fill()
+        longest = duration_of(rig.clean_job(Path(scratch) / "warm-up.json"))
+        rounds = until(options.instants, lambda n: rig.kill_a_cleanup(n, longest))
+        print(
+            f"cleanup: {options.instants} killed in {rounds} rounds of {CHANNELS} channels, "
+            "no channel half done, no live one closed",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
