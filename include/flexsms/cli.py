@@ -1,0 +1,101 @@
+"""The command `flexsms`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import flexsms
+
+DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
+DEMO = """\
+Starts the local Twilio and a real Airflow on free ports, sends texts, tracks their tasks, cleans up, prints every
+channel before and after, and leaves Airflow open to look at. Everything is kept below AIRFLOW_HOME (.airflow in the
+checkout unless set); Ctrl-C leaves no process behind."""
+SANDBOX = """\
+Serves a stateful local Twilio: flex-api, chat, proxy, sync and taskrouter at the path /<original host>/…, and a
+control plane at /_sandbox/. Nothing leaves this machine."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; returns the exit status."""
+    args = parser().parse_args(argv)
+    if args.command == "demo":
+        from flexsms.demo.run import run as run_demo
+
+        return run_demo(args)
+    from flexsms.sandbox.server import run as run_sandbox
+
+    with (
+        contextlib.redirect_stdout(ReadyLine(sys.stdout)) if sys.stdout.isatty() else contextlib.nullcontext()
+    ):
+        return run_sandbox(args)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `flexsms`."""
+    from flexsms.demo import run as demo
+    from flexsms.sandbox import server as sandbox
+
+    root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
+    root.add_argument("--version", action="version", version=f"flexsms {flexsms.__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="demo | sandbox")
+    plain = argparse.RawDescriptionHelpFormatter
+    demo.add_arguments(
+        commands.add_parser(
+            "demo",
+            help="the three jobs in a real Airflow, as a story",
+            description=DEMO,
+            formatter_class=plain,
+        )
+    )
+    sandbox.add_arguments(
+        commands.add_parser("sandbox", help="a local Twilio", description=SANDBOX, formatter_class=plain)
+    )
+    return root
+
+
+class ReadyLine(io.TextIOBase):
+    """Stands in for standard output while the sandbox serves: its one JSON line becomes sentences for a person.
+
+    :param out: where the sentences go
+    """
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        self._out.write(how_to_connect(json.loads(text)))
+        self._out.flush()
+        return len(text)
+
+
+def how_to_connect(ready: dict[str, Any]) -> str:
+    """What a person has to know to use a sandbox.
+
+    :param ready: the line that the sandbox prints when it listens
+    """
+    from flexsms.demo.run import connection_json
+
+    base_url, settings = ready["base_url"], ready["settings"]
+    connection = connection_json({**settings, "base_url": base_url})
+    return f"""\
+The local Twilio is listening.
+
+  base URL     {base_url}
+  account      {settings["account_sid"]}
+  auth token   {settings["auth_token"]}
+  numbers      {", ".join(settings["numbers"].values())}
+  control      {base_url}/_sandbox/health
+
+For Airflow, as the connection twilio_default:
+
+export AIRFLOW_CONN_TWILIO_DEFAULT='{connection}'
+
+Ctrl-C ends it.
+"""

@@ -1,0 +1,11 @@
+"""`flexsms demo`: the three jobs in a real Airflow against the local Twilio, as a story.
+
+run.py            command line: start both, play, print, stay or leave
+story.py          what is played, through Airflow's REST API
+outcome.py        what has to come out, worked out from the sandbox's own tasks, and what did
+report.py         the tables at the end
+view.py           the terminal
+api.py            Airflow's REST API, as far as the story needs it
+local_airflow.py  one `airflow standalone` in a home of its own
+supervisor.py     the process that owns Airflow's processes, and leaves none behind
+"""

@@ -1,0 +1,106 @@
+"""The story told: who plays in it, what was expected of each, and the tables that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flexsms.core.redaction import mask_number
+from flexsms.demo.outcome import SECONDS_PER_DAY, Channel, Cleaned, Json
+from flexsms.demo.view import View
+
+COUNTED = ("scanned", "due", "deactivated", "already_gone", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A customer of the story, and what is expected to become of the channel."""
+
+    name: str
+    number: str
+    channel_sid: str
+    retired: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The story's end.
+
+    :param first: the cleanup that had something to do, and ``second``: the one right after it
+    :param texts: what left for handsets during the story
+    :param problems: everything that is not as it should be
+    """
+
+    roles: Sequence[Role]
+    first: Cleaned
+    second: Cleaned
+    texts: Sequence[Json]
+    problems: Sequence[str]
+
+
+def problems_of_roles(roles: Sequence[Role], cleaned: Cleaned) -> list[str]:
+    """Customers of the story whose channel is not as the story promises."""
+    problems = []
+    for role in roles:
+        before, after = cleaned.before.get(role.channel_sid), cleaned.after.get(role.channel_sid)
+        if before is None or after is None:
+            problems.append(f"{role.name}'s channel {role.channel_sid} is not there.")
+        elif role.retired and not after.retired:
+            problems.append(f"{role.name}'s channel should be retired ({role.why}) and is not.")
+        elif not role.retired and not after.same(before):
+            problems.append(f"{role.name}'s channel was touched, though she or he {role.why}.")
+    return problems
+
+
+def show(told: Told, view: View) -> None:
+    """The tables: every channel of the story before and after, what cleanup did, what left for handsets."""
+    view.table(
+        "The channels of the story, before and after the cleanup",
+        ("customer", "last task", "before", "after", "expected", ""),
+        [_row(role, told.first) for role in told.roles],
+    )
+    view.table(
+        f"The cleanup, with a crowd of {len(told.first.before) - len(told.roles)} more channels",
+        ("", "scanned", "due", "deactivated", "retired before", "failed", "calls", "writes"),
+        [_counts("first run", told.first), _counts("right after", told.second)],
+    )
+    view.table(
+        "What left for handsets",
+        ("to", "text", "status"),
+        [(mask_number(sms["to"]), sms["body"], sms["status"]) for sms in told.texts],
+    )
+
+
+def _row(role: Role, cleaned: Cleaned) -> tuple[str, ...]:
+    before, after = cleaned.before.get(role.channel_sid), cleaned.after.get(role.channel_sid)
+    right = not problems_of_roles([role], cleaned)
+    return (
+        f"{role.name} {mask_number(role.number)}",
+        _task(before, cleaned.started),
+        _look(before),
+        "[dim]unchanged[/]" if before and after and after.same(before) else _look(after),
+        f"{'[bold]retired[/]' if role.retired else 'kept'}: {role.why}",
+        "[green]✓[/]" if right else "[red]✗[/]",
+    )
+
+
+def _task(channel: Channel | None, now: float) -> str:
+    if channel and channel.open_tasks:
+        return f"open ({channel.open_tasks[-1]})"
+    if channel and channel.last_ended:
+        return f"ended {(now - channel.last_ended) / SECONDS_PER_DAY:.1f} days ago"
+    return "none"
+
+
+def _look(channel: Channel | None) -> str:
+    if channel is None:
+        return "not there"
+    long_lived = "long-lived" if channel.attributes.get("long_lived") else "short-lived"
+    session = "open" if channel.session_open else "closed"
+    return f"{channel.attributes.get('status')}, {long_lived}\nsession {session}"
+
+
+def _counts(name: str, cleaned: Cleaned) -> tuple[str, ...]:
+    numbers = [*(cleaned.summary[key] for key in COUNTED), len(cleaned.calls), len(cleaned.writes)]
+    return (name, *map(str, numbers))

@@ -1,0 +1,136 @@
+"""`flexsms demo`: start the local Twilio and Airflow, play the story, print it, and stay until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+import flexsms
+from flexsms.demo.api import ApiError
+from flexsms.demo.local_airflow import USER, DemoFailed, LocalAirflow
+from flexsms.demo.report import show
+from flexsms.demo.story import DAGS, Story
+from flexsms.demo.view import View
+from flexsms.sandbox.client import Json, SandboxProcess, connection_extra
+
+SEED = "story,200"
+INTERRUPTED = 130
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `flexsms demo`."""
+    parser.add_argument(
+        "--exit", action="store_true", help="end when the story is told; 0 only if it came out as expected"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play the demo.
+
+    :returns: 0 when the story came out as expected, 1 when not, 130 when it was interrupted before its end
+    """
+    view = View()
+    for one in ENDINGS:
+        signal.signal(one, _interrupt)
+    try:
+        with ExitStack() as running:
+            return _run(running, view, stay=not args.exit)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ApiError, DemoFailed) as error:
+        view.console.print(f"\n{error}", style="red", markup=False)
+        return 1
+
+
+def _run(running: ExitStack, view: View, *, stay: bool) -> int:
+    began = time.monotonic()
+    home, checkout = demo_home(os.environ), find_checkout()
+    with view.step("Start the local Twilio") as step:
+        sandbox = running.enter_context(SandboxProcess(seed=SEED))
+        step.result = sandbox.base_url
+    with view.step("Start Airflow") as step:
+        airflow = LocalAirflow(home, checkout, {"twilio_default": connection_json(sandbox.settings)})
+        running.enter_context(airflow)
+        running.callback(_stop_listening, view)
+        airflow.wait_until_ready(DAGS, step.tell)
+        step.result = f"{airflow.url}  (home: {_short(home)})"
+    told = Story(airflow.api, sandbox.control, view).play()
+    show(told, view)
+    if told.problems:
+        view.problems(told.problems)
+    else:
+        view.say(f"\n[green bold]✓ Everything as expected[/], in {time.monotonic() - began:.0f} s.")
+    if stay:
+        _invite(view, airflow)
+        _stay(airflow)
+    return 1 if told.problems else 0
+
+
+def _invite(view: View, airflow: LocalAirflow) -> None:
+    view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
+    view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
+    view.say(f"  send a text: {airflow.url}/dags/flexsms_send/trigger/single")
+    view.say("  schedules are off here, so only what you start runs")
+    view.say("\nCtrl-C ends Airflow and the local Twilio.")
+
+
+def _stay(airflow: LocalAirflow) -> None:
+    try:
+        while airflow.is_running:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+    raise DemoFailed(f"Airflow ended by itself. The end of {airflow.log}:\n\n{airflow.tail()}")
+
+
+def demo_home(environment: os._Environ[str] | dict[str, str]) -> Path:
+    """The demo's own AIRFLOW_HOME: a folder in AIRFLOW_HOME, or in `.airflow` of the checkout when that is unset."""
+    outer = environment.get("AIRFLOW_HOME") or find_checkout() / ".airflow"
+    return Path(outer).expanduser().absolute() / "flexsms-demo"
+
+
+def find_checkout() -> Path:
+    """The folder with `dags/` and `plugins/`.
+
+    :raises DemoFailed: when flexsms was installed without them
+    """
+    for folder in (Path(flexsms.__file__).resolve().parents[2], Path.cwd()):
+        if (folder / "dags").is_dir() and (folder / "plugins").is_dir():
+            return folder
+    raise DemoFailed(
+        "The demo needs the DAGs: run it in a checkout of flexsms, where dags/ and plugins/ are."
+    )
+
+
+def connection_json(settings: Json) -> str:
+    """The Airflow connection to a sandbox, in the form that AIRFLOW_CONN_… takes."""
+    return json.dumps(
+        {
+            "conn_type": "twilio",
+            "login": settings["account_sid"],
+            "password": settings["auth_token"],
+            "extra": connection_extra(settings),
+        }
+    )
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop_listening(view: View) -> None:
+    """From here on everything is being ended; another Ctrl-C would only leave that half-done."""
+    for one in ENDINGS:
+        signal.signal(one, signal.SIG_IGN)
+    view.say("Ending Airflow and the local Twilio …")
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,227 @@
+"""The story: texts are sent, their tasks tracked, quiet channels cleaned up, all through Airflow's REST API."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flexsms.demo.api import FINISHED, AirflowApi, Json
+from flexsms.demo.local_airflow import DemoFailed
+from flexsms.demo.outcome import Cleaned, channels, problems_of_sending
+from flexsms.demo.report import Role, Told, problems_of_roles
+from flexsms.demo.view import Step, View
+from flexsms.sandbox.client import SandboxControl
+
+SEND, TRACK, CLEANUP = "flexsms_send", "flexsms_track", "flexsms_cleanup"
+DAGS = frozenset({SEND, TRACK, CLEANUP})
+RETENTION_DAYS = 2
+RUN_TIMEOUT_S = 180.0
+ASK_EVERY_S = 0.5
+MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that the story sends.
+
+    :param more: further params of flexsms_send
+    """
+
+    name: str
+    number: str
+    body: str
+    route: str = "agent"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def conf(self, from_number: str) -> Json:
+        """The params of the run."""
+        return {
+            "from_number": from_number,
+            "to_number": self.number,
+            "to_name": self.name,
+            "body": self.body,
+            "route": self.route,
+            "idempotency_key": f"demo-{self.name.lower()}",
+            **self.more,
+        }
+
+
+class Story:
+    """Plays the story.
+
+    :param api: of an Airflow that is ready
+    :param sandbox: control of the local Twilio, seeded with ``story``
+    """
+
+    def __init__(self, api: AirflowApi, sandbox: SandboxControl, view: View) -> None:
+        self._api = api
+        self._sandbox = sandbox
+        self._view = view
+        self._settings = sandbox.settings()
+        self._people: Json = sandbox.story()
+
+    def play(self) -> Told:
+        """From the first text to the second cleanup.
+
+        :raises DemoFailed: when a run fails or takes too long, with the end of its log
+        """
+        known = {sms["sid"] for sms in self._sandbox.outbox()}
+        texts = self._texts()
+        sent = self._send(texts)
+        self._track()
+        first = self._clean_up("Clean up")
+        second = self._clean_up("Clean up again")
+        again = self._ada_writes_again()
+        left = [sms for sms in self._delivered() if sms["sid"] not in known]
+        roles = self._roles(texts, sent)
+        problems = [
+            *problems_of_sending([(text.number, text.body) for text in texts], left),
+            *first.problems(RETENTION_DAYS),
+            *second.problems_of_repetition(),
+            *problems_of_roles(roles, first),
+            *again,
+        ]
+        return Told(roles, first, second, left, problems)
+
+    def _texts(self) -> list[Text]:
+        cleo = self._people["cleo"]
+        return [
+            Text("Cleo", cleo["customer_number"], "Hello Cleo, your prescription is ready."),
+            Text(
+                "Dora",
+                "+14155550164",
+                "Hello Dora, your lenses have arrived.",
+                more={
+                    "target_worker_sid": self._settings["worker_sids"][0],
+                    "task_attributes": {"reason": "lenses"},
+                },
+            ),
+            Text("Emil", "+14155550165", "Hello Emil, we are closed on Friday.", route="studio"),
+        ]
+
+    def _send(self, texts: Sequence[Text]) -> dict[str, Json]:
+        """All texts, then one of them again under the same key. Returns what each run left in XCom, by name."""
+        number = self._settings["numbers"]["twilio"]
+        with self._view.step("Send") as step:
+            runs = self._run(SEND, [text.conf(number) for text in texts], step)
+            sent = {text.name: self._result(SEND, run) for text, run in zip(texts, runs, strict=True)}
+            [repeated] = self._run(SEND, [texts[1].conf(number)], step)
+            duplicate = self._result(SEND, repeated)["duplicate"]
+            kinds = [
+                f"{text.name} ({'goes on' if sent[text.name]['reused_channel'] else 'new'})" for text in texts
+            ]
+            step.result = (
+                f"{', '.join(kinds)}; {texts[1].name}'s once more under the same key: "
+                f"{'not sent again' if duplicate else 'SENT AGAIN'}"
+            )
+        return sent
+
+    def _track(self) -> None:
+        with self._view.step("Track") as step:
+            [run] = self._run(TRACK, [{}], step)
+            report = self._result(TRACK, run)
+            step.result = f"{report['events']} task events on {report['channels']} channels"
+
+    def _clean_up(self, title: str) -> Cleaned:
+        with self._view.step(title) as step:
+            before, started = channels(self._sandbox.state()), self._sandbox.clock()["now_s"]
+            last = max((call["n"] for call in self._sandbox.journal()), default=0)
+            [run] = self._run(CLEANUP, [{"retention_days": RETENTION_DAYS}], step)
+            summary = self._api.asset_extra(CLEANUP, run)
+            if summary is None:
+                raise DemoFailed(f"{CLEANUP} ended without an asset event.")
+            done = Cleaned(
+                started=started,
+                ended=self._sandbox.clock()["now_s"],
+                before=before,
+                after=channels(self._sandbox.state()),
+                summary=summary,
+                calls=tuple(self._sandbox.journal(after=last)),
+            )
+            step.result = (
+                f"{summary['scanned']} scanned, {summary['due']} due, {summary['deactivated']} deactivated, "
+                f"{summary['failed']} failed; {len(done.calls)} calls, {len(done.writes)} of them writes"
+            )
+        return done
+
+    def _ada_writes_again(self) -> list[str]:
+        """The point of it all: the next contact of a retired channel starts a fresh one."""
+        ada = self._people["ada"]
+        with self._view.step("Ada writes again") as step:
+            text = "Hello, do you repair frames, too?"
+            found = self._sandbox.customer(ada["customer_number"], ada["twilio_number"], text)
+            fresh = found["channel_sid"] != ada["channel_sid"] and found["task_sid"]
+            step.result = (
+                f"a fresh channel and a new task ({found['outcome']})" if fresh else found["outcome"]
+            )
+        return [] if fresh else [f"Ada's next text did not start a fresh channel: {found}."]
+
+    def _roles(self, texts: Sequence[Text], sent: Mapping[str, Json]) -> list[Role]:
+        why = {
+            "ada": (True, "done 3 days ago"),
+            "ben": (False, "wrote again an hour ago"),
+            "cleo": (False, "still open"),
+        }
+        told = [
+            Role(who["name"], who["customer_number"], who["channel_sid"], *why[name])
+            for name, who in self._people.items()
+        ]
+        newcomers = [text for text in texts if text.name.lower() not in self._people]
+        return told + [
+            Role(text.name, text.number, sent[text.name]["channel_sid"], False, "texted just now")
+            for text in newcomers
+        ]
+
+    def _delivered(self) -> list[Json]:
+        """The outbox, once nothing in it is on its way any more."""
+        deadline = time.monotonic() + MOVE_TIMEOUT_S
+        while True:
+            outbox = self._sandbox.outbox()
+            if all(sms["status"] not in ("queued", "sent") for sms in outbox) or time.monotonic() > deadline:
+                return outbox
+            time.sleep(ASK_EVERY_S)
+
+    def _result(self, dag_id: str, run_id: str) -> Json:
+        """What the last task of a run returned."""
+        last = max(self._api.tasks(dag_id, run_id), key=lambda task: task["end_date"] or "")
+        found: Json = self._api.returned(dag_id, run_id, last["task_id"])
+        return found
+
+    def _run(self, dag_id: str, confs: Sequence[Json], step: Step) -> list[str]:
+        """Trigger a run for each conf and wait for all of them."""
+        runs = [self._api.trigger(dag_id, conf) for conf in confs]
+        deadline = time.monotonic() + RUN_TIMEOUT_S
+        told = ""
+        while True:
+            states = {run: self._api.run_state(dag_id, run) for run in runs}
+            if failed := [run for run, state in states.items() if state == "failed"]:
+                complaints = "\n\n".join(self._api.complaints(dag_id, failed[0]))
+                raise DemoFailed(f"{dag_id} failed (run {failed[0]}).\n\n{complaints}")
+            if all(state in FINISHED for state in states.values()):
+                return runs
+            if time.monotonic() > deadline:
+                busy = [run for run, state in states.items() if state not in FINISHED]
+                raise DemoFailed(
+                    f"{dag_id} took more than {RUN_TIMEOUT_S:.0f} s: {self._progress(dag_id, busy[0])}."
+                )
+            at_work = [run for run, state in states.items() if state not in FINISHED]
+            if (now := self._progress(dag_id, at_work[0])) != told:
+                step.tell(now)
+                told = now
+            time.sleep(ASK_EVERY_S)
+
+    def _progress(self, dag_id: str, run_id: str) -> str:
+        """What the tasks of a run are doing, those of a mapped task together."""
+        states: dict[str, Counter[str]] = {}
+        for task in self._api.tasks(dag_id, run_id):
+            states.setdefault(task["task_id"], Counter())[task["state"] or "waits"] += 1
+        return ", ".join(f"{task_id} {_counted(found)}" for task_id, found in states.items()) or "queued"
+
+
+def _counted(states: Counter[str]) -> str:
+    if states.total() == 1:
+        return next(iter(states))
+    return " and ".join(f"{count} × {state}" for state, count in states.items())
