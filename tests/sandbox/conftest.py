@@ -98,6 +98,8 @@ def account(sandbox: SandboxProcess) -> Iterator[Account]:
         Client(settings["account_sid"], settings["auth_token"], http_client=http), sandbox.control, settings
     )
     http.close()
+    # Not only did the answers fit: nothing went wrong inside either.
+    assert sandbox.control.health() == {"ok": True, "errors": []}
 
 
 def refused(call: Any, *args: Any, **kwargs: Any) -> tuple[int, int | None]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests  # noqa: TID251 (its errors are what a lost connection looks like)
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
 
 from flexsms.sandbox.client import ControlError, SandboxProcess
 from tests.sandbox.conftest import CUSTOMER, Account, Rewriting, refused
@@ -107,6 +110,16 @@ def test_plays_after_a_request(account: Account) -> None:
     assert account.control.clock()["now_s"] - before >= 3600
 
 
+@pytest.mark.parametrize("action", ["drop_before", "status"])
+def test_plays_run_although_the_request_is_not_applied(account: Account, action: str) -> None:
+    account.control.fault(action=action, times=1, before=[{"advance_s": 50}], after=[{"advance_s": 50}])
+    before = account.control.clock()["offset_s"]
+    with pytest.raises((requests.ConnectionError, TwilioRestException)):
+        account.sync.documents.create(unique_name="a")
+    assert account.control.clock()["offset_s"] - before == 100
+    assert account.sync.documents.list() == []
+
+
 def test_a_play_that_fails_is_seen(account: Account) -> None:
     account.control.fault(before=[{"agent": {"action": "complete", "task_sid": "WT0"}}], times=1)
     status, _ = refused(account.sync.documents.create)
@@ -131,11 +144,6 @@ def test_latency(account: Account) -> None:
 
 def test_two_requests_never_mix(sandbox: SandboxProcess, account: Account) -> None:
     """Requests in flight at once are applied one after the other: of 20 equal creates, one succeeds."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from twilio.base.exceptions import TwilioRestException
-    from twilio.rest import Client
-
     account.control.settings(latency_ms=10)
     clients = [Rewriting(sandbox.base_url) for _ in range(10)]
 

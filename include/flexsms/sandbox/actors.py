@@ -61,8 +61,7 @@ def _through(
 
 
 def ensure_session(world: World, channel: Channel) -> Session:
-    """The channel's session as Flex makes it: named after the channel, both numbers in it, reopened when
-    closed."""
+    """The channel's session as Flex makes it: named after the channel, both numbers in it, reopened when closed."""
     if session := sessions.of_channel(world, channel):
         return session
     closed = world.store.sessions.named(world.session_service_sid, channel.sid)
@@ -81,8 +80,7 @@ def ensure_session(world: World, channel: Channel) -> Session:
 
 
 def _inbound_flow(world: World, number: str) -> FlexFlow | None:
-    """The Studio flow of the number runs for out-of-session texts (facts A.2), or else an enabled task
-    flow."""
+    """The Studio flow of the number runs for out-of-session texts (facts A.2), or else an enabled task flow."""
     flows = [flow for flow in world.store.flows if flow.contact_identity == number and flow.enabled]
     return min(flows, key=lambda flow: flow.integration_type != "studio", default=None)
 

@@ -7,6 +7,7 @@ other.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
@@ -77,30 +78,33 @@ class App:
         if rule and rule.action == "delay":
             await asyncio.sleep(rule.delay_ms / 1000)
         world = control.world
-        response = None if rule and rule.action == "drop_before" else self._apply(world, request, rule)
+        response = self._apply(world, request, rule)
         fault = rule.name if rule else None
-        if self.recorder and response is not None:
+        if self.recorder and not (rule and rule.action == "drop_before"):
             self.recorder.add(request, response, fault)
-        if rule and rule.action == "drop_after":
-            response = None
-        control.journal.add(world.clock.now(), request, response, fault)
+        answer = None if rule and rule.cuts else response
+        control.journal.add(world.clock.now(), request, answer, fault)
         if latency:
             await asyncio.sleep(latency)
-        return response
+        return answer
 
     def _apply(self, world: World, request: Request, rule: Rule | None) -> Response:
-        world.settle()
         try:
+            world.settle()
             if rule is None:
                 return self._serve(world, request)
             play(world, rule.before)
-            response = rule.problem().response() if rule.action == "status" else self._serve(world, request)
+            response = rule.problem().response() if rule.refuses else self._serve(world, request)
             response.headers.extend(
                 (name.lower().encode(), value.encode()) for name, value in rule.headers.items()
             )
             play(world, rule.after)
         except Problem as problem:  # of a play: the test that wrote it wants to see it
             return problem.response()
+        except Exception:
+            # A mistake of the sandbox: told by GET /_sandbox/health, so that a test run can fail for it.
+            self.control.errors.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
+            return Problem(500, 20500, "Internal Server Error").response()
         return response
 
     def _serve(self, world: World, request: Request) -> Response:
@@ -120,8 +124,7 @@ class App:
 
 
 def _check_restricted(world: World, request: Request, credentials: bytes) -> None:
-    """401 for nobody, 403 for the restricted key where it may not go (which code that has is unverified,
-    G.1)."""
+    """401 for nobody, 403 for the restricted key where it may not go (which code that has is unverified, G.1)."""
     if credentials != world.restricted_access:
         raise Problem(401, 20003, "Authenticate")
     if "*" in world.config.forbidden_hosts or request.host in world.config.forbidden_hosts:

@@ -23,8 +23,7 @@ AREAS = (415, 212, 206, 312, 617, 305, 503, 646, 718, 213)
 
 
 def customer_number(n: int) -> str:
-    """The n-th made-up customer: valid for `phonenumbers`, and in the 555 exchange, which belongs to
-    nobody."""
+    """The n-th made-up customer: valid for `phonenumbers`, and in the 555 exchange, which belongs to nobody."""
     return f"+1{AREAS[n // 8000 % len(AREAS)]}555{1000 + n % 8000:04d}"
 
 

@@ -166,8 +166,7 @@ def post(
     *,
     relay: bool = True,
 ) -> Message:
-    """Append a message; unless the customer wrote it, Proxy relays it to the handset if the session is
-    open."""
+    """Append a message; unless the customer wrote it, Proxy relays it to the handset if the session is open."""
     message = Message(*world.stamp("IM"), channel.sid, author, body, attributes, channel.messages)
     channel.messages += 1
     channel.updated = message.created

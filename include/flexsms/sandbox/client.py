@@ -16,8 +16,7 @@ Json = dict[str, Any]
 
 
 def connection_extra(settings: Json, base_url: str = "") -> Json:
-    """The `extra` fields of a flexsms connection to this sandbox; login and password are the account's
-    own."""
+    """The `extra` fields of a flexsms connection to this sandbox; login and password are the account's own."""
     names = ("account_sid", "sync_service_sid", "workspace_sid", "chat_service_sid", "session_service_sid")
     more = ("workflow_sid", "queue_sid")
     extra = {name: settings[name] for name in (*names, *more)}
@@ -71,8 +70,7 @@ class SandboxControl:
         return self._object("POST", "clock", {"advance_s": seconds})
 
     def fault(self, **rule: Any) -> Json:
-        """Add a fault rule: name, match, skip, times, action, status, code, headers, delay_ms, before,
-        after."""
+        """Add a fault rule: name, match, skip, times, action, status, code, headers, delay_ms, before, after."""
         return self._object("POST", "faults", rule)
 
     def faults(self) -> list[Json]:
@@ -87,8 +85,7 @@ class SandboxControl:
         return self._object("POST", "customer", {"from": frm, "to": to, "body": body})
 
     def agent(self, action: str, **more: Any) -> Json:
-        """accept, wrap, complete, cancel, delete, write; with task_sid or channel_sid, body, worker_sid,
-        reason."""
+        """accept, wrap, complete, cancel, delete, write; with task_sid or channel_sid, body, worker_sid, reason."""
         return self._object("POST", "agent", {"action": action, **more})
 
     def play(self, *plays: Json) -> list[Any]:

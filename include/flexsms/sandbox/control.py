@@ -38,9 +38,10 @@ class Control:
         self.journal = Journal()
         self.faults = Faults()
         self.limits = Limits()
+        self.errors: list[str] = []  # mistakes of the sandbox itself, since the last reset
         self.world = World(random_seed)
         self._routes: dict[tuple[str, str], Callable[[Body, Form], Any]] = {
-            ("GET", "/health"): lambda _body, _query: {"ok": True},
+            ("GET", "/health"): lambda _body, _query: {"ok": not self.errors, "errors": self.errors},
             ("POST", "/reset"): lambda body, _query: self.reset(body),
             ("GET", "/settings"): lambda _body, _query: self.settings(),
             ("POST", "/settings"): self._change_settings,
@@ -86,8 +87,7 @@ class Control:
             return Response(400, orjson.dumps({"error": f"{type(error).__name__}: {error}"}))
 
     def reset(self, body: Body) -> Body:
-        """A new world. `seed` as on the command line, `random_seed`, and any setting; the rest is default
-        again."""
+        """A new world. `seed` as on the command line, `random_seed`, and any setting; the rest is default again."""
         body = dict(body)
         what, number = body.pop("seed", "empty"), int(body.pop("random_seed", self.random_seed))
         config = Config()
@@ -96,6 +96,7 @@ class Control:
         seed.from_option(world, str(what))
         self.world = world
         self.faults, self.limits = Faults(), Limits()
+        self.errors = []
         self.journal.clear()
         return self.settings()
 

@@ -90,6 +90,16 @@ class Rule:
             any(pattern.search(one) for one in fields.get(name, [])) for name, pattern in self.form.items()
         )
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the request is not applied at all."""
+        return self.action in ("status", "drop_before")
+
+    @property
+    def cuts(self) -> bool:
+        """Whether the client gets no answer."""
+        return self.action in ("drop_before", "drop_after")
+
     def problem(self) -> Problem:
         """The answer of action `status`. Without a code it is Twilio's generic one, 20000 and the status."""
         return Problem(self.status, self.code if self.code is not None else 20000 + self.status, self.message)

@@ -25,8 +25,7 @@ def _flat(form: Form) -> dict[str, str | list[str]]:
 
 
 class Journal:
-    """One entry per API request, the oldest forgotten first. Entries are made into JSON when they are
-    read."""
+    """One entry per API request, the oldest forgotten first. Entries are made into JSON when they are read."""
 
     def __init__(self) -> None:
         self.enabled = True
@@ -70,8 +69,7 @@ class Journal:
 
 
 class Recorder:
-    """Appends every exchange to one JSON-lines file per process, flushed line by line: processes get
-    killed."""
+    """Appends every exchange to one JSON-lines file per process, flushed line by line: processes get killed."""
 
     def __init__(self, directory: str) -> None:
         folder = Path(directory)

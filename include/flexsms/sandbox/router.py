@@ -71,8 +71,7 @@ class Router:
         return register
 
     def find(self, request: Request) -> tuple[Route, list[str]]:
-        """The route of a request and the variable segments of its path; Problem 404 or 405 when there is
-        none."""
+        """The route of a request and the variable segments of its path; Problem 404 or 405 when there is none."""
         node: dict[Any, Any] | None = self._tree
         found: list[str] = []
         for segment in request.segments:

@@ -199,8 +199,7 @@ def _one_task(plan: Plan, rng: Random, life: Life, end: float, fate: str) -> Non
 
 
 def _plan_story(plan: Plan, world: World, now: float) -> dict[str, Life]:
-    """Ada: done three days ago. Ben: done three days ago, wrote again an hour ago. Cleo: opened, still
-    assigned."""
+    """Ada: done three days ago. Ben: done three days ago, wrote again an hour ago. Cleo: opened, still assigned."""
     ada, ben, cleo = (
         Life(world, f"+1415555{last}", name)
         for last, name in (("0161", "Ada"), ("0162", "Ben"), ("0163", "Cleo"))

@@ -21,8 +21,7 @@ PARENT_CHECK_S = 0.25
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, which also tells the application how to cut the connection (faults drop_before,
-    drop_after)."""
+    """uvicorn's, which also tells the application how to cut the connection (faults drop_before, drop_after)."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

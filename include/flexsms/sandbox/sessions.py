@@ -72,8 +72,7 @@ def check_free(world: World, identifier: str, number: str | None, *, code: int =
 
 
 def stamp_channel(world: World, session: Session) -> None:
-    """Flex writes the session into the channel's attributes; a switch turns that off (facts A.4, attribute
-    keys)."""
+    """Flex writes the session into the channel's attributes; a switch turns that off (facts A.4, attribute keys)."""
     channel = world.store.channels.get(session.name)
     if channel is not None and world.config.stamp_proxy_session:
         attributes = orjson.dumps({**channel.facts(), "proxySession": session.sid}).decode()
@@ -81,8 +80,7 @@ def stamp_channel(world: World, session: Session) -> None:
 
 
 def change_status(world: World, session: Session, status: str | None) -> None:
-    """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are facts
-    A.6."""
+    """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are facts A.6."""
     if session.status == "closed":
         if status in ("open", "failed", "unknown"):
             raise Problem(400, 80801, f"Session {session.sid} can only be reopened as in-progress")
@@ -147,8 +145,7 @@ def partner(world: World, session: Session, identifier: str) -> tuple[Participan
 
 
 def relay(world: World, channel: Channel, message: Message) -> Sms | None:
-    """A chat message goes to the handset, if an open session joins the two. Otherwise it stays in the
-    chat."""
+    """A chat message goes to the handset, if an open session joins the two. Otherwise it stays in the chat."""
     session = of_channel(world, channel)
     if session is None:
         return None

@@ -96,8 +96,7 @@ def gone() -> Response:
 
 
 def decode_form(raw: str) -> Form:
-    """`a=1&a=2` as {"a": ["1", "2"]}: repeated fields are how Twilio takes lists (AssignmentStatus,
-    Participants)."""
+    """`a=1&a=2` as {"a": ["1", "2"]}: repeated fields are how Twilio takes lists (AssignmentStatus, Participants)."""
     fields: Form = {}
     if raw:
         for name, value in parse_qsl(raw, keep_blank_values=True):

@@ -122,8 +122,7 @@ def fetch_participant(call: Call, service: str, sid: str, kp: str) -> Response:
 
 @api.delete(PARTICIPANT)
 def delete_participant(call: Call, service: str, sid: str, kp: str) -> Response:
-    """A soft delete: it stays fetchable with `date_deleted`. The OpenAPI document lists 200 for it (facts
-    A.6)."""
+    """A soft delete: it stays fetchable with `date_deleted`. The OpenAPI document lists 200 for it (facts A.6)."""
     session = session_of(call, service, sid)
     one = _participant(call, session, kp)
     one.deleted = one.updated = call.world.clock.now()

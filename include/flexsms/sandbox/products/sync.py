@@ -28,8 +28,7 @@ LONGEST_NAME = 256
 
 
 def data() -> Param:
-    """A JSON object of at most 16 KiB, measured as it is sent. 54006 comes as 413 (400 or 413 is unverified,
-    J7)."""
+    """A JSON object of at most 16 KiB, measured as it is sent. 54006 comes as 413 (400 or 413 is unverified, J7)."""
     parse = params.json_value(dict).read
 
     def read(name: str, raw: str) -> Any:
@@ -216,8 +215,7 @@ def delete_service(call: Call, service: str) -> Response:
 
 
 def find(call: Call, kind: Kind, service: str, name: str) -> SyncObject:
-    """By SID or unique name. A missing SID is 54100 (54200, 54150), a missing name 54300: both occur (facts
-    C)."""
+    """By SID or unique name. A missing SID is 54100 (54200, 54150), a missing name 54300: both occur (facts C)."""
     parent, table = _service(call, service).sid, kind.table(call.world.store)
     by_sid = looks_like(kind.prefix, name)
     row = table.within(parent, name) if by_sid else table.named(parent, name)
