@@ -13,6 +13,7 @@ A batch that is killed and tried again goes through the same steps: what is sett
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -208,15 +209,20 @@ class _Batch:
 
     async def _in_use(self) -> dict[str, Outcome]:
         """The channels of which something was heard since the scan, and those with an open task."""
-        verdicts: dict[str, Outcome] = {}
+        changed, busy = await asyncio.gather(self._changed(), self._cleaner.tasks.open_channels())
+        return {
+            **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
+            **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
+        }
+
+    async def _changed(self) -> set[str]:
         since_ms = to_ms("scanned_at", self._scanned_at)
-        async for page in self._cleaner.source.read(self._scanned_at.isoformat()):
-            for event in page.events:
-                if event.at_ms >= since_ms:
-                    verdicts[event.channel_sid] = Outcome.SKIPPED_CHANGED
-        for channel_sid in await self._cleaner.tasks.open_channels():
-            verdicts[channel_sid] = Outcome.SKIPPED_OPEN_TASK
-        return verdicts
+        return {
+            event.channel_sid
+            async for page in self._cleaner.source.read(self._scanned_at.isoformat())
+            for event in page.events
+            if event.at_ms >= since_ms
+        }
 
     async def _take_down(self, channel: DueChannel) -> None:
         sid, stack = channel.channel_sid, self._stack(channel)
