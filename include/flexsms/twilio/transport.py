@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -20,13 +21,6 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -41,7 +35,9 @@ from flexsms.twilio.limits import RateLimits, endpoint, is_repeatable
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8
-_backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
+# Seconds: the pause after the first failure, which doubles each time up to the longest, and what chance adds.
+FIRST_PAUSE_S, LONGEST_PAUSE_S, JITTER_S = 0.1, 10, 0.25
+LONGEST_RETRY_AFTER_S = 60
 
 
 class TwilioTransport(AsyncHttpClient):
@@ -105,12 +101,14 @@ class TwilioTransport(AsyncHttpClient):
             },
             "allow_redirects": allow_redirects,
         }
-        attempts = AsyncRetrying(
-            retry=retry_if_exception(_may_repeat), wait=_wait, stop=stop_after_attempt(ATTEMPTS), reraise=True
-        )
-        return await attempts(
-            self._send, method, URL(self._route(url) + query, encoded=True), name, where, sent
-        )
+        target = URL(self._route(url) + query, encoded=True)
+        # A loop, because a retrying library costs more per call than everything else in this class together.
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._send(method, target, name, where, sent)
+            except (RateLimited, ServiceUnavailable) as error:
+                await asyncio.sleep(_pause(attempt, error))
+        return await self._send(method, target, name, where, sent)
 
     async def _send(self, method: str, url: URL, name: str, where: str, sent: Mapping[str, Any]) -> Response:
         if self._session is None:
@@ -158,14 +156,10 @@ def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Clien
     )
 
 
-def _may_repeat(error: BaseException) -> bool:
-    return isinstance(error, RateLimited | ServiceUnavailable)
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, TwilioError) else None
-    return max(_backoff(state), min(asked or 0, 60))
+def _pause(attempt: int, error: TwilioError) -> float:
+    """Seconds before the next attempt: longer each time, and never less than Twilio asked for."""
+    backoff = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), LONGEST_PAUSE_S) + random.uniform(0, JITTER_S)  # noqa: S311
+    return max(backoff, min(error.retry_after or 0, LONGEST_RETRY_AFTER_S))
 
 
 def _lost(where: str, name: str, what: str, *, repeatable: bool) -> TwilioError:
