@@ -9,7 +9,7 @@ export AIRFLOW_HOME
 
 BIN := $(VENV)/bin
 UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
-TYPED := $(wildcard include dags plugins tests bench)
+TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-pythons lint format bench constraints clean run-env dev-env
