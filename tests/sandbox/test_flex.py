@@ -42,6 +42,9 @@ def test_a_flow_needs_what_its_integration_needs(account: Account) -> None:
     ) == (400, 20001)  # fmt: skip
     assert refused(create, friendly_name="x", chat_service_sid=chat, channel_type="fax") == (400, 20001)
     assert len(account.flex.flex_flow.list()) == 4
+    task_flow = account.flex.flex_flow(account.settings["flex_flow_sids"]["task"])
+    assert refused(task_flow.update, friendly_name="y", integration_workflow_sid="") == (400, 20001)
+    assert task_flow.fetch().friendly_name == "Outbound SMS"
 
 
 def test_seeded_flows_are_found_as_the_recipes_find_them(account: Account) -> None:

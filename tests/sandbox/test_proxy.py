@@ -105,6 +105,12 @@ def test_sessions_expire(account: Account) -> None:
     account.control.advance(201)
     assert (session.fetch().status, session.fetch().closed_reason) == ("closed", "ttl-expired")
     now = datetime.fromisoformat(account.control.clock()["now"])
+    assert session.update(status="in-progress").status == "in-progress"
+    account.control.advance(599)
+    assert session.fetch().status == "in-progress"
+    account.control.advance(2)
+    assert session.fetch().status == "closed"
+    now = datetime.fromisoformat(account.control.clock()["now"])
     session.update(status="in-progress", ttl=0, date_expiry=now + timedelta(seconds=60))
     account.control.advance(61)
     assert session.fetch().status == "closed"
@@ -136,6 +142,7 @@ def test_participants_that_cannot_be(account: Account) -> None:
         400,
         80404,
     )
+    assert refused(create, participants=[{"Identifier": CUSTOMER}] * 2) == (400, 80103)
     assert refused(create, mode="smoke-signals") == (400, 20001)
     assert account.proxy.sessions.list() == []
 

@@ -16,7 +16,7 @@ import orjson
 from .clock import iso
 from .wire import Form, Request, Response
 
-LENGTH = 200_000
+LENGTH = 50_000
 RECORDED_REQUEST_HEADERS = (b"if-match", b"x-twilio-webhook-enabled", b"content-type")
 
 

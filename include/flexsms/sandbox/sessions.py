@@ -37,6 +37,9 @@ def start(
     """
     if name and world.store.sessions.named(service_sid, name):
         raise Problem(400, 80603, f"Session UniqueName must be unique: {name}")
+    identifiers = [str(one["Identifier"]) for one in people]
+    if len(set(identifiers)) < len(identifiers):
+        raise Problem(400, 80103, "The same participant is given twice")
     for one in people:
         check_free(world, str(one["Identifier"]), one.get("ProxyIdentifier"))
     session = world.store.sessions.add(
@@ -86,17 +89,24 @@ def change_status(world: World, session: Session, status: str | None) -> None:
             raise Problem(400, 80801, f"Session {session.sid} can only be reopened as in-progress")
         if status != "in-progress":
             raise Problem(400, 80607, f"Session {session.sid} is closed and cannot be updated")
-        if session.expires is not None and session.expires <= world.clock.now():
-            raise Problem(400, 80904, f"Session {session.sid} has expired")
-        for one in participants(world, session):
-            check_free(world, one.identifier, one.proxy_identifier, code=80604)
-        session.status, session.closed_reason, session.ended = "in-progress", None, None
+        _reopen(world, session)
     elif status == "closed":
         _end(world, session, "api")
     elif status is not None:
         raise Problem(400, 80608, f"Session {session.sid} cannot go from {session.status} to {status}")
     session.updated = world.clock.now()
     world.index_session(session)
+
+
+def _reopen(world: World, session: Session) -> None:
+    now = world.clock.now()
+    if session.expires is not None and session.expires <= now:
+        raise Problem(400, 80904, f"Session {session.sid} has expired")
+    for one in participants(world, session):
+        check_free(world, one.identifier, one.proxy_identifier, code=80604)
+    session.status, session.closed_reason, session.ended = "in-progress", None, None
+    session.reopened = now
+    _schedule_expiry(world, session)
 
 
 def limit(world: World, session: Session, ttl: int | None, expires: float | None) -> None:
@@ -216,7 +226,8 @@ def _interacted(world: World, session: Session) -> None:
 def _due(session: Session) -> float | None:
     if session.expires is not None:
         return session.expires
-    return (session.last_interaction or session.created) + session.ttl if session.ttl else None
+    since = max(session.created, session.last_interaction or 0, session.reopened or 0)
+    return since + session.ttl if session.ttl else None
 
 
 def _schedule_expiry(world: World, session: Session) -> None:

@@ -99,6 +99,7 @@ class Session(Row):
     started: float | None = None
     ended: float | None = None
     last_interaction: float | None = None
+    reopened: float | None = None
 
 
 @dataclass(slots=True)

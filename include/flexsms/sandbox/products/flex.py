@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from ..clock import iso
 from ..paging import page, walk
 from ..params import Params, boolean, enum, integer, json_value, text
 from ..router import Call, router
-from ..store import Channel, FlexFlow
+from ..store import Channel, FlexFlow, Task
 from ..wire import Invalid, NotFound, Response, created, gone, ok
 from ..world import World
 
@@ -103,18 +104,18 @@ def _flow(call: Call, sid: str) -> FlexFlow:
     return flow
 
 
-def _apply(world: World, flow: FlexFlow, p: dict[str, Any]) -> None:
-    for name, value in p.items():
-        if name in FIELDS:
-            setattr(flow, FIELDS[name], value)
-        else:
-            flow.integration[NAMES[name]] = value
-    missing = [name for name in NEEDS[flow.integration_type] if not flow.integration.get(name)]
+def _changed(world: World, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
+    """The flow with the given parameters in place, if it is a possible one."""
+    fields = {FIELDS[name]: value for name, value in p.items() if name in FIELDS}
+    integration = {NAMES[name]: value for name, value in p.items() if name in NAMES}
+    changed = replace(flow, **fields, integration={**flow.integration, **integration})
+    missing = [name for name in NEEDS[changed.integration_type] if not changed.integration.get(name)]
     if missing:
-        raise Invalid(f"Integration type {flow.integration_type} needs {', '.join(missing)}")
-    service = world.store.services.get(flow.chat_service_sid)
+        raise Invalid(f"Integration type {changed.integration_type} needs {', '.join(missing)}")
+    service = world.store.services.get(changed.chat_service_sid)
     if service is None or service.parent != "chat":
-        raise Invalid(f"Invalid ChatServiceSid: {flow.chat_service_sid} does not exist")
+        raise Invalid(f"Invalid ChatServiceSid: {changed.chat_service_sid} does not exist")
+    return changed
 
 
 @api.get("/v1/FlexFlows", Params(FriendlyName=text()), paged=True)
@@ -127,9 +128,8 @@ def list_flows(call: Call) -> Response:
 @api.post("/v1/FlexFlows", FLOW)
 def create_flow(call: Call) -> Response:
     flow = FlexFlow(*call.world.stamp("FO"), "flows", "", "", "", None, False, "external", {}, False, False)
-    flow.enabled = call.p.get("Enabled", False)
-    _apply(call.world, flow, call.p)
-    return created(flow_json(call.world, call.world.store.flows.add(flow)))
+    flow = call.world.store.flows.add(_changed(call.world, flow, call.p))
+    return created(flow_json(call.world, flow))
 
 
 @api.get("/v1/FlexFlows/{flow}")
@@ -139,8 +139,7 @@ def fetch_flow(call: Call, sid: str) -> Response:
 
 @api.post("/v1/FlexFlows/{flow}", FLOW.optional())
 def update_flow(call: Call, sid: str) -> Response:
-    flow = _flow(call, sid)
-    _apply(call.world, flow, call.p)
+    flow = call.world.store.flows.add(_changed(call.world, _flow(call, sid), call.p))
     flow.updated = call.world.clock.now()
     return ok(flow_json(call.world, flow))
 
@@ -189,8 +188,7 @@ def list_channels(call: Call) -> Response:
     ),
 )
 def create_channel(call: Call) -> Response:
-    """The ACTIVE channel of the same numbers and flow, or a new one; 201 for both (200 or 201 is unverified,
-    J2).
+    """The ACTIVE channel of the same numbers and flow, or a new one; 201 for both (200 or 201: unverified, J2).
 
     With a task flow the answer names the channel's open task, made now if there is none. `CreationOnMessage`
     leaves that to the customer's first reply.
@@ -214,19 +212,17 @@ def create_channel(call: Call) -> Response:
         )
     if flow.integration_type == "task":
         if task := call.world.store.tasks.get(call.p.get("TaskSid")):
-            _adopt(call.world, channel, task.sid)
+            _adopt(call.world, channel, task)
         elif not flow.integration.get("creation_on_message"):
             channel.task_sid = channels.ensure_task(call.world, channel, "outbound", attributes).sid
     return created(channel_json(call.world, channel))
 
 
-def _adopt(world: World, channel: Channel, task_sid: str) -> None:
+def _adopt(world: World, channel: Channel, task: Task) -> None:
     """An existing task is given for the channel: it learns the channel's SID."""
-    task = world.store.tasks.get(task_sid)
-    if task is not None:
-        attributes = {**orjson.loads(task.attributes), "channelSid": channel.sid}
-        tasks.change(world, task, attributes=orjson.dumps(attributes).decode())
-        channel.task_sid = task.sid
+    attributes = {**orjson.loads(task.attributes), "channelSid": channel.sid}
+    tasks.change(world, task, attributes=orjson.dumps(attributes).decode())
+    channel.task_sid = task.sid
 
 
 @api.get("/v1/Channels/{channel}")

@@ -161,6 +161,7 @@ def fetch_session(call: Call, service: str, name: str) -> Response:
 def update_session(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     if session.status == "closed" and call.p.get("Status") == "in-progress":
+        # An expired session can be reopened when the same request gives it more time.
         sessions.limit(call.world, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
         sessions.change_status(call.world, session, "in-progress")
     else:
