@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
+import signal
 import socket
 import sys
 
@@ -50,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM, SIGINT or the parent's end. Returns the exit status."""
     parent = os.getppid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn shuts down gracefully and then raises the signal again: being told to end is no failure.
+        signal.signal(number, lambda *_: sys.exit(0))
     control = Control(args.random_seed)
     control.reset({"seed": args.seed, "rate_limits": args.rate_limits, "latency_ms": args.latency_ms})
     app = App(control, Recorder(args.record) if args.record else None)
