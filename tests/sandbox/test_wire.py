@@ -90,6 +90,8 @@ def test_parameters(raw: Raw) -> None:
         answer = raw("POST", FLOWS, data=form)
         assert (answer.status_code, answer.json()["code"]) == (400, 20001)
         assert word in answer.json()["message"]
+    sessions = f"proxy.twilio.com/v1/Services/{raw.settings['session_service_sid']}/Sessions"
+    assert "DateExpiry" in raw("POST", sessions, data={"DateExpiry": "soon"}).json()["message"]
     assert "Colour" in raw("GET", FLOWS, params={"Colour": "red"}).json()["message"]
     answer = raw("POST", raw.documents(), json={"UniqueName": "x"})
     assert answer.json()["unique_name"] is None  # a JSON body is no form
@@ -127,7 +129,15 @@ def test_filters_survive_in_page_urls(raw: Raw) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["PageSize=101", "PageSize=0", "PageSize=x", "PageToken=PAzzz", "PageToken=PAeyJ9", "PageToken=XXMQ"],
+    [
+        "PageSize=101",
+        "PageSize=0",
+        "PageSize=x",
+        "PageToken=PAzzz",
+        "PageToken=PAeyJ9",
+        "PageToken=XXMQ",
+        "PageToken=PAIngi",
+    ],
 )
 def test_pages_that_cannot_be(raw: Raw, query: str) -> None:
     raw("POST", raw.documents(), data={"UniqueName": "d"})

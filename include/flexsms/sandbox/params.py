@@ -83,12 +83,10 @@ def moment() -> Param:
     return Param(read)
 
 
-def json_text(kind: type | None = None, longest: int | None = None) -> Param:
+def json_text(kind: type | None = None) -> Param:
     """A JSON document kept as the string it came as (attributes of channels, messages, tasks)."""
 
     def read(name: str, raw: str) -> str:
-        if longest is not None and len(raw.encode()) > longest:
-            raise Invalid(f"Invalid {name}: larger than {longest} bytes")
         _parse(name, raw, kind)
         return raw
 
