@@ -27,8 +27,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
     "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
-    "chat_service_sid": _sid("IS", "Chat service", "IS…; stack chat: the service that Flex keeps channels in."),
-    "session_service_sid": _sid("KS", "Proxy service", "KS…; stack chat: carries texts to the handset and back."),
+    "chat_service_sid": _sid(
+        "IS", "Chat service", "IS…; stack chat: the service that Flex keeps channels in."
+    ),
+    "session_service_sid": _sid(
+        "KS", "Proxy service", "KS…; stack chat: carries texts to the handset and back."
+    ),
     "workflow_sid": _sid("WW", "TaskRouter workflow", "WW…; stack conversations: routes the tasks."),
     "queue_sid": _sid("WQ", "TaskRouter queue", "WQ…; stack conversations: where tasks wait."),
     "studio_flow_sid": _sid("FW", "Studio flow", "FW…; stack conversations: answers texts of route studio."),

@@ -206,7 +206,7 @@ async def _learn(account: Account, context: Context) -> dict[str, ChannelState]:
     """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
     source = account.taskrouter()
     learnt: dict[str, ChannelState] = {}
-    async for page in source.read(await last_cursor(source, context)):
+    async for page in source.read(last_cursor(source, context)):
         absorb(page, learnt, TrackReport())
     return learnt
 
