@@ -105,16 +105,46 @@ async def test_a_session_left_behind_by_another_cleanup_makes_way(
     assert sandbox.control.customer(CUSTOMER, number, "Hi")["channel_sid"] == second.channel_sid
 
 
-async def test_a_conversation_of_another_flow_is_named_and_nothing_is_left_half_done(
-    account: Account, sandbox: SandboxProcess, text: Any
+@pytest.mark.parametrize("busy", [True, False], ids=["an agent has it", "no agent has it"])
+async def test_a_conversation_that_another_flow_opened_is_continued(
+    account: Account, sandbox: SandboxProcess, text: Any, number: str, clock: Any, busy: bool
 ) -> None:
-    first = await account.sender().send(text(route="studio"), key="k1", owner="me")
-    with pytest.raises(InvalidInput, match=f"to_number: …0177 is in conversation {first.channel_sid}"):
-        await account.sender().send(text("Hello", route="agent"), key="k2", owner="me")
+    # The customer wrote first, which opens a channel of the number's Studio flow.
+    came = sandbox.control.customer(CUSTOMER, number, "Hello?")
+    if not busy:
+        sandbox.control.agent("complete", task_sid=came["task_sid"])
+    clock.advance(seconds=2)
+    sent = await account.sender().send(text(route="agent"), key="k1", owner="me")
+    assert (sent.channel_sid, sent.session_sid) == (came["channel_sid"], came["session_sid"])
+    assert sent.reused_channel
+    assert (sent.task_sid == came["task_sid"]) is busy
     assert texts(sandbox) == ["Your results are in."]
-    assert await account.taskrouter().open_channels() == frozenset()
+    assert await account.taskrouter().open_channels() == {came["channel_sid"]}
     channels = account.client.chat.v2.services(account.settings.chat_service_sid).channels
-    assert [channel.sid for channel in await channels.list_async(type="private")] == [first.channel_sid]
+    assert [channel.sid for channel in await channels.list_async(type="private")] == [came["channel_sid"]]
+    again = await account.sender().send(text("And this.", route="studio"), key="k2", owner="me")
+    assert again.channel_sid == came["channel_sid"]
+    answer = sandbox.control.customer(CUSTOMER, number, "Thanks")
+    assert (answer["channel_sid"], answer["task_sid"]) == (came["channel_sid"], sent.task_sid)
+
+
+async def test_a_lost_answer_while_continuing_leaves_one_task(
+    account: Account, sandbox: SandboxProcess, text: Any, number: str
+) -> None:
+    came = sandbox.control.customer(CUSTOMER, number, "Hello?")
+    sandbox.control.agent("complete", task_sid=came["task_sid"])
+    sandbox.control.fault(
+        match={"method": "POST", "host": "taskrouter.twilio.com", "path": "/Tasks$"},
+        times=1,
+        action="drop_after",
+    )
+    with pytest.raises(OutcomeUnknown):
+        await account.sender().send(text(), key="k1", owner="me")
+    await account.sender().send(text(), key="k1", owner="me")
+    tasks = account.client.taskrouter.v1.workspaces(account.settings.workspace_sid).tasks
+    open_tasks = await tasks.list_async(assignment_status=["pending", "reserved", "assigned", "wrapping"])
+    assert len(open_tasks) == 1
+    assert texts(sandbox) == ["Your results are in."]
 
 
 async def test_a_second_text_reuses_the_open_conversation(

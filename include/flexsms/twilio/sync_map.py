@@ -14,7 +14,9 @@ from typing import Any
 from twilio.rest import Client
 
 from flexsms.core.errors import AlreadyExists, NotFound
+from flexsms.twilio.dates import utc
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ONE_YEAR_S = 31_536_000  # the longest life that Sync gives an item
 
 
@@ -67,11 +69,4 @@ class SyncMap:
 
 
 def _item(answer: Any) -> MapItem:
-    created = answer.date_created
-    if isinstance(created, str):
-        created = datetime.fromisoformat(created)
-    return MapItem(
-        data=answer.data,
-        revision=answer.revision,
-        created_at=created if created.tzinfo else created.replace(tzinfo=UTC),
-    )
+    return MapItem(data=answer.data, revision=answer.revision, created_at=utc(answer.date_created) or EPOCH)

@@ -30,11 +30,13 @@ class ChannelSnapshot:
     """A channel as it was before anything was done to it.
 
     :param attributes: parsed; only ``long_lived`` and ``status`` are ever written
+    :param created_at: when Twilio made it, UTC
     :param session_sid: the session (chat) that carries texts to and from the customer
     """
 
     channel_sid: str
     attributes: Mapping[str, Any] = field(repr=False)
+    created_at: datetime | None = None
     session_sid: str | None = None
 
     @property

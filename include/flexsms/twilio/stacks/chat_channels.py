@@ -1,0 +1,103 @@
+"""Chat channels and their messages.
+
+Source: https://www.twilio.com/docs/chat/rest/channel-resource
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
+from flexsms.core.events import parse_attributes
+from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.protocol import ChannelSnapshot
+
+KEY_ATTRIBUTE = "flexsms_key"
+PAGE_SIZE = 100
+WRITE_ATTEMPTS = 3
+
+
+class ChatChannels:
+    """The channels of one Programmable Chat service."""
+
+    def __init__(self, client: Client, service_sid: str) -> None:
+        self._channels = client.chat.v2.services(service_sid).channels
+
+    async def fetch(self, channel_sid: str) -> ChannelSnapshot:
+        """A channel with its attributes.
+
+        :raises NotFound: when it is gone
+        """
+        channel: Any = await self._channels(channel_sid).fetch_async()
+        attributes = parse_attributes(channel.attributes)
+        session_sid = attributes.get("proxySession")
+        return ChannelSnapshot(
+            channel_sid=channel_sid,
+            attributes=attributes,
+            created_at=utc(channel.date_created),
+            session_sid=session_sid
+            if isinstance(session_sid, str) and session_sid.startswith("KC")
+            else None,
+        )
+
+    async def write(
+        self, snapshot: ChannelSnapshot, changes: Mapping[str, Any], absent: tuple[str, ...] = ()
+    ) -> None:
+        """Merge changes into the attributes.
+
+        Chat has no conditional update, so a lost answer is followed by a fresh read and not by a repetition.
+
+        :param absent: attributes to take out
+        """
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            kept = {name: value for name, value in snapshot.attributes.items() if name not in absent}
+            merged = {**kept, **changes}
+            if merged == snapshot.attributes:
+                return
+            try:
+                await self._channels(snapshot.channel_sid).update_async(
+                    attributes=json.dumps(merged, ensure_ascii=False), x_twilio_webhook_enabled="true"
+                )
+            except OutcomeUnknown as error:
+                if attempt == WRITE_ATTEMPTS:
+                    raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
+                snapshot = await self.fetch(snapshot.channel_sid)
+            else:
+                return
+
+    async def delete(self, channel_sid: str) -> None:
+        """Remove a channel; one that is gone already is as good."""
+        try:
+            await self._channels(channel_sid).delete_async(x_twilio_webhook_enabled="true")
+        except NotFound:
+            return
+
+    async def has_messages(self, channel_sid: str) -> bool:
+        """Whether anybody ever wrote in a channel."""
+        channel: Any = await self._channels(channel_sid).fetch_async()
+        return bool(channel.messages_count)
+
+    async def post(self, channel_sid: str, body: str, key: str) -> str:
+        """Add a message marked with a key; returns its SID. Proxy relays it as an SMS."""
+        message = await self._channels(channel_sid).messages.create_async(
+            body=body, attributes=json.dumps({KEY_ATTRIBUTE: key}), x_twilio_webhook_enabled="true"
+        )
+        return str(message.sid)
+
+    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
+        """Look for the message marked with a key, newest first, no further back than ``since``."""
+        page: Any = await self._channels(channel_sid).messages.page_async(order="desc", page_size=PAGE_SIZE)
+        while page is not None:
+            for message in page:
+                if parse_attributes(message.attributes).get(KEY_ATTRIBUTE) == key:
+                    return str(message.sid)
+                posted_at = utc(message.date_created)
+                if posted_at and posted_at < since:
+                    return None
+            page = await page.next_page_async()
+        return None
