@@ -19,7 +19,8 @@ channel before and after, and leaves Airflow open to look at. Everything is kept
 checkout unless set); Ctrl-C leaves no process behind."""
 SANDBOX = """\
 Serves a stateful local Twilio: flex-api, chat, proxy, sync and taskrouter at the path /<original host>/…, and a
-control plane at /_sandbox/. Nothing leaves this machine."""
+control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no terminal, one line of JSON says
+how to connect."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,10 +81,9 @@ def how_to_connect(ready: dict[str, Any]) -> str:
 
     :param ready: the line that the sandbox prints when it listens
     """
-    from flexsms.demo.run import connection_json
+    from flexsms.demo.run import connection
 
     base_url, settings = ready["base_url"], ready["settings"]
-    connection = connection_json({**settings, "base_url": base_url})
     return f"""\
 The local Twilio is listening.
 
@@ -95,7 +95,7 @@ The local Twilio is listening.
 
 For Airflow, as the connection twilio_default:
 
-export AIRFLOW_CONN_TWILIO_DEFAULT='{connection}'
+export AIRFLOW_CONN_TWILIO_DEFAULT='{json.dumps(connection({**settings, "base_url": base_url}))}'
 
 Ctrl-C ends it.
 """

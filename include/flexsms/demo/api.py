@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,14 @@ class AirflowApi:
         """What the DAG processor could not import: file and the end of the traceback."""
         found = self.call("GET", "importErrors", limit=20)["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip()[-800:]}" for error in found]
+
+    def add_connection(self, conn_id: str, connection: Json) -> None:
+        """Store a connection.
+
+        :param connection: ``conn_type``, ``login``, ``password`` and ``extra``, an object
+        """
+        extra = json.dumps(connection["extra"])
+        self.call("POST", "connections", {"connection_id": conn_id, **connection, "extra": extra})
 
     def trigger(self, dag_id: str, conf: Json) -> str:
         """Start a run with these params; returns its run id."""

@@ -37,10 +37,9 @@ class LocalAirflow:
 
     :param home: AIRFLOW_HOME of this Airflow. It is wiped at the start, so that no state of an earlier demo remains
     :param checkout: the folder with ``dags/`` and ``plugins/``
-    :param connections: Airflow connections as JSON, by id
     """
 
-    def __init__(self, home: Path, checkout: Path, connections: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, checkout: Path) -> None:
         self.home = home
         self.password = secrets.token_urlsafe(9)
         self.log = home / "standalone.log"
@@ -50,7 +49,6 @@ class LocalAirflow:
         self._environment = {
             **inherited(os.environ),
             **settings(home, checkout, port, (log_ports[0], log_ports[1])),
-            **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: TextIO | None = None
@@ -171,6 +169,8 @@ def settings(home: Path, checkout: Path, port: int, log_ports: tuple[int, int]) 
             "executor": "LocalExecutor",
             "parallelism": 4,
             "dags_are_paused_at_creation": False,
+            # So that the button below the connection's form works.
+            "test_connection": "Enabled",
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": home / "passwords.json",
             "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import time
@@ -56,10 +55,11 @@ def _run(running: ExitStack, view: View, *, stay: bool) -> int:
         sandbox = running.enter_context(SandboxProcess(seed=SEED))
         step.result = sandbox.base_url
     with view.step("Start Airflow") as step:
-        airflow = LocalAirflow(home, checkout, {"twilio_default": connection_json(sandbox.settings)})
-        running.enter_context(airflow)
+        airflow = running.enter_context(LocalAirflow(home, checkout))
         running.callback(_stop_listening, view)
         airflow.wait_until_ready(DAGS, step.tell)
+        # Not as AIRFLOW_CONN_…: those are not shown in Airflow's UI, and this one is to be looked at.
+        airflow.api.add_connection("twilio_default", connection(sandbox.settings))
         step.result = f"{airflow.url}  (home: {_short(home)})"
     told = Story(airflow.api, sandbox.control, view).play()
     show(told, view)
@@ -76,7 +76,7 @@ def _run(running: ExitStack, view: View, *, stay: bool) -> int:
 def _invite(view: View, airflow: LocalAirflow) -> None:
     view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
-    view.say(f"  send a text: {airflow.url}/dags/flexsms_send/trigger/single")
+    view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
     view.say("  schedules are off here, so only what you start runs")
     view.say("\nCtrl-C ends Airflow and the local Twilio.")
 
@@ -109,16 +109,17 @@ def find_checkout() -> Path:
     )
 
 
-def connection_json(settings: Json) -> str:
-    """The Airflow connection to a sandbox, in the form that AIRFLOW_CONN_… takes."""
-    return json.dumps(
-        {
-            "conn_type": "twilio",
-            "login": settings["account_sid"],
-            "password": settings["auth_token"],
-            "extra": connection_extra(settings),
-        }
-    )
+def connection(settings: Json) -> Json:
+    """The Airflow connection to a sandbox.
+
+    :param settings: as the sandbox tells them, with its ``base_url``
+    """
+    return {
+        "conn_type": "twilio",
+        "login": settings["account_sid"],
+        "password": settings["auth_token"],
+        "extra": connection_extra(settings),
+    }
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

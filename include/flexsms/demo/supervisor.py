@@ -18,7 +18,7 @@ import time
 
 import psutil  # type: ignore[import-untyped]
 
-PATIENCE_S = 8.0
+PATIENCE_S = 5.0
 LOOK_EVERY_S = 0.1
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
