@@ -20,11 +20,12 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from flexsms.core.errors import RetryableError
+from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
@@ -126,6 +127,7 @@ class Rig:
     def reset(self) -> None:
         """An empty account."""
         self.world = self.control.reset(latency_ms=LATENCY_MS)
+        self.ahead = timedelta()
         extra = {
             **connection_extra(self.world),
             "base_url": self.base_url,
@@ -137,11 +139,15 @@ class Rig:
         )
         self.number = self.world["numbers"]["twilio"]
 
+    def now(self) -> datetime:
+        """The sandbox's present."""
+        return datetime.now(UTC) + self.ahead
+
     def ask(self, work: Callable[[Account], Coroutine[Any, Any, Any]]) -> Any:
         """Do something with the account, in this process."""
 
         async def with_account() -> Any:
-            async with connect(self.settings) as account:
+            async with connect(self.settings, now=self.now) as account:
                 return await work(account)
 
         return asyncio.run(with_account())
@@ -153,7 +159,7 @@ class Rig:
 
         async def job() -> None:
             message = OutboundMessage.parse(from_number=self.number, to_number=customer, body=body)
-            async with connect(self.settings) as account:
+            async with connect(self.settings, now=self.now) as account:
                 await account.sender().send(message, key=key, owner=f"task of {key}")
 
         return job
@@ -195,23 +201,23 @@ class Rig:
             async def save(_: str) -> None: ...
 
             await track(account.taskrouter(), account.store, cursor=None, save_cursor=save, at_once=4)
-            later_ms = round(time.time() * 1000) + window_ms(3)
+            now_ms = to_ms("now", self.now())
             found = await find_due(
-                account.store.scan(adopt=True), now_ms=later_ms, window_ms=window_ms(2), limit=1000
+                account.store.scan(adopt=True), now_ms=now_ms, window_ms=window_ms(2), limit=1000
             )
             return found.due
 
-        # Task events are of this second: let the scan begin after it.
-        time.sleep(0.05)
+        self.control.advance(timedelta(days=3).total_seconds())
+        self.ahead = timedelta(days=3)
+        self.scanned_at = self.now()
         self.due: list[DueChannel] = self.ask(scan)
-        self.scanned_at = datetime.now(UTC)
         check(len(self.due) == CHANNELS, "the scan missed a channel")
 
     def clean_job(self, checkpoint: Path) -> Job:
         """Retires the batch."""
 
         async def job() -> None:
-            async with connect(self.settings) as account:
+            async with connect(self.settings, now=self.now) as account:
                 cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="kill")
                 report = await cleaner.retire(
                     self.due, scanned_at=self.scanned_at, checkpoint=FileCheckpoint(checkpoint)

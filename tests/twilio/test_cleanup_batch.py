@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -297,6 +297,16 @@ class TestWhoWritesInBetween:
         house.fault(CHAT_GET, after=[house.writes(), {"agent": {"action": "complete", "channel_sid": sid}}])
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
         await house.assert_live(sid, before)
+
+    async def test_a_clock_ahead_of_twilios_hides_nothing(self, house: House) -> None:
+        sid = house.conversation()
+        house.clock.advance(days=3)
+        await house.track()
+        due = await house.scan()
+        assert house.scanned_at is not None
+        house.scanned_at += timedelta(seconds=30)
+        house.fault(CHAT_GET, after=[house.writes(), {"agent": {"action": "complete", "channel_sid": sid}}])
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
 
     async def test_a_state_that_was_tracked_in_between_is_not_settled_over(self, house: House) -> None:
         sid = house.conversation()
