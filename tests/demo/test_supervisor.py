@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,10 +47,11 @@ def start(life: float) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
 def running() -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
     process, family = start(life=300)
     yield process, family
-    for one in [process, *family]:
-        with_pid = psutil.pid_exists(one.pid)
-        if with_pid and one.poll() is None if isinstance(one, subprocess.Popen) else one.is_running():
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
+    process.kill()
+    process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe:
             pipe.close()

@@ -135,6 +135,7 @@ class LocalAirflow:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
             raise DemoFailed(
                 f"Another demo is running in {self.home}. End it, or set AIRFLOW_HOME to another folder."
             ) from None

@@ -81,6 +81,6 @@ class View:
 
     def problems(self, sentences: Sequence[str]) -> None:
         """What did not come out as it should have."""
-        self.console.print(f"\n[red bold]✗ {len(sentences)} things are not as they should be:[/]")
+        self.console.print("\n[red bold]✗ Not as expected:[/]")
         for sentence in sentences:
             self.console.print(f"  [red]•[/] {escape(sentence)}")

@@ -1,0 +1,289 @@
+"""The frame of the demo: where it lives, when it stays, how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flexsms
+from flexsms.demo import local_airflow, run
+from flexsms.demo.api import ApiError
+from flexsms.demo.local_airflow import DemoFailed, LocalAirflow, free_ports, inherited, settings
+from flexsms.demo.outcome import Cleaned
+from flexsms.demo.report import Told
+from flexsms.demo.view import View
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    before = {one: signal.getsignal(one) for one in run.ENDINGS}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+def test_the_demo_lives_in_a_folder_of_its_own() -> None:
+    assert run.demo_home({"AIRFLOW_HOME": "/somewhere"}) == Path("/somewhere/flexsms-demo")
+    assert run.demo_home({}) == ROOT / ".airflow" / "flexsms-demo"
+    assert run.demo_home({"AIRFLOW_HOME": ""}) == ROOT / ".airflow" / "flexsms-demo"
+
+
+def test_the_checkout_is_where_the_dags_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run.find_checkout() == ROOT
+    monkeypatch.setattr(flexsms, "__file__", str(tmp_path / "site-packages" / "flexsms" / "__init__.py"))
+    monkeypatch.chdir(ROOT)
+    assert run.find_checkout() == ROOT
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DemoFailed, match="run it in a checkout of flexsms"):
+        run.find_checkout()
+
+
+def test_airflow_sees_no_other_airflow_and_no_other_twilio() -> None:
+    mine = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://production",
+        "AIRFLOW_CONN_TWILIO_DEFAULT": "{}",
+        "_AIRFLOW_X": "1",
+        "TWILIO_AUTH_TOKEN": "secret",
+        "FLEXSMS_SANDBOX_RECORD": "/records",
+        "LANG": "C.UTF-8",
+        "no_proxy": "example.org",
+    }
+    kept = inherited(mine)
+    assert not any("AIRFLOW" in name or "TWILIO" in name for name in kept)
+    assert (kept["LANG"], kept["FLEXSMS_SANDBOX_RECORD"]) == ("C.UTF-8", "/records")
+    assert (kept["no_proxy"], kept["NO_PROXY"]) == ("example.org,127.0.0.1,localhost", "127.0.0.1,localhost")
+
+
+def test_secrets_are_made_for_one_run(tmp_path: Path) -> None:
+    one, other = (settings(tmp_path, ROOT, 8080, (8793, 8794)) for _ in range(2))
+    different = {name for name in one if one[name] != other[name]}
+    assert different == {
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__API__SECRET_KEY",
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+    }
+
+
+def test_airflow_listens_on_this_machine_only(tmp_path: Path) -> None:
+    found = settings(tmp_path, ROOT, 8080, (8793, 8794))
+    assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8080"
+    assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(ROOT / "dags")
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_two_demos_in_one_home_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "demo.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with (
+            pytest.raises(DemoFailed, match="Another demo is running"),
+            LocalAirflow(tmp_path / "demo", ROOT),
+        ):
+            raise AssertionError("unreachable")
+
+
+@pytest.mark.airflow
+def test_an_airflow_that_ends_early_shows_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        local_airflow,
+        "settings",
+        lambda *_: {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__EXECUTOR": "Nonsense"},
+    )
+    with (
+        LocalAirflow(tmp_path / "demo", ROOT) as airflow,
+        pytest.raises(DemoFailed, match=r"(?s)Airflow ended before it was ready.*Nonsense"),
+    ):
+        airflow.wait_until_ready(set(), lambda _: None)
+    assert not airflow.is_running
+
+
+@pytest.mark.airflow
+def test_an_airflow_that_does_not_get_ready_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_airflow, "START_TIMEOUT_S", 0.0)
+    told: list[str] = []
+    with (
+        LocalAirflow(tmp_path / "demo", ROOT) as airflow,
+        pytest.raises(DemoFailed, match="took more than 0 s to start; still missing: api, database"),
+    ):
+        airflow.wait_until_ready(set(), told.append)
+    assert told == ["waiting for api, database, scheduler, dag processor, triggerer"]
+
+
+def test_a_dag_that_cannot_be_imported_ends_the_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = LocalAirflow(tmp_path / "demo", ROOT)
+    monkeypatch.setattr(airflow.api, "missing", list)
+    monkeypatch.setattr(airflow.api, "log_in", lambda: None)
+    monkeypatch.setattr(airflow.api, "import_errors", lambda: ["dags/x.py: ImportError"])
+    with pytest.raises(DemoFailed, match=r"(?s)cannot import a DAG.*dags/x.py: ImportError"):
+        airflow.wait_until_ready({"x"}, lambda _: None)
+
+
+class Scene:
+    """The demo with its Airflow, its sandbox and its story played by stand-ins."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, problems: list[str]) -> None:
+        self.events: list[str] = []
+        self.running = True
+        scene = self
+
+        class Sandbox:
+            base_url = "http://127.0.0.1:1"
+            settings: dict[str, Any] = {}  # noqa: RUF012 (a stand-in)
+            control = None
+
+            def __init__(self, seed: str) -> None:
+                scene.events.append(f"sandbox {seed}")
+
+            def __enter__(self) -> Sandbox:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                scene.events.append("sandbox ended")
+
+        class Airflow:
+            url, password, log = "http://127.0.0.1:2", "pw", Path("x.log")
+
+            def __init__(self, *_: object) -> None:
+                self.api = self
+
+            def __enter__(self) -> Airflow:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+                scene.events.append("airflow ended")
+
+            def wait_until_ready(self, *_: object) -> None:
+                scene.events.append("airflow ready")
+
+            def add_connection(self, conn_id: str, _: object) -> None:
+                scene.events.append(f"connection {conn_id}")
+
+            def tail(self) -> str:
+                return "the last line"
+
+            @property
+            def is_running(self) -> bool:
+                return scene.running
+
+        class Story:
+            def __init__(self, *_: object) -> None:
+                pass
+
+            def play(self) -> Told:
+                scene.events.append("story")
+                scene.act()
+                empty = Cleaned(0, 0, {}, {}, {}, ())
+                return Told([], empty, empty, [], problems)
+
+        monkeypatch.setattr(run, "SandboxProcess", Sandbox)
+        monkeypatch.setattr(run, "LocalAirflow", Airflow)
+        monkeypatch.setattr(run, "Story", Story)
+        monkeypatch.setattr(run, "show", lambda *_: None)
+        monkeypatch.setattr(run, "connection", lambda _: {})
+
+    def act(self) -> None:
+        """What happens during the story."""
+
+    def play(self, *, leave: bool) -> int:
+        return run.run(argparse.Namespace(exit=leave))
+
+
+ALL = [
+    "sandbox story,200",
+    "airflow ready",
+    "connection twilio_default",
+    "story",
+    "airflow ended",
+    "sandbox ended",
+]
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["Ada's channel should be retired."], 1)])
+def test_exit_tells_whether_it_came_out_as_expected(
+    problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(monkeypatch, problems)
+    assert scene.play(leave=True) == code
+    assert scene.events == ALL
+    out = capsys.readouterr().out
+    assert ("Everything as expected" in out) is not bool(problems)
+    assert all(problem in out for problem in problems)
+    assert "Airflow is open" not in out
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["Ada's channel should be retired."], 1)])
+def test_without_exit_it_stays_until_it_is_interrupted(
+    problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(monkeypatch, problems)
+    monkeypatch.setattr("time.sleep", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert scene.play(leave=False) == code
+    assert scene.events == ALL
+    assert "Airflow is open: http://127.0.0.1:2" in capsys.readouterr().out
+
+
+def test_an_airflow_that_ends_by_itself_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(monkeypatch, [])
+    scene.running = False
+    assert scene.play(leave=False) == 1
+    assert "Airflow ended by itself" in capsys.readouterr().out
+    assert scene.events == ALL
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DemoFailed("flexsms_send failed [x]."), 1, "flexsms_send failed [x]."),
+        (ApiError("Airflow answered 500"), 1, "Airflow answered 500"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_a_story_that_breaks_off_ends_everything(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scene = Scene(monkeypatch, [])
+
+    def act() -> None:
+        raise error
+
+    monkeypatch.setattr(scene, "act", act)
+    assert scene.play(leave=True) == code
+    assert scene.events == ALL
+    assert said in capsys.readouterr().out
+
+
+def test_while_it_ends_nothing_interrupts_it(capsys: pytest.CaptureFixture[str]) -> None:
+    run._stop_listening(View())
+    for one in run.ENDINGS:
+        signal.raise_signal(one)
+    assert "Ending Airflow" in capsys.readouterr().out
+
+
+def test_homes_below_here_are_shown_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run._short(tmp_path / ".airflow" / "flexsms-demo") == ".airflow/flexsms-demo"
+    assert run._short(Path("/elsewhere/x")) == "/elsewhere/x"
