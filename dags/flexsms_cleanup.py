@@ -87,18 +87,24 @@ with DAG(
             minLength=1,
         ),
     },
-) as dag:
-    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
-    shared = {"action": form["action"], "preview": form["dry_run"], "twilio_conn_id": form["twilio_conn_id"]}
+):
+    shared: dict[str, Any] = {
+        "action": "{{ params.action }}",
+        "preview": "{{ params.dry_run }}",
+        "twilio_conn_id": "{{ params.twilio_conn_id }}",
+    }
     plan = FlexCleanupPlanOperator(
-        task_id="plan", retention_days=form["retention_days"], limit=form["limit"], **shared
+        task_id="plan",
+        retention_days="{{ params.retention_days }}",
+        limit="{{ params.limit }}",
+        **shared,
     )
     # One batch at a time: the client keeps Twilio's rate limits per process.
     retire = FlexCleanupOperator.partial(
         task_id="retire", map_index_template="{{ task.batch['label'] }}", max_active_tis_per_dag=1, **shared
     ).expand(batch=plan.output)
     report = FlexCleanupReportOperator(
-        task_id="report", plan_task_id="plan", batch_task_id="retire", preview=form["dry_run"]
+        task_id="report", plan_task_id="plan", batch_task_id="retire", preview="{{ params.dry_run }}"
     )
     # A teardown runs whatever happened before it, and leaves it to `retire` whether the run has failed.
     [plan, retire] >> report.as_teardown()

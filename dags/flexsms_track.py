@@ -18,7 +18,6 @@ same again. To read 30 days anew, delete `cursor.taskrouter` from the state of t
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow.sdk import DAG, Param
 
@@ -66,6 +65,10 @@ with DAG(
             minLength=1,
         ),
     },
-) as dag:
-    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
-    FlexTrackOperator(task_id="track", **form)
+):
+    FlexTrackOperator(
+        task_id="track",
+        source="{{ params.source }}",
+        lookback_minutes="{{ params.lookback_minutes }}",
+        twilio_conn_id="{{ params.twilio_conn_id }}",
+    )

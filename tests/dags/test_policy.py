@@ -1,0 +1,141 @@
+"""What holds for every DAG of the house."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseHook, Variable
+from airflow.sdk.exceptions import ParamValidationError
+
+from flexsms.policies import FlexRetryPolicy
+
+from .conftest import DAGS
+
+FORMS = {
+    "flexsms_send": [
+        "from_number",
+        "to_number",
+        "to_name",
+        "body",
+        "route",
+        "target_worker_sid",
+        "source_channel_sid",
+        "task_attributes",
+        "idempotency_key",
+        "twilio_conn_id",
+    ],
+    "flexsms_track": ["source", "lookback_minutes", "twilio_conn_id"],
+    "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "twilio_conn_id"],
+}
+FILLED = {"from_number": "+14155550100", "to_number": "+14155550199"}
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_a_dag_says_what_it_is(dag_id: str, dags: dict[str, Any]) -> None:
+    dag = dags[dag_id]
+    assert dag.description
+    assert "**Result**" in dag.doc_md
+    assert "flexsms" in dag.tags
+    assert dag.owner == "flexsms"
+    assert not dag.catchup
+    assert dag.start_date.utcoffset() == timedelta()
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_every_task_is_tried_again_by_the_policy_and_ends_some_time(
+    dag_id: str, dags: dict[str, Any]
+) -> None:
+    for task in dags[dag_id].tasks:
+        assert task.retries >= 3
+        assert isinstance(task.retry_policy, FlexRetryPolicy)
+        assert timedelta() < task.execution_timeout <= timedelta(hours=2)
+
+
+def test_the_dags_that_change_state_run_one_at_a_time(dags: dict[str, Any]) -> None:
+    assert dags["flexsms_track"].max_active_runs == 1
+    assert dags["flexsms_cleanup"].max_active_runs == 1
+    assert dags["flexsms_cleanup"].get_task("retire").max_active_tis_per_dag == 1
+
+
+def test_there_are_no_other_dags(dags: dict[str, Any]) -> None:
+    assert set(dags) == set(FORMS)
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[str, Any]) -> None:
+    params = dags[dag_id].params
+    assert list(params) == FORMS[dag_id]
+    for name in params:
+        param = params.get_param(name)
+        assert param.description, name
+        assert param.schema["title"], name
+        assert param.schema["type"], name
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("flexsms_send", {"to_number": "4155550199"}),
+        ("flexsms_send", {"from_number": "+1415"}),
+        ("flexsms_send", {"route": "voice"}),
+        ("flexsms_send", {"body": "x" * 1601}),
+        ("flexsms_send", {"target_worker_sid": "WK1"}),
+        ("flexsms_send", {"source_channel_sid": "IS" + "0" * 32}),
+        ("flexsms_send", {"task_attributes": "vip"}),
+        ("flexsms_send", {"twilio_conn_id": ""}),
+        ("flexsms_track", {"source": "fax"}),
+        ("flexsms_track", {"lookback_minutes": -1}),
+        ("flexsms_cleanup", {"retention_days": 0}),
+        ("flexsms_cleanup", {"action": "archive"}),
+        ("flexsms_cleanup", {"dry_run": "no"}),
+        ("flexsms_cleanup", {"limit": 0}),
+    ],
+)
+def test_the_form_refuses_what_cannot_work(dag_id: str, conf: dict[str, Any], dags: dict[str, Any]) -> None:
+    params = dags[dag_id].params.__copy__()
+    params.update(FILLED if dag_id == "flexsms_send" else {})
+    with pytest.raises(ParamValidationError, match=next(iter(conf))):
+        params.update(conf)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("flexsms_send", {**FILLED, "body": None, "to_name": None, "idempotency_key": None}),
+        ("flexsms_send", {**FILLED, "to_number": "+1 (415) 555-0199", "task_attributes": {"vip": True}}),
+        ("flexsms_track", {"lookback_minutes": 0.5}),
+        ("flexsms_cleanup", {"retention_days": 0.5, "dry_run": True, "action": "delete"}),
+    ],
+)
+def test_the_form_takes_what_can(dag_id: str, conf: dict[str, Any], dags: dict[str, Any]) -> None:
+    params = dags[dag_id].params.__copy__()
+    params.update(conf)
+    assert params.validate().items() >= conf.items()
+
+
+def test_parsing_is_quick_and_asks_nobody(airflow_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    def forbidden(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("a DAG file asked somebody while it was parsed")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    monkeypatch.setattr(BaseHook, "get_connection", forbidden)
+    monkeypatch.setattr(Variable, "get", forbidden)
+    bag = DagBag(DAGS)
+    assert bag.import_errors == {}
+    assert all(file.duration < timedelta(seconds=2) for file in bag.dagbag_stats)
+
+
+def test_parsing_twice_gives_the_same_version(dags: dict[str, Any]) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    again = DagBag(DAGS).dags
+    for dag_id, dag in dags.items():
+        first, second = DagSerialization.serialize_dag(dag), DagSerialization.serialize_dag(again[dag_id])
+        assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)

@@ -1,0 +1,134 @@
+"""flexsms_send, run by Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flexsms.sandbox.client import SandboxProcess
+
+from .conftest import Run
+
+FROM, TO, TEXT = "+14155550100", "+14155550199", "Your order 0815 has left the house"
+NUMBERS = {"from_number": FROM, "to_number": TO}
+
+
+def test_an_agent_conversation_begins(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
+    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+    assert sent.state == "success"
+    result = sent.xcom("send")
+    assert list(result) == [
+        "channel_sid",
+        "task_sid",
+        "session_sid",
+        "interaction_sid",
+        "message_sid",
+        "reused_channel",
+        "duplicate",
+    ]
+    assert (result["reused_channel"], result["duplicate"]) == (False, False)
+    [text] = sandbox.control.outbox()
+    assert (text["to"], text["body"]) == (TO, TEXT)
+    settings = sandbox.settings
+    link = sent.xcom("send", key="_link_ChannelLink")
+    assert link.endswith(f"/{settings['chat_service_sid']}/channels/{result['channel_sid']}")
+    assert "%2B" not in link
+    assert TO.lstrip("+") not in link
+
+
+def test_a_second_text_goes_into_the_same_conversation(
+    run: Callable[..., Run], sandbox: SandboxProcess
+) -> None:
+    first = run("flexsms_send", **NUMBERS, body="One").xcom("send")
+    sandbox.control.advance(2)  # Twilio tells the age of a channel in whole seconds
+    second = run("flexsms_send", **NUMBERS, body="Two").xcom("send")
+    assert second["channel_sid"] == first["channel_sid"]
+    assert second["reused_channel"]
+    assert [text["body"] for text in sandbox.control.outbox()] == ["One", "Two"]
+
+
+def test_a_key_sends_once(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
+    conf = {**NUMBERS, "body": TEXT, "idempotency_key": "0815"}
+    first, second = (run("flexsms_send", **conf).xcom("send") for _ in range(2))
+    assert second == {**first, "duplicate": True, "reused_channel": first["reused_channel"]}
+    assert len(sandbox.control.outbox()) == 1
+
+
+def test_studio_is_fire_and_forget(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
+    sent = run("flexsms_send", **NUMBERS, body=TEXT, route="studio")
+    assert sent.state == "success"
+    assert sent.xcom("send")["task_sid"] is None
+    assert len(sandbox.control.outbox()) == 1
+
+
+def test_an_agent_may_write_first(
+    run: Callable[..., Run], sandbox: SandboxProcess, table: Callable[[str], list[Any]]
+) -> None:
+    worker = sandbox.settings["worker_sids"][0]
+    sent = run("flexsms_send", **NUMBERS, target_worker_sid=worker, task_attributes={"language": "de"})
+    assert sent.state == "success"
+    assert sent.xcom("send")["message_sid"] is None
+    assert sandbox.control.outbox() == []
+    [task] = table("tasks")
+    attributes = json.loads(task["attributes"])
+    assert attributes["language"] == "de"
+    assert attributes["targetWorkerSid"] == worker
+
+
+@pytest.mark.parametrize("body", ["123", "007", "None", "[1, 2]", "+49", "1e5", "{{ ds }}", "'quoted'"])
+def test_a_text_that_looks_like_something_else_stays_a_text(
+    body: str, run: Callable[..., Run], sandbox: SandboxProcess
+) -> None:
+    sent = run("flexsms_send", **NUMBERS, body=body, idempotency_key="4711", to_name="42")
+    assert sent.state == "success"
+    assert [text["body"] for text in sandbox.control.outbox()] == [body]
+
+
+def test_nobody_reads_a_number_or_a_text(run: Callable[..., Run], caplog: pytest.LogCaptureFixture) -> None:
+    conf = {**NUMBERS, "body": TEXT, "to_name": "Augusta", "task_attributes": {"callback": f"call {TO}"}}
+    sent = run("flexsms_send", **conf)
+    assert sent.state == "success"
+    left = json.dumps([sent.rendered(), list(sent.xcoms().values())])
+    for personal in (FROM, TO, FROM[1:], TO[1:], TEXT, "Augusta"):
+        assert personal not in left
+    [fields] = sent.rendered()
+    assert fields["to_number"] == fields["body"] == "***"
+    assert fields["route"] == "agent"
+
+
+@pytest.mark.parametrize(
+    ("conf", "named"),
+    [
+        ({"to_number": "+14155550"}, "to_number"),
+        ({"body": "", "route": "studio"}, "body"),
+        ({"target_worker_sid": "WK" + "0" * 32}, "target_worker_sid"),
+        ({"from_number": "+14155550111"}, "from_number"),
+        ({"task_attributes": {"channelSid": "CH"}}, "task_attributes"),
+    ],
+)
+def test_bad_input_fails_at_once_and_is_named(
+    conf: dict[str, Any],
+    named: str,
+    run: Callable[..., Run],
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sent = run("flexsms_send", **{**NUMBERS, "body": TEXT, **conf})
+    assert sent.state == "failed"
+    assert sent.tries("send") == [1]
+    assert sandbox.control.outbox() == []
+    assert f"{named}: " in capsys.readouterr().out
+
+
+def test_a_lost_answer_does_not_send_twice(
+    run: Callable[..., Run], sandbox: SandboxProcess, tries: Callable[[int], None]
+) -> None:
+    tries(2)
+    messages = {"method": "POST", "path": "/Messages$"}
+    sandbox.control.fault(match=messages, action="drop_after", times=1)
+    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+    assert sent.state == "success"
+    assert len(sandbox.control.outbox()) == 1
