@@ -1,0 +1,182 @@
+"""Three ways to clean up the same channels: flexsms, a bare loop with the same calls, and the original recipe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import aiohttp
+
+from bench.world import RETENTION_DAYS, chunks
+from flexsms.core.events import TaskEventType
+from flexsms.core.retention import window_ms
+from flexsms.twilio.account import connect, utc_now
+from flexsms.twilio.cleanup_batch import Action
+from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
+from flexsms.twilio.cleanup_scan import Scan, find_due
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
+from flexsms.twilio.sync_map import ONE_YEAR_S
+from flexsms.twilio.sync_store import SETTLED_TTL_S
+
+Json = dict[str, Any]
+
+
+class Memory:
+    """A checkpoint that dies with the process; Airflow's lives in its database."""
+
+    def __init__(self) -> None:
+        self._saved: Json | None = None
+
+    async def load(self) -> Json | None:
+        """What was saved."""
+        return self._saved
+
+    async def save(self, value: Json) -> None:
+        """Keep it."""
+        self._saved = value
+
+
+async def flexsms(settings: TwilioSettings, batch_size: int, limit: int = 1_000_000) -> tuple[Scan, int]:
+    """Scan, then retire batch after batch, as the DAG does.
+
+    :return: the scan, and how many channels were retired
+    """
+    async with connect(settings) as account:
+        began = utc_now()
+        scan = await find_due(
+            account.store.scan(adopt=True),
+            now_ms=int(began.timestamp() * 1000),
+            window_ms=window_ms(RETENTION_DAYS),
+            limit=limit,
+        )
+        cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="bench")
+        retired = 0
+        for batch in chunks(scan.due, batch_size):
+            report = await cleaner.retire(batch, scanned_at=began, checkpoint=Memory())
+            retired += report.to_json()["deactivated"]
+        return scan, retired
+
+
+class Bare:
+    """The least that a client has to do: aiohttp, Basic auth, and no looking at anything that is not needed."""
+
+    def __init__(self, settings: TwilioSettings, http: aiohttp.ClientSession) -> None:
+        self.http = http
+        self._base = settings.base_url
+        self.sync = f"https://sync.twilio.com/v1/Services/{settings.sync_service_sid}"
+        self.chat = f"https://chat.twilio.com/v2/Services/{settings.chat_service_sid}"
+        self.proxy = f"https://proxy.twilio.com/v1/Services/{settings.session_service_sid}"
+        self.tasks = f"https://taskrouter.twilio.com/v1/Workspaces/{settings.workspace_sid}"
+
+    async def call(self, method: str, url: str, form: Mapping[str, str] | None = None, **more: Any) -> Json:
+        """One request; anything but success ends the benchmark."""
+        routed = f"{self._base}/{url.removeprefix('https://')}"
+        async with self.http.request(method, routed, data=form, **more) as answer:
+            body: Json = json.loads(await answer.read())
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {url}: {answer.status} {body}")
+            return body
+
+    async def documents(self, page_size: int) -> AsyncIterator[Json]:
+        """Every document, page after page: the token of a page is only in the one before."""
+        url: str | None = f"{self.sync}/Documents?PageSize={page_size}"
+        while url:
+            page = await self.call("GET", url)
+            for document in page["documents"]:
+                yield document
+            url = page["meta"]["next_page_url"]
+
+    async def retire_attributes(self, channel_sid: str) -> Json:
+        """Fetch a channel and write its two attributes. Returns those from before."""
+        url = f"{self.chat}/Channels/{channel_sid}"
+        before: Json = json.loads((await self.call("GET", url))["attributes"])
+        retired = json.dumps({**before, "long_lived": False, "status": "INACTIVE"})
+        await self.call("POST", url, {"Attributes": retired}, headers={"X-Twilio-Webhook-Enabled": "true"})
+        return before
+
+
+@asynccontextmanager
+async def bare(settings: TwilioSettings) -> AsyncIterator[Bare]:
+    """A bare client with as many connections as the settings allow."""
+    headers = {"Authorization": aiohttp.encode_basic_auth(settings.login, settings.password)}
+    connector = aiohttp.TCPConnector(limit=settings.max_in_flight)
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
+        yield Bare(settings, http)
+
+
+async def floor(settings: TwilioSettings, batch_size: int) -> int:
+    """The same calls in the same numbers as flexsms makes them, each as soon as a connection is free.
+
+    It does not wait for a look at the open tasks before it acts, nor for the others of a batch before it settles:
+    nothing that keeps a live channel safe, and so nothing that costs time. Returns how many channels it retired.
+    """
+    async with bare(settings) as client:
+        due = [one async for one in client.documents(page_size=100) if one["data"]["status"] == "ended"]
+        # The ledger's map comes first and its items last, so that it is there when they come.
+        jobs: list[Callable[[], Awaitable[object]]] = [
+            partial(client.call, "POST", f"{client.sync}/Maps", {"UniqueName": MAP_NAME})
+        ]
+        for batch in chunks(due, batch_size):
+            jobs += 2 * _looks(client)
+            jobs += [partial(_retire, client, document) for document in batch]
+            jobs += [partial(_note, client, part) for part in chunks(batch, LINES_PER_ITEM)]
+        queue = iter(jobs)
+
+        async def worker() -> None:
+            for job in queue:
+                await job()
+
+        await asyncio.gather(*(worker() for _ in range(settings.max_in_flight)))
+        return len(due)
+
+
+def _looks(client: Bare) -> list[Callable[[], Awaitable[object]]]:
+    """What flexsms asks before and after each batch: the events since the scan, and the open tasks."""
+    since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    events = [
+        {"EventType": str(event_type), "StartDate": since, "PageSize": "1000"} for event_type in TaskEventType
+    ]
+    tasks = {"AssignmentStatus": OPEN_STATUSES, "PageSize": "1000"}
+    urls = [f"{client.tasks}/Events?{urlencode(query)}" for query in events]
+    return [
+        partial(client.call, "GET", url) for url in (*urls, f"{client.tasks}/Tasks?{urlencode(tasks, True)}")
+    ]
+
+
+async def _retire(client: Bare, document: Json) -> None:
+    channel_sid = document["data"]["channel_sid"]
+    before = await client.retire_attributes(channel_sid)
+    await client.call("POST", f"{client.proxy}/Sessions/{before['proxySession']}", {"Status": "closed"})
+    form = {"Data": json.dumps({**document["data"], "status": "retired"}), "Ttl": str(SETTLED_TTL_S)}
+    url = f"{client.sync}/Documents/{document['unique_name']}"
+    await client.call("POST", url, form, headers={"If-Match": document["revision"]})
+
+
+async def _note(client: Bare, documents: list[Json]) -> None:
+    lines = [[one["data"]["channel_sid"], 0, "deactivated"] for one in documents]
+    form = {"Key": uuid4().hex, "Data": json.dumps({"channels": lines}), "ItemTtl": str(ONE_YEAR_S)}
+    await client.call("POST", f"{client.sync}/Maps/{MAP_NAME}/Items", form)
+
+
+async def recipe(settings: TwilioSettings) -> int:
+    """The algorithm of the original recipe, written anew: list every document, then go through them one by one.
+
+    It closes no session, asks for no open task, and forgets nothing: two calls per channel where flexsms makes four.
+    Returns how many channels it retired.
+    """
+    async with bare(settings) as client:
+        retired = 0
+        for document in [one async for one in client.documents(page_size=50)]:
+            data = document["data"]
+            if data["eventtype"].endswith("task.completed"):
+                await client.retire_attributes(data["channelsid"])
+                retired += 1
+        return retired

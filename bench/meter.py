@@ -1,0 +1,58 @@
+"""Seconds, CPU seconds and calls of one piece of work against a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Measurement
+from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.limits import endpoint
+
+TOO_MANY = 429
+
+
+def measure(
+    sandbox: SandboxProcess,
+    contender: str,
+    things: int,
+    work: Callable[[], Coroutine[Any, Any, int]],
+) -> Measurement:
+    """Do the work once on an event loop of its own. The journal is read when the clock has stopped.
+
+    :param things: how many channels have to come out of it
+    :raises RuntimeError: when another number comes out, because then the speed says nothing
+    """
+    sandbox.control.clear_journal()
+    gc.collect()
+    sandbox_cpu, client_cpu, began = cpu_s(sandbox), time.process_time(), time.perf_counter()
+    done = asyncio.run(work())
+    seconds = time.perf_counter() - began
+    client_cpu, sandbox_cpu = time.process_time() - client_cpu, cpu_s(sandbox) - sandbox_cpu
+    if done != things:
+        raise RuntimeError(f"{contender}: {done} of {things} channels")
+    journal = sandbox.control.journal()
+    return Measurement(
+        contender,
+        things,
+        seconds,
+        calls=Counter(endpoint(entry["method"], entry["host"], entry["path"]) for entry in journal),
+        refused=sum(entry["status"] == TOO_MANY for entry in journal),
+        client_cpu_s=client_cpu,
+        sandbox_cpu_s=sandbox_cpu,
+    )
+
+
+def cpu_s(sandbox: SandboxProcess) -> float:
+    """CPU seconds that the sandbox has used so far; 0 where there is no /proc."""
+    try:
+        fields = Path(f"/proc/{sandbox.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
