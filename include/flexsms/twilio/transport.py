@@ -57,6 +57,7 @@ class TwilioTransport(AsyncHttpClient):
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._settings.max_in_flight, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
         )
         return self
