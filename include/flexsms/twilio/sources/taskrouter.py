@@ -67,13 +67,15 @@ class TaskRouterSource:
     async def _slice(
         self, event_type: TaskEventType, since: datetime, until: datetime, page: Any
     ) -> AsyncIterator[EventPage]:
+        paged = False
         while page is not None:
             records = list(page)
             yield _read(records)
-            if page.next_page_url is None and len(records) >= PAGE_SIZE:
+            # Where one page led to another, a full one without a successor is just the last.
+            if page.next_page_url is None and len(records) >= PAGE_SIZE and not paged:
                 async for half in self._halves(event_type, since, until):
                     yield half
-            page = await page.next_page_async()
+            page, paged = await page.next_page_async(), True
 
     async def _halves(
         self, event_type: TaskEventType, since: datetime, until: datetime
