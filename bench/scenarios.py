@@ -79,7 +79,7 @@ class Findings:
 class Scenarios:
     """Asks the questions of one sandbox.
 
-    :param say: told before every piece of work, what comes now
+    :param say: told after every piece of work what came out
     """
 
     def __init__(self, sandbox: SandboxProcess, sizes: Sizes, say: Callable[[str], None]) -> None:
@@ -176,11 +176,14 @@ class Scenarios:
             world.crowd(self._control, crowd - sizes.due)
             for number in range(sizes.rounds):
                 world.due_channels(self._control, sizes.due, first=number * sizes.due)
-                self._say(f"{sizes.due} due among {crowd:,} states, round {number + 1}")
                 peak = peak_of_cleanup(connection, sizes.batch)
                 if peak.retired != sizes.due:
                     raise RuntimeError(f"{peak.retired} of {sizes.due} due channels were retired")
                 self.found.peaks.setdefault(crowd, []).append(peak)
+                self._say(
+                    f"{sizes.due} due among {crowd:,} states, round {number + 1} of {sizes.rounds}: "
+                    f"{peak.peak_mb:.1f} MB"
+                )
         smallest, largest = (self.found.peaks[crowd] for crowd in (sizes.crowds[0], sizes.crowds[-1]))
         growth = [big.peak_mb - small.peak_mb for small, big in zip(smallest, largest, strict=True)]
         self.found.targets.append(
@@ -191,15 +194,16 @@ class Scenarios:
         )  # fmt: skip
 
     def _warm_up(self) -> None:
-        self._say("warm-up")
+        self._say("warming up")
         settings = self._settings("off")
         for work in (partial(_retired, settings, WARM_UP), partial(contenders.floor, settings, WARM_UP)):
             self._due(WARM_UP)
             measure(self._sandbox, "warm-up", WARM_UP, work)
 
     def _measure(self, name: str, number: int, things: int, work: Work) -> None:
-        self._say(f"{name}, round {number + 1} of {self.sizes.rounds}")
-        self.found.add(measure(self._sandbox, name, things, work))
+        measured = measure(self._sandbox, name, things, work)
+        self.found.add(measured)
+        self._say(f"{name}, round {number + 1} of {self.sizes.rounds}: {measured.per_second:.1f} channels/s")
 
     def _due(self, count: int, rate_limits: str = "off") -> None:
         self._reset(rate_limits)

@@ -64,7 +64,7 @@ def test_memory_is_measured_among_so_many_states(found: Findings) -> None:
 
 
 def test_progress_is_told(found: Findings, said: list[str]) -> None:
-    assert said[0] == "warm-up"
+    assert said[0] == "warming up"
     assert any("round 1 of 1" in what for what in said)
 
 
