@@ -56,14 +56,12 @@ with DAG(
             title="From",
             description="Your Twilio number, E.164, like +14155550100. It needs a Flex Flow of the chosen route.",
             pattern=PHONE_NUMBER,
-            section="Text",
         ),
         "to_number": Param(
             type="string",
             title="To",
             description="The customer's number, E.164, like +14155550199.",
             pattern=PHONE_NUMBER,
-            section="Text",
         ),
         "to_name": Param(
             None,
@@ -71,7 +69,6 @@ with DAG(
             title="Customer's name",
             description="What agents see; without it, the number's last four digits.",
             maxLength=200,
-            section="Text",
         ),
         "body": Param(
             None,
@@ -80,7 +77,6 @@ with DAG(
             title="Text",
             description="At most 1600 characters. With route agent it may be empty: the agent then writes first.",
             maxLength=1600,
-            section="Text",
         ),
         "route": Param(
             "agent",
@@ -92,7 +88,6 @@ with DAG(
             },
             title="Route",
             description="Where the customer's reply goes.",
-            section="Routing",
         ),
         "target_worker_sid": Param(
             None,
@@ -124,7 +119,7 @@ with DAG(
             title="Idempotency key",
             description="A text is sent once per key, like order-4711-shipped. Empty: once per run.",
             maxLength=256,
-            section="Advanced",
+            section="Key and connection",
         ),
         "twilio_conn_id": Param(
             "twilio_default",
@@ -132,7 +127,7 @@ with DAG(
             title="Connection",
             description="The Airflow connection of type twilio to send with.",
             minLength=1,
-            section="Advanced",
+            section="Key and connection",
         ),
     },
 ) as dag:
