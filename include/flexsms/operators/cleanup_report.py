@@ -105,31 +105,25 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
     """
     told = [_told(outcome, summary[outcome], dry_run=dry_run) for outcome in _WORDS if summary[outcome]]
     if summary["failed"]:
-        first = summary["failures"][0]
-        more = " …" if summary["failed"] > 1 else ""
-        told.append(
-            f"{_many(summary['failed'])} failed: {first['channel_sid']} {first['code'] or ''} {first['message']}{more}"
-        )
-    left = summary["due"] - taken
-    limit = (
-        f" (the {_many(taken)} longest quiet are taken, {_many(left)} are left for the next run)"
-        if left
-        else ""
-    )
+        told.append(f"{_many(summary['failed'])} failed: {_first(summary)}")
     start = "Dry run, nothing was written. Scanned" if dry_run else "Scanned"
-    outcome = ": " + ", ".join(told) if told else ""
-    return (
-        f"{start} {_many(summary['scanned'])} channels, {_many(summary['due'])} due{limit}{outcome}".rstrip(
-            "."
-        )
-        + "."
-    )
+    found = f"{start} {_many(summary['scanned'])} channels, {_many(summary['due'])} due"
+    if summary["due"] > taken:
+        left = _many(summary["due"] - taken)
+        found += f" (the {_many(taken)} longest quiet are taken, {left} are left for the next run)"
+    return f"{found}: {', '.join(told)}." if told else f"{found}."
 
 
 def _told(outcome: Outcome, count: int, *, dry_run: bool) -> str:
     if dry_run and outcome in _RETIRED:
         return f"would {_RETIRED[outcome]} {_many(count)}"
     return f"{_many(count)} {_WORDS[outcome]}"
+
+
+def _first(summary: Mapping[str, Any]) -> str:
+    first = summary["failures"][0]
+    named = " ".join(str(first[name]) for name in ("channel_sid", "code", "message") if first[name])
+    return named.rstrip(".") + (" and others" if summary["failed"] > 1 else "")
 
 
 def _many(count: int) -> str:

@@ -1,0 +1,84 @@
+"""Operators with a local Twilio behind them, and with what Airflow would hand them at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flexsms.sandbox.client import SandboxProcess
+
+
+class Store(dict[str, Any]):
+    """A state store that keeps what it is given as JSON, as Airflow's do."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+class AnyAsset(dict[Any, Any]):
+    """One value, whatever the asset."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+    def __missing__(self, _asset: object) -> Any:
+        return self.value
+
+
+class FakeContext(dict[str, Any]):
+    """What an operator finds when it runs, and what it leaves."""
+
+    def __init__(self, task_id: str = "task", map_index: int = -1) -> None:
+        self.pushed: dict[str, Any] = {}
+        self.pulled: dict[tuple[str, str, int], Any] = {}
+        self.tasks, self.cursors = Store(), Store()
+        self.event = SimpleNamespace(extra={})
+        ti = SimpleNamespace(
+            dag_id="dag",
+            run_id="manual__1",
+            task_id=task_id,
+            map_index=map_index,
+            xcom_push=lambda key, value: self.pushed.update({key: json.loads(json.dumps(value))}),
+            xcom_pull=self._pull,
+        )
+        super().__init__(
+            ti=ti,
+            params={},
+            task_state_store=self.tasks,
+            asset_state_store=AnyAsset(self.cursors),
+            outlet_events=AnyAsset(self.event),
+        )
+
+    def _pull(self, *, task_ids: str, key: str = "return_value", map_indexes: list[int] | None = None) -> Any:
+        if map_indexes is None:
+            return self.pulled.get((task_ids, key, -1))
+        return [self.pulled.get((task_ids, key, index)) for index in map_indexes]
+
+
+@pytest.fixture
+def context() -> FakeContext:
+    return FakeContext()
+
+
+@pytest.fixture
+def connection(
+    sandbox: SandboxProcess, connection_extra: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """`twilio_default` leads to the sandbox; call it to change the connection's extra."""
+
+    def connection(**extra: Any) -> None:
+        value = {
+            "conn_type": "twilio",
+            "login": sandbox.settings["account_sid"],
+            "password": sandbox.settings["auth_token"],
+            "extra": {**connection_extra, "timeout_s": 1, "rate_limits": "off", **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(value))
+
+    connection()
+    return connection

@@ -1,0 +1,142 @@
+"""The plan of a cleanup and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError
+from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.sandbox.client import SandboxProcess
+
+from .conftest import FakeContext
+
+
+async def plan(context: Any, **arguments: Any) -> list[dict[str, Any]]:
+    return await FlexCleanupPlanOperator(task_id="plan", **arguments).aexecute(context)
+
+
+async def retire(context: Any, batch: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    """Run one batch; what it reported, also when it failed then."""
+    await FlexCleanupOperator(task_id="retire", batch=batch, **arguments).aexecute(context)
+    report: dict[str, Any] = context.pushed["report"]
+    return report
+
+
+def writes(sandbox: SandboxProcess) -> list[str]:
+    return [entry["path"] for entry in sandbox.control.journal() if entry["method"] != "GET"]
+
+
+async def test_a_plan_cuts_what_is_due_into_batches(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=6, due=5)
+    batches = await plan(context, batch_size=2)
+    assert [batch["label"] for batch in batches] == [
+        "channels 1 to 2 of 5",
+        "channels 3 to 4 of 5",
+        "channels 5 to 5 of 5",
+    ]
+    found = context.pushed["plan"]
+    assert (found["scanned"], found["due"], found["batches"], found["failed"]) == (6, 5, [2, 2, 1], 0)
+    ended = [values[1] for batch in batches for values in batch["channels"]]
+    assert ended == sorted(ended)
+    assert context.cursors.keys() == {"cursor.taskrouter"}
+
+
+async def test_a_dry_run_learns_in_memory_only(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=4, due=2)
+    sandbox.control.clear_journal()
+    [batch] = await plan(context, preview="True")
+    report = await retire(context, batch, preview="True")
+    assert sorted(report["would"]) == sorted(values[0] for values in batch["channels"])
+    assert writes(sandbox) == []
+    assert (context.cursors, context.tasks) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"retention_days": 0}, "retention_days: is 0.0; give days between one minute"),
+        ({"retention_days": "two"}, "retention_days: is 'two'; give a number"),
+        ({"limit": 0}, "limit: is 0; give a number between 1 and"),
+        ({"limit": 1.5}, "limit: is 1.5; give a whole number"),
+        ({"batch_size": 0}, "batch_size: is 0"),
+        (
+            {"action": "archive"},
+            "action: 'archive' is no way to retire a channel; choose 'deactivate' or 'delete'",
+        ),
+        ({"preview": "maybe"}, "dry_run: is 'maybe'; give true or false"),
+    ],
+)
+async def test_bad_arguments_are_named(
+    arguments: dict[str, Any], sentence: str, context: FakeContext
+) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        await plan(context, **arguments)
+
+
+async def test_a_missing_setting_is_named(connection: Callable[..., None], context: FakeContext) -> None:
+    connection(workspace_sid="")
+    with pytest.raises(MissingSetting, match=r"workspace_sid: is empty.*'twilio_default'"):
+        await plan(context)
+
+
+async def test_a_batch_that_is_tried_again_does_not_redo_what_is_done(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=3, due=3)
+    [batch] = await plan(context)
+    assert (await retire(context, batch))["deactivated"] == 3
+    sandbox.control.clear_journal()
+    assert (await retire(context, batch))["deactivated"] == 3
+    assert writes(sandbox) == []
+
+
+async def test_a_plan_made_again_has_memories_of_its_own(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=3, due=3)
+    first, second = [(await plan(context))[0] for _ in range(2)]
+    await retire(context, first)
+    await retire(context, second)
+    assert context.tasks.keys() == {f"batch.{first['scanned_at']}", f"batch.{second['scanned_at']}"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 403, "code": 50400, "message": "Not yours"}, PermanentError),
+        ({"status": 503, "times": 3}, ChannelsFailed),
+    ],
+)
+async def test_a_batch_reports_before_it_fails(
+    fault: dict[str, Any],
+    error: type[Exception],
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+) -> None:
+    sandbox.control.seed(channels=3, due=3)
+    [batch] = await plan(context)
+    bad = batch["channels"][0][0]
+    match = {"method": "POST", "path": f"/Channels/{bad}$"}
+    sandbox.control.fault(match=match, action="status", **fault)
+    with pytest.raises(error, match=f"^1 of 3 channels failed, the first is {bad}: "):
+        await retire(context, batch)
+    report = context.pushed["report"]
+    assert (report["deactivated"], report["failed"]) == (2, 1)
+    assert report["failures"][0]["channel_sid"] == bad
+    assert report["api_calls"] > 0
+
+
+async def test_an_empty_batch_has_nothing_to_do(
+    connection: Callable[..., None], context: FakeContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = {"label": "", "scanned_at": "2026-11-20T00:00:00+00:00", "channels": []}
+    report = await retire(context, batch)
+    assert report["deactivated"] == report["failed"] == 0

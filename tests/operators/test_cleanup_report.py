@@ -1,0 +1,139 @@
+"""What a cleanup says about itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import PermanentError
+from flexsms.operators.cleanup_report import FlexCleanupReportOperator, sentence, summarize
+
+from .conftest import FakeContext
+
+PLAN: dict[str, Any] = {
+    "scanned": 1240,
+    "due": 310,
+    "oldest_ended_at": "2026-11-01T00:00:00+00:00",
+    "failed": 0,
+    "failures": [],
+    "started_at": "2026-11-21T03:00:00+00:00",
+    "api_calls": 20,
+    "batches": [200, 110],
+}
+NOW = datetime(2026, 11, 21, 3, 1, tzinfo=UTC)
+
+
+def report(**counts: Any) -> dict[str, Any]:
+    return {"failures": [], "api_calls": 100, **counts}
+
+
+def failure(number: int, code: int = 50400) -> dict[str, Any]:
+    return {"channel_sid": f"CH{number}", "code": code, "message": "Channel is not yours (50400)."}
+
+
+def run(context: FakeContext, **arguments: Any) -> tuple[FlexCleanupReportOperator, Any]:
+    task = FlexCleanupReportOperator(
+        task_id="report", plan_task_id="plan", batch_task_id="retire", **arguments
+    )
+    return task, task.execute(context)  # type: ignore[arg-type]
+
+
+def test_plan_and_batches_add_up() -> None:
+    parts = [
+        report(deactivated=199, failed=1, failures=[failure(1)]),
+        report(deactivated=107, skipped_open_task=3),
+    ]
+    assert summarize(PLAN, parts, now=NOW) == {
+        "scanned": 1240,
+        "due": 310,
+        "deactivated": 306,
+        "deleted": 0,
+        "skipped_open_task": 3,
+        "skipped_changed": 0,
+        "already_gone": 0,
+        "failed": 1,
+        "failures": [failure(1)],
+        "oldest_ended_at": "2026-11-01T00:00:00+00:00",
+        "duration_s": 60.0,
+        "api_calls": 220,
+    }
+
+
+def test_no_more_than_fifty_failures_are_named() -> None:
+    parts = [report(failed=40, failures=[failure(n) for n in range(40)])] * 2
+    summary = summarize(PLAN, parts, now=NOW)
+    assert summary["failed"] == 80
+    assert len(summary["failures"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("counts", "more", "expected"),
+    [
+        (
+            {"deactivated": 306, "skipped_open_task": 3, "failed": 1, "failures": [failure(7)]},
+            {},
+            "Scanned 1 240 channels, 310 due: 306 deactivated, 3 skipped (live task), 1 failed: "
+            "CH7 50400 Channel is not yours (50400).",
+        ),
+        (
+            {"deleted": 300, "already_gone": 8, "skipped_changed": 2},
+            {},
+            "Scanned 1 240 channels, 310 due: 300 deleted, 2 skipped (changed since the scan), 8 already gone.",
+        ),
+        (
+            {"failed": 2, "failures": [failure(7, code=0), failure(8)]},
+            {},
+            "Scanned 1 240 channels, 310 due: 2 failed: CH7 Channel is not yours (50400) and others.",
+        ),
+        (
+            {"deactivated": 310},
+            {"dry_run": True},
+            "Dry run, nothing was written. Scanned 1 240 channels, 310 due: would deactivate 310.",
+        ),
+        (
+            {"deactivated": 100},
+            {"taken": 100},
+            "Scanned 1 240 channels, 310 due (the 100 longest quiet are taken, 210 are left for the next run): "
+            "100 deactivated.",
+        ),
+        ({}, {}, "Scanned 1 240 channels, 310 due."),
+    ],
+)
+def test_it_is_one_sentence(counts: dict[str, Any], more: dict[str, Any], expected: str) -> None:
+    summary = summarize(PLAN, [report(**counts)], now=NOW)
+    assert sentence(summary, **{"taken": 310, "dry_run": False, **more}) == expected
+
+
+def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None:
+    batches = [
+        {"channels": [["CHa", 1, "chat", "0", None]] * 200},
+        {"channels": [["CHb", 1, "chat", "0", None]] * 110},
+    ]
+    context.pulled = {
+        ("plan", "plan", -1): PLAN,
+        ("plan", "return_value", -1): batches,
+        ("retire", "report", 0): report(deactivated=200),
+    }
+    _, summary = run(context)
+    assert (summary["deactivated"], summary["failed"], len(summary["failures"])) == (200, 110, 50)
+    assert summary["failures"][0]["channel_sid"] == "CHb"
+    assert "batch 2 ended without a report" in summary["failures"][0]["message"]
+    assert context.event.extra == summary
+
+
+def test_without_a_plan_there_is_nothing_to_report(context: FakeContext) -> None:
+    with pytest.raises(PermanentError, match="the task 'plan' made no plan"):
+        run(context)
+
+
+def test_a_dry_run_emits_no_asset_event(context: FakeContext) -> None:
+    context.pulled = {
+        ("plan", "plan", -1): {**PLAN, "batches": [1]},
+        ("retire", "report", 0): report(deactivated=1, would=["CHa"]),
+    }
+    task, summary = run(context, preview="True")
+    assert summary["deactivated"] == 1
+    assert task.outlets == []
+    assert context.event.extra == {}

@@ -1,0 +1,45 @@
+"""Arguments of operators, as forms and templates deliver them."""
+
+from __future__ import annotations
+
+import pytest
+
+from flexsms.core.errors import InvalidInput
+from flexsms.operators.fields import flag, number, whole_number
+
+
+@pytest.mark.parametrize(("value", "expected"), [(2, 2), (0.5, 0.5), ("2", 2), (" 0.5 ", 0.5), ("1e2", 100)])
+def test_numbers_may_be_texts(value: object, expected: float) -> None:
+    assert number("days", value, low=0, high=100) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", "two", True, "nan", "inf", -1, 101, [2], "None"])
+def test_what_is_no_number_within_the_range_is_named(value: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^days: is .*; give a number between 0 and 100\.$"):
+        number("days", value, low=0, high=100)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3, 3), ("3", 3), (3.0, 3), ("3.0", 3)])
+def test_whole_numbers_may_be_texts(value: object, expected: int) -> None:
+    assert whole_number("limit", value, low=1, high=10) == expected
+
+
+def test_half_a_channel_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"^limit: is 2\.5; give a whole number\.$"):
+        whole_number("limit", 2.5, low=1, high=10)
+
+
+@pytest.mark.parametrize("value", [False, "False", "false", " FALSE "])
+def test_the_text_false_is_false(value: object) -> None:
+    assert flag("dry_run", value) is False
+
+
+@pytest.mark.parametrize("value", [True, "True", "true"])
+def test_true_is_true(value: object) -> None:
+    assert flag("dry_run", value) is True
+
+
+@pytest.mark.parametrize("value", ["", "no", 0, 1, None, "None"])
+def test_what_is_neither_is_named(value: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^dry_run: is .*; give true or false\.$"):
+        flag("dry_run", value)

@@ -1,0 +1,165 @@
+"""FlexSendOperator: what reaches it, what it leaves, and who can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
+
+from flexsms.core.errors import InvalidInput, PermanentError
+from flexsms.core.message import OutboundMessage
+from flexsms.operators.send import FlexSendOperator, _sentence
+from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.send import SendResult
+
+from .conftest import FakeContext
+
+FROM, TO = "+14155550100", "+14155550199"
+PARAMS = {"from_number": FROM, "to_number": TO, "body": "007", "task_attributes": {"vip": True}}
+
+
+def operator(**more: Any) -> FlexSendOperator:
+    return FlexSendOperator(**{"task_id": "send", "from_number": FROM, "to_number": TO, **more})
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_templates_give_texts_whatever_the_dag_renders(native: bool, context: FakeContext) -> None:
+    with DAG("dag", schedule=None, render_template_as_native_obj=native):
+        task: Any = operator(
+            from_number="{{ params.from_number }}",
+            to_number="{{ params.to_number }}",
+            body="{{ params.body }}",
+            task_attributes="{{ params.task_attributes | tojson }}",
+        )
+    context["params"] = PARAMS
+    task.render_template_fields(context)
+    assert (task.from_number, task.to_number, task.body) == (FROM, TO, "007")
+    assert task.task_attributes == '{"vip": true}'
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_params_may_come_without_a_template(native: bool, context: FakeContext) -> None:
+    with DAG("dag", schedule=None, params=PARAMS, render_template_as_native_obj=native) as dag:
+        form: dict[str, Any] = {name: dag.param(name) for name in PARAMS}
+        task: Any = operator(**form)
+    context.update(params=PARAMS, dag_run=SimpleNamespace(conf={"body": "{{ 7 * 7 }}"}))
+    task.render_template_fields(context)
+    assert {name: getattr(task, name) for name in PARAMS} == {**PARAMS, "body": "{{ 7 * 7 }}"}
+
+
+def test_everything_personal_is_masked_once_rendered(context: FakeContext) -> None:
+    task: Any = operator(
+        from_number="+14155552671",
+        to_number="+44 20 7946 0018",
+        body="Your parcel 12345",
+        to_name="Wilhelmina",
+        task_attributes={"notes": ["ring +442079460019 twice"], "language": "klingon", "level": 3},
+    )
+    task.render_template_fields(context)
+    line = (
+        "From +14155552671 / %2B14155552671 / 14155552671 to +44 20 7946 0018, +442079460018 (Wilhelmina): "
+        "Your parcel 12345; ring +442079460019 twice; klingon"
+    )
+    told = str(redact(line))
+    for personal in ("4155552671", "2079460018", "7946", "Wilhelmina", "parcel", "2079460019"):
+        assert personal not in told
+    assert told.endswith("; klingon")
+
+
+def test_a_mapped_task_masks_too(context: FakeContext) -> None:
+    with DAG("dag", schedule=None, render_template_as_native_obj=True) as dag:
+        mapped: Any = FlexSendOperator.partial(task_id="send", from_number=FROM, body="{{ 7 }}").expand(
+            to_number=["+12025550123", "+12025550124"]
+        )
+    context["ti"].map_index = 1
+    context.update(run_id="manual__1", dag=dag, dag_run=SimpleNamespace(conf={}))
+    mapped.render_template_fields(context)
+    task: Any = context["task"]
+    assert (task.to_number, task.body) == ("+12025550124", "7")
+    assert str(redact("to +12025550124")) == "to ***"
+
+
+async def test_the_key_is_the_task_instance_unless_one_is_given(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    results = [await operator(body="One").aexecute(context) for _ in range(2)]  # type: ignore[arg-type]
+    assert [result["duplicate"] for result in results] == [False, True]
+    other: Any = FakeContext(map_index=1)
+    assert not (await operator(body="One").aexecute(other))["duplicate"]
+    keyed = [await operator(body="Two", idempotency_key="k").aexecute(one) for one in (context, other)]  # type: ignore[arg-type]
+    assert [result["duplicate"] for result in keyed] == [False, True]
+    assert [text["body"] for text in sandbox.control.outbox()] == ["One", "One", "Two"]
+
+
+async def test_the_link_is_known_once_it_has_run(
+    connection: Callable[..., None], context: FakeContext
+) -> None:
+    task = operator(task_attributes='{"vip": true}')
+    assert task.console_url == ""
+    result = await task.aexecute(context)  # type: ignore[arg-type]
+    assert task.console_url.endswith(result["channel_sid"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"task_attributes": "vip"}, "task_attributes: is not JSON"),
+        ({"task_attributes": "[1]"}, "task_attributes: is list, not an object"),
+        ({"to_number": 14155550199}, "to_number: is int, not text; write it in quotes"),
+        ({"body": 123}, "body: is int, not text"),
+        ({"idempotency_key": "k", "route": "fax"}, "route: 'fax' is not a route"),
+        ({"twilio_conn_id": "nowhere"}, "no connection 'nowhere'"),
+    ],
+)
+async def test_bad_arguments_are_named(
+    arguments: dict[str, Any], sentence: str, connection: Callable[..., None], context: FakeContext
+) -> None:
+    with pytest.raises(PermanentError, match=sentence):
+        await operator(**arguments).aexecute(context)  # type: ignore[arg-type]
+
+
+async def test_a_key_is_for_one_text(connection: Callable[..., None], context: FakeContext) -> None:
+    await operator(body="One", idempotency_key="k").aexecute(context)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="idempotency_key: was already used for another text"):
+        await operator(body="Two", idempotency_key="k").aexecute(context)  # type: ignore[arg-type]
+
+
+def test_empty_attributes_are_none() -> None:
+    from flexsms.operators.send import _attributes
+
+    assert _attributes(" ") is None
+    assert _attributes(None) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "sentence"),
+    [
+        ("Hi", {}, "Sent IM1 on CH1 (new channel), 1 GSM-7 segment to …0199."),
+        ("é" * 161, {"reused_channel": True}, "Sent IM1 on CH1 (reused channel), 2 GSM-7 segments to …0199."),
+        (
+            "",
+            {"message_sid": None},
+            "Opened CH1 (new channel) to …0199 without a text; the agent writes first.",
+        ),
+        (
+            "Hi",
+            {"duplicate": True},
+            "Nothing sent: the idempotency key was used before, for IM1 on CH1 (new channel).",
+        ),
+    ],
+)
+def test_the_log_says_it_in_one_sentence(body: str, changes: dict[str, Any], sentence: str) -> None:
+    message = OutboundMessage.parse(from_number=FROM, to_number=TO, body=body)
+    fields = {
+        "channel_sid": "CH1",
+        "task_sid": None,
+        "session_sid": None,
+        "interaction_sid": None,
+        "message_sid": "IM1",
+        "reused_channel": False,
+    }
+    assert _sentence(message, SendResult(**{**fields, **changes})) == sentence

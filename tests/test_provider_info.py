@@ -1,0 +1,96 @@
+"""What Airflow is told about flexsms holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+
+from flexsms import __version__
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.provider_info import CONNECTION_FIELDS, get_provider_info
+from flexsms.twilio.config import DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT_S, TwilioSettings
+
+INFO = get_provider_info()
+[CONNECTION] = INFO["connection-types"]
+
+
+def test_it_is_what_airflow_expects() -> None:
+    schema = json.loads((files("airflow") / "provider_info.schema.json").read_text())
+    jsonschema.validate(INFO, schema)
+    assert INFO["versions"] == [__version__]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [name for kind in ("hooks", "operators") for entry in INFO[kind] for name in entry["python-modules"]],
+)
+def test_every_module_is_there(module: str) -> None:
+    assert import_module(module).__doc__
+
+
+@pytest.mark.parametrize("path", [*INFO["extra-links"], CONNECTION["hook-class-name"]])
+def test_every_class_is_there(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert getattr(import_module(module), name)
+
+
+def test_the_form_has_exactly_the_fields_of_the_settings() -> None:
+    fields = [field.name for field in dataclasses.fields(TwilioSettings)]
+    assert list(CONNECTION_FIELDS) == [name for name in fields if name not in ("login", "password")]
+
+
+@pytest.mark.parametrize("name", CONNECTION_FIELDS)
+def test_every_field_explains_itself(name: str) -> None:
+    field = CONNECTION_FIELDS[name]
+    assert field["label"]
+    assert field["description"].endswith(".")
+    jsonschema.Draft7Validator.check_schema(field["schema"])
+
+
+def test_the_defaults_are_those_of_the_settings() -> None:
+    assert CONNECTION_FIELDS["timeout_s"]["schema"]["default"] == DEFAULT_TIMEOUT_S
+    assert CONNECTION_FIELDS["max_in_flight"]["schema"]["default"] == DEFAULT_MAX_IN_FLIGHT
+    defaults = {
+        name: field["schema"]["default"]
+        for name, field in CONNECTION_FIELDS.items()
+        if "default" in field["schema"]
+    }
+    settings = TwilioSettings.from_connection("AC" + "0" * 32, "secret", defaults)
+    assert settings == TwilioSettings.from_connection("AC" + "0" * 32, "secret", {})
+
+
+@pytest.mark.parametrize("name", CONNECTION_FIELDS)
+def test_airflow_masks_the_secret_and_nothing_else(name: str) -> None:
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
+
+    secret = name == "auth_token"
+    masked: Any = redact({name: "KS0123456789"})
+    assert (CONNECTION_FIELDS[name]["schema"].get("format") == "password") is secret
+    assert (masked[name] == "***") is secret
+
+
+def test_placeholders_belong_to_fields_that_are_shown() -> None:
+    behaviour = CONNECTION["ui-field-behaviour"]
+    shown = {"login", "password", *CONNECTION_FIELDS}
+    assert set(behaviour["placeholders"]) <= shown
+    assert set(behaviour["relabeling"]) <= shown
+    assert behaviour["hidden-fields"] == ["host", "schema", "port"]
+
+
+def test_airflow_lists_the_connection_type_with_its_form() -> None:
+    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+    hook: Any = ProvidersManagerTaskRuntime().hooks["twilio"]
+    assert hook.hook_name == TwilioHook.hook_name
+    assert hook.connection_id_attribute_name == TwilioHook.conn_name_attr
+    manager = ProvidersManager()
+    assert "flexsms" in manager.providers
+    shown = [name.rpartition("__")[2] for name in manager.connection_form_widgets if "__twilio__" in name]
+    assert shown == list(CONNECTION_FIELDS)
