@@ -103,6 +103,7 @@ def test_a_connection_is_stored_with_its_extra_as_text(server: Server, api: Airf
         "conn_type": "twilio",
         "login": "AC1",
         "extra": '{"stack": "chat"}',
+        "port": 0,
     }
     assert server.asked == [("POST", "/api/v2/connections", stored)]
 

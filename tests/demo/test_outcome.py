@@ -182,7 +182,7 @@ def test_texts_leave_exactly_once() -> None:
 def test_the_customers_of_the_story(before: dict[str, Channel], now: float, sids: dict[str, str]) -> None:
     roles = [
         Role("Ada", "+14155550161", sids["ada"], True, "done 3 days ago"),
-        Role("Ben", "+14155550162", sids["ben"], False, "wrote again an hour ago"),
+        Role("Ben", "+14155550162", sids["ben"], False, "wrote an hour ago"),
         Role("Cleo", "+14155550163", sids["cleo"], False, "still open"),
     ]
     assert problems_of_roles(roles, cleaned(before, now)) == []

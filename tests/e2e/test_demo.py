@@ -76,7 +76,8 @@ class Demo:
             for one in reversed(self.family()):
                 one.kill()
             self.process.wait()
-        self.process.stdout.close()  # type: ignore[union-attr]
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -118,9 +119,9 @@ def test_the_story_comes_out_as_expected(demo: Demo) -> None:
         for name in ("Ada", "Ben", "Cleo", "Dora", "Emil")
     }
     assert "INACTIVE, short-lived" in rows["Ada"]
-    assert "retired: done 3 days ago" in rows["Ada"]
+    assert re.search(r"ended 3\.\d days ago .* retired", rows["Ada"])
     for name in ("Ben", "Cleo", "Dora", "Emil"):
-        assert "unchanged" in rows[name]
+        assert re.search(r"unchanged .* kept", rows[name])
     assert all("✓" in row for row in rows.values())
     assert re.search(r"right after +│ +205 +│ +0 +│ +0 +│", demo.text)
     assert demo.text.count("delivered") == 3

@@ -82,8 +82,9 @@ class AirflowApi:
 
         :param connection: ``conn_type``, ``login``, ``password`` and ``extra``, an object
         """
-        extra = json.dumps(connection["extra"])
-        self.call("POST", "connections", {"connection_id": conn_id, **connection, "extra": extra})
+        stored = {"connection_id": conn_id, **connection, "extra": json.dumps(connection["extra"])}
+        # Without a port, the button "Test Connection" of Airflow 3.3.2's list asks for port 0 and is refused.
+        self.call("POST", "connections", {**stored, "port": 0})
 
     def trigger(self, dag_id: str, conf: Json) -> str:
         """Start a run with these params; returns its run id."""

@@ -41,7 +41,7 @@ class LocalAirflow:
 
     def __init__(self, home: Path, checkout: Path) -> None:
         self.home = home
-        self.password = secrets.token_urlsafe(9)
+        self.password = secrets.token_hex(6)
         self.log = home / "standalone.log"
         port, *log_ports = free_ports(3)
         self.url = f"http://{HOST}:{port}"

@@ -14,7 +14,10 @@ COUNTED = ("scanned", "due", "deactivated", "already_gone", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A customer of the story, and what is expected to become of the channel."""
+    """A customer of the story, and what is expected to become of the channel.
+
+    :param why: what the customer did, which is why
+    """
 
     name: str
     number: str
@@ -49,7 +52,7 @@ def problems_of_roles(roles: Sequence[Role], cleaned: Cleaned) -> list[str]:
         elif role.retired and not after.retired:
             problems.append(f"{role.name}'s channel should be retired ({role.why}) and is not.")
         elif not role.retired and not after.same(before):
-            problems.append(f"{role.name}'s channel was touched, though she or he {role.why}.")
+            problems.append(f"{role.name}'s channel should be kept ({role.why}) and was touched.")
     return problems
 
 
@@ -77,10 +80,10 @@ def _row(role: Role, cleaned: Cleaned) -> tuple[str, ...]:
     right = not problems_of_roles([role], cleaned)
     return (
         f"{role.name} {mask_number(role.number)}",
-        _task(before, cleaned.started),
+        f"{_task(before, cleaned.started)}\n[dim]{role.why}[/]",
         _look(before),
         "[dim]unchanged[/]" if before and after and after.same(before) else _look(after),
-        f"{'[bold]retired[/]' if role.retired else 'kept'}: {role.why}",
+        "[bold]retired[/]" if role.retired else "kept",
         "[green]✓[/]" if right else "[red]✗[/]",
     )
 

@@ -77,6 +77,7 @@ def _invite(view: View, airflow: LocalAirflow) -> None:
     view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
+    view.say(f"  test the connection: {airflow.url}/connections")
     view.say("  schedules are off here, so only what you start runs")
     view.say("\nCtrl-C ends Airflow and the local Twilio.")
 

@@ -162,8 +162,8 @@ class Story:
     def _roles(self, texts: Sequence[Text], sent: Mapping[str, Json]) -> list[Role]:
         why = {
             "ada": (True, "done 3 days ago"),
-            "ben": (False, "wrote again an hour ago"),
-            "cleo": (False, "still open"),
+            "ben": (False, "wrote an hour ago"),
+            "cleo": (False, "texted 8 hours ago"),
         }
         told = [
             Role(who["name"], who["customer_number"], who["channel_sid"], *why[name])
