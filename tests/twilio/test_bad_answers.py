@@ -49,7 +49,7 @@ async def test_wrong_credentials(
     settings: TwilioSettings,
     sandbox: SandboxProcess,
     job: Callable[[Account, str], Awaitable[Any]],
-    changes: dict[str, str],
+    changes: dict[str, Any],
     kind: type[PermanentError],
     says: str,
 ) -> None:
@@ -90,7 +90,8 @@ async def test_an_unknown_service(
     job: Callable[[Account, str], Awaitable[Any]],
     says: str,
 ) -> None:
-    async with connect(replace(settings, **{field: prefix + "0" * 32})) as account:
+    unknown: dict[str, Any] = {field: prefix + "0" * 32}
+    async with connect(replace(settings, **unknown)) as account:
         with pytest.raises(NotFound, match=says) as caught:
             await job(account, sandbox.settings["numbers"]["twilio"])
     assert str(caught.value).endswith(".")

@@ -218,6 +218,7 @@ class TestWhatIsDue:
         house.clock.advance(days=3)
         await house.clean()
         maps = house.account.client.sync.v1.services(house.account.settings.sync_service_sid).sync_maps
+        item: Any
         (item,) = await maps("flexsms.retired").sync_map_items.list_async()
         assert item.data["run_id"] == "test"
         assert [(line[0], line[2]) for line in item.data["channels"]] == [(sid, "deactivated")]

@@ -29,6 +29,10 @@ Calls = Callable[[], Counter[str]]
 
 
 def state(channel_sid: str = CHANNEL, **moments: int) -> ChannelState:
+    return numbered(moments, channel_sid)
+
+
+def numbered(moments: dict[str, int], channel_sid: str = CHANNEL) -> ChannelState:
     return ChannelState(
         channel_sid, StackName.CHAT, ended={f"WT{name:0>32}": at for name, at in moments.items()}
     )
@@ -69,10 +73,10 @@ async def test_two_calls_to_create_two_to_update_one_when_nothing_is_new(
 
 
 async def test_nobodys_knowledge_is_lost_when_many_write_at_once(account: Account) -> None:
-    await asyncio.gather(*(account.store.merge(state(**{f"{n}": n + 1})) for n in range(10)))
+    await asyncio.gather(*(account.store.merge(numbered({f"{n}": n + 1})) for n in range(10)))
     stored = await account.store.load(CHANNEL)
     assert stored is not None
-    assert stored.state == state(**{f"{n}": n + 1 for n in range(10)})
+    assert stored.state == numbered({f"{n}": n + 1 for n in range(10)})
 
 
 @pytest.mark.parametrize("match", [UPDATE, CREATE, FETCH], ids=["update", "create", "fetch"])

@@ -160,7 +160,11 @@ async def test_a_malformed_event_is_named_and_the_others_count(
     attributes = '{"channelSid": "CH' + "a" * 32 + '"}'
     sandbox.control.events(
         raw=[
-            {"type": "task.created", "data": {"task_attributes": attributes}, "resource_sid": "WX"},
+            {
+                "type": "task.created",
+                "data": {"task_attributes": attributes},
+                "resource_sid": "WX" + "1" * 32,
+            },
             {"type": "task.completed", "data": {"task_attributes": "{}"}, "resource_sid": "WT" + "1" * 32},
         ]
     )
