@@ -5,6 +5,7 @@ Documents: https://www.twilio.com/docs/sync/api/document-resource
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -119,17 +120,27 @@ class SyncStore:
         """
         page: Any = await self._service.documents.page_async(page_size=PAGE_SIZE)
         while page is not None:
-            states: list[StoredState | UnreadableDocument] = []
-            for document in page:
-                name = document.unique_name or ""
-                if name.startswith(DOCUMENT_PREFIX):
-                    states.append(
-                        self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
-                    )
-                elif name.startswith(RECIPE_PREFIX):
-                    states.extend(await self._adopt(document, write=adopt))
-            yield states
-            page = await page.next_page_async()
+            # The next page is under way while this one is read.
+            following = asyncio.create_task(page.next_page_async())
+            await asyncio.sleep(0)
+            try:
+                yield await self._read_page(page, adopt=adopt)
+            except BaseException:
+                following.cancel()
+                raise
+            page = await following
+
+    async def _read_page(self, page: Any, *, adopt: bool) -> list[StoredState | UnreadableDocument]:
+        states: list[StoredState | UnreadableDocument] = []
+        for document in page:
+            name = document.unique_name or ""
+            if name.startswith(DOCUMENT_PREFIX):
+                states.append(
+                    self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
+                )
+            elif name.startswith(RECIPE_PREFIX):
+                states.extend(await self._adopt(document, write=adopt))
+        return states
 
     @staticmethod
     def _read(channel_sid: str, data: Any, revision: str) -> StoredState | UnreadableDocument:
