@@ -14,6 +14,7 @@ class Measurement:
 
     :param things: channels retired, or channels changed
     :param seconds: wall clock, the listing included
+    :param listing_s: the seconds until the first call that does more than list
     :param calls: requests that reached the sandbox, by endpoint
     :param refused: of these, how many were answered 429
     :param client_cpu_s: CPU seconds of the process that made the calls
@@ -23,6 +24,7 @@ class Measurement:
     contender: str
     things: int
     seconds: float
+    listing_s: float = 0.0
     calls: Mapping[str, int] = field(default_factory=dict)
     refused: int = 0
     client_cpu_s: float = 0.0

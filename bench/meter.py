@@ -42,11 +42,19 @@ def measure(
         contender,
         things,
         seconds,
+        listing_s=_listing_s(journal),
         calls=Counter(endpoint(entry["method"], entry["host"], entry["path"]) for entry in journal),
         refused=sum(entry["status"] == TOO_MANY for entry in journal),
         client_cpu_s=client_cpu,
         sandbox_cpu_s=sandbox_cpu,
     )
+
+
+def _listing_s(journal: list[dict[str, Any]]) -> float:
+    """From the first call to the first that is not of the same list."""
+    first = journal[0]
+    others = (one for one in journal if (one["method"], one["path"]) != (first["method"], first["path"]))
+    return (next(others, first)["wall_ms"] - first["wall_ms"]) / 1000
 
 
 def cpu_s(sandbox: SandboxProcess) -> float:

@@ -82,6 +82,7 @@ def _speeds(found: Findings) -> Table:
             name,
             f"{rounds[0].things:,}",
             over(rounds, lambda one: one.seconds).show(".2f"),
+            f"{over(rounds, lambda one: one.listing_s).middle:.2f}",
             over(rounds, lambda one: one.per_second).show(),
             f"{over(rounds, lambda one: one.total_calls / one.things).middle:.2f}",
             str(max(one.refused for one in rounds)),
