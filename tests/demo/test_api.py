@@ -12,6 +12,7 @@ import pytest
 
 from flexsms.demo.api import AirflowApi, ApiError
 
+NOTHING_THERE = ["api", "database", "scheduler", "dag processor", "triggerer"]
 RUN = "/api/v2/dags/flexsms_send/dagRuns/run1"
 
 
@@ -65,16 +66,21 @@ def api(server: Server) -> Iterator[AirflowApi]:
 
 def test_nothing_is_there_yet() -> None:
     api = AirflowApi("http://127.0.0.1:9", "admin", "secret")
-    assert api.missing() == ["api", "database", "scheduler", "dag processor", "triggerer"]
+    assert api.missing() == NOTHING_THERE
+    with pytest.raises(ApiError, match="Airflow did not answer GET dags"):
+        api.call("GET", "dags")
 
 
 def test_what_is_not_healthy_is_missing(server: Server, api: AirflowApi) -> None:
     healthy = {"status": "healthy"}
     health = {"metadatabase": healthy, "scheduler": {"status": "unhealthy"}, "dag_processor": healthy}
     server.answers["/api/v2/monitor/health"] = (200, health)
+    server.answers["/execution/health"] = (200, {})
     assert api.missing() == ["scheduler", "triggerer"]
     server.answers["/api/v2/monitor/health"] = (503, {})
     assert api.missing() == ["database", "scheduler", "dag processor", "triggerer"]
+    server.answers["/execution/health"] = (503, {})
+    assert api.missing() == NOTHING_THERE
 
 
 def test_a_refusal_names_the_call_and_not_the_password(server: Server, api: AirflowApi) -> None:

@@ -10,7 +10,7 @@ import requests  # noqa: TID251 (this is Airflow's API, not Twilio's)
 
 Json = dict[str, Any]
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 FINISHED = frozenset({"success", "failed"})
 COMPONENTS = {
     "metadatabase": "database",
@@ -41,8 +41,10 @@ class AirflowApi:
     def missing(self) -> list[str]:
         """The parts of Airflow that are not healthy yet; empty when all are."""
         try:
-            answer = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=TIMEOUT_S)
-            health = answer.json() if answer.ok else {}
+            health = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=TIMEOUT_S).json()
+            # The api-server puts together the API for tasks when it is first asked, and answers nobody meanwhile.
+            # Tasks would give up on it on a slow machine.
+            self._http.get(f"{self.url}/execution/health", timeout=TIMEOUT_S).raise_for_status()
         except (requests.RequestException, ValueError):
             return ["api", *COMPONENTS.values()]
         return [
@@ -59,10 +61,13 @@ class AirflowApi:
     def call(self, method: str, path: str, body: Json | None = None, **query: Any) -> Json:
         """One call below ``/api/v2/``.
 
-        :raises ApiError: for every answer that is not 2xx
+        :raises ApiError: for every answer that is not 2xx, and for none
         """
         url = f"{self.url}/api/v2/{path}"
-        answer = self._http.request(method, url, json=body, params=query, timeout=TIMEOUT_S)
+        try:
+            answer = self._http.request(method, url, json=body, params=query, timeout=TIMEOUT_S)
+        except requests.RequestException as error:
+            raise ApiError(f"Airflow did not answer {method} {path}: {error}") from error
         if not answer.ok:
             raise ApiError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
         found: Json = answer.json()
@@ -119,7 +124,7 @@ class AirflowApi:
             path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
             try:
                 log = self.call("GET", path, map_index=task["map_index"])
-            except (ApiError, requests.RequestException) as error:
+            except ApiError as error:
                 yield f"{task['task_id']}: its log cannot be read ({error})"
                 continue
             lines = [_line(entry) for entry in log["content"]]
