@@ -21,8 +21,8 @@ trigger a new run.
 **Result** (XCom of `send`): `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`,
 `reused_channel`, `duplicate`: no number, no text. The link *Channel in the Twilio Console* is on the task.
 
-**Who sees what.** Numbers, name and text are masked in logs and rendered fields. Airflow keeps the `conf` of a run
-readable for everyone who may see its runs.
+**Who sees what.** Numbers, name and text are masked in logs and rendered fields (Airflow leaves a name or text of less
+than five characters as it is). The `conf` of a run stays readable for everyone who may see its runs.
 
 **When it fails** the last line of the log says which field is wrong and what to do. What another try can heal is tried
 again by itself, later every time; a text whose fate is unknown is looked up first and never sent blindly.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,11 +72,11 @@ class Run:
 
     def states(self, task_id: str) -> list[str]:
         """What became of a task, by map index."""
-        return [str(ti.state) for ti in self._instances(task_id)]
+        return [str(ti.state) for ti in self.instances(task_id)]
 
     def tries(self, task_id: str) -> list[int]:
         """How often a task was tried, by map index."""
-        return [ti.try_number for ti in self._instances(task_id)]
+        return [ti.try_number for ti in self.instances(task_id)]
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """What a task left, None when it left nothing."""
@@ -101,7 +102,8 @@ class Run:
 
         return [row.extra for row in self._session.query(AssetEvent).filter_by(source_run_id=self.run_id)]
 
-    def _instances(self, task_id: str) -> list[Any]:
+    def instances(self, task_id: str) -> list[Any]:
+        """A task's instances, by map index."""
         from airflow.models.taskinstance import TaskInstance  # noqa: TID251
 
         rows = self._session.query(TaskInstance).filter_by(run_id=self.run_id, task_id=task_id)
@@ -115,6 +117,8 @@ def run(session: Any, dags: dict[str, Any], connection: dict[str, Any]) -> Calla
     def run(dag_id: str, **conf: Any) -> Run:
         dag = dags[dag_id]
         params = {name: (dag.params.get_param(name), dag.params.get_param(name).value) for name in dag.params}
+        # Without this, the first of Airflow's asynchronous operators makes itself a loop and leaves it open.
+        asyncio.set_event_loop(None)
         dag_run = dag.test(run_conf=conf)
         for param, value in params.values():
             param.value = value  # a run leaves its conf behind there

@@ -39,6 +39,19 @@ def test_an_agent_conversation_begins(run: Callable[..., Run], sandbox: SandboxP
     assert TO.lstrip("+") not in link
 
 
+def test_the_web_interface_shows_the_link(run: Callable[..., Run], dags: dict[str, Any]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+    # What the API server knows of a DAG: no class of ours is loaded there.
+    stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags["flexsms_send"]))
+    task: Any = stored.get_task("send")
+    [name] = task.extra_links
+    assert name == "Channel in the Twilio Console"
+    [instance] = sent.instances("send")
+    assert task.get_extra_links(instance, name) == sent.xcom("send", key="_link_ChannelLink")
+
+
 def test_a_second_text_goes_into_the_same_conversation(
     run: Callable[..., Run], sandbox: SandboxProcess
 ) -> None:

@@ -166,7 +166,7 @@ class FlexCleanupOperator(BaseAsyncOperator):
                 sid for sid, outcome in report.outcomes.items() if outcome in ("deactivated", "deleted")
             ]
         ti.xcom_push(REPORT_KEY, pushed)
-        self.log.info("%d channels: %s.", len(channels), _counts(pushed))
+        self.log.info("Batch of %d: %s.", len(channels), _counts(pushed))
         if report.errors:
             raise _failed(report)
 

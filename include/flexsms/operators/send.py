@@ -17,13 +17,15 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink, channel_url
 from flexsms.twilio.send import SendResult
 
+SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
+
 
 class FlexSendOperator(BaseAsyncOperator):
     """Text a customer, so that agents see the text in the conversation's history.
 
     A text is sent once: a task that was killed and is tried again finds out from the ledger in Sync whether the text
     left, and so does any other task with the same ``idempotency_key``. Numbers, name and text are masked in logs
-    and rendered fields.
+    and rendered fields (except a name or text of less than five characters, which Airflow's masker leaves alone).
 
     Templates of this operator always give texts, also in a DAG with ``render_template_as_native_obj``: there,
     ``+14155550100`` would become a number. For an object, write ``{{ params.task_attributes | tojson }}``.
@@ -127,7 +129,8 @@ class FlexSendOperator(BaseAsyncOperator):
         for number in (self.from_number, self.to_number):
             digits = re.sub(r"\D", "", str(number))
             found |= {str(number), digits, f"+{digits}", f"%2B{digits}"}
-        return found | {text for text in _texts(self.task_attributes) if redact(text) != text}
+        found |= {text for text in _texts(self.task_attributes) if redact(text) != text}
+        return {text for text in found if len(text) >= SHORTEST_MASKED}
 
 
 def _attributes(value: object) -> Any:
