@@ -41,7 +41,8 @@ class Text:
         return {
             "from_number": from_number,
             "to_number": self.number,
-            "to_name": self.name,
+            # A first name alone is too short for Airflow to mask it (5 characters).
+            "to_name": f"{self.name} Example",
             "body": self.body,
             "route": self.route,
             "idempotency_key": f"demo-{self.name.lower()}",
