@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -100,11 +101,14 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
             )
             calls = account.transport.total_calls
         batches = _batches(scan.due, size, scanned_at)
-        context["ti"].xcom_push(PLAN_KEY, {**_found(scan), "started_at": scanned_at.isoformat(), "api_calls": calls,
-                                           "batches": [len(batch["channels"]) for batch in batches]})  # fmt: skip
-        self.log.info(
-            "Scanned %d channels: %d due, in %d batches.", scan.scanned, len(scan.due), len(batches)
-        )
+        summary = {
+            **_found(scan),
+            "started_at": scanned_at.isoformat(),
+            "api_calls": calls,
+            "batches": [len(batch["channels"]) for batch in batches],
+        }
+        context["ti"].xcom_push(PLAN_KEY, summary)
+        self.log.info("Scanned %d channels: %d due, %d taken.", scan.scanned, scan.due_in_all, len(scan.due))
         for document in scan.unreadable:
             self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
         return batches
@@ -166,7 +170,7 @@ class FlexCleanupOperator(BaseAsyncOperator):
                 sid for sid, outcome in report.outcomes.items() if outcome in ("deactivated", "deleted")
             ]
         ti.xcom_push(REPORT_KEY, pushed)
-        self.log.info("Batch of %d: %s.", len(channels), _counts(pushed))
+        self.log.info("Batch of %d: %s.", len(channels), _counts(report))
         if report.errors:
             raise _failed(report)
 
@@ -238,10 +242,12 @@ def _found(scan: Scan) -> dict[str, Any]:
     }
 
 
-def _counts(report: Mapping[str, Any]) -> str:
-    counts = [f"{value} {name.replace('_', ' ')}" for name, value in report.items()
-              if isinstance(value, int) and value and name != "api_calls"]  # fmt: skip
-    return ", ".join(counts) or "nothing to do"
+def _counts(report: BatchReport) -> str:
+    counts = Counter(report.outcomes.values())
+    return (
+        ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
+        or "nothing to do"
+    )
 
 
 def _failed(report: BatchReport) -> ChannelsFailed | PermanentError:
