@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.figures import Measurement, Spread, over
+from bench.figures import Measurement, Spread, over, ratios
 from bench.memory import Peak
 from bench.scenarios import FLOOR, IN_FLIGHT, LATENCY_MS, PACED, PROXY_PER_S, RECIPE, Findings
 
@@ -53,9 +53,10 @@ def _draw_speed(axes: Axes, rounds: Mapping[str, list[Measurement]]) -> None:
     spreads = [over(rounds[name], lambda one: one.per_second) for name in (*bars, RECIPE)]
     labels = [name.replace(", ", "\n") for name in (*bars, RECIPE)]
     _bars(axes, labels, spreads, [OURS] * len(bars) + [OTHERS])
-    for place, spread in enumerate(spreads[:-1]):
-        note = f"{spread.middle / limit.middle:.0%} of the floor\n{spread.middle / spreads[-1].middle:.0f} × the recipe"
-        axes.text(place, spread.middle / 2, note, ha="center", va="center", color="white", fontsize=9)
+    for place, (name, spread) in enumerate(zip(bars, spreads, strict=False)):
+        to_floor, to_recipe = (ratios(rounds[name], rounds[other]).middle for other in (FLOOR, RECIPE))
+        note = f"{to_floor:.0%}\nof the floor\n\n{to_recipe:.0f} ×\nthe recipe"
+        axes.text(place, spread.middle * 0.42, note, ha="center", va="center", color="white", fontsize=9)
     axes.axhline(limit.middle, color=LINE, linewidth=1.5, linestyle="--", zorder=3)
     axes.text(
         len(spreads) - 0.6, limit.middle * 1.02, f"floor {limit.middle:.0f}: bare aiohttp, the same calls",

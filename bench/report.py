@@ -60,7 +60,8 @@ def show(console: Console, found: Findings) -> None:
 def _speeds(found: Findings) -> Table:
     table = Table(
         title=f"{LATENCY_MS} ms latency, {IN_FLIGHT} calls in flight: middle (lowest–highest) of the rounds",
-        caption="sandbox: how busy its one core was, and how many requests/s that core could have served. "
+        caption="Seconds include listing, where each page leads to the next. Sandbox CPU: how busy its one core was, "
+        "and how many requests/s that core could have served. "
         "The recipe makes two calls per channel and looks at nothing else; it was measured on few channels, and does "
         "not get faster with more.",
         title_justify="left",
@@ -70,6 +71,7 @@ def _speeds(found: Findings) -> Table:
     for heading in (
         "channels",
         "seconds",
+        "listing",
         "channels/s",
         "calls per channel",
         "429",
