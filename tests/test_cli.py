@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,3 +111,24 @@ def test_sandbox_elsewhere_speaks_to_a_program() -> None:
     assert json.loads(process.stdout.readline())["base_url"].startswith("http://127.0.0.1:")
     process.terminate()
     process.communicate(timeout=10)
+
+
+def refused(*options: str) -> str:
+    ended = subprocess.run([FLEXSMS, "sandbox", *options], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    return ended.stderr
+
+
+def test_a_seed_that_does_not_exist_is_one_sentence() -> None:
+    assert refused("--seed", "nonsense") == (
+        "flexsms sandbox: unknown seed nonsense: story, a number of channels, or empty\n"
+    )
+
+
+def test_a_port_that_is_taken_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = refused("--port", str(taken.getsockname()[1]))
+    assert "Address already in use" in told
+    assert told.count("\n") == 1

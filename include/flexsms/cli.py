@@ -32,10 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_demo(args)
     from flexsms.sandbox.server import run as run_sandbox
 
-    with (
-        contextlib.redirect_stdout(ReadyLine(sys.stdout)) if sys.stdout.isatty() else contextlib.nullcontext()
-    ):
-        return run_sandbox(args)
+    for_people = sys.stdout.isatty()
+    try:
+        with contextlib.redirect_stdout(ReadyLine(sys.stdout)) if for_people else contextlib.nullcontext():
+            return run_sandbox(args)
+    except (OSError, ValueError) as error:  # a port that is taken, a seed that does not exist
+        print(f"flexsms sandbox: {error}", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:
