@@ -67,6 +67,51 @@ class Account:
     def workspace(self) -> Any:
         return self.client.taskrouter.v1.workspaces(self.settings["workspace_sid"])
 
+    # The other generation
+
+    @property
+    def conversations_number(self) -> str:
+        return str(self.settings["numbers"]["conversations"])
+
+    @property
+    def conversations(self) -> Any:
+        """By the short paths, which mean the default service."""
+        return self.client.conversations.v1
+
+    def routing(self, worker: int | None = None, **attributes: Any) -> dict[str, Any]:
+        """The `Routing` of an interaction or invite, to a worker or to whoever is free."""
+        properties = {name: self.settings[name] for name in ("workspace_sid", "workflow_sid", "queue_sid")}
+        if worker is not None:
+            properties["worker_sid"] = self.settings["worker_sids"][worker]
+        return {"properties": {**properties, "attributes": attributes}}
+
+    def open_interaction(
+        self,
+        customer: str = CUSTOMER,
+        initiated_by: str = "api",
+        worker: int | None = None,
+        **attributes: Any,
+    ) -> Any:
+        ends = {"address": customer, "proxy_address": self.conversations_number}
+        return self.flex.interaction.create(
+            channel={"type": "sms", "initiated_by": initiated_by, "participants": [ends]},
+            routing=self.routing(worker, **attributes),
+        )
+
+    def open_conversation(self, customer: str = CUSTOMER, **more: Any) -> Any:
+        """A conversation with the customer in it, and no interaction."""
+        conversation = self.conversations.conversations.create(**more)
+        self.join(conversation.sid, customer)
+        return conversation
+
+    def join(self, conversation_sid: str, customer: str = CUSTOMER, number: str | None = None) -> Any:
+        return self.conversations.conversations(conversation_sid).participants.create(
+            messaging_binding_address=customer,
+            messaging_binding_proxy_address=number or self.conversations_number,
+        )
+
+    # The older one
+
     def open_channel(self, customer: str = CUSTOMER, flow: str = "task", **more: Any) -> Any:
         """What the outbound recipe does first."""
         return self.flex.channel.create(

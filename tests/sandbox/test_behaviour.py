@@ -78,6 +78,7 @@ def test_stop_and_start(account: Account) -> None:
     assert codes == [None, 21610, None]
     assert account.customer("STOP", "+14155550177") == {
         "outcome": "opted_out", "channel_sid": None, "session_sid": None, "task_sid": None, "message_sid": None,
+        "interaction_sid": None, "interaction_channel_sid": None,
     }  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import channels, sessions, tasks
-from .store import Channel, FlexFlow, Session, Task
+from . import channels, conversations, inbound, interactions, sessions, tasks
+from .conversation_rows import Conversation
+from .row import facts
+from .store import Channel, FlexFlow, Message, Session, Task
 from .wire import Invalid
 from .world import World
 
@@ -19,8 +21,10 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
 
     Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE channel,
     J4), `lost` (it led to a deleted one), `reopened` (an ACTIVE channel got its session back), `started` (a
-    new channel by the number's flow), `unrouted` (no flow has this number). STOP and START are Twilio's: they
-    open nothing.
+    new channel by the number's flow, or a new conversation by its address configuration), `conversation` (into
+    the open conversation of the pair), `reactivated` (which was inactive), `unrouted` (nothing has this number).
+    STOP and START are Twilio's: they open nothing. An open conversation comes first, whatever the number's
+    generation; then an open session; then, for who is in neither, the address configuration before the flow.
     """
     word = body.strip().upper()
     if word in STOP:
@@ -28,10 +32,14 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
     elif word in START:
         world.opted_out.discard(f"{frm}>{to}")
     keyword = word in STOP or word in START
+    if conversation := conversations.of_pair(world, frm, to):
+        return _received(*inbound.receive(world, conversation, frm, to, body, keyword=keyword))
     if session := sessions.of_pair(world, frm, to):
         return _through(world, session, frm, body, "session", keyword)
     if keyword:
         return _result("opted_out" if word in STOP else "opted_in")
+    if address := inbound.address_of(world, to):
+        return _received(*inbound.autocreate(world, address, frm, body))
     if channel := channels.find_any(world, frm, to):
         return _through(world, ensure_session(world, channel), frm, body, "reopened", False)
     flow = _inbound_flow(world, to)
@@ -95,27 +103,38 @@ def agent(
     worker_sid: str | None = None,
     reason: str = "agent ended chat",
 ) -> dict[str, Any]:
-    """accept, wrap, complete, cancel, delete or write, on a task or on the open task of a channel.
+    """accept, wrap, complete, park, cancel, delete or write, on a task or on the open task of a channel.
 
-    `complete` and `wrap` accept first if nobody has; an agent has to take a task before ending it.
+    The channel is of either generation. `complete`, `wrap` and `park` accept first if nobody has; an agent has to
+    take a task before ending it. `park` leaves a conversation open whatever `keep_conversations_open` says.
     """
     task = world.store.tasks.get(task_sid) if task_sid else tasks.open_task(world, channel_sid or "")
+    conversation = world.store.conversations.get(channel_sid or (task.conversation_sid if task else None))
     channel = world.store.channels.get(channel_sid or (task.channel_sid if task else None))
     if action == "write":
+        author = tasks.fixture_name(world, worker_sid or (task and task.worker_sid) or world.worker_sids[0])
+        words = author or "agent", body or "Hello, how can I help?"
+        if conversation is not None:
+            return _received("written", conversation, task, conversations.post(world, conversation, *words))
         if channel is None:
             raise Invalid(f"agent: no channel {channel_sid or task_sid}")
-        author = tasks.fixture_name(world, worker_sid or (task and task.worker_sid) or world.worker_sids[0])
-        message = channels.post(world, channel, author or "agent", body or "Hello, how can I help?")
+        message = channels.post(world, channel, *words)
         return _result("written", channel, sessions.of_channel(world, channel), task, message.sid)
     if task is None:
         raise Invalid(f"agent: no open task {task_sid or channel_sid}")
-    if action in ("wrap", "complete") and task.status in ("pending", "reserved"):
-        tasks.accept(world, task, worker_sid)
+    _act(world, action, task, worker_sid, reason)
+    return _result(action, conversation or channel, None, task)
+
+
+def _act(world: World, action: str, task: Task, worker_sid: str | None, reason: str) -> None:
+    accept = interactions.accept if task.conversation_sid else tasks.accept
+    if action in ("wrap", "complete", "park") and task.status in ("pending", "reserved"):
+        accept(world, task, worker_sid)
     if action == "accept":
-        tasks.accept(world, task, worker_sid)
+        accept(world, task, worker_sid)
     elif action == "wrap":
         tasks.wrap(world, task)
-    elif action == "complete":
+    elif action in ("complete", "park"):
         tasks.finish(world, task, "completed", reason)
     elif action == "cancel":
         tasks.finish(world, task, "canceled", reason, tasks.account(world))
@@ -123,22 +142,32 @@ def agent(
         tasks.delete(world, task)
     else:
         raise Invalid(f"agent: unknown action {action!r}")
-    if action in ("complete", "cancel", "delete"):
-        channels.janitor(world, task.channel_sid, from_ui=action == "complete")
-    return _result(action, channel, None, task)
+    if action in ("complete", "park", "cancel", "delete"):
+        interactions.ended(world, task, from_ui=action == "complete")
+        channels.janitor(world, task.channel_sid, from_ui=action in ("complete", "park"))
+
+
+def _received(
+    outcome: str, conversation: Conversation, task: Task | None, message: Message
+) -> dict[str, Any]:
+    return _result(outcome, conversation, None, task, message.sid)
 
 
 def _result(
     outcome: str,
-    channel: Channel | None = None,
+    channel: Channel | Conversation | None = None,
     session: Session | None = None,
     task: Task | None = None,
     message_sid: str | None = None,
 ) -> dict[str, Any]:
+    """SIDs of what it led to; the interaction is the task's."""
+    interaction = facts(task.attributes) if task else {}
     return {
         "outcome": outcome,
         "channel_sid": channel and channel.sid,
         "session_sid": session and session.sid,
         "task_sid": task and task.sid,
         "message_sid": message_sid,
+        "interaction_sid": interaction.get("flexInteractionSid"),
+        "interaction_channel_sid": interaction.get("flexInteractionChannelSid"),
     }

@@ -11,11 +11,9 @@ from typing import Any
 import orjson
 
 from . import sessions, tasks
-from .store import Channel, FlexFlow, Message, Sms, Task
+from .store import Channel, FlexFlow, Message, Task
 from .wire import Problem
 from .world import World, timer
-
-LONGEST_SMS = 1600
 
 
 def find(world: World, flow: FlexFlow, customer: str) -> Channel | None:
@@ -174,26 +172,3 @@ def post(
     if relay and body and author != channel.customer:
         sessions.relay(world, channel, message)
     return message
-
-
-@timer("sms.step")
-def _sms_step(world: World, sid: str) -> None:
-    """queued -> sent -> delivered, or what Config.sms_outcomes says for this number."""
-    sms = world.store.outbox.get(sid)
-    if sms is None or sms.status not in ("queued", "sent"):
-        return
-    outcome = world.config.sms_outcomes.get(sms.to, {})
-    if sms.status == "queued":
-        move(world, sms, "sent")
-        world.schedule(world.clock.now() + world.config.sms_step_s, "sms.step", sid)
-    else:
-        move(world, sms, outcome.get("status", "delivered"), outcome.get("error_code"))
-
-
-def move(world: World, sms: Sms, status: str, error_code: int | None = None) -> None:
-    """A step of a text's way, shown by its Proxy interaction too."""
-    sms.status, sms.error_code, sms.updated = status, error_code, world.clock.now()
-    sms.history.append([status, sms.updated])
-    if interaction := world.store.interactions.get(sms.interaction_sid):
-        interaction.outbound["status"] = status
-        interaction.updated = sms.updated

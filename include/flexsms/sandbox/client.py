@@ -15,12 +15,18 @@ import requests
 Json = dict[str, Any]
 
 
-def connection_extra(settings: Json, base_url: str = "") -> Json:
-    """The `extra` fields of a flexsms connection to this sandbox; login and password are the account's own."""
+def connection_extra(settings: Json, base_url: str = "", stack: str = "chat") -> Json:
+    """The `extra` fields of a flexsms connection to this sandbox; login and password are the account's own.
+
+    Parameters
+    ----------
+    stack: `chat` or `conversations`. The account has both, and the fields of both are given: one that is in
+        migration needs `session_service_sid` still, and `studio_flow_sid` already.
+    """
     names = ("account_sid", "sync_service_sid", "workspace_sid", "chat_service_sid", "session_service_sid")
-    more = ("workflow_sid", "queue_sid")
+    more = ("workflow_sid", "queue_sid", *(("studio_flow_sid",) if stack == "conversations" else ()))
     extra = {name: settings[name] for name in (*names, *more)}
-    return {"stack": "chat", **extra, "base_url": base_url or settings.get("base_url", "")}
+    return {"stack": stack, **extra, "base_url": base_url or settings.get("base_url", "")}
 
 
 class ControlError(RuntimeError):
@@ -85,7 +91,7 @@ class SandboxControl:
         return self._object("POST", "customer", {"from": frm, "to": to, "body": body})
 
     def agent(self, action: str, **more: Any) -> Json:
-        """accept, wrap, complete, cancel, delete, write; with task_sid or channel_sid, body, worker_sid, reason."""
+        """accept, wrap, complete, park, cancel, delete, write; on task_sid or channel_sid, body, worker_sid, reason."""
         return self._object("POST", "agent", {"action": action, **more})
 
     def play(self, *plays: Json) -> list[Any]:

@@ -145,7 +145,8 @@ class Control:
         for sms in self.world.store.outbox:
             row = asdict(sms)
             row["from"] = row.pop("from_")
-            row["session_sid"] = row.pop("parent")
+            parent = row.pop("parent")
+            row["session_sid"] = parent if parent.startswith("KC") else None
             row["date_created"] = iso(sms.created)
             messages.append(row)
         return {"messages": messages}

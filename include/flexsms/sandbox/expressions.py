@@ -36,8 +36,8 @@ def expression(source: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def wanted_channel(source: str) -> str | None:
-    """The SID of `channelSid == "CH…"`, when that is all the expression says."""
+    """The SID of `channelSid == "CH…"` or `conversationSid == "CH…"`, when that is all the expression says."""
     clause = CLAUSE.fullmatch(source)
-    if clause is None or clause[1] != "channelSid" or clause[2] == "!=":
+    if clause is None or clause[1] not in ("channelSid", "conversationSid") or clause[2] == "!=":
         return None
     return clause[3] or clause[4]

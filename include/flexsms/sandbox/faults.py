@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from . import actors, channels
+from . import actors, channels, conversations, interactions
 from .wire import Invalid, Problem, Request
 from .world import World
 
@@ -143,7 +143,13 @@ class Faults:
 
 
 def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
-    """Run control actions now: {"customer": …}, {"agent": …}, {"advance_s": …}, {"channel_attributes": …}."""
+    """Run control actions now, each named by its key.
+
+    {"customer": {"from", "to", "body"}}, {"agent": {"action", …}}, {"advance_s": 60},
+    {"channel_attributes" or "conversation_attributes": {"channel_sid", "attributes": merged}},
+    {"interaction": {"status": "active" or "failed", "error_code"?, "error_message"?, "interaction_channel_sid"?}}:
+    the end of a channel's `setup`, of the newest one if none is named.
+    """
     results: list[Any] = []
     for one in plays:
         for kind, value in one.items():
@@ -160,6 +166,14 @@ def _play(world: World, kind: str, value: Any) -> Any:
         world.clock.advance(float(value))
         world.settle()
         return world.clock.now()
+    if kind == "interaction":
+        return _interaction(world, **value)
+    if kind == "conversation_attributes":
+        conversation = world.store.conversations.get(value["channel_sid"])
+        if conversation is None:
+            raise Invalid(f"conversation_attributes: no conversation {value['channel_sid']}")
+        conversations.merge_attributes(world, conversation, **value["attributes"])
+        return conversation.facts()
     if kind == "channel_attributes":
         channel = world.store.channels.get(value["channel_sid"])
         if channel is None:
@@ -167,3 +181,23 @@ def _play(world: World, kind: str, value: Any) -> Any:
         channels.merge_attributes(world, channel, **value["attributes"])
         return channel.facts()
     raise Invalid(f"unknown play {kind!r}")
+
+
+def _interaction(
+    world: World,
+    status: str,
+    interaction_channel_sid: str | None = None,
+    error_code: int | None = None,
+    error_message: str | None = None,
+) -> dict[str, Any]:
+    rows = world.store.flex_channels
+    found = [one for one in rows if interaction_channel_sid in (None, one.sid) and one.status == "setup"]
+    if not found:
+        raise Invalid(f"interaction: no channel {interaction_channel_sid or ''} in setup")
+    if status == "active":
+        interactions.activate(world, found[-1])
+    elif status == "failed":
+        interactions.fail(world, found[-1], error_code, error_message)
+    else:
+        raise Invalid(f"interaction: status {status!r} is neither active nor failed")
+    return {"interaction_channel_sid": found[-1].sid, "status": found[-1].status}

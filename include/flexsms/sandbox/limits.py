@@ -1,7 +1,7 @@
 """Twilio's documented rate limits, as token buckets on the wall clock (waiting for a 429 is real waiting).
 
-Sources: facts A.3 (legacy Flex), A.6 (Proxy), C (Sync), D.2 (TaskRouter). Chat v2 publishes no rate that
-    anyone found.
+Sources: facts A.3 (legacy Flex), A.6 (Proxy), B.1 and B.6 (Interactions, Conversations), C (Sync), D.2
+(TaskRouter). Chat v2 publishes no rate that anyone found.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .router import Route
 from .wire import Problem, Request
 
 FLEX = "flex-api.twilio.com"
+CONVERSATIONS = "conversations.twilio.com"
 PROXY = "proxy.twilio.com"
 SYNC = "sync.twilio.com"
 TASKROUTER = "taskrouter.twilio.com"
@@ -43,6 +44,9 @@ FLEX_LIMITS = {
     ("GET", "/v1/Channels/{channel}"): _per_second(3),
     ("DELETE", "/v1/Channels/{channel}"): _per_second(10),
 }
+# Facts B.1: per endpoint and account; facts B.6: changes per conversation, and of conversations per service.
+INTERACTION_LIMIT = Limit(20, 20, 45780)
+CONVERSATION_LIMIT = _per_second(30)
 # 30/s per endpoint and service, five times that at once over a 5 s window.
 PROXY_LIMIT = Limit(30, 150)
 # 20 reads and 20 writes per second and object with a 10 s window; a document of 10 KiB or more is written
@@ -74,6 +78,10 @@ class Limits:
         self, route: Route, request: Request, found: list[str]
     ) -> list[tuple[tuple[str, ...], Limit]]:
         endpoint = (route.method, route.template)
+        if route.host == FLEX and route.template.startswith("/v1/Interactions"):
+            return [(endpoint, INTERACTION_LIMIT)]
+        if route.host == CONVERSATIONS and route.method != "GET":
+            return [(("conversation", _conversation(request)), CONVERSATION_LIMIT)]
         if route.host == FLEX:
             limit = FLEX_LIMITS.get(endpoint)
             return [(endpoint, limit)] if limit else []
@@ -88,3 +96,9 @@ class Limits:
         if route.host == TASKROUTER and "EvaluateTaskAttributes" in request.query:
             return [(("evaluate", *found[:1]), EVALUATE_LIMIT)]
         return []
+
+
+def _conversation(request: Request) -> str:
+    """The conversation that a request changes something of, or nothing if it makes or deletes one."""
+    name, _, inside = request.path.partition("/Conversations/")[2].partition("/")
+    return name if inside or request.method == "POST" else ""

@@ -66,7 +66,7 @@ def page(
     given: how many a page has at most all the same.
     """
     query = request.query
-    size = _number(query, "PageSize", 50)
+    size = _number(query, "PageSize", min(50, largest))
     number = _number(query, "Page", 0)
     if not 1 <= size <= largest:
         raise Invalid(f"Invalid PageSize: {size} is not between 1 and {largest}")

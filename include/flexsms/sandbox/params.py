@@ -6,6 +6,7 @@ is refused: Twilio mostly ignores it, but a client that sends one has a mistake 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,6 +80,27 @@ def moment() -> Param:
             return parse_iso(raw)
         except ValueError:
             raise Invalid(f"Invalid {name}: {raw!r} is not an ISO 8601 date") from None
+
+    return Param(read)
+
+
+DURATION = re.compile(
+    r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE
+)
+UNITS_S = (604_800, 86_400, 3_600, 60, 1)
+
+
+def duration(least_s: float) -> Param:
+    """An ISO 8601 duration, as seconds. Months and years have no length that Twilio's documents name."""
+
+    def read(name: str, raw: str) -> float:
+        found = DURATION.fullmatch(raw)
+        if found is None or not any(found.groups()):
+            raise Invalid(f"Invalid {name}: {raw!r} is not an ISO 8601 duration")
+        seconds = sum(float(part or 0) * unit for part, unit in zip(found.groups(), UNITS_S, strict=True))
+        if seconds < least_s:
+            raise Invalid(f"Invalid {name}: {raw} is less than {least_s:g} seconds")
+        return seconds
 
     return Param(read)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from . import texts
 from .store import Channel, Interaction, Message, Participant, Session, Sms
 from .wire import Problem
 from .world import World, timer
@@ -177,26 +178,22 @@ def send(
     only_to: str | None = None,
 ) -> Sms:
     """A text to a participant's handset: an SMS in the outbox and an Interaction that shows its status."""
-    sid, seq, now, _ = world.stamp("SM")
-    outbound = {"participant": to.sid, "resource": sid, "status": "queued", "type": "Message"}
+    number = to.proxy_identifier or ""
+    sms = texts.dispatch(
+        world,
+        session.sid,
+        to.identifier,
+        number,
+        body,
+        channel_sid=channel_sid,
+        message_sid=inbound.get("resource"),
+    )
+    outbound = {"participant": to.sid, "resource": sms.sid, "status": sms.status, "type": "Message"}
     interaction = world.store.interactions.add(
         Interaction(*world.stamp("KI"), session.sid, body, inbound, outbound, only_to)
     )
-    number = to.proxy_identifier or ""
-    sms = Sms(
-        sid, seq, now, now, session.sid, to.identifier, number, body, "queued", channel_sid, interaction.sid
-    )
-    sms.history.append(["queued", now])
-    world.store.outbox.add(sms)
+    sms.interaction_sid = interaction.sid
     _interacted(world, session)
-    # Facts F: opted-out recipients (21610); bodies over 1600 characters are not sent (21617).
-    refused = 21610 if f"{to.identifier}>{number}" in world.opted_out else 21617 if len(body) > 1600 else None
-    if refused:
-        sms.status = outbound["status"] = "failed"
-        sms.error_code = refused
-        sms.history.append(["failed", now])
-    else:
-        world.schedule(now + world.config.sms_step_s, "sms.step", sid)
     return sms
 
 

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-import orjson
-
+from .conversation_rows import (
+    Address,
+    Conversation,
+    FlexChannel,
+    FlexInteraction,
+    FlexParticipant,
+    Invite,
+    Member,
+    Receipt,
+    Webhook,
+)
 from .ordered import Ordered
-
-
-@dataclass(slots=True)
-class Row:
-    sid: str
-    seq: int
-    created: float
-    updated: float
+from .row import Row, facts
 
 
 @dataclass(slots=True)
@@ -65,12 +67,7 @@ class Channel(Row):
     customer_name: str | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The attributes as an object, empty when somebody stored something else."""
-        try:
-            parsed = orjson.loads(self.attributes)
-        except orjson.JSONDecodeError:
-            return {}
-        return parsed if isinstance(parsed, dict) else {}
+        return facts(self.attributes)
 
     @property
     def active(self) -> bool:
@@ -80,11 +77,12 @@ class Channel(Row):
 
 @dataclass(slots=True)
 class Message(Row):
-    parent: str  # the channel
+    parent: str  # the channel or conversation
     author: str
     body: str | None
     attributes: str
     index: int
+    member_sid: str | None = None  # who wrote it, of a conversation's participants
 
 
 @dataclass(slots=True)
@@ -125,13 +123,14 @@ class Interaction(Row):
 class Sms(Row):
     """What left for a handset."""
 
-    parent: str  # the session
+    parent: str  # the session or conversation
     to: str
     from_: str
     body: str
     status: str
     channel_sid: str | None
-    interaction_sid: str
+    message_sid: str | None = None
+    interaction_sid: str | None = None  # Proxy's
     error_code: int | None = None
     history: list[list[Any]] = field(default_factory=list)
 
@@ -159,6 +158,7 @@ class Task(Row):
     queue_sid: str
     channel_name: str
     channel_sid: str | None  # of its attributes: the chat channel
+    conversation_sid: str | None  # of its attributes, too
     routing_target: str | None = None
     ignore_capacity: bool = False
     virtual_start: float | None = None
@@ -290,6 +290,15 @@ class Store:
         self.participants: Table[Participant] = Table(Participant)
         self.interactions: Table[Interaction] = Table(Interaction)
         self.outbox: Table[Sms] = Table(Sms)
+        self.conversations: Table[Conversation] = Table(Conversation, named=True)
+        self.members: Table[Member] = Table(Member)
+        self.receipts: Table[Receipt] = Table(Receipt)
+        self.webhooks: Table[Webhook] = Table(Webhook)
+        self.addresses: Table[Address] = Table(Address)
+        self.flex_interactions: Table[FlexInteraction] = Table(FlexInteraction)
+        self.flex_channels: Table[FlexChannel] = Table(FlexChannel)
+        self.invites: Table[Invite] = Table(Invite)
+        self.flex_participants: Table[FlexParticipant] = Table(FlexParticipant)
         self.documents: Table[SyncObject] = Table(SyncObject, named=True)
         self.maps: Table[SyncObject] = Table(SyncObject, named=True)
         self.lists: Table[SyncObject] = Table(SyncObject, named=True)

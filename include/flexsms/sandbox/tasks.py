@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from .clock import iso
+from .row import facts
 from .store import Event, Fixture, Task
 from .wire import Invalid
 from .world import World, timer
@@ -24,13 +25,11 @@ MAX_TIMEOUT_S = 1_209_600
 Actor = tuple[str, str]  # actor_type, actor_sid
 
 
-def _channel_of(attributes: str) -> str | None:
-    try:
-        value = orjson.loads(attributes)
-    except orjson.JSONDecodeError:
-        return None
-    sid = value.get("channelSid") if isinstance(value, dict) else None
-    return sid if isinstance(sid, str) else None
+def _places(attributes: str) -> dict[str, str | None]:
+    """Where a task belongs: a chat channel, a conversation, or neither."""
+    given = facts(attributes)
+    found = {"channel_sid": given.get("channelSid"), "conversation_sid": given.get("conversationSid")}
+    return {name: sid if isinstance(sid, str) else None for name, sid in found.items()}
 
 
 def create(
@@ -52,6 +51,7 @@ def create(
     timeout: seconds until the task is taken away unless it is finished.
     more: the remaining fields of `Task`.
     """
+    places = _places(attributes)
     task = Task(
         *world.stamp("WT"),
         parent=world.workspace_sid,
@@ -62,7 +62,8 @@ def create(
         workflow_sid=workflow_sid or world.workflow_sid,
         queue_sid=queue_sid or world.queue_sid,
         channel_name=channel_name,
-        channel_sid=_channel_of(attributes),
+        channel_sid=places["channel_sid"],
+        conversation_sid=places["conversation_sid"],
         **more,
     )
     world.store.tasks.add(task)
@@ -73,7 +74,7 @@ def create(
 
 
 def open_task(world: World, channel_sid: str) -> Task | None:
-    """The newest task of a channel that is not finished."""
+    """The newest task of a channel or conversation that is not finished."""
     for sid in reversed(world.channel_tasks.get(channel_sid, {})):
         task = world.store.tasks.get(sid)
         if task is not None and task.status in OPEN:
@@ -85,23 +86,29 @@ def change(world: World, task: Task, **values: Any) -> None:
     """New attributes, priority and the like: task.updated."""
     if "attributes" in values:
         world.index_task(task, present=False)
-        task.channel_sid = _channel_of(values["attributes"])
-        world.index_task(task)
+        values |= _places(values["attributes"])
     for name, value in values.items():
         setattr(task, name, value)
+    world.index_task(task)
     _touch(world, task)
     _emit(world, task, "task.updated", f"Task {task.sid} updated")
 
 
-def accept(world: World, task: Task, worker_sid: str | None = None) -> None:
-    """A worker is offered the task and takes it."""
-    if task.status not in ("pending", "reserved"):
-        raise Invalid(f"Task {task.sid} is {task.status} and cannot be accepted")
-    task.worker_sid = worker_sid or task.worker_sid or _wanted_worker(task) or world.worker_sids[0]
+def reserve(world: World, task: Task, worker_sid: str) -> None:
+    """A worker is offered the task."""
+    task.worker_sid = worker_sid
     task.reservation_sid = world.sids.new("WR")
     task.status = "reserved"
     _touch(world, task)
     _emit(world, task, "reservation.created", f"Reservation {task.reservation_sid} created")
+
+
+def accept(world: World, task: Task, worker_sid: str | None = None) -> None:
+    """A worker is offered the task, unless it already was, and takes it."""
+    if task.status not in ("pending", "reserved"):
+        raise Invalid(f"Task {task.sid} is {task.status} and cannot be accepted")
+    if task.status == "pending" or worker_sid not in (None, task.worker_sid):
+        reserve(world, task, worker_sid or task.worker_sid or _wanted_worker(task) or world.worker_sids[0])
     task.status = "assigned"
     _touch(world, task)
     _emit(world, task, "reservation.accepted", f"Reservation {task.reservation_sid} accepted")

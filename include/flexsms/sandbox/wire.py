@@ -115,6 +115,12 @@ def presented(headers: dict[bytes, bytes]) -> bytes:
     return credentials.strip() if scheme.lower() == b"basic" else b""
 
 
+def check_webhook_header(request: Request) -> None:
+    value = request.header(b"x-twilio-webhook-enabled")
+    if value not in (None, "true", "false"):
+        raise Invalid(f"Invalid X-Twilio-Webhook-Enabled: {value!r} is neither true nor false")
+
+
 def check_if_match(request: Request, current: str, *, code: int, what: str) -> None:
     """412 when the request wants another version than the current one.
 

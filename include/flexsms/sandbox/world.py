@@ -8,13 +8,16 @@ from heapq import heappop, heappush
 from typing import Any
 
 from .clock import Clock
+from .conversation_rows import Address
+from .indexes import Indexes
 from .sids import Sids
-from .store import Channel, Fixture, FlexFlow, Service, Session, Store, Task
+from .store import Fixture, FlexFlow, Service
 from .wire import basic
 
 # Valid for `phonenumbers`, and in the 555 exchange, which no US carrier gives to subscribers.
 NUMBER = "+14155550100"
 NUMBER_SHORT_LIVED = "+14155550101"
+NUMBER_CONVERSATIONS = "+14155550102"
 
 Timer = Callable[["World", str], None]
 TIMERS: dict[str, Timer] = {}
@@ -39,6 +42,10 @@ class Config:
     stamp_proxy_session: whether a session named after a channel is written into its attribute `proxySession`.
     sms_step_s: virtual seconds from queued to sent, and from sent to delivered.
     sms_outcomes: number -> {"status": "undelivered", "error_code": 30003} for handsets that are not reached.
+    keep_conversations_open: whether a conversation outlives the task that an agent completes in the UI, as with
+        Flex's Leave and Pause. Otherwise completing closes the interaction channel and the conversation.
+    interaction_setup_s: virtual seconds until a new interaction channel is active or failed.
+    interaction_failures: customer, or "*" -> {"error_code": 45780, "error_message": "…"}: channels that fail.
     forbidden_hosts: what the restricted key may not use; "*" is everything.
     """
 
@@ -47,6 +54,9 @@ class Config:
     stamp_proxy_session: bool = True
     sms_step_s: float = 1.0
     sms_outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keep_conversations_open: bool = True
+    interaction_setup_s: float = 0.5
+    interaction_failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     forbidden_hosts: list[str] = field(default_factory=lambda: ["*"])
 
     def change(self, values: dict[str, Any]) -> None:
@@ -59,7 +69,7 @@ class Config:
             setattr(self, name, value)
 
 
-class World:
+class World(Indexes):
     """Everything a request can see or change.
 
     Parameters
@@ -69,15 +79,14 @@ class World:
     """
 
     def __init__(self, seed: int = 1, config: Config | None = None) -> None:
+        super().__init__()
         self.config = config or Config()
         self.clock = Clock()
         self.sids = Sids(seed)
-        self.store = Store()
         self.opted_out: set[str] = set()  # "customer>number"
         self.story: dict[str, Any] = {}
         self._timers: list[tuple[float, int, str, str]] = []
         self._credentials()
-        self._index_reset()
         self._furnish()
 
     # What exists from the start
@@ -131,6 +140,14 @@ class World:
             ).sid,
         }
 
+        # The number that was migrated: texts that find no conversation run the Studio flow (facts B.5).
+        studio = {"enabled": True, "type": "studio", "conversation_service_sid": self.chat_service_sid}
+        studio |= {"studio_flow_sid": self.studio_flow_sid, "studio_retry_count": 3}
+        number = NUMBER_CONVERSATIONS
+        self.address_sid = self.store.addresses.add(
+            Address(*self.stamp("IG"), "addresses", "sms", number, "Conversations", "US", studio)
+        ).sid
+
     def stamp(self, prefix: str) -> tuple[str, int, float, float]:
         """sid, seq, created and updated of a new row."""
         now = self.clock.now()
@@ -163,46 +180,6 @@ class World:
                 True,
             )
         )
-
-    # Indexes that tables do not know
-
-    def _index_reset(self) -> None:
-        self.active: dict[tuple[str, str, str], dict[str, None]] = {}  # flow, customer, number -> channels
-        self.pairs: dict[tuple[str, str], str] = {}  # identifier, proxy number -> open session
-        self.channel_tasks: dict[str, dict[str, None]] = {}  # channel -> tasks that still exist
-
-    def index_channel(self, channel: Channel) -> None:
-        """Whether a contact of the pair finds this channel: decided by its `status` attribute alone."""
-        if not (channel.flow_sid and channel.customer and channel.number):
-            return
-        here = self.active.setdefault((channel.flow_sid, channel.customer, channel.number), {})
-        if channel.active and self.store.channels.get(channel.sid) is channel:
-            here.setdefault(channel.sid)
-        else:
-            here.pop(channel.sid, None)
-
-    def index_session(self, session: Session) -> None:
-        """Only open sessions hold their number pairs."""
-        is_open = (
-            session.status in ("open", "in-progress") and self.store.sessions.get(session.sid) is session
-        )
-        for _, one in self.store.participants.under(session.sid).forward():
-            if not one.proxy_identifier:
-                continue
-            pair = (one.identifier, one.proxy_identifier)
-            if is_open and one.deleted is None:
-                self.pairs[pair] = session.sid
-            elif self.pairs.get(pair) == session.sid:
-                del self.pairs[pair]
-
-    def index_task(self, task: Task, *, present: bool = True) -> None:
-        if not task.channel_sid:
-            return
-        here = self.channel_tasks.setdefault(task.channel_sid, {})
-        if present:
-            here.setdefault(task.sid)
-        else:
-            here.pop(task.sid, None)
 
     # Time
 
@@ -245,13 +222,7 @@ class World:
         world._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
         for name, table in world.store.tables().items():
             table.restore(state["tables"][name])
-        world._index_reset()
-        for channel in world.store.channels:
-            world.index_channel(channel)
-        for session in world.store.sessions:
-            world.index_session(session)
-        for task in world.store.tasks:
-            world.index_task(task)
+        world.rebuild()
         return world
 
     def describe(self) -> dict[str, Any]:
@@ -271,7 +242,12 @@ class World:
             "queue_sid": self.queue_sid,
             "studio_flow_sid": self.studio_flow_sid,
             "worker_sids": self.worker_sids,
-            "numbers": {"twilio": NUMBER, "twilio_short_lived": NUMBER_SHORT_LIVED},
+            "numbers": {
+                "twilio": NUMBER,
+                "twilio_short_lived": NUMBER_SHORT_LIVED,
+                "conversations": NUMBER_CONVERSATIONS,
+            },
+            "address_sid": self.address_sid,
             "flex_flow_sids": self.flow_sids,
             "seed": self.sids.seed,
             **asdict(self.config),

@@ -14,7 +14,7 @@ from ..params import Params, enum, json_text, moment, text
 from ..router import Call, router
 from ..sids import looks_like
 from ..store import Channel, Message, Service
-from ..wire import Invalid, NotFound, Problem, Response, created, gone, ok
+from ..wire import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
 from ..world import World
 
 HOST = "chat.twilio.com"
@@ -131,12 +131,6 @@ def _channel(call: Call, service_sid: str, name: str) -> Channel:
     return channel
 
 
-def _webhook_header(call: Call) -> None:
-    value = call.request.header(b"x-twilio-webhook-enabled")
-    if value not in (None, "true", "false"):
-        raise Invalid(f"Invalid X-Twilio-Webhook-Enabled: {value!r} is neither true nor false")
-
-
 @api.get("/v2/Services", paged=True)
 def list_services(call: Call) -> Response:
     rows = walk(call.world.store.services.under("chat"))
@@ -165,7 +159,7 @@ def list_channels(call: Call, service: str) -> Response:
     "/v2/Services/{service}/Channels", Params({**CHANNEL.declared(), "Type": enum("public", "private")})
 )
 def create_channel(call: Call, service: str) -> Response:
-    _webhook_header(call)
+    check_webhook_header(call.request)
     parent = _service(call, service).sid
     kind = call.p.pop("Type", "public")
     channel = Channel(*call.world.stamp("CH"), parent, None, None, "{}", kind, "system")
@@ -202,7 +196,7 @@ def fetch_channel(call: Call, service: str, name: str) -> Response:
 
 @api.post("/v2/Services/{service}/Channels/{channel}", CHANNEL)
 def update_channel(call: Call, service: str, name: str) -> Response:
-    _webhook_header(call)
+    check_webhook_header(call.request)
     channel = _channel(call, service, name)
     _apply(call.world, channel, call.p)
     return ok(channel_json(call.world, channel))
@@ -210,7 +204,7 @@ def update_channel(call: Call, service: str, name: str) -> Response:
 
 @api.delete("/v2/Services/{service}/Channels/{channel}")
 def delete_channel(call: Call, service: str, name: str) -> Response:
-    _webhook_header(call)
+    check_webhook_header(call.request)
     channels.drop(call.world, _channel(call, service, name))
     return gone()
 
@@ -229,7 +223,7 @@ def delete_channel(call: Call, service: str, name: str) -> Response:
 )
 def create_message(call: Call, service: str, name: str) -> Response:
     """201 says only that chat has it; whether it reached a handset is the session's affair (facts A.5)."""
-    _webhook_header(call)
+    check_webhook_header(call.request)
     channel = _channel(call, service, name)
     if not call.p.get("Body") and not call.p.get("MediaSid"):
         raise Invalid("Missing required parameter Body in the post body")

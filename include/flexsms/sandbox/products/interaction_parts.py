@@ -1,0 +1,100 @@
+"""flex-api v1: the invites and the participants of an interaction channel (facts B.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import interactions
+from ..conversation_rows import FlexChannel, FlexParticipant, Invite
+from ..invites import invite, routing_json
+from ..paging import page, walk
+from ..params import Params, enum, json_value
+from ..router import Call, router
+from ..wire import Invalid, NotFound, Response, ok
+from ..world import World
+from .interactions import CHANNEL, HOST, channel_of, channel_url, read_routing
+
+api = router(HOST)
+
+
+def invite_json(world: World, channel: FlexChannel, one: Invite) -> dict[str, Any]:
+    return {
+        "sid": one.sid,
+        "interaction_sid": channel.parent,
+        "channel_sid": channel.sid,
+        "routing": routing_json(world, one),
+        "url": f"{channel_url(channel)}/Invites/{one.sid}",
+    }
+
+
+def participant_json(channel: FlexChannel, one: FlexParticipant) -> dict[str, Any]:
+    return {
+        "sid": one.sid,
+        "type": one.type,
+        "interaction_sid": channel.parent,
+        "channel_sid": channel.sid,
+        "url": f"{channel_url(channel)}/Participants/{one.sid}",
+        "routing_properties": one.routing,
+    }
+
+
+def _check_usable(channel: FlexChannel) -> None:
+    if channel.status not in interactions.USABLE:
+        raise Invalid(f"Interaction channel {channel.sid} is {channel.status}")
+
+
+@api.get(CHANNEL + "/Invites", paged=True)
+def list_invites(call: Call, interaction: str, sid: str) -> Response:
+    channel = channel_of(call, interaction, sid)
+    rows = walk(call.world.store.invites.under(channel.sid))
+    return page(
+        call.request, rows, lambda one: invite_json(call.world, channel, one), key="invites", largest=1000
+    )
+
+
+@api.post(CHANNEL + "/Invites", Params(Routing=json_value(dict).must()))
+def create_invite(call: Call, interaction: str, sid: str) -> Response:
+    """Another task, for example when a parked conversation goes on; the attributes have to be given again."""
+    channel = channel_of(call, interaction, sid)
+    _check_usable(channel)
+    one = invite(call.world, channel, read_routing(call.world, call.p["Routing"]))
+    interactions.wake(call.world, channel)
+    return ok(invite_json(call.world, channel, one))
+
+
+@api.get(CHANNEL + "/Participants", paged=True)
+def list_participants(call: Call, interaction: str, sid: str) -> Response:
+    """Those who have not left."""
+    channel = channel_of(call, interaction, sid)
+    rows = walk(call.world.store.flex_participants.under(channel.sid), keep=lambda one: not one.left)
+    return page(
+        call.request, rows, lambda one: participant_json(channel, one), key="participants", largest=1000
+    )
+
+
+@api.post(
+    CHANNEL + "/Participants",
+    Params(
+        Type=enum("supervisor", "customer", "external", "agent", "unknown").must(),
+        MediaProperties=json_value(dict).must(),
+        RoutingProperties=json_value(dict),
+    ),
+)
+def create_participant(call: Call, interaction: str, sid: str) -> Response:
+    """Recorded only: what the media properties say is not carried out."""
+    channel = channel_of(call, interaction, sid)
+    _check_usable(channel)
+    one = FlexParticipant(*call.world.stamp("UT"), channel.sid, call.p["Type"])
+    channel.used = one.created
+    return ok(participant_json(channel, call.world.store.flex_participants.add(one)))
+
+
+@api.post(CHANNEL + "/Participants/{participant}", Params(Status=enum("closed", "wrapup").must()))
+def update_participant(call: Call, interaction: str, sid: str, who: str) -> Response:
+    """Park: the agent's task ends or wraps up, the conversation stays (facts B.2)."""
+    channel = channel_of(call, interaction, sid)
+    one = call.world.store.flex_participants.within(channel.sid, who)
+    if one is None:
+        raise NotFound(call.request.path)
+    interactions.leave(call.world, channel, one, call.p["Status"])
+    return ok(participant_json(channel, one))
