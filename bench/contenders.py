@@ -18,8 +18,8 @@ from bench.world import RETENTION_DAYS, chunks
 from flexsms.core.events import TaskEventType
 from flexsms.core.retention import window_ms
 from flexsms.twilio.account import connect, utc_now
-from flexsms.twilio.cleanup_batch import Action
 from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
+from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Scan, find_due
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
@@ -33,15 +33,15 @@ class Memory:
     """A checkpoint that dies with the process; Airflow's lives in its database."""
 
     def __init__(self) -> None:
-        self._saved: Json | None = None
+        self._saved: Json = {}
 
-    async def load(self) -> Json | None:
-        """What was saved."""
-        return self._saved
+    async def get(self, key: str) -> Any:
+        """What was set."""
+        return self._saved.get(key)
 
-    async def save(self, value: Json) -> None:
+    async def set(self, key: str, value: Any) -> None:
         """Keep it."""
-        self._saved = value
+        self._saved[key] = value
 
 
 async def flexsms(settings: TwilioSettings, batch_size: int, limit: int = 1_000_000) -> tuple[Scan, int]:

@@ -30,7 +30,7 @@ from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_batch import Action
+from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.track import track
@@ -47,12 +47,16 @@ class FileCheckpoint:
 
     path: Path
 
-    async def load(self) -> dict[str, Any] | None:
-        return json.loads(self.path.read_text()) if self.path.exists() else None
+    def _read(self) -> dict[str, Any]:
+        saved: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return saved
 
-    async def save(self, value: dict[str, Any]) -> None:
+    async def get(self, key: str) -> Any:
+        return self._read().get(key)
+
+    async def set(self, key: str, value: Any) -> None:
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps(value))
+        fresh.write_text(json.dumps({**self._read(), key: value}))
         fresh.rename(self.path)
 
 

@@ -104,7 +104,7 @@ async def test_a_plan_made_again_has_memories_of_its_own(
     first, second = [(await plan(context))[0] for _ in range(2)]
     await retire(context, first)
     await retire(context, second)
-    assert context.tasks.keys() == {f"batch.{first['scanned_at']}", f"batch.{second['scanned_at']}"}
+    assert context.tasks.keys() == {f"batch.{plan['scanned_at']}.begun" for plan in (first, second)}
 
 
 @pytest.mark.parametrize(

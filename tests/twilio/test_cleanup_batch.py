@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import MissingSetting, RevisionMismatch, TwilioRefused
+from flexsms.core.errors import MissingSetting, RevisionMismatch, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
+from flexsms.twilio import cleanup_batch
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_batch import Action, BatchReport, Outcome
+from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
 from flexsms.twilio.track import track
 
@@ -38,15 +39,13 @@ Calls = Callable[[], Counter[str]]
 class Memory:
     """A checkpoint that outlives a batch."""
 
-    value: dict[str, Any] | None = None
-    saves: list[dict[str, Any]] = field(default_factory=list)
+    saved: dict[str, Any] = field(default_factory=dict)
 
-    async def load(self) -> dict[str, Any] | None:
-        return self.value
+    async def get(self, key: str) -> Any:
+        return self.saved.get(key)
 
-    async def save(self, value: dict[str, Any]) -> None:
-        self.value = json.loads(json.dumps(value))
-        self.saves.append(self.value)
+    async def set(self, key: str, value: Any) -> None:
+        self.saved[key] = json.loads(json.dumps(value))
 
 
 @dataclass
@@ -172,6 +171,12 @@ class TestWhatIsDue:
         # Twice a look at the open tasks and the six lists of events, and one ledger line for all.
         assert sum(made.values()) <= 2 * 7 + 3, made
 
+    async def test_a_large_batch_goes_in_groups(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cleanup_batch, "GROUP_SIZE", 4)
+        sids = [house.conversation(f"+1415555{1000 + n}") for n in range(11)]
+        house.clock.advance(days=3)
+        assert (await house.clean()).outcomes == dict.fromkeys(sids, Outcome.DEACTIVATED)
+
     async def test_a_fifth_where_nobody_names_the_session(self, house: House, calls: Calls) -> None:
         house.sandbox.control.settings(stamp_proxy_session=False)
         sid = house.conversation()
@@ -192,7 +197,8 @@ class TestWhatIsDue:
         self, house: House
     ) -> None:
         sid = house.conversation()
-        await house.account.stack.deactivate(await house.account.stack.fetch(sid))
+        retired = {"status": "INACTIVE", "long_lived": False}
+        house.sandbox.control.play({"channel_attributes": {"channel_sid": sid, "attributes": retired}})
         house.clock.advance(days=3)
         assert outcome(await house.clean(), sid) is Outcome.ALREADY_GONE
         await house.assert_retired(sid)
@@ -234,7 +240,7 @@ class TestWhatIsDue:
         report = await house.retire(found, dry_run=True)
         assert report.outcomes == {due: Outcome.DEACTIVATED, live: Outcome.SKIPPED_OPEN_TASK}
         assert [e for e in house.sandbox.control.journal() if e["method"] != "GET"] == []
-        assert house.memory.saves == []
+        assert house.memory.saved == {}
 
 
 class TestWhoWritesInBetween:
@@ -334,7 +340,7 @@ class TestWhoWritesInBetween:
         house.fault(CHAT_UPDATE, before=[house.writes()])
         await house.retire(due)
         assert await house.attributes(sid) == before
-        assert house.memory.value == {"unusual": {sid: odd}}
+        assert house.memory.saved == {"begun": True, sid: odd}
 
 
 class TestWhatGoesWrong:
@@ -413,6 +419,27 @@ class TestWhatGoesWrong:
         assert outcome(again, sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
 
+    async def test_when_nobody_can_say_what_is_live_the_batch_fails_and_the_next_try_goes_on(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+        sid = house.conversation()
+        house.clock.advance(days=3)
+        await house.track()
+        due = await house.scan()
+        house.fault(
+            {"host": "taskrouter.twilio.com", "path": "/Tasks$"},
+            skip=1,
+            times=None,
+            action="status",
+            status=503,
+        )
+        with pytest.raises(ServiceUnavailable):
+            await house.retire(due)
+        house.sandbox.control.clear_faults()
+        assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
+        await house.assert_retired(sid)
+
     async def test_a_channel_of_another_stack_is_named(self, house: House) -> None:
         house.scanned_at = house.clock()
         foreign = DueChannel("CH" + "f" * 32, 1, StackName.CONVERSATIONS, "0")
@@ -441,10 +468,8 @@ class TestASecondTry:
         house.clock.advance(days=3)
         await house.track()
         due = await house.scan()
-        await house.memory.save({"unusual": {}})
-        snapshot = await house.account.stack.fetch(sid)
-        await house.account.stack.disconnect(snapshot, None)
-        await house.account.stack.deactivate(snapshot)
+        await house.memory.set("begun", True)
+        await house.account.stack.suspend(await house.account.stack.fetch(sid), {})
         assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
         await house.assert_retired(sid)
 
@@ -456,11 +481,9 @@ class TestASecondTry:
         house.clock.advance(days=3)
         await house.track()
         due = await house.scan()
-        await house.memory.save({"unusual": {sid: odd}})
-        snapshot = await house.account.stack.fetch(sid)
-        await house.account.stack.disconnect(snapshot, None)
+        house.memory.saved = {"begun": True, sid: odd}
         # The customer writes before the update, the first try makes the update and dies.
-        house.sandbox.control.play(house.writes())
-        await house.account.stack.deactivate(snapshot)
+        house.fault(CHAT_UPDATE, before=[house.writes()])
+        await house.account.stack.suspend(await house.account.stack.fetch(sid), {})
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)

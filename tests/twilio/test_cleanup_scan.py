@@ -58,7 +58,7 @@ async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task() -> 
         UnreadableDocument(sid(6), "odd"),
     )
     assert scan.scanned == 6
-    assert scan.due == [DueChannel(sid(1), NOW - WINDOW, StackName.CHAT, "7", SESSION)]
+    assert scan.due == [DueChannel(sid(1), NOW - WINDOW, StackName.CHAT, "7", {"session": SESSION})]
     assert [document.channel_sid for document in scan.unreadable] == [sid(6)]
 
 
@@ -88,7 +88,7 @@ async def test_a_channel_that_is_met_twice_is_due_once() -> None:
         st.integers(0),
         st.sampled_from(StackName),
         st.text(),
-        st.none() | st.text(),
+        st.dictionaries(st.text(), st.text()),
     )
 )
 def test_a_due_channel_survives_xcom(channel: DueChannel) -> None:

@@ -99,7 +99,8 @@ async def test_a_session_left_behind_by_another_cleanup_makes_way(
     first = await account.sender().send(text(), key="k1", owner="me")
     sandbox.control.agent("complete", task_sid=first.task_sid)
     # What the original recipe does: the attributes are written, the session stays open.
-    await account.stack.deactivate(await account.stack.fetch(first.channel_sid))
+    retired = {"status": "INACTIVE", "long_lived": False}
+    sandbox.control.play({"channel_attributes": {"channel_sid": first.channel_sid, "attributes": retired}})
     second = await account.sender().send(text("Hello again."), key="k2", owner="me")
     assert second.channel_sid != first.channel_sid
     assert texts(sandbox) == ["Your results are in.", "Hello again."]
@@ -167,9 +168,7 @@ async def test_after_cleanup_the_next_text_starts_a_fresh_channel(
 ) -> None:
     first = await account.sender().send(text(), key="k1", owner="me")
     sandbox.control.agent("complete", task_sid=first.task_sid)
-    stack = account.stack
-    await stack.disconnect(await stack.fetch(first.channel_sid), None)
-    await stack.deactivate(await stack.fetch(first.channel_sid))
+    await account.stack.suspend(await account.stack.fetch(first.channel_sid), {})
     second = await account.sender().send(text("Hello again."), key="k2", owner="me")
     assert second.channel_sid != first.channel_sid
     assert texts(sandbox) == ["Your results are in.", "Hello again."]
@@ -179,7 +178,8 @@ async def test_a_closed_session_of_an_active_channel_is_opened_again(
     account: Account, sandbox: SandboxProcess, text: Any
 ) -> None:
     first = await account.sender().send(text(), key="k1", owner="me")
-    await account.stack.disconnect(await account.stack.fetch(first.channel_sid), None)
+    sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
+    await sessions(first.session_sid).update_async(status="closed")
     await account.sender().send(text("Still there?"), key="k2", owner="me")
     assert texts(sandbox) == ["Your results are in.", "Still there?"]
 

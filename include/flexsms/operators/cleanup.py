@@ -19,7 +19,8 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.track import drain, last_cursor
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_batch import NAMED_FAILURES, Action, BatchReport
+from flexsms.twilio.cleanup_batch import BATCH_SIZE
+from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport
 from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
 from flexsms.twilio.track import TrackReport, absorb
 
@@ -66,7 +67,7 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
         action: str = Action.DEACTIVATE,
         preview: bool | str = False,
         limit: int | str = 10_000,
-        batch_size: int | str = 250,
+        batch_size: int | str = BATCH_SIZE,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -178,20 +179,18 @@ class FlexCleanupOperator(BaseAsyncOperator):
 class _Checkpoint:
     """What a batch remembers over its own death, in the store that all tries of a task instance share.
 
-    A plan that is made again names another moment, so its batches do not take these memories for theirs. The store
-    is called synchronously on purpose: channels save at the same time, and the last save has to be the last written.
+    A plan that is made again names another moment, so its batches do not take these memories for theirs.
     """
 
-    def __init__(self, store: TaskStateStoreAccessor, key: str) -> None:
+    def __init__(self, store: TaskStateStoreAccessor, prefix: str) -> None:
         self._store = store
-        self._key = key
+        self._prefix = prefix
 
-    async def load(self) -> dict[str, Any] | None:
-        saved = self._store.get(self._key)
-        return saved if isinstance(saved, dict) else None
+    async def get(self, key: str) -> Any:
+        return self._store.get(f"{self._prefix}.{key}")
 
-    async def save(self, value: dict[str, Any]) -> None:
-        self._store.set(self._key, value)
+    async def set(self, key: str, value: Any) -> None:
+        self._store.set(f"{self._prefix}.{key}", value)
 
 
 def parse_action(value: str) -> Action:

@@ -13,7 +13,7 @@ from flexsms.core.errors import PermanentError
 from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
 from flexsms.operators.fields import flag
 from flexsms.twilio.account import utc_now
-from flexsms.twilio.cleanup_batch import NAMED_FAILURES, Outcome
+from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
 
 Json = dict[str, Any]
 

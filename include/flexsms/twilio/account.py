@@ -11,8 +11,9 @@ from twilio.rest import Client
 
 from flexsms.core.errors import MissingSetting
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_batch import Action, Cleaner
+from flexsms.twilio.cleanup_batch import Cleaner
 from flexsms.twilio.cleanup_ledger import CleanupLedger
+from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger

@@ -17,6 +17,7 @@ from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 class DueChannel:
     """A channel that the scan found due, with what retiring it needs.
 
+    :param links: SIDs that belong to the channel, by name, as the state knows them
     :param revision: of the state that the scan read; empty when only the original recipe knew the channel
     """
 
@@ -24,17 +25,17 @@ class DueChannel:
     ended_ms: int
     stack: StackName
     revision: str
-    session_sid: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> list[Any]:
         """A short form, because thousands of them go through XCom."""
-        return [self.channel_sid, self.ended_ms, str(self.stack), self.revision, self.session_sid]
+        return [self.channel_sid, self.ended_ms, str(self.stack), self.revision, dict(self.links)]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> DueChannel:
         """Read what :meth:`to_json` wrote."""
-        sid, ended_ms, stack, revision, session_sid = values
-        return cls(sid, ended_ms, StackName(stack), revision, session_sid)
+        sid, ended_ms, stack, revision, links = values
+        return cls(sid, ended_ms, StackName(stack), revision, links)
 
 
 @dataclass(slots=True)
@@ -99,7 +100,9 @@ def _consider(
     if sid in kept or judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
         return
     result.due_in_all += 1
-    kept[sid] = DueChannel(sid, ended_ms, state.stack, revision, state.link("session"))
+    kept[sid] = DueChannel(
+        sid, ended_ms, state.stack, revision, {name: linked for name, (_, linked) in state.links.items()}
+    )
     heapq.heappush(newest_first, (-ended_ms, sid))
     if len(newest_first) > limit:
         kept.pop(heapq.heappop(newest_first)[1])

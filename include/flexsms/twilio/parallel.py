@@ -12,7 +12,8 @@ T = TypeVar("T")
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
     """Do the work for every item, at most ``at_once`` of them at a time.
 
-    ``work`` has to handle what can go wrong with one item: an error that leaves it stops the others.
+    ``work`` has to handle what can go wrong with one item: the first error that leaves it stops the others and is
+    raised as it is, because the retry policy looks at its class.
     """
     queue = iter(items)
 
@@ -20,6 +21,9 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, 
         for item in queue:
             await work(item)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
-            group.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(worker())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -21,6 +20,13 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -35,8 +41,7 @@ from flexsms.twilio.limits import RateLimits, endpoint, is_repeatable
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8
-# Seconds: the pause after the first failure, which doubles each time up to the longest, and what chance adds.
-FIRST_PAUSE_S, LONGEST_PAUSE_S, JITTER_S = 0.1, 10, 0.25
+_backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
 LONGEST_RETRY_AFTER_S = 60
 
 
@@ -103,13 +108,27 @@ class TwilioTransport(AsyncHttpClient):
             "allow_redirects": allow_redirects,
         }
         target = URL(self._route(url) + query, encoded=True)
-        # A loop, because a retrying library costs more per call than everything else in this class together.
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return await self._send(method, target, name, where, sent)
-            except (RateLimited, ServiceUnavailable) as error:
-                await asyncio.sleep(_pause(attempt, error))
-        return await self._send(method, target, name, where, sent)
+        try:
+            return await self._send(method, target, name, where, sent)
+        except (RateLimited, ServiceUnavailable) as error:
+            return await self._again(error, method, target, name, where, sent)
+
+    async def _again(self, failure: TwilioError, *request: Any) -> Response:
+        """Repeat a request that failed. The first try is outside: tenacity costs more than a call that works."""
+        failures = iter([failure])
+
+        async def attempt() -> Response:
+            for failed in failures:
+                raise failed
+            return await self._send(*request)
+
+        repeat = AsyncRetrying(
+            retry=retry_if_exception_type((RateLimited, ServiceUnavailable)),
+            wait=_wait,
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        )
+        return await repeat(attempt)
 
     async def _send(self, method: str, url: URL, name: str, where: str, sent: Mapping[str, Any]) -> Response:
         if self._session is None:
@@ -157,10 +176,11 @@ def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Clien
     )
 
 
-def _pause(attempt: int, error: TwilioError) -> float:
+def _wait(state: RetryCallState) -> float:
     """Seconds before the next attempt: longer each time, and never less than Twilio asked for."""
-    backoff = min(FIRST_PAUSE_S * 2.0 ** (attempt - 1), LONGEST_PAUSE_S) + random.uniform(0, JITTER_S)  # noqa: S311
-    return max(backoff, min(error.retry_after or 0, LONGEST_RETRY_AFTER_S))
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, TwilioError) else None
+    return max(_backoff(state), min(asked or 0, LONGEST_RETRY_AFTER_S))
 
 
 def _lost(where: str, name: str, what: str, *, repeatable: bool) -> TwilioError:

@@ -55,15 +55,18 @@ class ChatStack:
         """The chat channel with its attributes."""
         return await self._channels.fetch(channel_sid)
 
-    async def disconnect(self, snapshot: ChannelSnapshot, known_session_sid: str | None) -> str | None:
-        """Close the Proxy session."""
-        return await self._sessions.close(snapshot.channel_sid, snapshot.session_sid or known_session_sid)
+    async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:
+        """Close the session, then make the channel inactive.
 
-    async def deactivate(self, snapshot: ChannelSnapshot) -> None:
-        """Make the channel short-lived, merging into the attributes that were fetched."""
+        In this order, because an inactive channel with an open session would swallow the customer's next text, while
+        an active one without a session is simply taken up again.
+        """
+        await self._sessions.close(snapshot.channel_sid, snapshot.session_sid or links.get("session"))
         await self._channels.write(snapshot, RETIRED)
 
-    async def restore(self, channel_sid: str, previous: Mapping[str, Any], session_sid: str | None) -> None:
+    async def resume(
+        self, channel_sid: str, previous: Mapping[str, Any], links: Mapping[str, str], *, reconnect: bool
+    ) -> None:
         """Put the two attributes back as they were and let texts through again."""
         current = await self.fetch(channel_sid)
         if any(
@@ -71,8 +74,8 @@ class ChatStack:
         ):
             absent = tuple(name for name in RETIRED if name not in previous)
             await self._channels.write(current, previous, absent)
-        if session_sid:
-            await self._sessions.reopen(session_sid)
+        if reconnect:
+            await self._sessions.reopen(channel_sid, current.session_sid or links.get("session"))
 
     async def delete(self, channel_sid: str) -> None:
         """Remove the chat channel with its history."""

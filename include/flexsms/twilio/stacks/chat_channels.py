@@ -43,6 +43,7 @@ class ChatChannels:
             session_sid=session_sid
             if isinstance(session_sid, str) and session_sid.startswith("KC")
             else None,
+            is_retired=is_inactive(attributes) and attributes.get("long_lived") is False,
         )
 
     async def write(
@@ -101,3 +102,8 @@ class ChatChannels:
                     return None
             page = await page.next_page_async()
         return None
+
+
+def is_inactive(attributes: Mapping[str, Any]) -> bool:
+    """Whether a channel is out of use; the spelling of the value differs between Twilio's own pages."""
+    return str(attributes.get("status", "")).upper() == "INACTIVE"

@@ -18,7 +18,7 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
-from flexsms.twilio.stacks.chat_channels import ChatChannels
+from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
 
@@ -98,7 +98,7 @@ class ChatOpening:
 
     async def _is_live(self, channel_sid: str) -> bool:
         try:
-            return not (await self._channels.fetch(channel_sid)).is_retired
+            return not is_inactive((await self._channels.fetch(channel_sid)).attributes)
         except NotFound:
             return False
 

@@ -52,15 +52,22 @@ class ChatSessions:
             except AlreadyExists:
                 session = await self._sessions(channel_sid).fetch_async()
         if session.status not in OPEN:
-            await self.reopen(str(session.sid))
+            await self.reopen(channel_sid, str(session.sid))
         return str(session.sid)
 
-    async def reopen(self, session_sid: str) -> None:
-        """Let texts through again; a session that is open already is as good."""
+    async def reopen(self, channel_sid: str, session_sid: str | None) -> None:
+        """Let texts through again; a session that is open already is as good, and where there is none, none is made.
+
+        :param session_sid: where nobody knows it, it is looked up by its name, the channel's SID
+        """
         try:
+            if session_sid is None:
+                session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
             await self._sessions(session_sid).update_async(status="in-progress")
+        except NotFound:
+            return
         except TwilioRefused:
-            session: Any = await self._sessions(session_sid).fetch_async()
+            session: Any = await self._sessions(str(session_sid)).fetch_async()
             if session.status not in OPEN:
                 raise
 

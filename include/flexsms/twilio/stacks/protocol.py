@@ -30,6 +30,7 @@ class ChannelSnapshot:
     """A channel as it was before anything was done to it.
 
     :param attributes: parsed; only ``long_lived`` and ``status`` are ever written
+    :param is_retired: both are written already
     :param created_at: when Twilio made it, UTC
     :param session_sid: the session (chat) that carries texts to and from the customer
     """
@@ -38,11 +39,7 @@ class ChannelSnapshot:
     attributes: Mapping[str, Any] = field(repr=False)
     created_at: datetime | None = None
     session_sid: str | None = None
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether the channel is inactive already; the spelling of the value differs between Twilio's own pages."""
-        return str(self.attributes.get("status", "")).upper() == "INACTIVE"
+    is_retired: bool = False
 
 
 class Stack(Protocol):
@@ -79,16 +76,20 @@ class Stack(Protocol):
         """
         ...
 
-    async def disconnect(self, snapshot: ChannelSnapshot, known_session_sid: str | None) -> str | None:
-        """Cut the customer off the channel; returns the session that was closed, None when none was open."""
+    async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:
+        """Cut the customer off and write ``long_lived=false`` and ``status=INACTIVE``, in this order.
+
+        :param links: what the channel's state knows of SIDs that belong to it
+        """
         ...
 
-    async def deactivate(self, snapshot: ChannelSnapshot) -> None:
-        """Write ``long_lived=false`` and ``status=INACTIVE``, keeping every other attribute."""
-        ...
+    async def resume(
+        self, channel_sid: str, previous: Mapping[str, Any], links: Mapping[str, str], *, reconnect: bool
+    ) -> None:
+        """Undo: put the two attributes back and, if it was us who cut the customer off, connect them again.
 
-    async def restore(self, channel_sid: str, previous: Mapping[str, Any], session_sid: str | None) -> None:
-        """Undo: put the two attributes back and open the session again."""
+        :raises NotFound: when the channel is gone
+        """
         ...
 
     async def delete(self, channel_sid: str) -> None:

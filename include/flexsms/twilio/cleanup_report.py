@@ -1,0 +1,67 @@
+"""What can become of a due channel, and how a batch of them is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from flexsms.core.errors import FlexSmsError, RetryableError, TwilioError
+
+NAMED_FAILURES = 50
+
+
+class Action(StrEnum):
+    """How a channel is retired."""
+
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
+class Outcome(StrEnum):
+    """What became of a due channel."""
+
+    DEACTIVATED = "deactivated"
+    DELETED = "deleted"
+    SKIPPED_OPEN_TASK = "skipped_open_task"
+    SKIPPED_CHANGED = "skipped_changed"
+    ALREADY_GONE = "already_gone"
+    FAILED = "failed"
+
+
+DONE = {Action.DEACTIVATE: Outcome.DEACTIVATED, Action.DELETE: Outcome.DELETED}
+
+
+@dataclass(slots=True)
+class BatchReport:
+    """What became of each channel of a batch; its ``to_json`` goes to XCom."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    errors: dict[str, FlexSmsError] = field(default_factory=dict)
+
+    @property
+    def worth_retrying(self) -> bool:
+        """Whether another try could do better."""
+        return any(isinstance(error, RetryableError) for error in self.errors.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """A count per outcome, and the failures by name."""
+        counts: dict[str, Any] = {str(outcome): 0 for outcome in Outcome}
+        for outcome in self.outcomes.values():
+            counts[outcome] += 1
+        failures = [failure(sid, error) for sid, error in list(self.errors.items())[:NAMED_FAILURES]]
+        return {**counts, "failures": failures}
+
+    def add(self, other: BatchReport) -> None:
+        """Take in what became of further channels."""
+        self.outcomes |= other.outcomes
+        self.errors |= other.errors
+
+
+def failure(channel_sid: str, error: FlexSmsError) -> dict[str, Any]:
+    """A failure as the summary names it."""
+    return {
+        "channel_sid": channel_sid,
+        "code": error.code if isinstance(error, TwilioError) else 0,
+        "message": str(error),
+    }

@@ -1,0 +1,238 @@
+"""The steps that retire a group of channels.
+
+Twilio has no conditional update for channels, so safety comes from their order:
+
+1. look at the open tasks and at the events since the scan; leave alone what is in use or has changed;
+2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
+   that can be undone;
+3. look once more, and put back what became live in between;
+4. write the ledger, then settle the states, each only if nobody changed it since the scan.
+
+A group that is killed and tried again goes through the same steps: what is settled is counted and not touched again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flexsms.core.errors import FlexSmsError, MissingSetting, NotFound, RevisionMismatch
+from flexsms.core.events import to_ms
+from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
+from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.parallel import for_each
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Stack
+
+if TYPE_CHECKING:
+    from flexsms.twilio.cleanup_batch import Checkpoint, Cleaner
+
+logger = logging.getLogger(__name__)
+
+SETTLE_ATTEMPTS = 5
+# Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
+CLOCK_SKEW = timedelta(minutes=1)
+# What the two attributes of an ordinary long-lived channel are.
+LONG_LIVED = {"long_lived": True, "status": "ACTIVE"}
+
+
+class CleanupSteps:
+    """One group of channels in work.
+
+    :param resumed: an earlier try may have worked on these channels already
+    """
+
+    def __init__(
+        self, cleaner: Cleaner, scanned_at: datetime, checkpoint: Checkpoint, *, resumed: bool
+    ) -> None:
+        self._cleaner = cleaner
+        self._scanned_at = scanned_at
+        self._checkpoint = checkpoint
+        self._resumed = resumed
+        self._report = BatchReport()
+        self._down: dict[str, DueChannel] = {}
+        self._before: dict[str, dict[str, Any]] = {}
+        # Channels that nobody had retired before us, so that putting them back means to reconnect them.
+        self._ours: set[str] = set()
+
+    async def run(self, group: Sequence[DueChannel]) -> BatchReport:
+        """Go through the steps."""
+        todo = await self._leave_out_what_is_settled(group) if self._resumed else list(group)
+        todo = await self._leave_alone_what_is_in_use(todo)
+        await self._each(todo, self._suspend)
+        if self._cleaner.dry_run:
+            return self._report
+        if self._down:
+            await self._put_back_what_became_live()
+        if self._cleaner.action is Action.DELETE:
+            await self._each(self._still_down(), self._delete)
+        await self._write_ledger(self._still_down())
+        await self._each(self._still_down(), self._settle)
+        return self._report
+
+    async def _leave_out_what_is_settled(self, group: Sequence[DueChannel]) -> list[DueChannel]:
+        unsettled: list[DueChannel] = []
+
+        async def look(channel: DueChannel) -> None:
+            stored = await self._cleaner.store.load(channel.channel_sid)
+            if stored is None or stored.state.retired is None or not stored.state.is_retired:
+                unsettled.append(channel)
+                return
+            gone = stored.state.retired[1] == Outcome.ALREADY_GONE
+            self._report.outcomes[channel.channel_sid] = (
+                Outcome.ALREADY_GONE if gone else DONE[self._cleaner.action]
+            )
+
+        await self._each(group, look)
+        return unsettled
+
+    async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
+        verdicts = await self._in_use() if todo else {}
+        in_use = [channel for channel in todo if channel.channel_sid in verdicts]
+        for channel in in_use:
+            self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
+        if self._resumed:
+            # The try before may have suspended them without coming to its second look.
+            await self._each(in_use, self._put_back)
+        return [channel for channel in todo if channel.channel_sid not in verdicts]
+
+    async def _in_use(self) -> dict[str, Outcome]:
+        """The channels of which something was heard since the scan, and those with an open task."""
+        changed, busy = await asyncio.gather(self._changed(), self._cleaner.tasks.open_channels())
+        return {
+            **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
+            **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
+        }
+
+    async def _changed(self) -> set[str]:
+        since = self._scanned_at - CLOCK_SKEW
+        since_ms = to_ms("since", since)
+        return {
+            event.channel_sid
+            async for page in self._cleaner.source.read(since.isoformat())
+            for event in page.events
+            if event.at_ms >= since_ms
+        }
+
+    async def _suspend(self, channel: DueChannel) -> None:
+        sid, stack = channel.channel_sid, self._stack(channel)
+        try:
+            snapshot = await stack.fetch(sid)
+        except NotFound:
+            self._report.outcomes[sid] = Outcome.ALREADY_GONE
+            self._down[sid] = channel
+            return
+        await self._note_before(snapshot)
+        found_retired = snapshot.is_retired and not self._resumed
+        self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._cleaner.action]
+        if self._cleaner.dry_run:
+            return
+        self._down[sid] = channel
+        if not found_retired:
+            self._ours.add(sid)
+        try:
+            await stack.suspend(snapshot, channel.links)
+        except FlexSmsError:
+            await self._put_back(channel)
+            raise
+
+    async def _note_before(self, snapshot: ChannelSnapshot) -> None:
+        sid = snapshot.channel_sid
+        before = {name: snapshot.attributes[name] for name in LONG_LIVED if name in snapshot.attributes}
+        if self._resumed and snapshot.is_retired:
+            before = await self._checkpoint.get(sid) or LONG_LIVED
+        elif before != LONG_LIVED and not snapshot.is_retired and not self._cleaner.dry_run:
+            await self._checkpoint.set(sid, before)
+        self._before[sid] = before
+
+    async def _put_back_what_became_live(self) -> None:
+        verdicts = await self._in_use()
+        live = [channel for sid, channel in self._down.items() if sid in verdicts]
+        for channel in live:
+            self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
+            logger.info("Channel %s came alive while it was retired; putting it back.", channel.channel_sid)
+        await self._each(live, self._put_back)
+
+    async def _put_back(self, channel: DueChannel) -> None:
+        """Give a live channel its two attributes and its customer again."""
+        sid = channel.channel_sid
+        self._down.pop(sid, None)
+        before = self._before.get(sid) or await self._checkpoint.get(sid) or LONG_LIVED
+        reconnect = self._resumed or sid in self._ours
+        try:
+            await self._stack(channel).resume(sid, before, channel.links, reconnect=reconnect)
+        except NotFound:
+            return
+
+    async def _delete(self, channel: DueChannel) -> None:
+        await self._stack(channel).delete(channel.channel_sid)
+
+    async def _write_ledger(self, channels: Sequence[DueChannel]) -> None:
+        lines = [(c.channel_sid, c.ended_ms, str(self._report.outcomes[c.channel_sid])) for c in channels]
+        if lines:
+            await self._cleaner.ledger.append(lines, run_id=self._cleaner.run_id, at=self._cleaner.now())
+
+    async def _settle(self, channel: DueChannel) -> None:
+        """Close the books on a channel, unless somebody wrote to its state since the scan."""
+        sid = channel.channel_sid
+        gone = self._report.outcomes[sid] is Outcome.ALREADY_GONE
+        mark = str(Outcome.ALREADY_GONE if gone else self._cleaner.action)
+        state, revision = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms), channel.revision
+        for _ in range(SETTLE_ATTEMPTS):
+            try:
+                await self._cleaner.store.settle(
+                    state.settle(to_ms("now", self._cleaner.now()), mark), revision
+                )
+            except NotFound:
+                return
+            except RevisionMismatch:
+                stored = await self._cleaner.store.load(sid)
+                if stored is None or stored.state.is_retired:
+                    return
+                state, revision = stored.state, stored.revision
+                newer = state.open_tasks or (state.last_ended_ms or 0) > channel.ended_ms
+                if newer and self._report.outcomes[sid] is Outcome.DEACTIVATED:
+                    await self._take_back(channel)
+                    return
+            else:
+                return
+        raise RevisionMismatch(
+            f"The state of {sid} kept changing while it was settled; the next run settles it."
+        )
+
+    async def _take_back(self, channel: DueChannel) -> None:
+        """Undo what the ledger already tells."""
+        self._report.outcomes[channel.channel_sid] = Outcome.SKIPPED_CHANGED
+        await self._put_back(channel)
+        line = (channel.channel_sid, channel.ended_ms, "put back")
+        await self._cleaner.ledger.append([line], run_id=self._cleaner.run_id, at=self._cleaner.now())
+
+    async def _each(self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Any]) -> None:
+        """Do the work for every channel; what goes wrong with one is noted and stays with it."""
+
+        async def guarded(channel: DueChannel) -> None:
+            try:
+                await work(channel)
+            except FlexSmsError as error:
+                logger.warning("Channel %s failed: %s", channel.channel_sid, error)
+                self._report.outcomes[channel.channel_sid] = Outcome.FAILED
+                self._report.errors[channel.channel_sid] = error
+                self._down.pop(channel.channel_sid, None)
+
+        await for_each(list(channels), guarded, at_once=self._cleaner.at_once)
+
+    def _still_down(self) -> list[DueChannel]:
+        return list(self._down.values())
+
+    def _stack(self, channel: DueChannel) -> Stack:
+        stack = self._cleaner.stacks.get(channel.stack)
+        if stack is None:
+            raise MissingSetting(
+                "stack",
+                f"does not cover {channel.channel_sid}, a channel of stack '{channel.stack}'",
+                "clean such channels up with a connection whose stack is that one",
+            )
+        return stack
