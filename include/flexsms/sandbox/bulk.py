@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from . import actors, channels, tasks
+from . import actors, bulk_conversations, channels, interactions, tasks
 from . import sessions as proxy
 from .products import sync
-from .store import Channel, FlexFlow
+from .store import Channel, FlexFlow, Task
 from .wire import Invalid
 from .world import World
 
@@ -39,6 +39,7 @@ def load(
     documents: list[dict[str, Any]] | None = None,
     channels: list[dict[str, Any]] | None = None,
     sessions: list[dict[str, Any]] | None = None,
+    conversations: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Create many rows.
 
@@ -48,10 +49,14 @@ def load(
     channels: {"customer", "name"?, "flow"?: a key of flex_flow_sids, "attributes"?: merged over Flex's own,
         "session"?: true} each; the answer has their SIDs in the same order.
     sessions: {"channel_sid", "status"?} each: the session Flex would make.
+    conversations: {"customer", "number"?: the migrated one if not given, "name"?, "attributes"?, "unique_name"?,
+        "state"?, "inactive_s"?, "closed_s"?: its timers, "interaction"?: true for a task and an interaction
+        channel, "parked"?: true for one whose agent left} each, with the customer in it.
     """
     found = {
         "documents": [_document(world, one) for one in documents or []],
         "channels": [_channel(world, one).sid for one in channels or []],
+        "conversations": [bulk_conversations.load(world, one).sid for one in conversations or []],
     }
     made = []
     for one in sessions or []:
@@ -88,17 +93,23 @@ def _session(world: World, channel: Channel, status: str | None) -> str:
 
 
 def open_tasks(world: World, channel_sids: list[str], status: str = "assigned") -> dict[str, Any]:
-    """An open task on each channel, pending or assigned."""
+    """An open task on each channel or conversation, pending or assigned."""
     made = []
     for sid in channel_sids:
-        channel = world.store.channels.get(sid)
-        if channel is None:
-            raise Invalid(f"no channel {sid}")
-        task = channels.ensure_task(world, channel, "outbound")
+        task = _open_task(world, sid)
         if status == "assigned" and task.status == "pending":
-            tasks.accept(world, task)
+            accept = interactions.accept if task.conversation_sid else tasks.accept
+            accept(world, task)
         made.append(task.sid)
     return {"tasks": made}
+
+
+def _open_task(world: World, sid: str) -> Task:
+    if conversation := world.store.conversations.get(sid):
+        return interactions.ensure_task(world, conversation, {"direction": "outbound"})
+    if channel := world.store.channels.get(sid):
+        return channels.ensure_task(world, channel, "outbound")
+    raise Invalid(f"no channel {sid}")
 
 
 def events(
@@ -108,17 +119,17 @@ def events(
     hours: float = 24.0,
     channel_sids: list[str] | None = None,
     raw: list[dict[str, Any]] | None = None,
+    stack: str = "chat",
 ) -> dict[str, Any]:
     """At least `events` events over new (or the given) channels, by playing whole task lives within the last
     `hours`.
 
+    New ones are of `stack`, the given ones of either.
+
     `raw` adds single events as they are, well formed or not: {"type", "data", "at_ms"?, "resource_sid"?}.
     """
     before = len(world.store.events)
-    sids = channel_sids or [
-        _channel(world, {"customer": customer_number(40_000 + n), "session": True}).sid
-        for n in range(channels)
-    ]
+    sids = channel_sids or [_fresh(world, stack, customer_number(40_000 + n)) for n in range(channels)]
     now, each = world.clock.now(), max(-(-events // (len(sids) or 1)), EVENTS_OF_A_LIFE)
     lives = each // EVENTS_OF_A_LIFE
     for place, sid in enumerate(sids if events else []):
@@ -133,11 +144,16 @@ def events(
     return {"channels": sids, "events": len(world.store.events) - before}
 
 
+def _fresh(world: World, stack: str, customer: str) -> str:
+    if stack == "conversations":
+        return bulk_conversations.load(world, {"customer": customer}).sid
+    return _channel(world, {"customer": customer, "session": True}).sid
+
+
 def _life(world: World, channel_sid: str, start: float, updates: int) -> None:
     """Created, accepted, updated, wrapped and completed within 20 seconds."""
-    attributes = orjson.dumps(
-        {"channelSid": channel_sid, "channelType": "sms", "direction": "inbound"}
-    ).decode()
+    place = bulk_conversations.place(world, channel_sid) or {"channelSid": channel_sid}
+    attributes = orjson.dumps({**place, "channelType": "sms", "direction": "inbound"}).decode()
     clock = world.clock
     with clock.at(start):
         task = tasks.create(world, attributes, channel_name="sms")

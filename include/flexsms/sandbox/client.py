@@ -113,11 +113,11 @@ class SandboxControl:
         return self._list("outbox", "messages")
 
     def seed(self, **body: Any) -> Json:
-        """channels, due, days, story, documents."""
+        """channels, due, days, story, documents, stack: see seed.crowd_and_story."""
         return self._object("POST", "seed", body)
 
     def load(self, **body: Any) -> Json:
-        """documents, channels, sessions in bulk."""
+        """documents, channels, sessions, conversations in bulk: see bulk.load."""
         return self._object("POST", "load", body)
 
     def tasks(self, channel_sids: list[str], status: str = "assigned") -> Json:
@@ -125,7 +125,7 @@ class SandboxControl:
         return self._object("POST", "tasks", {"channel_sids": channel_sids, "status": status})
 
     def events(self, **body: Any) -> Json:
-        """channels and events and hours, or channel_sids, or raw: see bulk.events."""
+        """channels, events, hours and stack, or channel_sids, or raw: see bulk.events."""
         return self._object("POST", "events", body)
 
     def story(self) -> Json:
@@ -154,7 +154,7 @@ class SandboxProcess:
 
     Parameters
     ----------
-    seed: empty, story, a number, or `story,200`.
+    seed: empty, story, a number, or `story,200`; of the other stack with `:conversations` behind each.
     rate_limits: documented or off.
     latency_ms: added to every answer.
     port: 0 for a free one.

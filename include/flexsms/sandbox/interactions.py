@@ -205,6 +205,17 @@ def _places(world: World, task: Task) -> tuple[FlexChannel | None, Conversation 
     return world.store.flex_channels.get(sid), world.store.conversations.get(task.conversation_sid)
 
 
+def open_now(world: World, customer: str, number: str, routing: Routing) -> Conversation:
+    """A routed interaction whose setup is over at once: for histories and bulk, not for requests."""
+    interaction = start(world, "api", routing, customer=customer, number=number)
+    channel = world.store.flex_channels.get(interaction.channel_sid)
+    assert channel is not None  # noqa: S101 (made by start)
+    activate(world, channel)
+    conversation = world.store.conversations.get(channel.conversation_sid)
+    assert conversation is not None  # noqa: S101 (made by start)
+    return conversation
+
+
 # Finding, and going on
 
 

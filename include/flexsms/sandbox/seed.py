@@ -14,11 +14,10 @@ from typing import Any
 
 import orjson
 
-from . import actors, channels, sessions, tasks
-from .bulk import customer_number, flow_of
+from .bulk import customer_number
 from .clock import iso
-from .store import Channel
-from .world import NUMBER, World
+from .lives import Life, life_of
+from .world import World
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -46,61 +45,23 @@ class Plan:
         self.world.settle()
 
 
-class Life:
-    """One customer's conversation: verbs that act now, for use in a plan."""
-
-    def __init__(self, world: World, number: str, name: str) -> None:
-        self.world, self.number, self.name = world, number, name
-        self.channel_sid = ""
-        self.task_sids: list[str] = []
-
-    @property
-    def channel(self) -> Channel:
-        channel = self.world.store.channels.get(self.channel_sid)
-        assert channel is not None  # noqa: S101 (the plan opened it before)
-        return channel
-
-    def _remember(self, result: dict[str, Any]) -> None:
-        self.channel_sid = result["channel_sid"] or self.channel_sid
-        if result["task_sid"] and result["task_sid"] not in self.task_sids:
-            self.task_sids.append(result["task_sid"])
-
-    def send(self, body: str) -> None:
-        """The outbound recipe: the channel with its task, the session, the text."""
-        world = self.world
-        # Whatever flow it came from: a second channel of the pair could not have a session beside the first
-        # (80103).
-        channel = channels.find_any(world, self.number, NUMBER)
-        if channel is None:
-            flow = flow_of(world, "task")
-            channel = channels.start(world, flow, self.number, self.name, friendly_name=f"SMS{self.number}")
-        task = channels.ensure_task(world, channel, "outbound", {"name": self.name})
-        actors.ensure_session(world, channel)
-        channels.post(world, channel, "system", body)
-        self._remember({"channel_sid": channel.sid, "task_sid": task.sid})
-
-    def write(self, body: str) -> None:
-        self._remember(actors.customer(self.world, self.number, NUMBER, body))
-
-    def agent(self, action: str, **more: Any) -> None:
-        # The plan may be late: a task that timed out meanwhile is nobody's any more.
-        if self.task_sids and tasks.open_task(self.world, self.channel_sid):
-            actors.agent(self.world, action, task_sid=self.task_sids[-1], **more)
-
-    def retire(self) -> None:
-        """What an earlier clean-up would have done."""
-        if session := sessions.of_channel(self.world, self.channel):
-            sessions.change_status(self.world, session, "closed")
-        channels.merge_attributes(self.world, self.channel, long_lived=False, status="INACTIVE")
-
-
 def from_option(world: World, option: str) -> None:
-    """`empty`, `story`, a number of channels, or both with a comma: what --seed takes."""
-    parts = {part.strip() for part in option.split(",") if part.strip()} - {"empty"}
-    numbers = [int(part) for part in parts if part.isdigit()]
-    if unknown := parts - {"story"} - {str(number) for number in numbers}:
-        raise ValueError(f"unknown seed {', '.join(sorted(unknown))}: story, a number of channels, or empty")
-    crowd_and_story(world, channels=sum(numbers), story="story" in parts)
+    """What --seed takes: `empty`, or `story` and numbers of channels, with commas between them.
+
+    Each is of the chat stack, or with `:conversations` behind it of that one: `story:conversations,200`.
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for part in option.split(","):
+        what, _, stack = part.strip().partition(":")
+        here = wanted.setdefault(stack or "chat", {"channels": 0, "story": False})
+        if what.isdigit():
+            here["channels"] += int(what)
+        elif what == "story":
+            here["story"] = True
+        elif what not in ("", "empty"):
+            raise ValueError(f"unknown seed {what}: story, a number of channels, or empty")
+    for stack, what_of in wanted.items():
+        crowd_and_story(world, **what_of, stack=stack)
 
 
 def crowd_and_story(
@@ -110,6 +71,7 @@ def crowd_and_story(
     days: float = 30.0,
     story: bool = False,
     documents: bool = False,
+    stack: str = "chat",
 ) -> dict[str, Any]:
     """Play histories that end now.
 
@@ -120,21 +82,22 @@ def crowd_and_story(
         with no open task; without it the mix is drawn.
     days: how far back the history reaches.
     documents: leave a Sync document per channel as the original recipe did (`ChannelSIDIS<channel>`).
+    stack: `chat`, or `conversations` for conversations between the same customers and the migrated number.
     """
     plan = Plan(world)
     rng = Random(world.sids.seed)
     now = world.clock.now()
     lives = []
-    first = len(world.store.channels)
+    first = len(world.store.channels) + len(world.store.conversations)
     for n in range(channels):
-        life = Life(world, customer_number(first + n), f"Customer {first + n + 1}")
+        life = life_of(world, stack, customer_number(first + n), f"Customer {first + n + 1}")
         lives.append(life)
         fate = _fate(rng) if due is None else "due" if n < due else "fresh"
         _plan_life(plan, rng, life, now, days, fate)
-    named = _plan_story(plan, world, now) if story else {}
+    named = _plan_story(plan, world, now, stack) if story else {}
     plan.play()
     if named:
-        world.story = {name: _told(life) for name, life in named.items()}
+        world.story = {name: life.told() for name, life in named.items()}
     if documents:
         for life in lives:
             _recipe_document(world, life)
@@ -198,10 +161,10 @@ def _one_task(plan: Plan, rng: Random, life: Life, end: float, fate: str) -> Non
     plan.at(end, lambda: life.agent("complete"))
 
 
-def _plan_story(plan: Plan, world: World, now: float) -> dict[str, Life]:
+def _plan_story(plan: Plan, world: World, now: float, stack: str) -> dict[str, Life]:
     """Ada: done three days ago. Ben: done three days ago, wrote again an hour ago. Cleo: opened, still assigned."""
     ada, ben, cleo = (
-        Life(world, f"+1415555{last}", name)
+        life_of(world, stack, f"+1415555{last}", name)
         for last, name in (("0161", "Ada"), ("0162", "Ben"), ("0163", "Cleo"))
     )
     for life, shift in ((ada, 0.0), (ben, 20 * 60.0)):
@@ -218,18 +181,6 @@ def _plan_story(plan: Plan, world: World, now: float) -> dict[str, Life]:
     plan.at(now - 7.5 * HOUR, lambda: cleo.agent("accept"))
     plan.at(now - 7 * HOUR, lambda: cleo.write("Yes, what is it?"))
     return {"ada": ada, "ben": ben, "cleo": cleo}
-
-
-def _told(life: Life) -> dict[str, Any]:
-    session = sessions.of_channel(life.world, life.channel)
-    return {
-        "name": life.name,
-        "customer_number": life.number,
-        "twilio_number": NUMBER,
-        "channel_sid": life.channel_sid,
-        "task_sids": life.task_sids,
-        "session_sid": session and session.sid,
-    }
 
 
 def _recipe_document(world: World, life: Life) -> None:

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port, 0 for a free one (default: %(default)s)")
     parser.add_argument(
-        "--seed", default="empty", help="empty, or story and/or a number of channels: story,200"
+        "--seed",
+        default="empty",
+        help="empty, or story and/or numbers of channels, of either stack: story:conversations,200",
     )
     parser.add_argument(
         "--random-seed", type=int, default=1, help="SIDs and history follow from it (default: 1)"

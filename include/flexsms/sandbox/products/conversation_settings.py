@@ -20,7 +20,7 @@ WEBHOOKS = "/Conversations/{conversation}/Webhooks"
 MOST_WEBHOOKS = 5
 CONFIGURATION = {
     "Configuration.Url": text(),
-    "Configuration.Method": enum("get", "post", "GET", "POST"),
+    "Configuration.Method": enum("get", "post"),
     "Configuration.Filters": text().repeated(),
     "Configuration.Triggers": text().repeated(),
     "Configuration.FlowSid": text(),
@@ -33,7 +33,7 @@ AUTO_CREATION = {
     "AutoCreation.Type": enum("webhook", "studio", "default"),
     "AutoCreation.ConversationServiceSid": text(),
     "AutoCreation.WebhookUrl": text(),
-    "AutoCreation.WebhookMethod": enum("get", "post", "GET", "POST"),
+    "AutoCreation.WebhookMethod": enum("get", "post"),
     "AutoCreation.WebhookFilters": text().repeated(),
     "AutoCreation.StudioFlowSid": text(),
     "AutoCreation.StudioRetryCount": integer(0),

@@ -1,0 +1,61 @@
+"""Conversations in bulk: see bulk.load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import actors, conversations, interactions, tasks
+from .conversation_rows import Conversation
+from .invites import Routing
+from .wire import Invalid
+from .world import NUMBER_CONVERSATIONS, World
+
+KNOWN = {
+    "customer",
+    "number",
+    "name",
+    "attributes",
+    "unique_name",
+    "state",
+    "inactive_s",
+    "closed_s",
+    "interaction",
+    "parked",
+}
+
+
+def load(world: World, one: dict[str, Any]) -> Conversation:
+    """One conversation with its customer in it."""
+    if unknown := one.keys() - KNOWN:
+        raise Invalid(f"conversations: unknown field {min(unknown)}")
+    customer, number = one["customer"], one.get("number", NUMBER_CONVERSATIONS)
+    if one.get("interaction") or one.get("parked"):
+        routing = Routing(attributes={"customerName": one.get("name", customer)})
+        conversation = interactions.open_now(world, customer, number, routing)
+    else:
+        conversation = conversations.start(world, friendly_name=one.get("name", customer))
+        conversations.add_member(world, conversation, address=customer, proxy_address=number)
+    if one.get("parked") and (task := tasks.open_task(world, conversation.sid)):
+        actors.agent(world, "park", task_sid=task.sid)
+    if one.get("attributes"):
+        conversations.merge_attributes(world, conversation, **one["attributes"])
+    names = {
+        "unique_name": "name",
+        "inactive_s": "inactive_after",
+        "closed_s": "closed_after",
+        "state": "state",
+    }
+    if values := {field: one[name] for name, field in names.items() if name in one}:
+        conversations.change(world, conversation, **values)
+    return conversation
+
+
+def place(world: World, sid: str) -> dict[str, Any] | None:
+    """What the attributes of a task on this conversation name; None for what is none."""
+    if world.store.conversations.get(sid) is None:
+        return None
+    channel = interactions.of_conversation(world, sid)
+    links = (
+        {"flexInteractionSid": channel.parent, "flexInteractionChannelSid": channel.sid} if channel else {}
+    )
+    return {"conversationSid": sid, **links}

@@ -1,0 +1,139 @@
+"""One customer's conversation, on either stack: verbs that act now, for use in a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import actors, channels, conversations, interactions, sessions, tasks
+from .bulk import flow_of
+from .conversation_rows import Conversation
+from .invites import Routing
+from .store import Channel
+from .world import NUMBER, NUMBER_CONVERSATIONS, World
+
+
+class Life:
+    """What the two stacks have in common."""
+
+    stack: str
+    twilio_number: str
+
+    def __init__(self, world: World, number: str, name: str) -> None:
+        self.world, self.number, self.name = world, number, name
+        self.channel_sid = ""
+        self.task_sids: list[str] = []
+
+    def _remember(self, result: dict[str, Any]) -> None:
+        self.channel_sid = result["channel_sid"] or self.channel_sid
+        if result["task_sid"] and result["task_sid"] not in self.task_sids:
+            self.task_sids.append(result["task_sid"])
+
+    def send(self, body: str) -> None:
+        """Open the conversation or go on with it, with a task, and text the customer."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """What an earlier clean-up would have done."""
+        raise NotImplementedError
+
+    def links(self) -> dict[str, str | None]:
+        """What belongs to the conversation: session_sid, interaction_sid, interaction_channel_sid."""
+        raise NotImplementedError
+
+    def write(self, body: str) -> None:
+        self._remember(actors.customer(self.world, self.number, self.twilio_number, body))
+
+    def agent(self, action: str, **more: Any) -> None:
+        # The plan may be late: a task that timed out meanwhile is nobody's any more.
+        if self.task_sids and tasks.open_task(self.world, self.channel_sid):
+            actors.agent(self.world, action, task_sid=self.task_sids[-1], **more)
+
+    def told(self) -> dict[str, Any]:
+        """The entry of the story."""
+        return {
+            "name": self.name,
+            "stack": self.stack,
+            "customer_number": self.number,
+            "twilio_number": self.twilio_number,
+            "channel_sid": self.channel_sid,
+            "task_sids": self.task_sids,
+            **self.links(),
+        }
+
+
+class ChatLife(Life):
+    stack = "chat"
+    twilio_number = NUMBER
+
+    @property
+    def channel(self) -> Channel:
+        channel = self.world.store.channels.get(self.channel_sid)
+        assert channel is not None  # noqa: S101 (the plan opened it before)
+        return channel
+
+    def send(self, body: str) -> None:
+        """The outbound recipe: the channel with its task, the session, the text."""
+        world = self.world
+        # Whatever flow it came from: a second channel of the pair could not have a session beside the first
+        # (80103).
+        channel = channels.find_any(world, self.number, self.twilio_number)
+        if channel is None:
+            flow = flow_of(world, "task")
+            channel = channels.start(world, flow, self.number, self.name, friendly_name=f"SMS{self.number}")
+        task = channels.ensure_task(world, channel, "outbound", {"name": self.name})
+        actors.ensure_session(world, channel)
+        channels.post(world, channel, "system", body)
+        self._remember({"channel_sid": channel.sid, "task_sid": task.sid})
+
+    def retire(self) -> None:
+        if session := sessions.of_channel(self.world, self.channel):
+            sessions.change_status(self.world, session, "closed")
+        channels.merge_attributes(self.world, self.channel, long_lived=False, status="INACTIVE")
+
+    def links(self) -> dict[str, str | None]:
+        session = sessions.of_channel(self.world, self.channel)
+        sid = session.sid if session else None
+        return {"session_sid": sid, "interaction_sid": None, "interaction_channel_sid": None}
+
+
+class ConversationLife(Life):
+    stack = "conversations"
+    twilio_number = NUMBER_CONVERSATIONS
+
+    @property
+    def conversation(self) -> Conversation:
+        conversation = self.world.store.conversations.get(self.channel_sid)
+        assert conversation is not None  # noqa: S101 (the plan opened it before)
+        return conversation
+
+    def send(self, body: str) -> None:
+        """An interaction that the workflow routes, or a task on the open conversation; then the text."""
+        world = self.world
+        conversation = conversations.of_pair(world, self.number, self.twilio_number)
+        if conversation is None:
+            conversation = interactions.open_now(world, self.number, self.twilio_number, self._routing())
+        task = interactions.ensure_task(world, conversation, self._routing().attributes)
+        conversations.post(world, conversation, "system", body)
+        self._remember({"channel_sid": conversation.sid, "task_sid": task.sid})
+
+    def _routing(self) -> Routing:
+        return Routing(attributes={"customerName": self.name, "direction": "outbound"})
+
+    def retire(self) -> None:
+        # Before it is closed: a closed conversation takes no attributes (50377).
+        conversations.merge_attributes(self.world, self.conversation, long_lived=False, status="INACTIVE")
+        if channel := interactions.of_conversation(self.world, self.channel_sid):
+            interactions.close(self.world, channel)
+        conversations.close(self.world, self.conversation)
+
+    def links(self) -> dict[str, str | None]:
+        channel = interactions.of_conversation(self.world, self.channel_sid)
+        interaction, sid = (channel.parent, channel.sid) if channel else (None, None)
+        return {"session_sid": None, "interaction_sid": interaction, "interaction_channel_sid": sid}
+
+
+def life_of(world: World, stack: str, number: str, name: str) -> Life:
+    kinds: dict[str, type[Life]] = {"chat": ChatLife, "conversations": ConversationLife}
+    if stack not in kinds:
+        raise ValueError(f"unknown stack {stack}: chat or conversations")
+    return kinds[stack](world, number, name)
