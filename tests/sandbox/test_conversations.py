@@ -153,6 +153,7 @@ def test_new_timers_start_anew(account: Account) -> None:
         ({"timers_inactive": "PT10M", "state": "inactive"}, 50382),
         ({"state": "initializing"}, 20001),
         ({"attributes": "{"}, 20001),
+        ({"attributes": '"' + "x" * 16_384 + '"'}, 20001),
         ({"x_twilio_webhook_enabled": "maybe"}, 20001),
     ],
 )

@@ -173,6 +173,24 @@ def test_two_at_the_same_moment(account: Account) -> None:
     assert channel_of(account, second).update(status="closed").status == "failed"
 
 
+def test_a_conflict_that_only_leaves_the_customer_out(account: Account) -> None:
+    """Twilio's documents tell of this, too: the channel is active, and nobody is there."""
+    account.control.settings(interaction_conflict_fails=False)
+    account.open_conversation()
+    interaction = account.open_interaction()
+    account.control.advance(1)
+    assert channel_of(account, interaction).fetch().status == "active"
+    one = account.conversations.conversations(attributes(interaction)["conversationSid"])
+    assert one.participants.list() == []
+
+
+def test_a_conversation_that_is_deleted_meanwhile(account: Account) -> None:
+    interaction = account.open_interaction()
+    account.conversations.conversations(attributes(interaction)["conversationSid"]).delete()
+    account.control.advance(1)
+    assert channel_of(account, interaction).fetch().error_code == 20404
+
+
 def test_a_closed_conversation_gets_no_interaction(account: Account) -> None:
     conversation = account.open_conversation()
     interaction = account.flex.interaction.create(

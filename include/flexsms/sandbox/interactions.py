@@ -3,8 +3,9 @@
 Sources: facts B.1 (statuses, closing semantics), B.2 (park). Unverified there and decided
 here: a new interaction has its conversation and its task at once, and half a second later (`interaction_setup_s`)
 its customer, or it has `failed`: then its task is canceled and the conversation it made is closed. The task of
-`initiated_by` agent is reserved for the worker until somebody accepts it. Closing a channel cancels tasks that
-nobody accepted. `inactive` makes the conversation inactive. A task that is canceled or deleted through TaskRouter
+`initiated_by` agent is reserved for the worker until somebody accepts it; who accepts is in the conversation by
+name until the task ends. Closing a channel cancels tasks that nobody accepted. `inactive` makes the conversation
+inactive. A task that is canceled or deleted through TaskRouter
 leaves the channel and the conversation as they are: the orphans that facts B.1 warns of.
 """
 
@@ -99,8 +100,9 @@ def activate(world: World, channel: FlexChannel) -> None:
                 world, conversation, address=channel.customer, proxy_address=channel.number
             )
     except Problem as problem:
-        fail(world, channel, problem.code, problem.message)
-        return
+        if problem.code != 50416 or world.config.interaction_conflict_fails:
+            fail(world, channel, problem.code, problem.message)
+            return
     _set_status(world, channel, "active")
     world.store.flex_participants.add(FlexParticipant(*world.stamp("UT"), channel.sid, "customer"))
 

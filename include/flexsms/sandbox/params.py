@@ -105,10 +105,12 @@ def duration(least_s: float) -> Param:
     return Param(read)
 
 
-def json_text(kind: type | None = None) -> Param:
+def json_text(kind: type | None = None, *, most_bytes: int | None = None) -> Param:
     """A JSON document kept as the string it came as (attributes of channels, messages, tasks)."""
 
     def read(name: str, raw: str) -> str:
+        if most_bytes is not None and len(raw.encode()) > most_bytes:
+            raise Invalid(f"Invalid {name}: larger than {most_bytes} bytes")
         _parse(name, raw, kind)
         return raw
 

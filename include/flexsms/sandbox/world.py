@@ -45,6 +45,8 @@ class Config:
     keep_conversations_open: whether a conversation outlives the task that an agent completes in the UI, as with
         Flex's Leave and Pause. Otherwise completing closes the interaction channel and the conversation.
     interaction_setup_s: virtual seconds until a new interaction channel is active or failed.
+    interaction_conflict_fails: whether a channel fails whose pair has an open conversation already. Otherwise it
+        is active without its customer, as Twilio's list of known issues has it (facts B.1).
     interaction_failures: customer, or "*" -> {"error_code": 45780, "error_message": "…"}: channels that fail.
     forbidden_hosts: what the restricted key may not use; "*" is everything.
     """
@@ -56,6 +58,7 @@ class Config:
     sms_outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     keep_conversations_open: bool = True
     interaction_setup_s: float = 0.5
+    interaction_conflict_fails: bool = True
     interaction_failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     forbidden_hosts: list[str] = field(default_factory=lambda: ["*"])
 

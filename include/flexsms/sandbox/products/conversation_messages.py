@@ -113,7 +113,7 @@ def list_messages(call: Call, scope: Scope, name: str) -> Response:
     Params(
         Author=text(256),
         Body=text(1600),
-        Attributes=json_text(),
+        Attributes=json_text(most_bytes=4 * 1024),  # facts B.6
         MediaSid=text(),
         ContentSid=text(),
         ContentVariables=text(),

@@ -28,7 +28,7 @@ PARTICIPANTS = "/Conversations/{conversation}/Participants"
 UPDATE = Params(
     {"MessagingBinding.ProxyAddress": text(), "MessagingBinding.ProjectedAddress": text()},
     Identity=text(256),
-    Attributes=json_text(),
+    Attributes=json_text(most_bytes=4 * 1024),  # facts B.6
     RoleSid=text(),
     DateCreated=moment(),
     DateUpdated=moment(),

@@ -36,7 +36,7 @@ CONVERSATION = Params(
     },
     FriendlyName=text(256),
     UniqueName=text(),
-    Attributes=json_text(),
+    Attributes=json_text(most_bytes=16 * 1024),  # facts B.6
     MessagingServiceSid=text(),
     State=enum(*STATES),
     DateCreated=moment(),
