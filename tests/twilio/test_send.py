@@ -378,3 +378,28 @@ async def test_a_lost_post_is_an_unknown_outcome(
         await account.stack.find_post(conversation.channel_sid, "other", datetime(2020, 1, 1, tzinfo=UTC))
         is None
     )
+
+
+async def test_a_stale_session_of_a_channel_that_is_gone_makes_way(
+    account: Account, sandbox: SandboxProcess, text: Any
+) -> None:
+    first = await account.sender().send(text(), key="k1", owner="me")
+    sandbox.control.agent("complete", task_sid=first.task_sid)
+    await account.stack.delete(first.channel_sid)
+    second = await account.sender().send(text("Hello again."), key="k2", owner="me")
+    assert second.channel_sid != first.channel_sid
+    assert texts(sandbox) == ["Your results are in.", "Hello again."]
+
+
+async def test_a_refusal_that_names_no_session_is_told_as_it_is(
+    account: Account, sandbox: SandboxProcess, text: Any
+) -> None:
+    sandbox.control.fault(
+        match={"method": "POST", "host": "proxy.twilio.com", "path": "/Sessions$"},
+        action="status",
+        status=400,
+        code=80103,
+        message="Participant is in another session",
+    )
+    with pytest.raises(TwilioRefused, match=r"\(80103\); the customer is still in another Proxy session"):
+        await account.sender().send(text(), key="k1", owner="me")
