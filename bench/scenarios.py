@@ -42,7 +42,7 @@ class Sizes:
     rounds: int = 3
     channels: int = 2_000
     batch: int = BATCH_SIZE
-    batches: tuple[int, ...] = (250, 2_000)
+    batches: tuple[int, ...] = (250, 1_000)
     recipe: int = 60
     paced: int = 900
     tracked: int = 2_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ from flexsms.core.errors import MissingSetting, RevisionMismatch, ServiceUnavail
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
 from flexsms.twilio import cleanup_batch
-from flexsms.twilio.account import Account
+from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
+from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.track import track
 
 if TYPE_CHECKING:
@@ -205,8 +206,8 @@ class TestWhatIsDue:
 
     async def test_a_channel_that_is_gone_is_settled(self, house: House) -> None:
         sid = house.conversation()
-        await house.account.stack.delete(sid)
-        await house.account.stack.delete(sid)
+        await house.account.stack.delete(sid, {})
+        await house.account.stack.delete(sid, {})
         house.clock.advance(days=3)
         assert outcome(await house.clean(), sid) is Outcome.ALREADY_GONE
         assert await house.scan() == []
@@ -440,17 +441,24 @@ class TestWhatGoesWrong:
         assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
         await house.assert_retired(sid)
 
-    async def test_a_channel_of_another_stack_is_named(self, house: House) -> None:
-        house.scanned_at = house.clock()
-        foreign = DueChannel("CH" + "f" * 32, 1, StackName.CONVERSATIONS, "0")
-        report = await house.retire([foreign])
-        assert isinstance(report.errors[foreign.channel_sid], MissingSetting)
+    async def test_a_channel_whose_stack_the_connection_does_not_cover_is_named(
+        self, house: House, settings: TwilioSettings
+    ) -> None:
+        sid = house.conversation()
+        house.clock.advance(days=3)
+        await house.track()
+        due = await house.scan()
+        async with connect(replace(settings, session_service_sid=""), now=house.clock) as moved:
+            house.account = moved
+            report = await house.retire(due)
+        assert isinstance(report.errors[sid], MissingSetting)
+        assert "migrate the channel to Conversations" in str(report.errors[sid])
 
 
 class TestASecondTry:
     async def test_what_is_settled_is_counted_and_not_touched_again(self, house: House) -> None:
         gone, quiet = house.conversation(), house.conversation("+14155551002")
-        await house.account.stack.delete(gone)
+        await house.account.stack.delete(gone, {})
         house.clock.advance(days=3)
         await house.track()
         due = await house.scan()

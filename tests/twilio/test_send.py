@@ -385,7 +385,7 @@ async def test_a_stale_session_of_a_channel_that_is_gone_makes_way(
 ) -> None:
     first = await account.sender().send(text(), key="k1", owner="me")
     sandbox.control.agent("complete", task_sid=first.task_sid)
-    await account.stack.delete(first.channel_sid)
+    await account.stack.delete(first.channel_sid, {})
     second = await account.sender().send(text("Hello again."), key="k2", owner="me")
     assert second.channel_sid != first.channel_sid
     assert texts(sandbox) == ["Your results are in.", "Hello again."]

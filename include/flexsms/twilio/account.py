@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-
-from twilio.rest import Client
 
 from flexsms.core.errors import MissingSetting
 from flexsms.core.events import StackName
@@ -19,7 +17,8 @@ from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
 from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterSource
 from flexsms.twilio.stacks.chat import ChatStack
-from flexsms.twilio.stacks.protocol import Stack
+from flexsms.twilio.stacks.conversations import ConversationsRetiring
+from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 
@@ -42,9 +41,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-STACKS: Mapping[StackName, Callable[[Client, TwilioSettings], Stack]] = {StackName.CHAT: ChatStack}
-
-
 class Account:
     """Makes the workers of the three jobs. Get one from :func:`connect`.
 
@@ -63,9 +59,22 @@ class Account:
         return SyncStore(self.client, self.settings.need("sync_service_sid"))
 
     @property
-    def stack(self) -> Stack:
-        """The stack that new conversations are opened on."""
-        return self._make_stack(self.settings.stack)
+    def stack(self) -> ChatStack:
+        """The stack that new conversations are opened on.
+
+        :raises MissingSetting: when it cannot send yet, or lacks a setting
+        """
+        if self.settings.stack is not StackName.CHAT:
+            raise MissingSetting("stack", f"'{self.settings.stack}' cannot send yet", "use 'chat'")
+        return ChatStack(self.client, self.settings)
+
+    @property
+    def retiring_stacks(self) -> Mapping[StackName, RetiringStack]:
+        """The stacks whose channels this connection can retire; an account that is moving over has both."""
+        stacks: dict[StackName, RetiringStack] = {StackName.CONVERSATIONS: ConversationsRetiring(self.client)}
+        if self.settings.chat_service_sid and self.settings.session_service_sid:
+            stacks[StackName.CHAT] = ChatStack(self.client, self.settings)
+        return stacks
 
     def sender(self) -> Sender:
         """Sends texts."""
@@ -88,7 +97,7 @@ class Account:
         """Retires due channels."""
         tasks = self.taskrouter(lookback=timedelta())
         return Cleaner(
-            stacks={self.settings.stack: self.stack},
+            stacks=self.retiring_stacks,
             store=self.store,
             ledger=CleanupLedger(self.client, self.settings.need("sync_service_sid")),
             source=tasks,
@@ -99,11 +108,6 @@ class Account:
             now=self.now,
             dry_run=dry_run,
         )
-
-    def _make_stack(self, name: StackName) -> Stack:
-        if name not in STACKS:
-            raise MissingSetting("stack", f"'{name}' is not built yet", "use 'chat'")
-        return STACKS[name](self.client, self.settings)
 
 
 @asynccontextmanager

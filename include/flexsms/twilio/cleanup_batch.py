@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Protocol
 
 from flexsms.core.events import StackName
@@ -18,14 +19,14 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.cleanup_steps import CleanupSteps
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import EventSource, OpenTasks
-from flexsms.twilio.stacks.protocol import Stack
+from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync_store import SyncStore
 
-# Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s half a minute of work.
-BATCH_SIZE = 1_000
+# Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.
+BATCH_SIZE = 2_000
 # Between the two looks at the open tasks lie so many channels: a small group shortens the time in which a channel that
 # comes alive is not put back yet.
-GROUP_SIZE = 250
+GROUP_SIZE = 500
 GROUPS_AT_ONCE = 2
 
 
@@ -54,7 +55,7 @@ class Cleaner:
     :param dry_run: look, count, and write nothing
     """
 
-    stacks: Mapping[StackName, Stack]
+    stacks: Mapping[StackName, RetiringStack]
     store: SyncStore
     ledger: CleanupLedger
     source: EventSource
@@ -84,6 +85,8 @@ class Cleaner:
         async def work(group: Sequence[DueChannel]) -> None:
             report.add(await CleanupSteps(self, scanned_at, checkpoint, resumed=resumed).run(group))
 
-        groups = [batch[start : start + GROUP_SIZE] for start in range(0, len(batch), GROUP_SIZE)]
+        # The first group is a half one, so that the two that run side by side do not wait at the same moments.
+        cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
+        groups = [batch[start:end] for start, end in pairwise(cuts) if start < end]
         await for_each(groups, work, at_once=GROUPS_AT_ONCE)
         return report

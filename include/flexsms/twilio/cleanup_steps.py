@@ -6,16 +6,16 @@ Twilio has no conditional update for channels, so safety comes from their order:
 2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
    that can be undone;
 3. look once more, and put back what became live in between;
-4. write the ledger, then settle the states, each only if nobody changed it since the scan.
+4. write the ledger, settle the states, each only if nobody changed it since the scan, and do what cannot be undone.
 
-A group that is killed and tried again goes through the same steps: what is settled is counted and not touched again.
+A group that is killed and tried again goes through the same steps; what is settled is counted and only finished.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, Stack
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Checkpoint, Cleaner
@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 SETTLE_ATTEMPTS = 5
 # Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
 CLOCK_SKEW = timedelta(minutes=1)
-# What the two attributes of an ordinary long-lived channel are.
-LONG_LIVED = {"long_lived": True, "status": "ACTIVE"}
 
 
 class CleanupSteps:
@@ -60,34 +58,33 @@ class CleanupSteps:
 
     async def run(self, group: Sequence[DueChannel]) -> BatchReport:
         """Go through the steps."""
-        todo = await self._leave_out_what_is_settled(group) if self._resumed else list(group)
-        todo = await self._leave_alone_what_is_in_use(todo)
-        await self._each(todo, self._suspend)
+        settled = await self._settled_before(group) if self._resumed else set()
+        quiet = await self._leave_alone_what_is_in_use(group)
+        await self._each([channel for channel in quiet if channel.channel_sid not in settled], self._suspend)
         if self._cleaner.dry_run:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
-        if self._cleaner.action is Action.DELETE:
-            await self._each(self._still_down(), self._delete)
         await self._write_ledger(self._still_down())
         await self._each(self._still_down(), self._settle)
+        unfinished = [channel for channel in quiet if channel.channel_sid in settled]
+        await self._each([*self._still_down(), *unfinished], self._finish)
         return self._report
 
-    async def _leave_out_what_is_settled(self, group: Sequence[DueChannel]) -> list[DueChannel]:
-        unsettled: list[DueChannel] = []
+    async def _settled_before(self, group: Sequence[DueChannel]) -> set[str]:
+        """The channels that an earlier try has settled, though it may have died before it finished them."""
+        settled: set[str] = set()
 
         async def look(channel: DueChannel) -> None:
             stored = await self._cleaner.store.load(channel.channel_sid)
-            if stored is None or stored.state.retired is None or not stored.state.is_retired:
-                unsettled.append(channel)
-                return
-            gone = stored.state.retired[1] == Outcome.ALREADY_GONE
-            self._report.outcomes[channel.channel_sid] = (
-                Outcome.ALREADY_GONE if gone else DONE[self._cleaner.action]
-            )
+            if stored is not None and stored.state.retired is not None and stored.state.is_retired:
+                gone = stored.state.retired[1] == Outcome.ALREADY_GONE
+                done = DONE[self._cleaner.action]
+                self._report.outcomes[channel.channel_sid] = Outcome.ALREADY_GONE if gone else done
+                settled.add(channel.channel_sid)
 
         await self._each(group, look)
-        return unsettled
+        return settled
 
     async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
         verdicts = await self._in_use() if todo else {}
@@ -125,8 +122,10 @@ class CleanupSteps:
             self._report.outcomes[sid] = Outcome.ALREADY_GONE
             self._down[sid] = channel
             return
-        await self._note_before(snapshot)
-        found_retired = snapshot.is_retired and not self._resumed
+        await self._note_before(snapshot, stack.usual)
+        found_retired = (
+            snapshot.is_retired and not self._resumed and self._cleaner.action is Action.DEACTIVATE
+        )
         self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._cleaner.action]
         if self._cleaner.dry_run:
             return
@@ -139,14 +138,18 @@ class CleanupSteps:
             await self._put_back(channel)
             raise
 
-    async def _note_before(self, snapshot: ChannelSnapshot) -> None:
+    async def _note_before(self, snapshot: ChannelSnapshot, usual: Mapping[str, Any]) -> None:
         sid = snapshot.channel_sid
-        before = {name: snapshot.attributes[name] for name in LONG_LIVED if name in snapshot.attributes}
-        if self._resumed and snapshot.is_retired:
-            before = await self._checkpoint.get(sid) or LONG_LIVED
-        elif before != LONG_LIVED and not snapshot.is_retired and not self._cleaner.dry_run:
+        before = {name: snapshot.attributes[name] for name in RETIRED if name in snapshot.attributes}
+        if self._resumed and before == RETIRED:
+            before = await self._remembered(sid, usual)
+        elif before not in (usual, RETIRED) and not self._cleaner.dry_run:
             await self._checkpoint.set(sid, before)
         self._before[sid] = before
+
+    async def _remembered(self, sid: str, usual: Mapping[str, Any]) -> dict[str, Any]:
+        remembered = await self._checkpoint.get(sid)
+        return dict(usual if remembered is None else remembered)
 
     async def _put_back_what_became_live(self) -> None:
         verdicts = await self._in_use()
@@ -160,15 +163,21 @@ class CleanupSteps:
         """Give a live channel its two attributes and its customer again."""
         sid = channel.channel_sid
         self._down.pop(sid, None)
-        before = self._before.get(sid) or await self._checkpoint.get(sid) or LONG_LIVED
+        stack = self._stack(channel)
+        before = self._before[sid] if sid in self._before else await self._remembered(sid, stack.usual)
         reconnect = self._resumed or sid in self._ours
         try:
-            await self._stack(channel).resume(sid, before, channel.links, reconnect=reconnect)
+            await stack.resume(sid, before, channel.links, reconnect=reconnect)
         except NotFound:
             return
 
-    async def _delete(self, channel: DueChannel) -> None:
-        await self._stack(channel).delete(channel.channel_sid)
+    async def _finish(self, channel: DueChannel) -> None:
+        """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
+        outcome = self._report.outcomes[channel.channel_sid]
+        if outcome is Outcome.DELETED:
+            await self._stack(channel).delete(channel.channel_sid, channel.links)
+        elif outcome is Outcome.DEACTIVATED:
+            await self._stack(channel).close(channel.channel_sid, channel.links)
 
     async def _write_ledger(self, channels: Sequence[DueChannel]) -> None:
         lines = [(c.channel_sid, c.ended_ms, str(self._report.outcomes[c.channel_sid])) for c in channels]
@@ -194,7 +203,7 @@ class CleanupSteps:
                     return
                 state, revision = stored.state, stored.revision
                 newer = state.open_tasks or (state.last_ended_ms or 0) > channel.ended_ms
-                if newer and self._report.outcomes[sid] is Outcome.DEACTIVATED:
+                if newer and self._report.outcomes[sid] is not Outcome.ALREADY_GONE:
                     await self._take_back(channel)
                     return
             else:
@@ -227,12 +236,13 @@ class CleanupSteps:
     def _still_down(self) -> list[DueChannel]:
         return list(self._down.values())
 
-    def _stack(self, channel: DueChannel) -> Stack:
+    def _stack(self, channel: DueChannel) -> RetiringStack:
         stack = self._cleaner.stacks.get(channel.stack)
         if stack is None:
             raise MissingSetting(
-                "stack",
-                f"does not cover {channel.channel_sid}, a channel of stack '{channel.stack}'",
-                "clean such channels up with a connection whose stack is that one",
+                "session_service_sid",
+                f"or chat_service_sid is empty, and {channel.channel_sid} is a channel of stack '{channel.stack}'",
+                "fill them in while the account has Programmable Chat, or migrate the channel to Conversations "
+                "(POST https://chat.twilio.com/v3/Services/{IS}/Channels/{CH})",
             )
         return stack

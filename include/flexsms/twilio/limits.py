@@ -13,6 +13,8 @@ DOCUMENTED: Mapping[str, float] = {
     "GET flex-api.twilio.com/v1/FlexFlows/{id}": 2,
     "POST flex-api.twilio.com/v1/Channels": 10,
     "GET flex-api.twilio.com/v1/Channels/{id}": 3,
+    # https://www.twilio.com/docs/flex/developer/conversations/limits
+    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
     # Proxy: every endpoint of a Service for itself.
     "proxy.twilio.com": 30,
@@ -22,6 +24,7 @@ DOCUMENTED: Mapping[str, float] = {
 # Nothing else is repeated; least of all a message.
 REPEATABLE_POSTS: Mapping[str, str] = {
     "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
+    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
     "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
     "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
     "POST sync.twilio.com/v1/Services/{id}/Documents": "a second one is refused by its unique name, 54301",

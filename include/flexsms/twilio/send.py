@@ -19,7 +19,7 @@ from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
-from flexsms.twilio.stacks.protocol import OpenConversation, Stack
+from flexsms.twilio.stacks.protocol import OpenConversation, SendingStack
 from flexsms.twilio.sync_store import SyncStore
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Sender:
 
     def __init__(
         self,
-        stack: Stack,
+        stack: SendingStack,
         ledger: SendLedger,
         store: SyncStore,
         *,

@@ -17,9 +17,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import ChatSessions
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, OpenConversation
-
-RETIRED = {"long_lived": False, "status": "INACTIVE"}
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation
 
 
 class ChatStack:
@@ -29,6 +27,7 @@ class ChatStack:
     """
 
     name = StackName.CHAT
+    usual: Mapping[str, Any] = {"long_lived": True, "status": "ACTIVE"}
 
     def __init__(self, client: Client, settings: TwilioSettings) -> None:
         self._channels = ChatChannels(client, settings.need("chat_service_sid"))
@@ -77,6 +76,9 @@ class ChatStack:
         if reconnect:
             await self._sessions.reopen(channel_sid, current.session_sid or links.get("session"))
 
-    async def delete(self, channel_sid: str) -> None:
+    async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
+        """Nothing is left to do: an inactive channel without a session is never taken up again."""
+
+    async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remove the chat channel with its history."""
         await self._channels.delete(channel_sid)

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 
+# The two attributes that make a channel short-lived.
+RETIRED: Mapping[str, Any] = {"long_lived": False, "status": "INACTIVE"}
+
 
 @dataclass(frozen=True, slots=True)
 class OpenConversation:
@@ -42,8 +45,8 @@ class ChannelSnapshot:
     is_retired: bool = False
 
 
-class Stack(Protocol):
-    """One generation of Flex messaging."""
+class SendingStack(Protocol):
+    """What sending needs of a generation of Flex messaging."""
 
     name: StackName
 
@@ -69,6 +72,16 @@ class Stack(Protocol):
         """The SID of the text marked with the key, if there is one; looks no further back than ``since``."""
         ...
 
+
+class RetiringStack(Protocol):
+    """What cleaning up needs of a generation of Flex messaging.
+
+    :param usual: what the two attributes of an ordinary channel are before it is retired
+    """
+
+    name: StackName
+    usual: Mapping[str, Any]
+
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """The channel as it is now.
 
@@ -77,7 +90,7 @@ class Stack(Protocol):
         ...
 
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:
-        """Cut the customer off and write ``long_lived=false`` and ``status=INACTIVE``, in this order.
+        """Take the channel out of use and write the two attributes, so that all of it can be undone.
 
         :param links: what the channel's state knows of SIDs that belong to it
         """
@@ -92,6 +105,10 @@ class Stack(Protocol):
         """
         ...
 
-    async def delete(self, channel_sid: str) -> None:
-        """Remove the channel and its history."""
+    async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
+        """What cannot be undone, once it is certain that the channel stayed quiet."""
+        ...
+
+    async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:
+        """Remove the channel and its history; one that is gone is as good."""
         ...
