@@ -140,3 +140,17 @@ async def test_an_empty_batch_has_nothing_to_do(
     batch = {"label": "", "scanned_at": "2026-11-20T00:00:00+00:00", "channels": []}
     report = await retire(context, batch)
     assert report["deactivated"] == report["failed"] == 0
+
+
+async def test_an_unreadable_document_is_named_and_the_others_are_planned(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=3, due=3)
+    number = sandbox.settings["numbers"]["twilio"]
+    bad = sandbox.control.customer("+14155551999", number, "Hello")["channel_sid"]
+    sandbox.control.load(documents=[{"unique_name": f"flexsms.{bad}", "data": {"v": 1}}])
+    (batch,) = await plan(context)
+    assert len(batch["channels"]) == 3
+    assert [failure["channel_sid"] for failure in context.pushed["plan"]["failures"]] == [bad]
+    # Its events are not stored, so they are read again until somebody repairs or deletes the document.
+    assert context.cursors == {}

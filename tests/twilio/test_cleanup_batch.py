@@ -382,6 +382,15 @@ class TestWhatGoesWrong:
         assert outcome(await house.clean(), sid) is Outcome.DEACTIVATED
         await house.assert_retired(sid)
 
+    async def test_a_deletion_that_is_refused_is_taken_up_again_by_the_next_run(self, house: House) -> None:
+        sid = house.conversation()
+        house.clock.advance(days=3)
+        house.fault(CHAT_DELETE, action="status", status=403, code=50400, message="No")
+        report = await house.clean(Action.DELETE)
+        assert report.outcomes == {sid: Outcome.FAILED}
+        house.memory = Memory()
+        assert outcome(await house.clean(Action.DELETE), sid) is Outcome.DELETED
+
     @pytest.mark.parametrize("action", ["drop_before", "drop_after"])
     async def test_a_lost_deletion_is_repeated(self, house: House, action: str) -> None:
         sid = house.conversation()
@@ -435,8 +444,12 @@ class TestWhatGoesWrong:
             action="status",
             status=503,
         )
+        before = await house.attributes(sid)
         with pytest.raises(ServiceUnavailable):
             await house.retire(due)
+        # Nobody could say whether it is live, so it is as it was, even if no other try should come.
+        assert await house.attributes(sid) == before
+        assert await house.session_status(sid) == "in-progress"
         house.sandbox.control.clear_faults()
         assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
         await house.assert_retired(sid)
@@ -456,6 +469,36 @@ class TestWhatGoesWrong:
 
 
 class TestASecondTry:
+    async def test_a_live_channel_that_the_first_try_never_touched_stays_as_it_is(self, house: House) -> None:
+        sid = house.conversation()
+        odd = {"status": "ACTIVE", "long_lived": False}
+        house.sandbox.control.play({"channel_attributes": {"channel_sid": sid, "attributes": odd}})
+        before = await house.attributes(sid)
+        house.clock.advance(days=3)
+        await house.track()
+        due = await house.scan()
+        await house.memory.set("begun", True)
+        house.sandbox.control.play(house.writes())
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
+        await house.assert_live(sid, before)
+
+    async def test_a_channel_whose_state_cannot_be_read_is_one_failure_and_no_success(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        sid = house.conversation()
+        house.clock.advance(days=3)
+        await house.track()
+        due = await house.scan()
+        await house.memory.set("begun", True)
+        house.fault(
+            {"method": "GET", "host": "sync.twilio.com", "path": "/Documents/"}, action="status", status=503
+        )
+        report = await house.retire(due)
+        assert report.outcomes == {sid: Outcome.FAILED}
+        assert report.worth_retrying
+        assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
+
     async def test_what_is_settled_is_counted_and_not_touched_again(self, house: House) -> None:
         gone, quiet = house.conversation(), house.conversation("+14155551002")
         await house.account.stack.delete(gone, {})

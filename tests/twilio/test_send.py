@@ -403,3 +403,15 @@ async def test_a_refusal_that_names_no_session_is_told_as_it_is(
     )
     with pytest.raises(TwilioRefused, match=r"\(80103\); the customer is still in another Proxy session"):
         await account.sender().send(text(), key="k1", owner="me")
+
+
+async def test_a_text_that_left_late_behind_a_429_is_waited_for_from_then_on(
+    account: Account, sandbox: SandboxProcess, text: Any
+) -> None:
+    sandbox.control.fault(
+        match=POST_TEXT, times=1, action="status", status=429, code=20429, headers={"Retry-After": "2.5"}
+    )
+    sandbox.control.fault(match=POST_TEXT, times=1, action="delay", delay_ms=1800)
+    await account.sender().send(text(), key="k1", owner="me")
+    await asyncio.sleep(1)
+    assert texts(sandbox) == ["Your results are in."]

@@ -3,6 +3,7 @@
 FlexSmsError
 ├── PermanentError              trying again changes nothing: the task fails at once
 │   ├── InvalidInput            a field of the form, of the conf or of an event is wrong
+│   │   └── UnreadableState     a Sync document of ours holds no channel state
 │   ├── MissingSetting          the Airflow connection lacks a field, or holds a wrong one
 │   ├── TwilioRefused           Twilio answered 4xx
 │   │   ├── NotAuthorized       401, 403
@@ -46,6 +47,10 @@ class InvalidInput(PermanentError):
     def __init__(self, field: str, problem: str, remedy: str) -> None:
         super().__init__(f"{field}: {problem}; {remedy}.")
         self.field = field
+
+
+class UnreadableState(InvalidInput):
+    """A Sync document of ours holds no channel state."""
 
 
 class MissingSetting(PermanentError):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import InvalidInput, UnreadableState
 from flexsms.core.events import StackName, TaskEvent, parse_attributes, to_ms
 
 VERSION = 1
@@ -143,11 +143,11 @@ class ChannelState:
     def from_json(cls, data: Mapping[str, Any]) -> ChannelState:
         """Read what :meth:`to_json` wrote.
 
-        :raises InvalidInput: when the document is not one of ours
+        :raises UnreadableState: when the document is not one of ours
         """
         try:
             if int(data["v"]) > VERSION:
-                raise InvalidInput(
+                raise UnreadableState(
                     "v", f"is {data['v']}", "this document was written by a newer flexsms; upgrade"
                 )
             retired = data.get("retired")
@@ -161,7 +161,7 @@ class ChannelState:
                 retired=(int(retired[0]), str(retired[1])) if retired else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidInput(
+            raise UnreadableState(
                 "data", f"is no channel state ({error})", "delete the document or repair it"
             ) from error
 

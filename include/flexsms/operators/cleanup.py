@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.assets import CHANNEL_STATE
-from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
+from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError, UnreadableState
 from flexsms.core.events import to_ms
 from flexsms.core.retention import window_ms
 from flexsms.core.state import ChannelState
@@ -92,7 +93,10 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
             scanned_at = account.now()
             learnt = await _learn(account, context) if preview else {}
             if not preview:
-                await drain(account, account.taskrouter(), context)
+                with suppress(
+                    UnreadableState
+                ):  # the scan names these documents, and the others are up to date
+                    await drain(account, account.taskrouter(), context)
             scan = await find_due(
                 account.store.scan(adopt=not preview),
                 now_ms=to_ms("now", scanned_at),

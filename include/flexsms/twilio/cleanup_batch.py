@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Protocol
 
+from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action, BatchReport
@@ -81,12 +82,21 @@ class Cleaner:
             resumed = bool(await checkpoint.get("begun"))
             await checkpoint.set("begun", True)
         report = BatchReport()
+        failures: list[FlexSmsError] = []
 
         async def work(group: Sequence[DueChannel]) -> None:
-            report.add(await CleanupSteps(self, scanned_at, checkpoint, resumed=resumed).run(group))
+            if failures:
+                return
+            try:
+                report.add(await CleanupSteps(self, scanned_at, checkpoint, resumed=resumed).run(group))
+            except FlexSmsError as error:
+                # Not raised here, where it would stop the other group in the middle of its steps.
+                failures.append(error)
 
         # The first group is a half one, so that the two that run side by side do not wait at the same moments.
         cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
         groups = [batch[start:end] for start, end in pairwise(cuts) if start < end]
         await for_each(groups, work, at_once=GROUPS_AT_ONCE)
+        if failures:
+            raise failures[0]
         return report

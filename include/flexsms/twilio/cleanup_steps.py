@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ class CleanupSteps:
     async def run(self, group: Sequence[DueChannel]) -> BatchReport:
         """Go through the steps."""
         settled = await self._settled_before(group) if self._resumed else set()
+        group = [channel for channel in group if channel.channel_sid not in self._report.errors]
         quiet = await self._leave_alone_what_is_in_use(group)
         await self._each([channel for channel in quiet if channel.channel_sid not in settled], self._suspend)
         if self._cleaner.dry_run:
@@ -152,7 +154,12 @@ class CleanupSteps:
         return dict(usual if remembered is None else remembered)
 
     async def _put_back_what_became_live(self) -> None:
-        verdicts = await self._in_use()
+        try:
+            verdicts = await self._in_use()
+        except FlexSmsError:
+            # Nobody can say what is live, and maybe no other try comes to ask.
+            await self._each(self._still_down(), self._put_back)
+            raise
         live = [channel for sid, channel in self._down.items() if sid in verdicts]
         for channel in live:
             self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
@@ -174,10 +181,21 @@ class CleanupSteps:
     async def _finish(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
         outcome = self._report.outcomes[channel.channel_sid]
-        if outcome is Outcome.DELETED:
-            await self._stack(channel).delete(channel.channel_sid, channel.links)
-        elif outcome is Outcome.DEACTIVATED:
-            await self._stack(channel).close(channel.channel_sid, channel.links)
+        try:
+            if outcome is Outcome.DELETED:
+                await self._stack(channel).delete(channel.channel_sid, channel.links)
+            elif outcome is Outcome.DEACTIVATED:
+                await self._stack(channel).close(channel.channel_sid, channel.links)
+        except FlexSmsError:
+            await self._reopen_the_books(channel)
+            raise
+
+    async def _reopen_the_books(self, channel: DueChannel) -> None:
+        """Let the next run find a channel that could not be finished."""
+        stored = await self._cleaner.store.load(channel.channel_sid)
+        if stored is not None and stored.state.is_retired:
+            await self._cleaner.store.settle(replace(stored.state, retired=None), stored.revision)
+        await self._correct_the_ledger(channel, "not finished")
 
     async def _write_ledger(self, channels: Sequence[DueChannel]) -> None:
         lines = [(c.channel_sid, c.ended_ms, str(self._report.outcomes[c.channel_sid])) for c in channels]
@@ -216,7 +234,10 @@ class CleanupSteps:
         """Undo what the ledger already tells."""
         self._report.outcomes[channel.channel_sid] = Outcome.SKIPPED_CHANGED
         await self._put_back(channel)
-        line = (channel.channel_sid, channel.ended_ms, "put back")
+        await self._correct_the_ledger(channel, "put back")
+
+    async def _correct_the_ledger(self, channel: DueChannel, what: str) -> None:
+        line = (channel.channel_sid, channel.ended_ms, what)
         await self._cleaner.ledger.append([line], run_id=self._cleaner.run_id, at=self._cleaner.now())
 
     async def _each(self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Any]) -> None:

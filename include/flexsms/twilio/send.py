@@ -52,7 +52,7 @@ class SendResult:
 class Sender:
     """Sends texts over one stack.
 
-    :param settle: how long after it was posted a text whose answer was lost may still turn up
+    :param settle: how long a text whose answer was lost may still turn up
     :param now: the present, an aware datetime
     """
 
@@ -119,7 +119,8 @@ class Sender:
 
     async def _find(self, claim: Claim) -> str | None:
         """Look for the text until it cannot turn up any more."""
-        gives_up_ms = claim.posting_ms + round(self._settle.total_seconds() * 1000)
+        # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
+        gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
         channel_sid = _result(claim).channel_sid
         while True:
             sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)

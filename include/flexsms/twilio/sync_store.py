@@ -15,7 +15,7 @@ from typing import Any
 from twilio.rest import Client
 from twilio.rest.sync.v1.service import ServiceContext
 
-from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch
+from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
 
 logger = logging.getLogger(__name__)
@@ -155,6 +155,14 @@ class SyncStore:
             learnt = from_recipe(document.data)
         except InvalidInput as error:
             return [UnreadableDocument(name.removeprefix(RECIPE_PREFIX), str(error))]
+        try:
+            return await self._adopt_state(name, learnt, write=write)
+        except UnreadableState as error:
+            return [UnreadableDocument(learnt.channel_sid, str(error))]
+
+    async def _adopt_state(
+        self, name: str, learnt: ChannelState, *, write: bool
+    ) -> list[StoredState | UnreadableDocument]:
         ours = await self.load(learnt.channel_sid)
         if write:
             await self.merge(learnt)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.errors import FlexSmsError, RetryableError, UnreadableState
 from flexsms.core.state import ChannelState
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import EventPage, EventSource
@@ -57,6 +57,8 @@ async def track(
 
     :param cursor: where the last run stopped, None at the first
     :param at_once: channels written at a time
+    :raises UnreadableState: when nothing else is wrong than documents that hold no state; all other channels are
+        written, and the cursor stays until somebody repairs or deletes the documents
     :raises FlexSmsError: when a channel could not be written; all the others are, and the cursor stays
     """
     report = TrackReport()
@@ -104,6 +106,11 @@ def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackRepor
 
 
 def _first_failure(failures: dict[str, FlexSmsError]) -> FlexSmsError:
+    """The error to end with: one that another try may heal outranks those that it cannot."""
     for channel_sid, error in failures.items():
         logger.error("Channel %s was not updated: %s", channel_sid, error)
-    return next(iter(failures.values()))
+    return min(failures.values(), key=_rank)
+
+
+def _rank(error: FlexSmsError) -> int:
+    return 0 if isinstance(error, RetryableError) else 2 if isinstance(error, UnreadableState) else 1

@@ -17,7 +17,12 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import ChatSessions
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation
+from flexsms.twilio.stacks.protocol import (
+    RETIRED,
+    ChannelSnapshot,
+    OpenConversation,
+    bears_our_mark,
+)
 
 
 class ChatStack:
@@ -68,9 +73,7 @@ class ChatStack:
     ) -> None:
         """Put the two attributes back as they were and let texts through again."""
         current = await self.fetch(channel_sid)
-        if any(
-            current.attributes.get(name) == value != previous.get(name) for name, value in RETIRED.items()
-        ):
+        if bears_our_mark(current.attributes) and previous != RETIRED:
             absent = tuple(name for name in RETIRED if name not in previous)
             await self._channels.write(current, previous, absent)
         if reconnect:

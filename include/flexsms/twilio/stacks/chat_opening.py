@@ -13,7 +13,7 @@ from typing import Any
 
 from twilio.rest import Client
 
-from flexsms.core.errors import InvalidInput, NotFound
+from flexsms.core.errors import InvalidInput, NotFound, SendInProgress
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
@@ -72,7 +72,12 @@ class ChatOpening:
                 return await self._continue(taken, message, flow, instead_of=channel)
             # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
             await self._sessions.close(taken.channel_sid, taken.session_sid)
-            session_sid = await self._sessions.open(channel.sid, message)
+            try:
+                session_sid = await self._sessions.open(channel.sid, message)
+            except PairTaken as again:
+                raise SendInProgress(
+                    f"The customer wrote at this very moment ({again}); trying again."
+                ) from again
         return OpenConversation(
             channel_sid=channel.sid,
             created_at=utc(channel.date_created),

@@ -52,7 +52,10 @@ class ChatSessions:
             except AlreadyExists:
                 session = await self._sessions(channel_sid).fetch_async()
         if session.status not in OPEN:
-            await self.reopen(channel_sid, str(session.sid))
+            try:
+                await self.reopen(channel_sid, str(session.sid))
+            except TwilioRefused as error:
+                raise await self._holder(error, own=str(session.sid)) from error
         return str(session.sid)
 
     async def reopen(self, channel_sid: str, session_sid: str | None) -> None:
@@ -105,15 +108,16 @@ class ChatSessions:
                 participants=[customer, flex],
             )
         except TwilioRefused as error:
-            if error.code in PAIR_TAKEN:
-                raise await self._holder(error) from error
-            raise
+            raise await self._holder(error) from error
 
-    async def _holder(self, error: TwilioRefused) -> Exception:
-        """Who holds the pair, as far as Twilio's sentence names the session."""
-        named = re.search(r"KC[0-9a-fA-F]{32}", str(error))
-        if named is None:
+    async def _holder(self, error: TwilioRefused, own: str = "") -> Exception:
+        """Who holds the pair, if that is what is wrong and Twilio's sentence names the session.
+
+        :param own: the session that was to be opened, which the sentence names as well
+        """
+        others = [sid for sid in re.findall(r"KC[0-9a-fA-F]{32}", str(error)) if sid != own]
+        if error.code not in PAIR_TAKEN or not others:
             return error
-        session: Any = await self._sessions(named.group()).fetch_async()
+        session: Any = await self._sessions(others[0]).fetch_async()
         name = str(session.unique_name)
         return PairTaken(str(session.sid), name) if name.startswith("CH") else error

@@ -17,7 +17,7 @@ from twilio.rest import Client
 from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName, parse_attributes
 from flexsms.twilio.dates import utc
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, bears_our_mark
 
 CLOSED = 50377  # a closed conversation is final
 WRITE_ATTEMPTS = 3
@@ -63,7 +63,7 @@ class ConversationsRetiring:
         """Put the two attributes back and make the conversation active again, unless somebody closed it for good."""
         current = await self.fetch(channel_sid)
         kept = {name: value for name, value in current.attributes.items() if name not in RETIRED}
-        if reconnect and not current.is_retired:
+        if reconnect and not current.is_retired and bears_our_mark(current.attributes):
             await self._write(current, {**kept, **previous}, "active")
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:

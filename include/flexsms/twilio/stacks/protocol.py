@@ -14,6 +14,11 @@ from flexsms.core.message import OutboundMessage
 RETIRED: Mapping[str, Any] = {"long_lived": False, "status": "INACTIVE"}
 
 
+def bears_our_mark(attributes: Mapping[str, Any]) -> bool:
+    """Whether both attributes are as retiring writes them, always together; anything else is somebody else's."""
+    return all(attributes.get(name) == value for name, value in RETIRED.items())
+
+
 @dataclass(frozen=True, slots=True)
 class OpenConversation:
     """A channel over which the customer can be texted.
