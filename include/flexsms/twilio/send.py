@@ -101,9 +101,7 @@ class Sender:
         self, conversation: OpenConversation, message: OutboundMessage, claim: Claim
     ) -> SendResult:
         for attempt in range(1, POST_ATTEMPTS + 1):
-            claim = await self._ledger.advance(
-                replace(claim, stage=Stage.POSTING, posting_ms=to_ms("now", self._now()))
-            )
+            claim = await self._ledger.advance(replace(claim, stage=Stage.POSTING))
             try:
                 # Once the lease is over another task may take the key, so nothing may leave after that.
                 seconds = claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()

@@ -39,7 +39,6 @@ class Claim:
     :param marker: the digest of the key that marks the text itself
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
-    :param posting_ms: when the last attempt to post began, by ours
     :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
     """
 
@@ -51,7 +50,6 @@ class Claim:
     lease_until_ms: int
     claimed_at: datetime
     revision: str
-    posting_ms: int = 0
     result: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +61,6 @@ class Claim:
             "fingerprint": self.fingerprint,
             "stage": str(self.stage),
             "lease_until_ms": self.lease_until_ms,
-            "posting_ms": self.posting_ms,
             "result": dict(self.result) if self.result else None,
         }
 
@@ -166,7 +163,6 @@ def _read(marker: str, item: MapItem) -> Claim:
         fingerprint=data["fingerprint"],
         stage=Stage(data["stage"]),
         lease_until_ms=data["lease_until_ms"],
-        posting_ms=data["posting_ms"],
         result=data["result"],
         claimed_at=item.created_at,
         revision=item.revision,

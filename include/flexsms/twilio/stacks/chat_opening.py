@@ -18,6 +18,7 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
+from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
@@ -25,7 +26,6 @@ from flexsms.twilio.stacks.protocol import OpenConversation
 logger = logging.getLogger(__name__)
 
 INTEGRATION = {Route.AGENT: "task", Route.STUDIO: "studio"}
-OPEN_TASKS = ["pending", "reserved", "assigned", "wrapping"]
 
 
 class ChatOpening:
@@ -123,7 +123,9 @@ class ChatOpening:
         """The open task of a channel, or a new one by the flow's routing."""
         tasks = self._workspace().tasks
         for task in await tasks.list_async(
-            assignment_status=OPEN_TASKS, evaluate_task_attributes=f'channelSid == "{channel_sid}"', limit=1
+            assignment_status=OPEN_STATUSES,
+            evaluate_task_attributes=f'channelSid == "{channel_sid}"',
+            limit=1,
         ):
             return str(task.sid)
         routing: Mapping[str, Any] = flow.integration or {}
