@@ -9,6 +9,7 @@ FlexSmsError
 │   │   ├── NotAuthorized       401, 403
 │   │   ├── NotFound            404 and the codes that mean it
 │   │   └── AlreadyExists       409 and the codes that mean it
+│   ├── NotDelivered            a text left, and did not reach the handset
 │   └── UndecidedSend           a text may or may not have left, and no look-up can tell
 └── RetryableError              trying again later may help
     ├── RateLimited             429: the request was not processed
@@ -68,6 +69,10 @@ class MissingSetting(PermanentError):
 
 class UndecidedSend(PermanentError):
     """A text may or may not have left, and no look-up can tell: a person has to decide."""
+
+
+class NotDelivered(PermanentError):
+    """A text left, and did not reach the handset; it is not sent again."""
 
 
 class SendInProgress(RetryableError):
