@@ -62,4 +62,10 @@ DEVIATIONS: tuple[Deviation, ...] = (
         r"is not (of type string|one of )",
         "Null where no webhook was configured, as in the example.",
     ),
+    Deviation(
+        r"^api_v2010 ",
+        r"uris?$",
+        r"is not a uri",
+        "Relative to https://api.twilio.com: the field's own description says so, and every example shows it.",
+    ),
 )

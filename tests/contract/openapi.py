@@ -27,7 +27,13 @@ PACKAGE = "@twilio/cli-core@8.3.2"
 TARBALL = "twilio-cli-core-8.3.2.tgz"
 # The digest that the registry publishes for this version: `npm view @twilio/cli-core@8.3.2 dist.integrity`.
 SHA512 = "qRTAZS15i/nseKHu2zZIb1BD78WFRVOWM65iC9JqjZdNpz5KQaiEI1klsLcWDi1pwXH9JG6pbFXJrIiYRJw/dw=="
-PRODUCTS = ("flex_v1", "chat_v2", "proxy_v1", "sync_v1", "taskrouter_v1", "conversations_v1", "events_v1")
+# With what their paths begin: of the oldest document, which has calls and conferences too, only the messages.
+PRODUCTS = {
+    **dict.fromkeys(
+        ("flex_v1", "chat_v2", "proxy_v1", "sync_v1", "taskrouter_v1", "conversations_v1", "events_v1"), "/"
+    ),
+    "api_v2010": "/2010-04-01/Accounts/{AccountSid}/Messages",
+}
 
 Schema = dict[str, Any]
 METHODS = ("get", "post", "put", "delete")
@@ -100,10 +106,12 @@ class Documents:
 def _published() -> Documents:
     documents = {}
     with tarfile.open(_tarball()) as tar:
-        for product in PRODUCTS:
+        for product, begin in PRODUCTS.items():
             file = tar.extractfile(f"package/src/services/twilio-api/twilio_{product}.json")
             assert file is not None
-            documents[product] = json.load(file)
+            document = json.load(file)
+            paths = document["paths"].items()
+            documents[product] = {**document, "paths": {p: at for p, at in paths if p.startswith(begin)}}
     return Documents(documents)
 
 
@@ -145,7 +153,7 @@ def _operations(product: str, document: Mapping[str, Any]) -> Iterator[Operation
         return resolve(schema, document)
 
     for path, item in document["paths"].items():
-        host = urlsplit(item["servers"][0]["url"]).netloc
+        host = urlsplit((item.get("servers") or document["servers"])[0]["url"]).netloc
         for method in METHODS:
             if method not in item:
                 continue

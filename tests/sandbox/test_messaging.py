@@ -1,0 +1,49 @@
+"""The SMS behind a message of either generation, as Programmable Messaging shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.sandbox.conftest import CUSTOMER, Account, refused
+
+
+def chat(account: Account) -> None:
+    channel = account.open_channel()
+    account.open_session(channel.sid)
+    account.chat.channels(channel.sid).messages.create(body="Hello")
+
+
+def conversation(account: Account) -> None:
+    account.conversations.conversations(account.open_conversation().sid).messages.create(body="Hello")
+
+
+def sms(account: Account) -> Any:
+    (text,) = account.control.outbox()
+    return account.client.api.v2010.accounts(account.settings["account_sid"]).messages(text["sid"]).fetch()
+
+
+@pytest.mark.parametrize("write", [chat, conversation])
+def test_a_text_moves_and_says_why_it_did_not_arrive(account: Account, write: Any) -> None:
+    account.control.settings(sms_outcomes={CUSTOMER: {"status": "undelivered", "error_code": 30003}})
+    write(account)
+    seen = []
+    for _ in range(3):
+        seen.append(sms(account))
+        account.control.advance(1)
+    assert [(one.status, one.error_code) for one in seen] == [
+        ("queued", None), ("sent", None), ("undelivered", 30003),
+    ]  # fmt: skip
+    assert [one.date_sent is not None for one in seen] == [False, True, True]
+    found = seen[-1]
+    assert (found.to, found.body, found.direction) == (CUSTOMER, "Hello", "outbound-api")
+
+
+def test_what_is_no_message_of_the_account(account: Account) -> None:
+    chat(account)
+    (text,) = account.control.outbox()
+    messages = account.client.api.v2010.accounts(account.settings["account_sid"]).messages
+    assert refused(messages("SM" + "0" * 32).fetch) == (404, 20404)
+    other = account.client.api.v2010.accounts("AC" + "0" * 32).messages(text["sid"])
+    assert refused(other.fetch) == (404, 20404)
