@@ -17,8 +17,10 @@ from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
 from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterSource
 from flexsms.twilio.stacks.chat import ChatStack
+from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.conversations import ConversationsRetiring
-from flexsms.twilio.stacks.protocol import RetiringStack
+from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
+from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 
@@ -75,6 +77,18 @@ class Account:
         if self.settings.chat_service_sid and self.settings.session_service_sid:
             stacks[StackName.CHAT] = ChatStack(self.client, self.settings)
         return stacks
+
+    @property
+    def deliveries(self) -> DeliveryStack:
+        """Tells what became of texts, on the stack that new conversations are opened on.
+
+        :raises MissingSetting: when it lacks a setting
+        """
+        if self.settings.stack is StackName.CHAT:
+            return ChatDelivery(
+                self.client, self.settings.need("session_service_sid"), self.settings.account_sid
+            )
+        return ConversationsDelivery(self.client)
 
     def sender(self) -> Sender:
         """Sends texts."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from flexsms.core.delivery import Delivery
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 
@@ -75,6 +76,17 @@ class SendingStack(Protocol):
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """The SID of the text marked with the key, if there is one; looks no further back than ``since``."""
+        ...
+
+
+class DeliveryStack(Protocol):
+    """What finding out about a text's fate needs of a generation of Flex messaging."""
+
+    async def delivery(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Delivery | None:
+        """What is known of the SMS that carries a message; None when nothing has left yet.
+
+        :param session_sid: KC… (chat); None where nobody knows it
+        """
         ...
 
 

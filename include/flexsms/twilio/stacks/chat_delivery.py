@@ -1,0 +1,63 @@
+"""What became of a chat message's text: Proxy relays it, and shows the SMS in an interaction of the session.
+
+Source: https://www.twilio.com/docs/proxy/api/interaction
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.delivery import Delivery, DeliveryStatus
+from flexsms.core.errors import NotFound, TwilioRefused
+
+PAGE_SIZE = 100  # Proxy's pages hold no more
+
+
+class ChatDelivery:
+    """Finds the SMS of chat messages.
+
+    :param service_sid: KS…, the Proxy service
+    :param account_sid: AC…, whose texts they are
+    """
+
+    def __init__(self, client: Client, service_sid: str, account_sid: str) -> None:
+        self._sessions = client.proxy.v1.services(service_sid).sessions
+        self._texts = client.api.v2010.accounts(account_sid).messages
+
+    async def delivery(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Delivery | None:
+        """Look through the session's interactions for the one that the message came in by.
+
+        One call per 100 interactions down to it; one more for an older XCom without the session's SID, and one more
+        for the reason when the text did not arrive, because Proxy does not tell it.
+        """
+        try:
+            found = await self._interaction(channel_sid, session_sid, message_sid)
+        except NotFound:
+            return None  # no session, so nothing that could have carried the text
+        if found is None:
+            return None
+        status = DeliveryStatus.of(found.outbound_resource_status)
+        sms_sid: str | None = found.outbound_resource_sid
+        lost = status.is_final and status is not DeliveryStatus.DELIVERED
+        return Delivery(status, await self._reason(sms_sid) if lost and sms_sid else None, sms_sid)
+
+    async def _interaction(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Any:
+        if session_sid is None:
+            session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
+        page: Any = await self._sessions(session_sid).interactions.page_async(page_size=PAGE_SIZE)
+        while page is not None:
+            for interaction in page:
+                if interaction.inbound_resource_sid == message_sid:
+                    return interaction
+            page = await page.next_page_async()
+        return None
+
+    async def _reason(self, sms_sid: str) -> int | None:
+        """Why an SMS did not arrive, None where the key may not ask or Twilio has forgotten it (after 400 days)."""
+        try:
+            text: Any = await self._texts(sms_sid).fetch_async()
+        except TwilioRefused:
+            return None
+        return None if text.error_code is None else int(text.error_code)
