@@ -23,7 +23,7 @@ from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Scan, find_due
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
-from flexsms.twilio.sync_map import ONE_YEAR_S
+from flexsms.twilio.sync_map import ONE_YEAR
 from flexsms.twilio.sync_store import SETTLED_TTL_S
 
 Json = dict[str, Any]
@@ -162,7 +162,11 @@ async def _retire(client: Bare, document: Json) -> None:
 
 async def _note(client: Bare, documents: list[Json]) -> None:
     lines = [[one["data"]["channel_sid"], 0, "deactivated"] for one in documents]
-    form = {"Key": uuid4().hex, "Data": json.dumps({"channels": lines}), "ItemTtl": str(ONE_YEAR_S)}
+    form = {
+        "Key": uuid4().hex,
+        "Data": json.dumps({"channels": lines}),
+        "ItemTtl": str(round(ONE_YEAR.total_seconds())),
+    }
     await client.call("POST", f"{client.sync}/Maps/{MAP_NAME}/Items", form)
 
 

@@ -61,6 +61,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "At most so many at a time, per process.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 32},
     },
+    "close_after_days": {
+        "label": "Close after days",
+        "description": "Stack conversations, a safety net: Twilio itself closes a new conversation after so many days "
+        "without activity. Give some more than cleanup's retention window; empty: never.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650},
+    },
     "rate_limits": {
         "label": "Rate limits",
         "description": "documented, off, or a JSON object of requests per second by endpoint or host, "

@@ -279,7 +279,7 @@ class Rig:
 
     def attributes(self, sid: str) -> dict[str, Any]:
         """A channel's attributes, as Twilio has them."""
-        return dict(self.ask(lambda account: account.stack.fetch(sid)).attributes)
+        return dict(self.ask(lambda account: account.retiring_stacks[account.settings.stack].fetch(sid)).attributes)
 
     def session(self, sid: str) -> str:
         """The status of a channel's session."""

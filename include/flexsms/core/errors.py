@@ -9,6 +9,7 @@ FlexSmsError
 │   │   ├── NotAuthorized       401, 403
 │   │   ├── NotFound            404 and the codes that mean it
 │   │   └── AlreadyExists       409 and the codes that mean it
+│   ├── InteractionFailed       Flex could not set up the interaction of a conversation
 │   ├── NotDelivered            a text left, and did not reach the handset
 │   └── UndecidedSend           a text may or may not have left, and no look-up can tell
 └── RetryableError              trying again later may help
@@ -17,6 +18,8 @@ FlexSmsError
     ├── ServiceUnavailable      5xx, or no connection: nothing was changed, or repeating is harmless
     ├── OutcomeUnknown          the answer to a request that must not be repeated was lost
     ├── SendInProgress          another task holds the same idempotency key right now
+    ├── ChannelInSetup          Flex is still setting up the interaction of a conversation
+    ├── ChannelClosed           the conversation was closed before the text was in it
     └── ChannelsFailed          a batch is through, and some of its channels failed
 
 Every message is one sentence for a person: which field or call, what is wrong, what to do.
@@ -71,12 +74,35 @@ class UndecidedSend(PermanentError):
     """A text may or may not have left, and no look-up can tell: a person has to decide."""
 
 
+class InteractionFailed(PermanentError):
+    """Flex could not set up the interaction of a conversation; the text has not left."""
+
+
 class NotDelivered(PermanentError):
     """A text left, and did not reach the handset; it is not sent again."""
 
 
 class SendInProgress(RetryableError):
     """Another task is sending under the same idempotency key right now."""
+
+
+class ChannelInSetup(RetryableError):
+    """Flex is still setting up the interaction: sending goes on when its channel is active.
+
+    :param interaction_sid: KD…
+    :param interaction_channel_sid: UO…
+    """
+
+    def __init__(self, interaction_sid: str, interaction_channel_sid: str) -> None:
+        super().__init__(
+            f"Interaction channel {interaction_channel_sid} is not active yet; trying again later."
+        )
+        self.interaction_sid = interaction_sid
+        self.interaction_channel_sid = interaction_channel_sid
+
+
+class ChannelClosed(RetryableError):
+    """The conversation was closed before the text was in it; the next try starts a fresh one."""
 
 
 class ChannelsFailed(RetryableError):
@@ -90,6 +116,7 @@ class TwilioError(FlexSmsError):
     :param status: HTTP status, 0 when no answer came
     :param code: Twilio's error code (https://www.twilio.com/docs/api/errors), else the HTTP status
     :param endpoint: method, host and path without identifiers
+    :param detail: Twilio's own words, redacted
     :param retry_after: seconds Twilio asked to wait, when it did
     """
 
@@ -100,12 +127,14 @@ class TwilioError(FlexSmsError):
         status: int = 0,
         code: int = 0,
         endpoint: str = "",
+        detail: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.endpoint = endpoint
+        self.detail = detail
         self.retry_after = retry_after
 
 

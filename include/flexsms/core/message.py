@@ -21,6 +21,7 @@ MAX_TASK_ATTRIBUTES_BYTES = 4096
 # Written by flexsms and by Flex itself; a caller who could overwrite them would cut the task off its channel.
 RESERVED_TASK_ATTRIBUTES = frozenset(
     {"channelSid", "conversationSid", "channelType", "from", "to", "name", "direction"}
+    | {"customerAddress", "customerName"}
     | {"flexInteractionSid", "flexInteractionChannelSid", "sourceChatChannelSid", "targetWorkerSid"}
 )
 
@@ -110,6 +111,21 @@ class OutboundMessage:
     def segments(self) -> Segments:
         """How many parts are billed (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
         return count_segments(self.body)
+
+    def routing_attributes(self) -> dict[str, Any]:
+        """The task attributes by which the workflow routes and the agent sees who is meant; with personal data."""
+        attributes = {
+            **self.task_attributes,
+            "to": self.to_number,
+            "from": self.from_number,
+            "direction": "outbound",
+            "name": self.to_name or self.to_number,
+        }
+        if self.source_channel_sid:
+            attributes["sourceChatChannelSid"] = self.source_channel_sid
+        if self.target_worker_sid:
+            attributes["targetWorkerSid"] = self.target_worker_sid
+        return attributes
 
     def fingerprint(self) -> str:
         """A digest by which a second use of an idempotency key for another text is noticed."""

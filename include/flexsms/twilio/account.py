@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from flexsms.core.errors import MissingSetting
 from flexsms.core.events import StackName
 from flexsms.twilio.cleanup_batch import Cleaner
 from flexsms.twilio.cleanup_ledger import CleanupLedger
@@ -18,11 +17,12 @@ from flexsms.twilio.send_ledger import SendLedger
 from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterSource
 from flexsms.twilio.stacks.chat import ChatStack
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
-from flexsms.twilio.stacks.conversations import ConversationsRetiring
+from flexsms.twilio.stacks.conversations import ConversationsStack
 from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
-from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack
+from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
+from flexsms.twilio.turns import Turns
 
 # A text whose answer was lost may still turn up for as long as a request may take, and as much again.
 SETTLE_IN_TIMEOUTS = 2
@@ -61,21 +61,23 @@ class Account:
         return SyncStore(self.client, self.settings.need("sync_service_sid"))
 
     @property
-    def stack(self) -> ChatStack:
+    def stack(self) -> SendingStack:
         """The stack that new conversations are opened on.
 
-        :raises MissingSetting: when it cannot send yet, or lacks a setting
+        :raises MissingSetting: when it lacks a setting
         """
-        if self.settings.stack is not StackName.CHAT:
-            raise MissingSetting("stack", f"'{self.settings.stack}' cannot send yet", "use 'chat'")
-        return ChatStack(self.client, self.settings)
+        stacks: Mapping[StackName, Callable[[], SendingStack]] = {
+            StackName.CHAT: self._chat,
+            StackName.CONVERSATIONS: self._conversations,
+        }
+        return stacks[self.settings.stack]()
 
     @property
     def retiring_stacks(self) -> Mapping[StackName, RetiringStack]:
         """The stacks whose channels this connection can retire; an account that is moving over has both."""
-        stacks: dict[StackName, RetiringStack] = {StackName.CONVERSATIONS: ConversationsRetiring(self.client)}
+        stacks: dict[StackName, RetiringStack] = {StackName.CONVERSATIONS: self._conversations()}
         if self.settings.chat_service_sid and self.settings.session_service_sid:
-            stacks[StackName.CHAT] = ChatStack(self.client, self.settings)
+            stacks[StackName.CHAT] = self._chat()
         return stacks
 
     @property
@@ -92,20 +94,37 @@ class Account:
 
     def sender(self) -> Sender:
         """Sends texts."""
-        timeout = timedelta(seconds=self.settings.timeout_s)
         ledger = SendLedger(
-            self.client,
-            self.settings.need("sync_service_sid"),
-            now=self.now,
-            lease=timeout * LEASE_IN_TIMEOUTS,
+            self.client, self.settings.need("sync_service_sid"), now=self.now, lease=self._lease
         )
-        return Sender(self.stack, ledger, self.store, settle=timeout * SETTLE_IN_TIMEOUTS, now=self.now)
+        return Sender(self.stack, ledger, self.store, settle=self._settle, now=self.now)
 
     def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
         """The source of task events that every account has."""
         return TaskRouterSource(
             self.client, self.settings.need("workspace_sid"), now=self.now, lookback=lookback
         )
+
+    @property
+    def _settle(self) -> timedelta:
+        return timedelta(seconds=self.settings.timeout_s) * SETTLE_IN_TIMEOUTS
+
+    @property
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self.settings.timeout_s) * LEASE_IN_TIMEOUTS
+
+    def _chat(self) -> ChatStack:
+        return ChatStack(self.client, self.settings)
+
+    def _conversations(self) -> ConversationsStack:
+        turns = Turns(
+            self.client,
+            self.settings.need("sync_service_sid"),
+            now=self.now,
+            lease=self._lease,
+            settle=self._settle,
+        )
+        return ConversationsStack(self.client, self.settings, turns)
 
     def cleaner(self, *, action: Action, run_id: str, dry_run: bool = False) -> Cleaner:
         """Retires due channels."""

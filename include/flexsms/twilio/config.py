@@ -35,6 +35,7 @@ class TwilioSettings:
     :param password: the token or secret that belongs to ``login``
     :param timeout_s: seconds per request, connecting included
     :param max_in_flight: requests in flight per process
+    :param close_after_days: Twilio itself closes a new conversation after so long a silence; None: never
     :param rate_limits: ``documented``, ``off``, or requests per second by endpoint
     :param base_url: empty for Twilio; see :mod:`flexsms.twilio.transport`
     """
@@ -55,6 +56,7 @@ class TwilioSettings:
     region: str = ""
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_in_flight: int = DEFAULT_MAX_IN_FLIGHT
+    close_after_days: int | None = None
     rate_limits: str | Mapping[str, float] = "documented"
     base_url: str = ""
 
@@ -89,6 +91,7 @@ class TwilioSettings:
             region=region,
             timeout_s=_number(extra, "timeout_s", DEFAULT_TIMEOUT_S, 0.1, 600),
             max_in_flight=int(_number(extra, "max_in_flight", DEFAULT_MAX_IN_FLIGHT, 1, 1000)),
+            close_after_days=_close_after_days(extra),
             rate_limits=_rate_limits(extra.get("rate_limits")),
             base_url=_base_url(extra),
             **{**sids, "account_sid": sids["account_sid"] or login},
@@ -141,6 +144,17 @@ def _number(extra: Mapping[str, Any], name: str, default: float, low: float, hig
     if isinstance(value, bool) or not low <= number <= high:
         raise MissingSetting(name, f"is {value!r}", f"give a number between {low:g} and {high:g}")
     return number
+
+
+def _close_after_days(extra: Mapping[str, Any]) -> int | None:
+    if extra.get("close_after_days") in (None, ""):
+        return None
+    days = _number(extra, "close_after_days", 0, 1, 3650)
+    if not days.is_integer():
+        raise MissingSetting(
+            "close_after_days", f"is {days:g}", "give whole days, some more than cleanup's retention window"
+        )
+    return int(days)
 
 
 def _rate_limits(value: Any) -> str | Mapping[str, float]:

@@ -14,6 +14,8 @@ DOCUMENTED: Mapping[str, float] = {
     "POST flex-api.twilio.com/v1/Channels": 10,
     "GET flex-api.twilio.com/v1/Channels/{id}": 3,
     # https://www.twilio.com/docs/flex/developer/conversations/limits
+    "POST flex-api.twilio.com/v1/Interactions": 20,
+    "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
     # Proxy: every endpoint of a Service for itself.
@@ -23,6 +25,8 @@ DOCUMENTED: Mapping[str, float] = {
 # POSTs that may be repeated when their answer was lost, because a natural key makes the second one harmless.
 # Nothing else is repeated; least of all a message.
 REPEATABLE_POSTS: Mapping[str, str] = {
+    "POST conversations.twilio.com/v1/Conversations": "a second one is refused by its unique name, 409",
+    "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "a second one is refused by its pair, 50416",
     "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
     "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",

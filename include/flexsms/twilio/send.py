@@ -14,7 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flexsms.core.errors import OutcomeUnknown, SendInProgress
+from flexsms.core.errors import (
+    ChannelClosed,
+    ChannelInSetup,
+    NotFound,
+    OutcomeUnknown,
+    SendInProgress,
+    UndecidedSend,
+)
 from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
@@ -24,6 +31,7 @@ from flexsms.twilio.sync_store import SyncStore
 
 logger = logging.getLogger(__name__)
 
+OPEN_ATTEMPTS = 3
 POST_ATTEMPTS = 3
 LOOK_UP_EVERY_S = 1.0
 
@@ -80,6 +88,9 @@ class Sender:
         :param owner: the task instance, the same for all its tries
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
         :raises SendInProgress: while another task sends under the same key
+        :raises ChannelInSetup: while Flex sets up the interaction; call again when its channel is active
+        :raises InteractionFailed: when Flex could not set it up
+        :raises UndecidedSend: when a text may have left and its channel is gone
         """
         await self._stack.check(message)
         claim = await self._ledger.take(key, fingerprint=message.fingerprint(), owner=owner)
@@ -89,17 +100,34 @@ class Sender:
             found = await self._find(claim)
             if found is not None:
                 return await self._finish(claim, found)
-        conversation = await self._stack.open(message)
-        claim = replace(claim, result=_promise(conversation, claim).to_json())
-        if not _result(claim).reused_channel:
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                conversation = await self._open(message, claim)
+                claim = replace(claim, resumed=True, result=_promise(conversation, claim).to_json())
+                claim, sid = await self._post(conversation, message, claim) if message.body else (claim, None)
+            except _ClosedUnder as closed:
+                logger.info("%s Starting afresh.", closed)
+                claim = closed.claim
+            else:
+                return await self._finish(claim, sid)
+        raise SendInProgress("The customer's conversation is closed again and again; trying again later.")
+
+    async def _open(self, message: OutboundMessage, claim: Claim) -> OpenConversation:
+        try:
+            conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
+            is_ready = await self._stack.is_ready(conversation)
+        except ChannelClosed as error:
+            raise _ClosedUnder(error, claim) from error
+        if not is_ready:
+            raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
+        if not _promise(conversation, claim).reused_channel:
             await self._remember_session(conversation)
-        if not message.body:
-            return await self._finish(claim, None)
-        return await self._post(conversation, message, claim)
+        return conversation
 
     async def _post(
         self, conversation: OpenConversation, message: OutboundMessage, claim: Claim
-    ) -> SendResult:
+    ) -> tuple[Claim, str]:
+        """Post the text until it is certain that it left; returns the claim as it is then, and the text's SID."""
         for attempt in range(1, POST_ATTEMPTS + 1):
             claim = await self._ledger.advance(replace(claim, stage=Stage.POSTING))
             try:
@@ -107,11 +135,13 @@ class Sender:
                 seconds = claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
                 async with asyncio.timeout(seconds):
                     sid: str | None = await self._stack.post(conversation, message.body, claim.marker)
+            except ChannelClosed as error:
+                raise _ClosedUnder(error, claim) from error
             except (OutcomeUnknown, TimeoutError) as error:
                 logger.warning("Nobody answered whether the text left (%s); looking for it.", error)
                 sid = await self._find(claim)
             if sid is not None:
-                return await self._finish(claim, sid)
+                return claim, sid
             logger.info("The text did not leave at attempt %d of %d.", attempt, POST_ATTEMPTS)
         raise SendInProgress("The text could not be posted, and none was found; trying again later.")
 
@@ -121,7 +151,13 @@ class Sender:
         gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
         channel_sid = _result(claim).channel_sid
         while True:
-            sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
+            try:
+                sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
+            except NotFound as error:
+                raise UndecidedSend(
+                    f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
+                    "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
+                ) from error
             left_ms = gives_up_ms - to_ms("now", self._now())
             if sid is not None or left_ms <= 0:
                 return sid
@@ -144,16 +180,29 @@ class Sender:
             )
 
 
+class _ClosedUnder(Exception):
+    """The conversation closed under the send.
+
+    :param claim: as it is now
+    """
+
+    def __init__(self, error: ChannelClosed, claim: Claim) -> None:
+        super().__init__(str(error))
+        self.claim = claim
+
+
 def _promise(conversation: OpenConversation, claim: Claim) -> SendResult:
-    created_at = conversation.created_at
+    created_at, is_new = conversation.created_at, conversation.is_new
+    if is_new is None:
+        # Both moments are Twilio's, so no other clock is involved.
+        is_new = created_at is None or created_at >= claim.claimed_at
     return SendResult(
         channel_sid=conversation.channel_sid,
         task_sid=conversation.task_sid,
         session_sid=conversation.session_sid,
         interaction_sid=conversation.interaction_sid,
         message_sid=None,
-        # Both moments are Twilio's, so no other clock is involved.
-        reused_channel=created_at is not None and created_at < claim.claimed_at,
+        reused_channel=not is_new,
     )
 
 

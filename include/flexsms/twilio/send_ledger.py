@@ -39,6 +39,7 @@ class Claim:
     :param marker: the digest of the key that marks the text itself
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
+    :param resumed: somebody, mostly an earlier try of the same task, had the key before
     :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
     """
 
@@ -50,6 +51,7 @@ class Claim:
     lease_until_ms: int
     claimed_at: datetime
     revision: str
+    resumed: bool = False
     result: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +112,7 @@ class SendLedger:
                     f"idempotency_key: {held.owner} is sending with this key; trying again once it is through."
                 )
             try:
-                return await self.advance(replace(held, owner=owner, nonce=fresh.nonce))
+                return await self.advance(replace(held, owner=owner, nonce=fresh.nonce, resumed=True))
             except SendInProgress:
                 continue
         raise SendInProgress("idempotency_key: several tasks are sending with this key; trying again later.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from twilio.rest import Client
@@ -17,7 +17,7 @@ from flexsms.core.errors import AlreadyExists, NotFound
 from flexsms.twilio.dates import utc
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ONE_YEAR_S = 31_536_000  # the longest life that Sync gives an item
+ONE_YEAR = timedelta(days=365)  # the longest life that Sync gives an item
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,18 @@ class MapItem:
 
 
 class SyncMap:
-    """One map of a Sync service; its items live for a year.
+    """One map of a Sync service.
 
     :param unique_name: letters, digits, dots and dashes; no personal data
+    :param ttl: how long an item lives after its last write
     """
 
-    def __init__(self, client: Client, service_sid: str, unique_name: str) -> None:
+    def __init__(
+        self, client: Client, service_sid: str, unique_name: str, *, ttl: timedelta = ONE_YEAR
+    ) -> None:
         self._maps = client.sync.v1.services(service_sid).sync_maps
         self._unique_name = unique_name
+        self._ttl_s = round(ttl.total_seconds())
 
     async def create(self, key: str, data: Mapping[str, Any]) -> MapItem:
         """Add an item.
@@ -46,11 +50,11 @@ class SyncMap:
         """
         items = self._maps(self._unique_name).sync_map_items
         try:
-            return _item(await items.create_async(key=key, data=dict(data), item_ttl=ONE_YEAR_S))
+            return _item(await items.create_async(key=key, data=dict(data), item_ttl=self._ttl_s))
         except NotFound:
             with suppress(AlreadyExists):
                 await self._maps.create_async(unique_name=self._unique_name)
-            return _item(await items.create_async(key=key, data=dict(data), item_ttl=ONE_YEAR_S))
+            return _item(await items.create_async(key=key, data=dict(data), item_ttl=self._ttl_s))
 
     async def fetch(self, key: str) -> MapItem:
         """Read an item.
@@ -65,7 +69,7 @@ class SyncMap:
         :raises RevisionMismatch: when somebody else wrote first
         """
         item = self._maps(self._unique_name).sync_map_items(key)
-        return _item(await item.update_async(if_match=revision, data=dict(data), item_ttl=ONE_YEAR_S))
+        return _item(await item.update_async(if_match=revision, data=dict(data), item_ttl=self._ttl_s))
 
 
 def _item(answer: Any) -> MapItem:

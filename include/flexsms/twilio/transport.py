@@ -205,10 +205,14 @@ def _refused(response: Response, where: str, name: str, *, repeatable: bool) -> 
     text = str(body.get("message") or body.get("detail") or body.get("title") or f"HTTP {status}").rstrip(
         ". "
     )
-    remedy = advice(status, code)
-    sentence = f"{redact(where)}: {redact(text)} ({code})" + (f"; {remedy}." if remedy else ".")
+    detail, remedy = redact(text), advice(status, code)
     return error_class(status, code, repeatable=repeatable)(
-        sentence, status=status, code=code, endpoint=name, retry_after=_seconds(response.headers)
+        f"{redact(where)}: {detail} ({code})" + (f"; {remedy}." if remedy else "."),
+        status=status,
+        code=code,
+        endpoint=name,
+        detail=detail,
+        retry_after=_seconds(response.headers),
     )
 
 

@@ -24,6 +24,8 @@ from flexsms.twilio.stacks.protocol import (
     bears_our_mark,
 )
 
+CONSOLE = "https://console.twilio.com/us1/develop/chat/manage/services?frameUrl=/console/chat/services"
+
 
 class ChatStack:
     """Flex over Programmable Chat.
@@ -35,7 +37,8 @@ class ChatStack:
     usual: Mapping[str, Any] = {"long_lived": True, "status": "ACTIVE"}
 
     def __init__(self, client: Client, settings: TwilioSettings) -> None:
-        self._channels = ChatChannels(client, settings.need("chat_service_sid"))
+        self._service_sid = settings.need("chat_service_sid")
+        self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"))
         self._opening = ChatOpening(client, settings, self._channels, self._sessions)
 
@@ -43,9 +46,19 @@ class ChatStack:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(self, message: OutboundMessage) -> OpenConversation:
+    async def open(
+        self,
+        message: OutboundMessage,
+        key: str,  # noqa: ARG002
+        *,
+        resumed: bool,  # noqa: ARG002  # Flex gives back the active channel of the pair, whoever asks how often
+    ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
         return await self._opening.open(message)
+
+    async def is_ready(self, conversation: OpenConversation) -> bool:  # noqa: ARG002
+        """A chat channel takes texts at once."""
+        return True
 
     async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
         """Post the chat message that Proxy relays as an SMS."""
@@ -54,6 +67,10 @@ class ChatStack:
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""
         return await self._channels.find_post(channel_sid, key, since)
+
+    def console_url(self, channel_sid: str) -> str:
+        """The channel among those of the chat service."""
+        return f"{CONSOLE}/{self._service_sid}/channels/{channel_sid}"
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """The chat channel with its attributes."""

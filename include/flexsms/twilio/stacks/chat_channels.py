@@ -15,10 +15,9 @@ from twilio.rest import Client
 from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import ChannelSnapshot
 
-KEY_ATTRIBUTE = "flexsms_key"
-PAGE_SIZE = 100
 WRITE_ATTEMPTS = 3
 
 
@@ -92,16 +91,8 @@ class ChatChannels:
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look for the message marked with a key, newest first, no further back than ``since``."""
-        page: Any = await self._channels(channel_sid).messages.page_async(order="desc", page_size=PAGE_SIZE)
-        while page is not None:
-            for message in page:
-                if parse_attributes(message.attributes).get(KEY_ATTRIBUTE) == key:
-                    return str(message.sid)
-                posted_at = utc(message.date_created)
-                if posted_at and posted_at < since:
-                    return None
-            page = await page.next_page_async()
-        return None
+        messages = self._channels(channel_sid).messages
+        return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), key, since)
 
 
 def is_inactive(attributes: Mapping[str, Any]) -> bool:

@@ -63,7 +63,9 @@ class ChatOpening:
             chat_user_friendly_name=message.to_name or mask_number(message.to_number),
             chat_friendly_name=f"SMS{message.to_number}",
             target=message.to_number,
-            task_attributes=json.dumps(task_attributes(message)) if message.route is Route.AGENT else None,
+            task_attributes=json.dumps(message.routing_attributes())
+            if message.route is Route.AGENT
+            else None,
         )
         try:
             session_sid = await self._sessions.open(channel.sid, message)
@@ -129,7 +131,7 @@ class ChatOpening:
         ):
             return str(task.sid)
         routing: Mapping[str, Any] = flow.integration or {}
-        attributes = {**task_attributes(message), "channelSid": channel_sid, "channelType": "sms"}
+        attributes = {**message.routing_attributes(), "channelSid": channel_sid, "channelType": "sms"}
         task = await tasks.create_async(
             attributes=json.dumps(attributes),
             workflow_sid=routing.get("workflow_sid"),
@@ -156,19 +158,3 @@ class ChatOpening:
 
     def _workspace(self) -> Any:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))
-
-
-def task_attributes(message: OutboundMessage) -> dict[str, Any]:
-    """The attributes by which the workflow routes and the agent sees who is meant."""
-    attributes = {
-        **message.task_attributes,
-        "to": message.to_number,
-        "from": message.from_number,
-        "direction": "outbound",
-        "name": message.to_name or message.to_number,
-    }
-    if message.source_channel_sid:
-        attributes["sourceChatChannelSid"] = message.source_channel_sid
-    if message.target_worker_sid:
-        attributes["targetWorkerSid"] = message.target_worker_sid
-    return attributes

@@ -10,21 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from twilio.rest import Client
 
-from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import ChannelClosed, NotFound, OutcomeUnknown, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName, parse_attributes
+from flexsms.core.message import OutboundMessage
+from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, bears_our_mark
+from flexsms.twilio.stacks.conversation_opening import ConversationOpening
+from flexsms.twilio.stacks.conversation_pairs import CLOSED
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation, bears_our_mark
+from flexsms.twilio.turns import Turns
 
-CLOSED = 50377  # a closed conversation is final
+CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
 WRITE_ATTEMPTS = 3
 
 
-class ConversationsRetiring:
-    """Retires conversations.
+class ConversationsStack:
+    """Flex over Conversations.
 
     A conversation without an open task is one that the agents parked or left. Making it inactive can be undone, and
     any text of the customer undoes it by itself; closing it is final, frees the pair of numbers, and so comes last.
@@ -33,9 +40,54 @@ class ConversationsRetiring:
     name = StackName.CONVERSATIONS
     usual: Mapping[str, Any] = {}
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._conversations = client.conversations.v1.conversations
         self._interaction = client.flex_api.v1.interaction
+        self._service_sid = settings.chat_service_sid
+        self._opening = ConversationOpening(client, settings, turns)
+
+    async def check(self, message: OutboundMessage) -> None:
+        """Make sure that the settings of the route are there, and that the worker exists."""
+        await self._opening.check(message)
+
+    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+        """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
+        return await self._opening.open(message, key, resumed=resumed)
+
+    async def is_ready(self, conversation: OpenConversation) -> bool:
+        """Whether the interaction channel is active."""
+        return await self._opening.is_ready(conversation)
+
+    async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
+        """Add the message that Twilio texts to the customer.
+
+        Without the header that runs webhooks: the Studio flow is for the customer's answer, not for our text.
+        """
+        try:
+            message = await self._conversations(conversation.channel_sid).messages.create_async(
+                body=body, attributes=json.dumps({KEY_ATTRIBUTE: key})
+            )
+        except TwilioRefused as error:
+            if error.code != CLOSED and not isinstance(error, NotFound):
+                raise
+            # No agent is to be left with a task whose conversation is over.
+            with suppress(NotFound):
+                await self._close_interaction(
+                    conversation.interaction_sid, conversation.interaction_channel_sid
+                )
+            raise ChannelClosed(
+                f"{conversation.channel_sid} was closed before the text was in it."
+            ) from error
+        return str(message.sid)
+
+    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
+        """Look through the conversation's messages, down to the moment the key was taken."""
+        messages = self._conversations(channel_sid).messages
+        return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), key, since)
+
+    def console_url(self, channel_sid: str) -> str:
+        """The conversation among those of the service."""
+        return f"{CONSOLE}/{self._service_sid}/conversations/{channel_sid}"
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """The conversation with its attributes; a closed one is retired."""
@@ -69,7 +121,7 @@ class ConversationsRetiring:
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
         """Close the interaction channel, which closes the conversation; without one, close the conversation itself."""
         try:
-            await self._close_interaction(links)
+            await self._close_interaction(links.get("interaction"), links.get("interaction_channel"))
         except NotFound:
             # There is none, or Twilio removed it after 180 days without use.
             try:
@@ -83,12 +135,11 @@ class ConversationsRetiring:
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:
         """Close the interaction channel, so that no task is orphaned, and remove the conversation with its history."""
         with suppress(NotFound):
-            await self._close_interaction(links)
+            await self._close_interaction(links.get("interaction"), links.get("interaction_channel"))
         with suppress(NotFound):
             await self._conversations(channel_sid).delete_async(x_twilio_webhook_enabled="true")
 
-    async def _close_interaction(self, links: Mapping[str, str]) -> None:
-        interaction_sid, channel_sid = links.get("interaction"), links.get("interaction_channel")
+    async def _close_interaction(self, interaction_sid: str | None, channel_sid: str | None) -> None:
         if interaction_sid is None or channel_sid is None:
             raise NotFound("The conversation has no interaction channel that is known.")
         channel: Any = self._interaction(interaction_sid).channels(channel_sid)

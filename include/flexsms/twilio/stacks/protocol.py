@@ -25,13 +25,18 @@ class OpenConversation:
     """A channel over which the customer can be texted.
 
     :param created_at: when Twilio made the channel, UTC
+    :param is_new: this send made it; None where Twilio does not tell
+    :param session_sid: KC…, what carries the texts (chat)
+    :param interaction_sid: KD…, and its channel UO…, what ties the conversation to its task (conversations)
     """
 
     channel_sid: str
     created_at: datetime | None
+    is_new: bool | None = None
     task_sid: str | None = None
     session_sid: str | None = None
     interaction_sid: str | None = None
+    interaction_channel_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,40 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def open(self, message: OutboundMessage) -> OpenConversation:
-        """Start or continue the conversation; repeating it gives the same one."""
+    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+        """Start or continue the conversation; repeating it gives the same one.
+
+        :param key: the marker of the send
+        :param resumed: an earlier try of the same send may have come as far as this
+        :raises ChannelClosed: when it was closed in this very moment
+        """
+        ...
+
+    async def is_ready(self, conversation: OpenConversation) -> bool:
+        """Whether a text may go out; if not, Flex is still setting up the interaction.
+
+        :raises InteractionFailed: when Flex gave up
+        :raises ChannelClosed: when the conversation was closed meanwhile
+        """
         ...
 
     async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
         """Send the text, marked with the key; returns its IM… SID.
 
         :raises OutcomeUnknown: when the answer was lost
+        :raises ChannelClosed: when the conversation was closed before, so that nothing was sent
         """
         ...
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
-        """The SID of the text marked with the key, if there is one; looks no further back than ``since``."""
+        """The SID of the text marked with the key, if there is one; looks no further back than ``since``.
+
+        :raises NotFound: when the channel is gone, so that nobody can tell
+        """
+        ...
+
+    def console_url(self, channel_sid: str) -> str:
+        """Where the Twilio Console shows the channel."""
         ...
 
 

@@ -1,0 +1,188 @@
+"""Starting or continuing a conversation over Flex Conversations.
+
+The conversation comes first, with the customer in it: that claims the pair of numbers. Then, once, what takes care of
+the customer's answer: an interaction, which opens a task, or the webhook of the Studio flow. Sources:
+https://www.twilio.com/docs/flex/developer/conversations/interactions-api,
+https://www.twilio.com/docs/flex/developer/conversations/send-outbound-messages-via-sms-and-whatsapp
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.errors import ChannelClosed, InteractionFailed, InvalidInput, NotFound
+from flexsms.core.events import parse_attributes
+from flexsms.core.message import OutboundMessage, Route
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
+from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
+from flexsms.twilio.stacks.protocol import OpenConversation
+from flexsms.twilio.turns import Turns
+
+# The error codes of a channel that failed because its conversation is closed: 45354 is Flex's own.
+CLOSED_CODES = (CLOSED, 45354)
+TASK_CHANNEL = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A task that is not over, with the interaction that it belongs to, if Flex wrote it down."""
+
+    task_sid: str | None
+    interaction_sid: str | None
+    interaction_channel_sid: str | None
+
+
+class ConversationOpening:
+    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.ConversationsStack`."""
+
+    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
+        self._conversations = client.conversations.v1.conversations
+        self._interaction = client.flex_api.v1.interaction
+        self._taskrouter = client.taskrouter.v1
+        self._settings = settings
+        self._turns = turns
+        self._pairs = ConversationPairs(client, close_after_days=settings.close_after_days)
+
+    async def check(self, message: OutboundMessage) -> None:
+        """Make sure that the settings of the route are there, and that the worker exists."""
+        if message.route is Route.STUDIO:
+            self._settings.need("studio_flow_sid")
+            return
+        workspace = self._workspace()
+        if message.target_worker_sid:
+            self._settings.need("queue_sid")
+            try:
+                await workspace.workers(message.target_worker_sid).fetch_async()
+            except NotFound:
+                raise InvalidInput(
+                    "target_worker_sid",
+                    f"{message.target_worker_sid} is no worker of the workspace",
+                    "copy the SID of an agent from TaskRouter, or leave it empty",
+                ) from None
+
+    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+        """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
+        conversation = await self._pairs.open(message, key, resumed=resumed)
+        sid = conversation.channel_sid
+        is_fresh = bool(conversation.is_new) and not resumed
+        task = None if is_fresh else await self._open_task(sid)
+        if task is None and message.route is Route.AGENT:
+            task = await self._turns.once(
+                sid, key, lambda: self._open_task(sid), lambda: self._start_interaction(sid, message)
+            )
+        if task is None:
+            await self._ensure_studio(sid, key, is_fresh=is_fresh)
+            return conversation
+        return replace(
+            conversation,
+            task_sid=task.task_sid,
+            interaction_sid=task.interaction_sid,
+            interaction_channel_sid=task.interaction_channel_sid,
+        )
+
+    async def is_ready(self, conversation: OpenConversation) -> bool:
+        """Whether the interaction channel is active.
+
+        :raises InteractionFailed: when Flex gave it up; a conversation that was made for it is taken back
+        :raises ChannelClosed: when the conversation was closed meanwhile
+        """
+        if conversation.interaction_sid is None or conversation.interaction_channel_sid is None:
+            return True
+        try:
+            channel: Any = (
+                await self._interaction(conversation.interaction_sid)
+                .channels(conversation.interaction_channel_sid)
+                .fetch_async()
+            )
+        except NotFound:
+            return True  # Twilio forgets it after 180 days; the conversation is what carries the text
+        if str(channel.status) == "failed":
+            if channel.error_code in CLOSED_CODES:
+                raise ChannelClosed(
+                    f"{conversation.channel_sid} was closed; the next try starts a fresh one."
+                )
+            await self._pairs.discard_if_ours(conversation.channel_sid)
+            raise InteractionFailed(
+                f"Flex could not set up interaction channel {conversation.interaction_channel_sid}: "
+                f"{channel.error_message or 'no reason given'} ({channel.error_code}); nothing was sent. "
+                "Check workflow_sid and queue_sid of the connection and the agent, then clear the task."
+            )
+        return str(channel.status) != "setup"
+
+    async def _open_task(self, channel_sid: str) -> OpenTask | None:
+        tasks = self._workspace().tasks
+        for task in await tasks.list_async(
+            assignment_status=OPEN_STATUSES,
+            evaluate_task_attributes=f'conversationSid == "{channel_sid}"',
+            limit=1,
+        ):
+            attributes = parse_attributes(task.attributes)
+            return OpenTask(
+                str(task.sid),
+                attributes.get("flexInteractionSid"),
+                attributes.get("flexInteractionChannelSid"),
+            )
+        return None
+
+    async def _start_interaction(self, channel_sid: str, message: OutboundMessage) -> OpenTask:
+        """Open a task on the conversation, for one agent or by the workflow.
+
+        Always on a conversation that is there: an interaction that makes its own has no natural key, so a lost answer
+        would leave a second one.
+        """
+        interaction: Any = await self._interaction.create_async(
+            channel={
+                "type": "sms",
+                "initiated_by": "api",
+                "properties": {"media_channel_sid": channel_sid},
+            },
+            routing={"properties": self._routing(message)},
+        )
+        routed = (interaction.routing or {}).get("properties") or {}
+        return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]))
+
+    def _routing(self, message: OutboundMessage) -> dict[str, Any]:
+        routing: dict[str, Any] = {
+            "workspace_sid": self._settings.need("workspace_sid"),
+            "task_channel_unique_name": TASK_CHANNEL,
+            "attributes": {
+                **message.routing_attributes(),
+                "channelType": "sms",
+                "customerAddress": message.to_number,
+                "customerName": message.to_name or message.to_number,
+            },
+        }
+        if self._settings.workflow_sid:
+            routing["workflow_sid"] = self._settings.workflow_sid
+        if message.target_worker_sid:
+            routing |= {
+                "queue_sid": self._settings.need("queue_sid"),
+                "worker_sid": message.target_worker_sid,
+            }
+        return routing
+
+    async def _ensure_studio(self, channel_sid: str, key: str, *, is_fresh: bool) -> None:
+        if is_fresh or not await self._studio(channel_sid):
+            await self._turns.once(
+                channel_sid, key, lambda: self._studio(channel_sid), lambda: self._attach_studio(channel_sid)
+            )
+
+    async def _studio(self, channel_sid: str) -> str | None:
+        for webhook in await self._conversations(channel_sid).webhooks.list_async():
+            if str(webhook.target) == "studio":
+                return str(webhook.sid)
+        return None
+
+    async def _attach_studio(self, channel_sid: str) -> str:
+        webhook = await self._conversations(channel_sid).webhooks.create_async(
+            target="studio",  # type: ignore[arg-type]  # the SDK names a class whose members are texts
+            configuration_flow_sid=self._settings.need("studio_flow_sid"),
+        )
+        return str(webhook.sid)
+
+    def _workspace(self) -> Any:
+        return self._taskrouter.workspaces(self._settings.need("workspace_sid"))

@@ -1,0 +1,177 @@
+"""The one open conversation that a customer and a Twilio number may have.
+
+Whoever adds the customer to a conversation first has claimed the pair; Twilio names the holder to everybody else.
+Sources: https://www.twilio.com/docs/flex/developer/conversations/best-practices,
+https://www.twilio.com/docs/api/errors/50416
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from twilio.rest import Client
+
+from flexsms.core.errors import AlreadyExists, ChannelClosed, InvalidInput, NotFound, TwilioRefused
+from flexsms.core.message import OutboundMessage
+from flexsms.core.redaction import mask_number
+from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.protocol import OpenConversation
+
+NAME_PREFIX = "flexsms."
+PAGE_SIZE = 50
+CLOSED = 50377
+PAIR_TAKEN = 50416
+# https://www.twilio.com/docs/api/errors/50407, /50408, /50409, /50412
+WRONG_NUMBERS = {
+    50407: ("to_number", "cannot be texted by Twilio", "check the number"),
+    50408: (
+        "from_number",
+        "is no number of this Twilio account for SMS",
+        "give one of the account's own numbers",
+    ),
+    50409: ("to_number", "is the same as from_number", "give the customer's number"),
+    50412: (
+        "from_number",
+        "is no number of this Twilio account for SMS",
+        "give one of the account's own numbers",
+    ),
+}
+
+
+class ConversationPairs:
+    """Finds the conversation of two numbers, or starts it.
+
+    :param close_after_days: days without activity after which Twilio closes a new conversation by itself; None: never
+    """
+
+    def __init__(self, client: Client, *, close_after_days: int | None) -> None:
+        self._client = client.conversations.v1
+        self._close_after_days = close_after_days
+
+    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+        """The open conversation of the pair, or a new one named after the send's key.
+
+        :param key: the marker of the send
+        :param resumed: an earlier try may have started one already
+        :raises InvalidInput: when Twilio takes one of the numbers for none
+        :raises ChannelClosed: when it was closed in this very moment
+        """
+        own = await self._started(key) if resumed else None
+        if own is None:
+            # A customer of many years has many closed ones; on whichever page the open one is, the refusal below
+            # names it, so one page is enough.
+            found = await self._find(message, pages=1)
+            if found is not None:
+                return found
+            own = await self._start(message, key)
+        return await self._claim(own, message)
+
+    async def discard_if_ours(self, channel_sid: str) -> None:
+        """Take back a conversation that a send started and in which nobody wrote."""
+        try:
+            conversation: Any = await self._client.conversations(channel_sid).fetch_async()
+        except NotFound:
+            return
+        if str(conversation.unique_name or "").startswith(NAME_PREFIX):
+            await self._discard(channel_sid)
+
+    async def _find(self, message: OutboundMessage, *, pages: int | None = None) -> OpenConversation | None:
+        page: Any = await self._client.participant_conversations.page_async(
+            address=message.to_number, page_size=PAGE_SIZE
+        )
+        while page is not None:
+            for one in page:
+                binding = one.participant_messaging_binding or {}
+                if (
+                    binding.get("proxy_address") == message.from_number
+                    and str(one.conversation_state) != "closed"
+                ):
+                    return OpenConversation(
+                        str(one.conversation_sid), utc(one.conversation_date_created), is_new=False
+                    )
+            pages = pages - 1 if pages else None
+            page = None if pages == 0 else await page.next_page_async()
+        return None
+
+    async def _started(self, key: str) -> Any:
+        """What an earlier try of the send started, unless it is closed."""
+        for name in _names(key):
+            try:
+                conversation: Any = await self._client.conversations(name).fetch_async()
+            except NotFound:
+                return None
+            if str(conversation.state) != "closed":
+                return conversation
+        return None
+
+    async def _start(self, message: OutboundMessage, key: str) -> Any:
+        timers = {"timers_closed": f"P{self._close_after_days}D"} if self._close_after_days else {}
+        for name in _names(key):
+            try:
+                return await self._client.conversations.create_async(
+                    unique_name=name,
+                    friendly_name=message.to_name or mask_number(message.to_number),
+                    x_twilio_webhook_enabled="true",
+                    **timers,
+                )
+            except AlreadyExists:
+                conversation: Any = await self._client.conversations(name).fetch_async()
+                if str(conversation.state) != "closed":
+                    return conversation
+        raise ChannelClosed(
+            "Every conversation that was started for this text was closed at once; trying again."
+        )
+
+    async def _claim(self, conversation: Any, message: OutboundMessage) -> OpenConversation:
+        own = OpenConversation(str(conversation.sid), utc(conversation.date_created), is_new=True)
+        try:
+            await self._client.conversations(own.channel_sid).participants.create_async(
+                messaging_binding_address=message.to_number,
+                messaging_binding_proxy_address=message.from_number,
+                x_twilio_webhook_enabled="true",
+            )
+        except TwilioRefused as error:
+            if error.code == CLOSED:
+                raise ChannelClosed(f"{own.channel_sid} was closed before the customer was in it.") from error
+            if error.code != PAIR_TAKEN:
+                await self._discard(own.channel_sid)
+                if error.code in WRONG_NUMBERS:
+                    raise InvalidInput(*WRONG_NUMBERS[error.code]) from error
+                raise
+            holder = await self._holder(error, own, message)
+            if holder.channel_sid != own.channel_sid:
+                await self._discard(own.channel_sid)
+            return holder
+        return own
+
+    async def _holder(
+        self, error: TwilioRefused, own: OpenConversation, message: OutboundMessage
+    ) -> OpenConversation:
+        """The conversation that has the pair, by Twilio's sentence or, if that names none, by looking further."""
+        named = re.findall(r"CH[0-9a-fA-F]{32}", error.detail)
+        if own.channel_sid in named:
+            return own  # added by an earlier try
+        for sid in named:
+            conversation: Any = await self._client.conversations(sid).fetch_async()
+            if str(conversation.state) != "closed":
+                return OpenConversation(sid, utc(conversation.date_created), is_new=False)
+        found = await self._find(message)
+        if found is None:
+            raise ChannelClosed(
+                "The customer's conversation was closed in this very moment; trying again."
+            ) from error
+        return own if found.channel_sid == own.channel_sid else found
+
+    async def _discard(self, channel_sid: str) -> None:
+        conversation = self._client.conversations(channel_sid)
+        try:
+            if not await conversation.messages.list_async(limit=1, page_size=1):
+                await conversation.delete_async(x_twilio_webhook_enabled="true")
+        except NotFound:
+            return
+
+
+def _names(key: str) -> list[str]:
+    """Unique names for the conversations of a send: a closed one keeps its name."""
+    return [f"{NAME_PREFIX}{key}", *(f"{NAME_PREFIX}{key}.{number}" for number in range(2, 6))]

@@ -1,0 +1,29 @@
+"""Finding a text again by the mark that it bears, the same on both stacks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flexsms.core.events import parse_attributes
+from flexsms.twilio.dates import utc
+
+KEY_ATTRIBUTE = "flexsms_key"
+PAGE_SIZE = 100
+
+
+async def find_marked(page: Any, key: str, since: datetime) -> str | None:
+    """The SID of the message marked with a key.
+
+    :param page: the first page of a channel's messages, newest first
+    :param since: look no further back
+    """
+    while page is not None:
+        for message in page:
+            if parse_attributes(message.attributes).get(KEY_ATTRIBUTE) == key:
+                return str(message.sid)
+            posted_at = utc(message.date_created)
+            if posted_at and posted_at < since:
+                return None
+        page = await page.next_page_async()
+    return None

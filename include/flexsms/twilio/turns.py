@@ -1,0 +1,143 @@
+"""One at a time: who may add something to a conversation that must be there only once.
+
+Twilio opens a second task, or attaches a second webhook, without a question. Whoever wants to add one takes the
+conversation's turn first: an item of a Sync map that only one can create, and that expires by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from twilio.rest import Client
+
+from flexsms.core.errors import (
+    AlreadyExists,
+    FlexSmsError,
+    NotFound,
+    OutcomeUnknown,
+    RevisionMismatch,
+    SendInProgress,
+)
+from flexsms.twilio.sync_map import SyncMap
+
+T = TypeVar("T")
+
+MAP_PREFIX = "flexsms.turns."
+LOOK_AGAIN_EVERY_S = 0.5
+NOBODY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to add something.
+
+    :param inherited: an earlier try of the same send had it, and may have sent its request
+    """
+
+    key: str
+    revision: str
+    inherited: bool
+
+
+class Turns:
+    """Hands out turns.
+
+    :param lease: after this time without a release a turn is anybody's
+    :param settle: how long a request whose answer was lost may still take effect
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        service_sid: str,
+        *,
+        now: Callable[[], datetime],
+        lease: timedelta,
+        settle: timedelta,
+    ) -> None:
+        self._client = client
+        self._service_sid = service_sid
+        self._now = now
+        self._lease = lease
+        self._settle = settle
+
+    async def once(
+        self,
+        channel_sid: str,
+        owner: str,
+        look: Callable[[], Awaitable[T | None]],
+        make: Callable[[], Awaitable[T]],
+    ) -> T:
+        """What ``look`` finds on the channel, or, if nobody else makes it meanwhile, what ``make`` makes.
+
+        :param owner: the same for all tries of one send, another for every other send
+        :param make: a request that must not be repeated blindly
+        :raises SendInProgress: when somebody else keeps the turn and makes nothing, or nobody knows what was made
+        """
+        until = self._now() + self._settle
+        while (turn := await self._take(channel_sid, owner)) is None:
+            found = await look()
+            if found is not None:
+                return found
+            if self._now() >= until:
+                raise SendInProgress(
+                    f"Another send is busy on {channel_sid}; trying again once it is through."
+                )
+            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
+        found = await self._look_for(look, self._settle if turn.inherited else timedelta())
+        if found is None:
+            try:
+                found = await make()
+            except OutcomeUnknown as error:
+                found = await self._look_for(look, self._settle)
+                if found is None:
+                    # The turn is kept: the next try looks first.
+                    raise SendInProgress(f"{error} It was not found; trying again later.") from error
+            except (
+                FlexSmsError
+            ):  # it was refused; a cancelled wait keeps the turn, for the request may be on its way
+                await self._release(turn)
+                raise
+        await self._release(turn)
+        return found
+
+    async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
+        until = self._now() + how_long
+        while True:
+            found = await look()
+            if found is not None or self._now() >= until:
+                return found
+            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
+
+    async def _take(self, channel_sid: str, owner: str) -> Turn | None:
+        turns, nonce = self._map(channel_sid), secrets.token_hex(8)
+        data = {"by": owner, "nonce": nonce}
+        try:
+            return Turn(channel_sid, (await turns.create(channel_sid, data)).revision, inherited=False)
+        except AlreadyExists:
+            pass
+        try:
+            held = await turns.fetch(channel_sid)
+            if held.data["by"] not in (owner, NOBODY):
+                return None
+            if held.data["nonce"] == nonce:  # our own, whose answer was lost
+                return Turn(channel_sid, held.revision, inherited=False)
+            taken = await turns.update(channel_sid, data, revision=held.revision)
+        except (NotFound, RevisionMismatch):
+            return None
+        return Turn(channel_sid, taken.revision, inherited=held.data["by"] == owner)
+
+    async def _release(self, turn: Turn) -> None:
+        try:
+            await self._map(turn.key).update(turn.key, {"by": NOBODY, "nonce": ""}, revision=turn.revision)
+        except (NotFound, RevisionMismatch):
+            return  # it ran out, and somebody else may have it
+
+    def _map(self, channel_sid: str) -> SyncMap:
+        # Sync takes 20 writes/s per map, so the channels are spread over 16 of them.
+        return SyncMap(self._client, self._service_sid, MAP_PREFIX + channel_sid[-1].lower(), ttl=self._lease)
