@@ -13,6 +13,8 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.limits import endpoint
 
+from .house import HOUSES, House
+
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess
 
@@ -66,3 +68,12 @@ def calls(sandbox: SandboxProcess) -> Callable[[], Counter[str]]:
         )
 
     return count
+
+
+@pytest.fixture(params=HOUSES, ids=lambda house: str(house.stack))
+async def house(
+    request: pytest.FixtureRequest, account: Account, sandbox: SandboxProcess, clock: Clock
+) -> House:
+    """A contact centre, on each of the two stacks."""
+    kind: type[House] = request.param
+    return kind(account, sandbox, clock)
