@@ -87,6 +87,7 @@ class House(ABC):
         self.control = sandbox.control
         self.clock = clock
         self.memory = Memory()
+        self.cursor: str | None = None
         self.scanned_at: datetime = clock()
 
     # What customers, agents and other systems do
@@ -121,9 +122,12 @@ class House(ABC):
     # One cleanup
 
     async def track(self) -> None:
-        async def save(_: str) -> None: ...
+        async def save(cursor: str) -> None:
+            self.cursor = cursor
 
-        await track(self.account.taskrouter(), self.account.store, cursor=None, save_cursor=save, at_once=8)
+        await track(
+            self.account.taskrouter(), self.account.store, cursor=self.cursor, save_cursor=save, at_once=8
+        )
 
     async def scan(self, limit: int = 1000) -> list[DueChannel]:
         self.scanned_at = self.clock()
