@@ -111,6 +111,29 @@ def test_a_good_connection_says_what_answers(connect: Callable[..., TwilioHook])
     assert connect().test_connection() == (True, "Connected: Sync, TaskRouter, Chat, Proxy, Flex answer.")
 
 
+def test_a_connection_says_what_answers_on_the_other_stack(
+    connect: Callable[..., TwilioHook], sandbox: SandboxProcess
+) -> None:
+    on_both = (
+        "Connected: Sync, TaskRouter, Conversations, Interactions, Workflow, Queue, Chat, Proxy, Flex answer."
+    )
+    assert connect(stack="conversations").test_connection() == (True, on_both)
+    alone = connect(
+        stack="conversations", chat_service_sid="", session_service_sid="", workflow_sid="", queue_sid=""
+    )
+    assert alone.test_connection() == (
+        True,
+        "Connected: Sync, TaskRouter, Conversations, Interactions answer.",
+    )
+    ok, told = connect(stack="conversations", queue_sid="WQ" + "0" * 32).test_connection()
+    assert (ok, told) == (False, f"Queue: WQ{'0' * 32} not found; check queue_sid.")
+    settings = sandbox.settings
+    restricted = connect(
+        settings["restricted_key_sid"], settings["restricted_key_secret"], stack="conversations"
+    )
+    assert "Interactions: " in restricted.test_connection()[1]
+
+
 @pytest.mark.parametrize(
     ("extra", "sentence"),
     [

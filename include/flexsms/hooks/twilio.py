@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook, Connection
@@ -14,6 +14,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from flexsms.core.errors import FlexSmsError, MissingSetting, NotFound, PermanentError
+from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
 
@@ -136,17 +137,8 @@ def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSetting
 
 async def _ask_products(account: Account) -> tuple[list[str], list[str]]:
     """Which products answer, and a sentence about each that does not."""
-    client = account.client
-    # Product, the connection field that names what is asked for, how to ask. Flex needs no SID.
-    products: list[tuple[str, str, Callable[[str], Awaitable[object]]]] = [
-        ("Sync", "sync_service_sid", lambda sid: client.sync.v1.services(sid).fetch_async()),
-        ("TaskRouter", "workspace_sid", lambda sid: client.taskrouter.v1.workspaces(sid).fetch_async()),
-        ("Chat", "chat_service_sid", lambda sid: client.chat.v2.services(sid).fetch_async()),
-        ("Proxy", "session_service_sid", lambda sid: client.proxy.v1.services(sid).fetch_async()),
-        ("Flex", "", lambda _: client.flex_api.v1.flex_flow.page_async(page_size=1)),
-    ]
     found, wrong = [], []
-    for product, name, ask in products:
+    for product, name, ask in _products(account):
         sid = getattr(account.settings, name) if name else "(none)"
         if not sid:
             wrong.append(f"{product}: {name} is empty.")
@@ -160,3 +152,39 @@ async def _ask_products(account: Account) -> tuple[list[str], list[str]]:
         else:
             found.append(product)
     return found, wrong
+
+
+Product = tuple[str, str, Callable[[str], Awaitable[object]]]
+
+
+def _products(account: Account) -> list[Product]:
+    """Product, the connection field that names what is asked for (Flex needs none), and how to ask."""
+    client, settings = account.client, account.settings
+    workspace = client.taskrouter.v1.workspaces(settings.workspace_sid)
+    routing: list[Product] = [
+        ("Workflow", "workflow_sid", lambda sid: workspace.workflows(sid).fetch_async()),
+        ("Queue", "queue_sid", lambda sid: workspace.task_queues(sid).fetch_async()),
+    ]
+    of_stack: dict[StackName, list[Product]] = {
+        StackName.CHAT: [
+            ("Chat", "chat_service_sid", lambda sid: client.chat.v2.services(sid).fetch_async()),
+            ("Proxy", "session_service_sid", lambda sid: client.proxy.v1.services(sid).fetch_async()),
+            ("Flex", "", lambda _: client.flex_api.v1.flex_flow.page_async(page_size=1)),
+        ],
+        StackName.CONVERSATIONS: [
+            ("Conversations", "", lambda _: client.conversations.v1.configuration().fetch_async()),
+            ("Interactions", "", lambda _: _ask_interactions(client)),
+            *(product for product in routing if getattr(settings, product[1])),
+        ],
+    }
+    return [
+        ("Sync", "sync_service_sid", lambda sid: client.sync.v1.services(sid).fetch_async()),
+        ("TaskRouter", "workspace_sid", lambda _: workspace.fetch_async()),
+        *(product for stack in settings.stacks for product in of_stack[stack]),
+    ]
+
+
+async def _ask_interactions(client: Client) -> None:
+    """There is no list of interactions. Who may ask for one that nobody has is told that it is not there."""
+    with suppress(NotFound):
+        await client.flex_api.v1.interaction("KD" + "0" * 32).fetch_async()

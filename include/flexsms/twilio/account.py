@@ -76,7 +76,7 @@ class Account:
     def retiring_stacks(self) -> Mapping[StackName, RetiringStack]:
         """The stacks whose channels this connection can retire; an account that is moving over has both."""
         stacks: dict[StackName, RetiringStack] = {StackName.CONVERSATIONS: self._conversations()}
-        if self.settings.chat_service_sid and self.settings.session_service_sid:
+        if self.settings.has_chat:
             stacks[StackName.CHAT] = self._chat()
         return stacks
 

@@ -97,6 +97,16 @@ class TwilioSettings:
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
 
+    @property
+    def stacks(self) -> list[StackName]:
+        """The stack that sends, and, in an account that is moving over, Programmable Chat as well."""
+        return list(dict.fromkeys([self.stack, *([StackName.CHAT] if self.has_chat else [])]))
+
+    @property
+    def has_chat(self) -> bool:
+        """Whether the settings of Programmable Chat are there, whatever stack sends."""
+        return bool(self.chat_service_sid and self.session_service_sid)
+
     def need(self, name: str) -> str:
         """The value of a field that this job cannot do without.
 
