@@ -8,6 +8,7 @@ FlexSmsError
 │   ├── TwilioRefused           Twilio answered 4xx
 │   │   ├── NotAuthorized       401, 403
 │   │   ├── NotFound            404 and the codes that mean it
+│   │   ├── ProductGone         410, or not even the service is there: nothing can be said of the things in it
 │   │   └── AlreadyExists       409 and the codes that mean it
 │   ├── InteractionFailed       Flex could not set up the interaction of a conversation
 │   ├── NotDelivered            a text left, and did not reach the handset
@@ -150,6 +151,10 @@ class NotFound(TwilioRefused):
     """The thing does not exist, or no longer."""
 
 
+class ProductGone(TwilioRefused):
+    """Twilio no longer serves the product, or not to this account: whether a thing in it is gone, nobody knows."""
+
+
 class AlreadyExists(TwilioRefused):
     """A thing of that name exists already."""
 
@@ -176,11 +181,18 @@ _ALREADY_EXISTS = frozenset({45208, 50307, 54208, 54301, 80603})
 _REVISION_MISMATCH = frozenset({54103, 54155, 54205})
 _RATE_LIMITED = frozenset({20429, 45719, 45780, 54009, 63018})
 
+# Programmable Chat for Flex has passed its end of life; private channels, which those of Flex are, can go on as
+# conversations. https://www.twilio.com/docs/conversations/api/chat-channel-migration-resource
+MIGRATE = (
+    "if Twilio no longer serves Programmable Chat to the account, set stack of the connection to 'conversations' and "
+    "migrate the channels that are left (POST https://chat.twilio.com/v3/Services/{IS}/Channels/{CH})"
+)
+
 _ADVICE = {
     401: "check login and password of the Twilio connection (a key is valid in one region only)",
     403: "give the API key the permission for this product, or use the account's Auth Token",
     404: "check the SID; it may belong to another account or have been deleted",
-    410: "Twilio no longer serves this endpoint; set the connection field stack to 'conversations'",
+    410: f"Twilio no longer serves this endpoint; {MIGRATE}",
     429: "lower max_in_flight or rate_limits of the connection",
     20003: "check login and password of the Twilio connection (a key is valid in one region only)",
     21211: "give to_number in E.164, like +14155550100",
@@ -205,6 +217,8 @@ def error_class(status: int, code: int, *, repeatable: bool) -> type[TwilioError
         return RateLimited
     if status == 412 or code in _REVISION_MISMATCH:
         return RevisionMismatch
+    if status == 410:
+        return ProductGone
     if status == 404 or code in _NOT_FOUND:
         return NotFound
     if status == 409 or code in _ALREADY_EXISTS:

@@ -15,6 +15,7 @@ from twilio.rest import Client
 from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import ChannelSnapshot
 
@@ -25,14 +26,21 @@ class ChatChannels:
     """The channels of one Programmable Chat service."""
 
     def __init__(self, client: Client, service_sid: str) -> None:
-        self._channels = client.chat.v2.services(service_sid).channels
+        service = client.chat.v2.services(service_sid)
+        self._channels = service.channels
+        self._check = ServiceCheck(service, "chat_service_sid")
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """A channel with its attributes.
 
         :raises NotFound: when it is gone
+        :raises ProductGone: when Twilio no longer serves the service that it was in
         """
-        channel: Any = await self._channels(channel_sid).fetch_async()
+        try:
+            channel: Any = await self._channels(channel_sid).fetch_async()
+        except NotFound as error:
+            await self._check.confirm(error)
+            raise
         attributes = parse_attributes(channel.attributes)
         session_sid = attributes.get("proxySession")
         return ChannelSnapshot(
@@ -74,8 +82,8 @@ class ChatChannels:
         """Remove a channel; one that is gone already is as good."""
         try:
             await self._channels(channel_sid).delete_async(x_twilio_webhook_enabled="true")
-        except NotFound:
-            return
+        except NotFound as error:
+            await self._check.confirm(error)
 
     async def has_messages(self, channel_sid: str) -> bool:
         """Whether anybody ever wrote in a channel."""

@@ -13,6 +13,7 @@ from twilio.rest import Client
 from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
 from flexsms.core.message import OutboundMessage
 from flexsms.core.redaction import mask_number
+from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 OPEN = ("open", "in-progress")
 ALREADY_CLOSED = 80607
@@ -36,7 +37,9 @@ class ChatSessions:
     """The sessions of one Proxy service."""
 
     def __init__(self, client: Client, service_sid: str) -> None:
-        self._sessions = client.proxy.v1.services(service_sid).sessions
+        service = client.proxy.v1.services(service_sid)
+        self._sessions = service.sessions
+        self._check = ServiceCheck(service, "session_service_sid")
 
     async def open(self, channel_sid: str, message: OutboundMessage) -> str:
         """Make sure that the channel has an open session; returns its SID.
@@ -67,8 +70,8 @@ class ChatSessions:
             if session_sid is None:
                 session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
             await self._sessions(session_sid).update_async(status="in-progress")
-        except NotFound:
-            return
+        except NotFound as error:
+            await self._check.confirm(error)
         except TwilioRefused:
             session: Any = await self._sessions(str(session_sid)).fetch_async()
             if session.status not in OPEN:
@@ -84,7 +87,8 @@ class ChatSessions:
             if session_sid is None:
                 session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
             await self._sessions(session_sid).update_async(status="closed")
-        except NotFound:
+        except NotFound as error:
+            await self._check.confirm(error)
             return None
         except TwilioRefused as error:
             if error.code == ALREADY_CLOSED:
