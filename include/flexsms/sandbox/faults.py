@@ -147,6 +147,7 @@ def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
 
     {"customer": {"from", "to", "body"}}, {"agent": {"action", …}}, {"advance_s": 60},
     {"channel_attributes" or "conversation_attributes": {"channel_sid", "attributes": merged}},
+    {"conversation_state": {"channel_sid", "state"}},
     {"interaction": {"status": "active" or "failed", "error_code"?, "error_message"?, "interaction_channel_sid"?}}:
     the end of a channel's `setup`, of the newest one if none is named.
     """
@@ -168,6 +169,9 @@ def _play(world: World, kind: str, value: Any) -> Any:
         return world.clock.now()
     if kind == "interaction":
         return _interaction(world, **value)
+    if kind == "conversation_state":
+        conversations.close(world, world.store.conversations.get(value["channel_sid"]), value["state"])
+        return value
     if kind == "conversation_attributes":
         conversation = world.store.conversations.get(value["channel_sid"])
         if conversation is None:

@@ -17,6 +17,7 @@ from typing import Any
 from flexsms.core.errors import (
     ChannelClosed,
     ChannelInSetup,
+    InteractionFailed,
     NotFound,
     OutcomeUnknown,
     SendInProgress,
@@ -113,12 +114,23 @@ class Sender:
         raise SendInProgress("The customer's conversation is closed again and again; trying again later.")
 
     async def _open(self, message: OutboundMessage, claim: Claim) -> OpenConversation:
+        """The conversation, ready for a text."""
         try:
-            conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
+            if claim.opened:
+                conversation = OpenConversation(created_at=None, **claim.opened)
+            else:
+                conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
             is_ready = await self._stack.is_ready(conversation)
         except ChannelClosed as error:
-            raise _ClosedUnder(error, claim) from error
+            raise _ClosedUnder(error, replace(claim, resumed=True, opened=None)) from error
+        except InteractionFailed:
+            # Whoever puts it right and clears the task starts afresh.
+            await self._ledger.advance(replace(claim, opened=None))
+            raise
         if not is_ready:
+            opened = {name: value for name, value in asdict(conversation).items() if name != "created_at"}
+            if claim.opened != opened:
+                await self._ledger.advance(replace(claim, opened=opened))
             raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
         if not _promise(conversation, claim).reused_channel:
             await self._remember_session(conversation)
@@ -136,7 +148,7 @@ class Sender:
                 async with asyncio.timeout(seconds):
                     sid: str | None = await self._stack.post(conversation, message.body, claim.marker)
             except ChannelClosed as error:
-                raise _ClosedUnder(error, claim) from error
+                raise _ClosedUnder(error, replace(claim, opened=None)) from error
             except (OutcomeUnknown, TimeoutError) as error:
                 logger.warning("Nobody answered whether the text left (%s); looking for it.", error)
                 sid = await self._find(claim)

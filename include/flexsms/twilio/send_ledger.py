@@ -40,6 +40,7 @@ class Claim:
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
     :param resumed: somebody, mostly an earlier try of the same task, had the key before
+    :param opened: a conversation whose interaction is being set up, so that the next try knows what to wait for
     :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
     """
 
@@ -52,6 +53,7 @@ class Claim:
     claimed_at: datetime
     revision: str
     resumed: bool = False
+    opened: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -63,6 +65,7 @@ class Claim:
             "fingerprint": self.fingerprint,
             "stage": str(self.stage),
             "lease_until_ms": self.lease_until_ms,
+            "opened": dict(self.opened) if self.opened else None,
             "result": dict(self.result) if self.result else None,
         }
 
@@ -165,6 +168,7 @@ def _read(marker: str, item: MapItem) -> Claim:
         fingerprint=data["fingerprint"],
         stage=Stage(data["stage"]),
         lease_until_ms=data["lease_until_ms"],
+        opened=data.get("opened"),
         result=data["result"],
         claimed_at=item.created_at,
         revision=item.revision,
