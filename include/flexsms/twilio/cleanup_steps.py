@@ -20,8 +20,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import FlexSmsError, MissingSetting, NotFound, RevisionMismatch
-from flexsms.core.events import to_ms
+from flexsms.core.errors import (
+    MIGRATE,
+    FlexSmsError,
+    MissingSetting,
+    NotFound,
+    ProductGone,
+    RevisionMismatch,
+)
+from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
@@ -56,6 +63,8 @@ class CleanupSteps:
         self._before: dict[str, dict[str, Any]] = {}
         # Channels that nobody had retired before us, so that putting them back means to reconnect them.
         self._ours: set[str] = set()
+        # Stacks that the account has lost, and how that showed.
+        self._lost: dict[StackName, FlexSmsError] = {}
 
     async def run(self, group: Sequence[DueChannel]) -> BatchReport:
         """Go through the steps."""
@@ -118,6 +127,8 @@ class CleanupSteps:
 
     async def _suspend(self, channel: DueChannel) -> None:
         sid, stack = channel.channel_sid, self._stack(channel)
+        if channel.stack in self._lost:
+            raise self._lost[channel.stack]
         try:
             snapshot = await stack.fetch(sid)
         except NotFound:
@@ -247,7 +258,10 @@ class CleanupSteps:
             try:
                 await work(channel)
             except FlexSmsError as error:
-                logger.warning("Channel %s failed: %s", channel.channel_sid, error)
+                if error is not self._lost.get(channel.stack):
+                    logger.warning("Channel %s failed: %s", channel.channel_sid, error)
+                if isinstance(error, ProductGone | MissingSetting):
+                    self._lost.setdefault(channel.stack, error)
                 self._report.outcomes[channel.channel_sid] = Outcome.FAILED
                 self._report.errors[channel.channel_sid] = error
                 self._down.pop(channel.channel_sid, None)
@@ -260,10 +274,9 @@ class CleanupSteps:
     def _stack(self, channel: DueChannel) -> RetiringStack:
         stack = self._cleaner.stacks.get(channel.stack)
         if stack is None:
-            raise MissingSetting(
+            raise self._lost.get(channel.stack) or MissingSetting(
                 "session_service_sid",
-                f"or chat_service_sid is empty, and {channel.channel_sid} is a channel of stack '{channel.stack}'",
-                "fill them in while the account has Programmable Chat, or migrate the channel to Conversations "
-                "(POST https://chat.twilio.com/v3/Services/{IS}/Channels/{CH})",
+                f"this or chat_service_sid is empty, and there are channels of stack '{channel.stack}'",
+                f"fill both in, or, {MIGRATE}",
             )
         return stack
