@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
-from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable
+from flexsms.core.errors import NotFound, ProductGone, RateLimited, ServiceUnavailable
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
@@ -163,6 +163,15 @@ class TestChat:
         for session_sid in (None, "KC" + "0" * 32):
             gone = {**sent, "channel_sid": "CH" + "0" * 32, "session_sid": session_sid}
             assert await look(gone) is None
+
+    async def test_without_its_service_nothing_can_be_said(
+        self, texts: Texts, settings: TwilioSettings
+    ) -> None:
+        sent = texts.write()
+        gone = replace(settings, session_service_sid="KS" + "0" * 32)
+        async with connect(gone) as account:
+            with pytest.raises(ProductGone, match="session_service_sid"):
+                await account.deliveries.delivery(sent["channel_sid"], sent["session_sid"], "IM1")
 
     async def test_no_more_pages_are_read_than_needed(
         self, texts: Texts, look: Look, calls: Callable[[], Counter[str]]

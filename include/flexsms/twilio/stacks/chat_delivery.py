@@ -11,6 +11,7 @@ from twilio.rest import Client
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, TwilioRefused
+from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 PAGE_SIZE = 100  # Proxy's pages hold no more
 
@@ -23,7 +24,9 @@ class ChatDelivery:
     """
 
     def __init__(self, client: Client, service_sid: str, account_sid: str) -> None:
-        self._sessions = client.proxy.v1.services(service_sid).sessions
+        service = client.proxy.v1.services(service_sid)
+        self._sessions = service.sessions
+        self._check = ServiceCheck(service, "session_service_sid")
         self._texts = client.api.v2010.accounts(account_sid).messages
 
     async def delivery(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Delivery | None:
@@ -31,10 +34,13 @@ class ChatDelivery:
 
         One call per 100 interactions down to it; one more for an older XCom without the session's SID, and one more
         for the reason when the text did not arrive, because Proxy does not tell it.
+
+        :raises ProductGone: when Twilio no longer serves the Proxy service
         """
         try:
             found = await self._interaction(channel_sid, session_sid, message_sid)
-        except NotFound:
+        except NotFound as error:
+            await self._check.confirm(error)
             return None  # no session, so nothing that could have carried the text
         if found is None:
             return None
