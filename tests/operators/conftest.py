@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flexsms.core.events import StackName
 from flexsms.sandbox.client import SandboxProcess
 
 
@@ -82,3 +83,11 @@ def connection(
 
     connection()
     return connection
+
+
+@pytest.fixture(params=StackName)
+def stack(request: pytest.FixtureRequest, connection: Callable[..., None]) -> str:
+    """Each of the two stacks, over a connection that has nothing of the other one."""
+    stack: StackName = request.param
+    connection(stack=str(stack), **{} if stack is StackName.CHAT else {"session_service_sid": ""})
+    return str(stack)

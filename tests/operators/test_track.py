@@ -29,9 +29,9 @@ REPORT = [
 
 
 async def test_it_reports_and_moves_the_cursor(
-    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+    stack: str, context: FakeContext, sandbox: SandboxProcess
 ) -> None:
-    sandbox.control.seed(channels=3)
+    sandbox.control.seed(channels=3, stack=stack)
     report = await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
     assert list(report) == REPORT
     assert report["created"] == 3
