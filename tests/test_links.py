@@ -8,15 +8,13 @@ from typing import Any, cast
 import pytest
 from airflow.sdk.types import TaskInstanceKey
 
-from flexsms.links import ChannelLink, channel_url
+from flexsms.links import ChannelLink
 
 KEY = TaskInstanceKey("flexsms_send", "send", "manual", 1, -1)
 
 
-def test_the_link_leads_to_the_channel_in_the_console() -> None:
-    url = channel_url("IS" + "1" * 32, "CH" + "2" * 32)
-    assert url.startswith("https://console.twilio.com/")
-    assert url.endswith(f"/IS{'1' * 32}/channels/CH{'2' * 32}")
+def test_the_link_leads_to_what_the_operator_found() -> None:
+    url = "https://console.twilio.com/somewhere"
     assert ChannelLink().get_link(cast(Any, SimpleNamespace(console_url=url)), ti_key=KEY) == url
 
 

@@ -9,8 +9,6 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
-CONSOLE = "https://console.twilio.com/us1/develop/chat/manage/services?frameUrl=/console/chat/services"
-
 
 class ChannelLink(BaseOperatorLink):
     """Opens the channel in the Twilio Console.
@@ -24,8 +22,3 @@ class ChannelLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The URL, empty when the task did not get as far as a channel."""
         return getattr(operator, "console_url", "")
-
-
-def channel_url(chat_service_sid: str, channel_sid: str) -> str:
-    """Where the Twilio Console shows a chat channel."""
-    return f"{CONSOLE}/{chat_service_sid}/channels/{channel_sid}"

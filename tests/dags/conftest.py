@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flexsms.policies import FlexRetryPolicy
-from flexsms.sandbox.client import SandboxProcess
+from flexsms.sandbox.client import SandboxProcess, connection_extra
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -35,15 +35,29 @@ def dags(airflow_db: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def connection(
-    sandbox: SandboxProcess, connection_extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Any]:
+def stack(request: pytest.FixtureRequest) -> str:
+    """The stack of `twilio_default`: `chat`, unless a test is marked `on_both_stacks`."""
+    return str(getattr(request, "param", "chat"))
+
+
+on_both_stacks = pytest.mark.parametrize("stack", ["chat", "conversations"], indirect=True)
+
+
+@pytest.fixture
+def number(sandbox: SandboxProcess, stack: str) -> str:
+    """The Twilio number of the stack."""
+    name = {"chat": "twilio", "conversations": "conversations"}[stack]
+    return str(sandbox.settings["numbers"][name])
+
+
+@pytest.fixture
+def connection(sandbox: SandboxProcess, stack: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """`twilio_default` leads to the sandbox."""
     value = {
         "conn_type": "twilio",
         "login": sandbox.settings["account_sid"],
         "password": sandbox.settings["auth_token"],
-        "extra": {**connection_extra, "timeout_s": 2, "rate_limits": "off"},
+        "extra": {**connection_extra(sandbox.settings, stack=stack), "timeout_s": 2, "rate_limits": "off"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(value))
     return value
@@ -165,11 +179,16 @@ def table(sandbox: SandboxProcess) -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def active(table: Callable[[str], list[dict[str, Any]]]) -> Callable[[str], bool]:
-    """Whether a channel is long-lived."""
+    """Whether a channel of either stack is in use still."""
 
     def active(channel_sid: str) -> bool:
-        [channel] = [row for row in table("channels") if row["sid"] == channel_sid]
-        return bool(json.loads(channel["attributes"])["long_lived"])
+        rows = [*table("channels"), *table("conversations")]
+        [channel] = [row for row in rows if row["sid"] == channel_sid]
+        short_lived = json.loads(channel["attributes"]).get("long_lived") is False
+        assert channel.get("state", "closed" if short_lived else "active") == (
+            "closed" if short_lived else "active"
+        )
+        return not short_lived
 
     return active
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +11,25 @@ import pytest
 
 from flexsms.sandbox.client import SandboxProcess
 
-from .conftest import Run
+from .conftest import Run, on_both_stacks
 
-FROM, TO, TEXT = "+14155550100", "+14155550199", "Your order 0815 has left the house"
-NUMBERS = {"from_number": FROM, "to_number": TO}
+TO, TEXT = "+14155550199", "Your order 0815 has left the house"
+SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 
-def test_an_agent_conversation_begins(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
-    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+@pytest.fixture
+def numbers(number: str) -> dict[str, str]:
+    return {"from_number": number, "to_number": TO}
+
+
+@on_both_stacks
+def test_an_agent_conversation_begins(
+    run: Callable[..., Run],
+    sandbox: SandboxProcess,
+    numbers: dict[str, str],
+    table: Callable[[str], list[Any]],
+) -> None:
+    sent = run("flexsms_send", **numbers, body=TEXT)
     assert sent.state == "success"
     result = sent.xcom("send")
     assert list(result) == [
@@ -32,17 +44,26 @@ def test_an_agent_conversation_begins(run: Callable[..., Run], sandbox: SandboxP
     assert (result["reused_channel"], result["duplicate"]) == (False, False)
     [text] = sandbox.control.outbox()
     assert (text["to"], text["body"]) == (TO, TEXT)
-    settings = sandbox.settings
+    [task] = table("tasks")
+    assert task["sid"] == result["task_sid"]
+    assert {name for name, value in result.items() if value and not isinstance(value, bool)} - {
+        "session_sid",
+        "interaction_sid",
+    } == {"channel_sid", "task_sid", "message_sid"}
+    assert all(SID.fullmatch(str(value)) for value in result.values() if value not in (None, True, False))
     link = sent.xcom("send", key="_link_ChannelLink")
-    assert link.endswith(f"/{settings['chat_service_sid']}/channels/{result['channel_sid']}")
+    assert link.endswith(f"/{result['channel_sid']}")
+    assert sandbox.settings["chat_service_sid"] in link
     assert "%2B" not in link
     assert TO.lstrip("+") not in link
 
 
-def test_the_web_interface_shows_the_link(run: Callable[..., Run], dags: dict[str, Any]) -> None:
+def test_the_web_interface_shows_the_link(
+    run: Callable[..., Run], numbers: dict[str, str], dags: dict[str, Any]
+) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
-    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+    sent = run("flexsms_send", **numbers, body=TEXT)
     # What the API server knows of a DAG: no class of ours is loaded there.
     stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags["flexsms_send"]))
     task: Any = stored.get_task("send")
@@ -52,36 +73,45 @@ def test_the_web_interface_shows_the_link(run: Callable[..., Run], dags: dict[st
     assert task.get_extra_links(instance, name) == sent.xcom("send", key="_link_ChannelLink")
 
 
+@on_both_stacks
 def test_a_second_text_goes_into_the_same_conversation(
-    run: Callable[..., Run], sandbox: SandboxProcess
+    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
 ) -> None:
-    first = run("flexsms_send", **NUMBERS, body="One").xcom("send")
+    first = run("flexsms_send", **numbers, body="One").xcom("send")
     sandbox.control.advance(2)  # Twilio tells the age of a channel in whole seconds
-    second = run("flexsms_send", **NUMBERS, body="Two").xcom("send")
+    second = run("flexsms_send", **numbers, body="Two").xcom("send")
     assert second["channel_sid"] == first["channel_sid"]
     assert second["reused_channel"]
     assert [text["body"] for text in sandbox.control.outbox()] == ["One", "Two"]
 
 
-def test_a_key_sends_once(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
-    conf = {**NUMBERS, "body": TEXT, "idempotency_key": "0815"}
+@on_both_stacks
+def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess) -> None:
+    conf = {**numbers, "body": TEXT, "idempotency_key": "0815"}
     first, second = (run("flexsms_send", **conf).xcom("send") for _ in range(2))
     assert second == {**first, "duplicate": True, "reused_channel": first["reused_channel"]}
     assert len(sandbox.control.outbox()) == 1
 
 
-def test_studio_is_fire_and_forget(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
-    sent = run("flexsms_send", **NUMBERS, body=TEXT, route="studio")
+@on_both_stacks
+def test_studio_is_fire_and_forget(
+    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
+) -> None:
+    sent = run("flexsms_send", **numbers, body=TEXT, route="studio")
     assert sent.state == "success"
     assert sent.xcom("send")["task_sid"] is None
     assert len(sandbox.control.outbox()) == 1
 
 
+@on_both_stacks
 def test_an_agent_may_write_first(
-    run: Callable[..., Run], sandbox: SandboxProcess, table: Callable[[str], list[Any]]
+    run: Callable[..., Run],
+    numbers: dict[str, str],
+    sandbox: SandboxProcess,
+    table: Callable[[str], list[Any]],
 ) -> None:
     worker = sandbox.settings["worker_sids"][0]
-    sent = run("flexsms_send", **NUMBERS, target_worker_sid=worker, task_attributes={"language": "de"})
+    sent = run("flexsms_send", **numbers, target_worker_sid=worker, task_attributes={"language": "de"})
     assert sent.state == "success"
     assert sent.xcom("send")["message_sid"] is None
     assert sandbox.control.outbox() == []
@@ -91,23 +121,55 @@ def test_an_agent_may_write_first(
     assert attributes["targetWorkerSid"] == worker
 
 
+@pytest.mark.parametrize("stack", ["conversations"], indirect=True)
+def test_waiting_for_the_interaction_holds_no_worker(
+    run: Callable[..., Run],
+    numbers: dict[str, str],
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sandbox.control.settings(interaction_setup_s=1)
+    sent = run("flexsms_send", **numbers, body=TEXT)
+    assert sent.state == "success"
+    assert "deferred" in capsys.readouterr().out
+    assert [text["body"] for text in sandbox.control.outbox()] == [TEXT]
+
+
+@pytest.mark.parametrize("stack", ["conversations"], indirect=True)
+def test_an_interaction_that_fails_is_told_and_sends_nothing(
+    run: Callable[..., Run],
+    numbers: dict[str, str],
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failure = {"error_code": 45780, "error_message": "Too many concurrent requests"}
+    sandbox.control.settings(interaction_failures={"*": failure})
+    sent = run("flexsms_send", **numbers, body=TEXT)
+    assert (sent.state, sent.tries("send")) == ("failed", [1])
+    assert "Too many concurrent requests (45780); nothing was sent" in capsys.readouterr().out
+    assert sandbox.control.outbox() == []
+
+
 @pytest.mark.parametrize("body", ["123", "007", "None", "[1, 2]", "+49", "1e5", "{{ ds }}", "'quoted'"])
 def test_a_text_that_looks_like_something_else_stays_a_text(
-    body: str, run: Callable[..., Run], sandbox: SandboxProcess
+    body: str, run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
 ) -> None:
-    sent = run("flexsms_send", **NUMBERS, body=body, idempotency_key="4711", to_name="42")
+    sent = run("flexsms_send", **numbers, body=body, idempotency_key="4711", to_name="42")
     assert sent.state == "success"
     assert [text["body"] for text in sandbox.control.outbox()] == [body]
 
 
-def test_nobody_reads_a_number_or_a_text(run: Callable[..., Run], caplog: pytest.LogCaptureFixture) -> None:
-    conf = {**NUMBERS, "body": TEXT, "to_name": "Augusta", "task_attributes": {"callback": f"call {TO}"}}
+@on_both_stacks
+def test_nobody_reads_a_number_or_a_text(
+    run: Callable[..., Run], numbers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    conf = {**numbers, "body": TEXT, "to_name": "Augusta", "task_attributes": {"callback": f"call {TO}"}}
     sent = run("flexsms_send", **conf)
     assert sent.state == "success"
     left = json.dumps([sent.rendered(), list(sent.xcoms().values())])
-    for personal in (FROM, TO, FROM[1:], TO[1:], TEXT, "Augusta"):
+    for personal in (numbers["from_number"], numbers["from_number"][1:], TO, TO[1:], TEXT, "Augusta"):
         assert personal not in left
-    [fields] = sent.rendered()
+    [fields] = [fields for fields in sent.rendered() if "to_number" in fields]
     assert fields["to_number"] == fields["body"] == "***"
     assert fields["route"] == "agent"
 
@@ -126,22 +188,24 @@ def test_bad_input_fails_at_once_and_is_named(
     conf: dict[str, Any],
     named: str,
     run: Callable[..., Run],
+    numbers: dict[str, str],
     sandbox: SandboxProcess,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sent = run("flexsms_send", **{**NUMBERS, "body": TEXT, **conf})
+    sent = run("flexsms_send", **{**numbers, "body": TEXT, **conf})
     assert sent.state == "failed"
     assert sent.tries("send") == [1]
     assert sandbox.control.outbox() == []
     assert f"{named}: " in capsys.readouterr().out
 
 
+@on_both_stacks
 def test_a_lost_answer_does_not_send_twice(
-    run: Callable[..., Run], sandbox: SandboxProcess, tries: Callable[[int], None]
+    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess, tries: Callable[[int], None]
 ) -> None:
     tries(2)
     messages = {"method": "POST", "path": "/Messages$"}
     sandbox.control.fault(match=messages, action="drop_after", times=1)
-    sent = run("flexsms_send", **NUMBERS, body=TEXT)
+    sent = run("flexsms_send", **numbers, body=TEXT)
     assert sent.state == "success"
     assert len(sandbox.control.outbox()) == 1

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
 
-from flexsms.core.errors import InvalidInput, PermanentError
+from flexsms.core.errors import InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.message import OutboundMessage
 from flexsms.operators.send import FlexSendOperator, _sentence
 from flexsms.sandbox.client import SandboxProcess
@@ -163,3 +164,42 @@ def test_the_log_says_it_in_one_sentence(body: str, changes: dict[str, Any], sen
         "reused_channel": False,
     }
     assert _sentence(message, SendResult(**{**fields, **changes})) == sentence
+
+
+async def test_it_waits_in_the_triggerer_while_flex_sets_up(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    connection(stack="conversations")
+    sandbox.control.settings(interaction_setup_s=3600)
+    task = operator(from_number=sandbox.settings["numbers"]["conversations"], body="One")
+    with pytest.raises(TaskDeferred) as caught:
+        await task.aexecute(context)  # type: ignore[arg-type]
+    deferred: Any = caught.value
+    path, arguments = deferred.trigger.serialize()
+    assert path == "flexsms.triggers.channel.FlexChannelTrigger"
+    # What is stored in Airflow's database has SIDs in it, and nothing personal.
+    assert TO[1:] not in str(arguments)
+    assert sandbox.control.outbox() == []
+    sandbox.control.advance(3600)
+    result = await task.aexecute(context)  # type: ignore[arg-type]
+    assert result["interaction_sid"] == arguments["interaction_sid"]
+    assert [text["body"] for text in sandbox.control.outbox()] == ["One"]
+
+
+@pytest.mark.parametrize(
+    ("event", "error", "sentence"),
+    [
+        (
+            {"status": "timeout"},
+            ServiceUnavailable,
+            "setting up the interaction for 300 s; nothing was sent yet",
+        ),
+        ({"status": "error", "message": "503", "retryable": True}, ServiceUnavailable, "503"),
+        ({"status": "error", "message": "401", "retryable": False}, PermanentError, "401"),
+    ],
+)
+def test_a_wait_without_an_end_is_told(
+    event: dict[str, Any], error: type[Exception], sentence: str, context: FakeContext
+) -> None:
+    with pytest.raises(error, match=sentence):
+        operator(body="One").execute_complete(context, event)  # type: ignore[arg-type]

@@ -78,5 +78,4 @@ async def test_an_interaction_that_is_not_there(texts: Texts) -> None:
     trigger = FlexChannelTrigger(
         interaction_sid="KD" + "0" * 32, interaction_channel_sid="UO" + "0" * 32, timeout_s=5
     )
-    event = await event_of(trigger)
-    assert (event["status"], event["retryable"]) == ("error", False)
+    assert await event_of(trigger) == {"status": "gone", "error_code": None, "error_message": None}

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.log import mask_secret
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import ChannelInSetup, InvalidInput, ServiceUnavailable
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.links import ChannelLink, channel_url
+from flexsms.links import ChannelLink
+from flexsms.triggers.channel import FlexChannelTrigger
+from flexsms.triggers.polling import TIMEOUT, check
 from flexsms.twilio.send import SendResult
 
+LONGEST_SETUP_S = 300
+LOOK_EVERY_S = 2
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
@@ -26,6 +30,9 @@ class FlexSendOperator(BaseAsyncOperator):
     A text is sent once: a task that was killed and is tried again finds out from the ledger in Sync whether the text
     left, and so does any other task with the same ``idempotency_key``. Numbers, name and text are masked in logs
     and rendered fields (except a name or text of less than five characters, which Airflow's masker leaves alone).
+
+    On the stack ``conversations`` Flex first sets up an interaction, in a second or two. The task waits for that in
+    the triggerer, without a worker, and then goes on where it was: the text leaves on a worker, never in a trigger.
 
     Templates of this operator always give texts, also in a DAG with ``render_template_as_native_obj``: there,
     ``+14155550100`` would become a number. For an object, write ``{{ params.task_attributes | tojson }}``.
@@ -46,6 +53,8 @@ class FlexSendOperator(BaseAsyncOperator):
         "duplicate"}``: SIDs and flags, no number and no text
     :raises InvalidInput: when an argument is wrong
     :raises SendInProgress: while another task sends under the same key
+    :raises InteractionFailed: when Flex could not set up the interaction; nothing was sent
+    :raises UndecidedSend: when a text may have left and nobody can tell any more
     """
 
     template_fields: Sequence[str] = (
@@ -117,11 +126,38 @@ class FlexSendOperator(BaseAsyncOperator):
         ti = context["ti"]
         # Not the try number: a retry has to be recognised as the same task.
         owner = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
-        async with TwilioHook(self.twilio_conn_id).account() as account:
-            result = await account.sender().send(message, key=self.idempotency_key or owner, owner=owner)
-            self.console_url = channel_url(account.settings.chat_service_sid, result.channel_sid)
+        try:
+            async with TwilioHook(self.twilio_conn_id).account() as account:
+                result = await account.sender().send(message, key=self.idempotency_key or owner, owner=owner)
+                self.console_url = account.stack.console_url(result.channel_sid)
+        except ChannelInSetup as setup:
+            self.log.info(
+                "Flex is setting up interaction channel %s; waiting.", setup.interaction_channel_sid
+            )
+            self._wait_for(setup)
         self.log.info(_sentence(message, result))
         return result.to_json()
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on when the interaction is set up, or has failed: sending finds out and says so."""
+        if check(event)["status"] == TIMEOUT:
+            raise ServiceUnavailable(
+                f"Flex has been setting up the interaction for {LONGEST_SETUP_S} s; nothing was sent yet, and the "
+                "next try goes on waiting."
+            )
+        return self.execute(context)  # type: ignore[no-untyped-call]  # Airflow's own
+
+    def _wait_for(self, setup: ChannelInSetup) -> NoReturn:
+        self.defer(
+            trigger=FlexChannelTrigger(
+                interaction_sid=setup.interaction_sid,
+                interaction_channel_sid=setup.interaction_channel_sid,
+                twilio_conn_id=self.twilio_conn_id,
+                poll_interval_s=LOOK_EVERY_S,
+                timeout_s=LONGEST_SETUP_S,
+            ),
+            method_name="execute_complete",
+        )
 
     def _personal(self) -> set[str]:
         """What nobody may read in a log or a rendered field, in every spelling that could turn up."""

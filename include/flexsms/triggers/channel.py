@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from flexsms.core.errors import NotFound
 from flexsms.core.redaction import redact
 from flexsms.triggers.polling import PollingTrigger
 from flexsms.twilio.account import Account
 
-SETUP = "setup"
+SETUP, GONE = "setup", "gone"
 
 
 class FlexChannelTrigger(PollingTrigger):
     """Fires when the channel of an interaction is active, has failed, or is whatever comes after its setup.
 
     The event is ``{"status", "error_code", "error_message"}``, the latter two None unless the status is ``failed``.
+    A channel that is not there is ``gone``: what that means is for the sender to say.
     Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-channels
 
     :param interaction_sid: KD…
@@ -32,7 +34,10 @@ class FlexChannelTrigger(PollingTrigger):
     async def look(self, account: Account) -> dict[str, Any] | None:
         """The channel's status, once it is another than ``setup``."""
         interaction = account.client.flex_api.v1.interaction(self.interaction_sid)
-        channel: Any = await interaction.channels(self.interaction_channel_sid).fetch_async()
+        try:
+            channel: Any = await interaction.channels(self.interaction_channel_sid).fetch_async()
+        except NotFound:
+            return {"status": GONE, "error_code": None, "error_message": None}
         if channel.status == SETUP:
             return None
         message = channel.error_message
