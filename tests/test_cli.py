@@ -33,6 +33,11 @@ def test_demo_stays_unless_it_is_told_to_leave() -> None:
     assert cli.parser().parse_args(["demo", "--exit"]).exit
 
 
+def test_demo_plays_on_either_stack() -> None:
+    assert cli.parser().parse_args(["demo", "--stack", "conversations"]).stack == "conversations"
+    assert cli.parser().parse_args(["demo", "--stack", "chat"]).stack == "chat"
+
+
 def test_sandbox_takes_the_options_of_the_sandbox() -> None:
     given = ["--port=9999", "--seed=story,200", "--latency-ms=40", "--rate-limits=documented"]
     args = cli.parser().parse_args(["sandbox", *given])

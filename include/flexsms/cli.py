@@ -15,12 +15,13 @@ import flexsms
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 DEMO = """\
 Starts the local Twilio and a real Airflow on free ports, sends texts, tracks their tasks, cleans up, prints every
-channel before and after, and leaves Airflow open to look at. Everything is kept below AIRFLOW_HOME (.airflow in the
-checkout unless set); Ctrl-C leaves no process behind."""
+channel of the story before and after, and leaves Airflow open to look at. The same story is told on either generation
+of Flex messaging; what has to come out is worked out from the local Twilio's own tables. Everything is kept below
+AIRFLOW_HOME (.airflow in the checkout unless set); Ctrl-C leaves no process behind."""
 SANDBOX = """\
-Serves a stateful local Twilio: flex-api, chat, proxy, sync and taskrouter at the path /<original host>/…, and a
-control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no terminal, one line of JSON says
-how to connect."""
+Serves a stateful local Twilio: flex-api, conversations, chat, proxy, sync and taskrouter at the path
+/<original host>/…, and a control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no
+terminal, one line of JSON says how to connect."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 
-from flexsms.demo.outcome import Channel, Cleaned, channels, problems_of_sending
+from flexsms.demo.outcome import Cleaned, problems_of_sending
 from flexsms.demo.report import Role, problems_of_roles
-from flexsms.sandbox.control import Control
+from flexsms.demo.snapshot import Channel
 
 DAYS = 2
 
 
-@pytest.fixture(scope="module")
-def control() -> Control:
-    control = Control(random_seed=1)
-    control.reset({"seed": "story,40"})
-    return control
-
-
-@pytest.fixture(scope="module")
-def before(control: Control) -> dict[str, Channel]:
-    return channels(json.loads(orjson.dumps(control.world.snapshot())))
-
-
-@pytest.fixture(scope="module")
-def now(control: Control) -> float:
-    return control.world.clock.now()
-
-
-@pytest.fixture(scope="module")
-def sids(control: Control) -> dict[str, str]:
-    return {name: who["channel_sid"] for name, who in control.world.story.items()}
-
-
 def retire(channel: Channel, **more: Any) -> Channel:
     attributes = {**channel.attributes, "status": "INACTIVE", "long_lived": False, **more}
-    return replace(channel, attributes=attributes, session_open=False)
+    return replace(channel, attributes=attributes, parts=dict.fromkeys(channel.parts, "closed"))
 
 
 def due(before: Mapping[str, Channel], now: float) -> set[str]:
@@ -66,29 +42,6 @@ def cleaned(
     )
 
 
-def test_the_story_is_read_as_it_was_seeded(
-    before: dict[str, Channel], now: float, sids: dict[str, str]
-) -> None:
-    ada, ben, cleo = (before[sids[name]] for name in ("ada", "ben", "cleo"))
-    assert ada.due(now, DAYS)
-    assert not ben.due(now, DAYS)
-    assert not cleo.due(now, DAYS)
-    assert ada.open_tasks == ()
-    assert (ben.open_tasks, cleo.open_tasks) == (("pending",), ("assigned",))
-    assert ben.last_ended == pytest.approx(now - 3 * 86_400, abs=7200)
-    assert cleo.last_ended is None
-    assert all(one.session_open and one.attributes["long_lived"] is True for one in (ada, ben, cleo))
-
-
-def test_the_crowd_has_both_kinds(before: dict[str, Channel], now: float) -> None:
-    assert 10 < len(due(before, now)) < len(before) - 5
-
-
-def test_the_window_counts_from_the_end(before: dict[str, Channel], now: float, sids: dict[str, str]) -> None:
-    assert not before[sids["ada"]].due(now, 4)
-    assert before[sids["ada"]].due(now, 0.5)
-
-
 def test_a_perfect_cleanup_has_no_problem(before: dict[str, Channel], now: float) -> None:
     assert list(cleaned(before, now).problems(DAYS)) == []
 
@@ -105,9 +58,10 @@ def test_a_channel_that_comes_due_meanwhile_may_be_either(
 
 def test_what_was_due_and_is_still_live(before: dict[str, Channel], now: float, sids: dict[str, str]) -> None:
     ada = sids["ada"]
+    done = retire(before[ada])
     for half_done in (
         before[ada],
-        replace(retire(before[ada]), session_open=True),
+        *(replace(done, parts={**done.parts, part: was}) for part, was in before[ada].parts.items()),
         retire(before[ada], long_lived=True),
         retire(before[ada], status="ACTIVE"),
     ):
@@ -117,7 +71,10 @@ def test_what_was_due_and_is_still_live(before: dict[str, Channel], now: float, 
 
 def test_what_was_live_and_was_touched(before: dict[str, Channel], now: float, sids: dict[str, str]) -> None:
     ben = sids["ben"]
-    for touched in (retire(before[ben]), replace(before[ben], session_open=False)):
+    for touched in (
+        retire(before[ben]),
+        *(replace(before[ben], parts={**before[ben].parts, part: "closed"}) for part in before[ben].parts),
+    ):
         [problem] = cleaned(before, now, {ben: touched}).problems(DAYS)
         assert problem.startswith(f"{ben} was not due and was touched")
 
@@ -126,8 +83,9 @@ def test_attributes_of_others_that_were_lost(
     before: dict[str, Channel], now: float, sids: dict[str, str]
 ) -> None:
     ada = sids["ada"]
-    bare = replace(before[ada], attributes={"status": "INACTIVE", "long_lived": False}, session_open=False)
-    [problem] = cleaned(before, now, {ada: bare}).problems(DAYS)
+    theirs = replace(before[ada], attributes={**before[ada].attributes, "vip": ["ä", None]})
+    bare = replace(retire(theirs), attributes={"status": "INACTIVE", "long_lived": False})
+    [problem] = cleaned({**before, ada: theirs}, now, {ada: bare}).problems(DAYS)
     assert problem.startswith(f"{ada} lost attributes that are not ours")
 
 

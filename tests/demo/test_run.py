@@ -141,6 +141,7 @@ class Scene:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, problems: list[str]) -> None:
         self.events: list[str] = []
         self.running = True
+        self.stack = "conversations"
         scene = self
 
         class Sandbox:
@@ -173,8 +174,8 @@ class Scene:
             def wait_until_ready(self, *_: object) -> None:
                 scene.events.append("airflow ready")
 
-            def add_connection(self, conn_id: str, _: object) -> None:
-                scene.events.append(f"connection {conn_id}")
+            def add_connection(self, conn_id: str, connection: dict[str, str]) -> None:
+                scene.events.append(f"connection {conn_id} for {connection['stack']}")
 
             def tail(self) -> str:
                 return "the last line"
@@ -197,23 +198,28 @@ class Scene:
         monkeypatch.setattr(run, "LocalAirflow", Airflow)
         monkeypatch.setattr(run, "Story", Story)
         monkeypatch.setattr(run, "show", lambda *_: None)
-        monkeypatch.setattr(run, "connection", lambda _: {})
+        monkeypatch.setattr(run, "connection", lambda _, stack: {"stack": stack})
 
     def act(self) -> None:
         """What happens during the story."""
 
     def play(self, *, leave: bool) -> int:
-        return run.run(argparse.Namespace(exit=leave))
+        return run.run(argparse.Namespace(exit=leave, stack=self.stack))
 
 
-ALL = [
-    "sandbox story,200",
-    "airflow ready",
-    "connection twilio_default",
-    "story",
-    "airflow ended",
-    "sandbox ended",
-]
+def played(stack: str) -> list[str]:
+    """What happens in a demo that comes to its end."""
+    return [
+        f"sandbox story:{stack},200:{stack}",
+        "airflow ready",
+        f"connection twilio_default for {stack}",
+        "story",
+        "airflow ended",
+        "sandbox ended",
+    ]
+
+
+ALL = played("conversations")
 
 
 @pytest.mark.parametrize(("problems", "code"), [([], 0), (["Ada's channel should be retired."], 1)])
@@ -238,6 +244,17 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     assert scene.play(leave=False) == code
     assert scene.events == ALL
     assert "Airflow is open: http://127.0.0.1:2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stack", run.STACKS)
+def test_it_plays_on_the_stack_that_is_wanted(
+    stack: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(monkeypatch, [])
+    scene.stack = stack
+    assert scene.play(leave=True) == 0
+    assert scene.events == played(stack)
+    assert f"as expected on the {stack} stack" in capsys.readouterr().out
 
 
 def test_an_airflow_that_ends_by_itself_is_no_success(

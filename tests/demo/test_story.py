@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from flexsms.demo.story import Story
 from flexsms.demo.view import View
 
 Json = dict[str, Any]
+
+TABLES = ("channels", "sessions", "participants", "conversations", "flex_channels", "tasks", "events")
 
 
 class Api:
@@ -45,8 +48,12 @@ class Api:
 class Sandbox:
     """A sandbox in which nothing happens, or a customer's text ends where it should not."""
 
-    def __init__(self, statuses: Sequence[str] = ()) -> None:
+    def __init__(
+        self, statuses: Sequence[str] = (), led_to: str = "CH1", task_after: int | None = None
+    ) -> None:
         self._statuses = iter(statuses)
+        self._led_to = led_to
+        self._task_after = task_after
 
     def settings(self) -> Json:
         return {}
@@ -55,8 +62,14 @@ class Sandbox:
         return {"ada": {"channel_sid": "CH1", "customer_number": "+1", "twilio_number": "+2"}}
 
     def state(self) -> Json:
-        names = ("channels", "sessions", "participants", "tasks", "events")
-        return {"tables": {name: [] for name in names}}
+        found: Json = {"tables": {name: [] for name in TABLES}}
+        found["tables"]["conversations"] = [{"sid": self._led_to, "state": "active", "attributes": "{}"}]
+        if self._task_after == 0:
+            attributes = json.dumps({"conversationSid": self._led_to})
+            found["tables"]["tasks"] = [{"status": "pending", "attributes": attributes}]
+        elif self._task_after:
+            self._task_after -= 1
+        return found
 
     def clock(self) -> Json:
         return {"now_s": 0.0}
@@ -68,7 +81,7 @@ class Sandbox:
         return [{"status": next(self._statuses)}]
 
     def customer(self, *_: str) -> Json:
-        return {"channel_sid": "CH1", "task_sid": None, "outcome": "captured"}
+        return {"channel_sid": self._led_to, "task_sid": None, "outcome": "captured"}
 
 
 @pytest.fixture(autouse=True)
@@ -126,8 +139,21 @@ def test_a_cleanup_without_a_summary_is_a_failure() -> None:
         told._clean_up("Clean up")
 
 
-def test_a_text_that_starts_no_fresh_channel_is_a_problem() -> None:
-    told, out = play(Api([]))
+@pytest.mark.parametrize("task_after", [0, 3])
+def test_a_fresh_channel_with_a_task_is_what_it_is_all_about(task_after: int) -> None:
+    told, out = play(Api([]), Sandbox(led_to="CH2", task_after=task_after))
+    assert told._ada_writes_again() == []
+    assert "a fresh channel and a new task" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "sandbox", [Sandbox(led_to="CH1", task_after=0), Sandbox(led_to="CH2")], ids=["old channel", "no task"]
+)
+def test_a_text_that_starts_no_fresh_channel_is_a_problem(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(story, "MOVE_TIMEOUT_S", 0.0)
+    told, out = play(Api([]), sandbox)
     [problem] = told._ada_writes_again()
     assert problem.startswith("Ada's next text did not start a fresh channel")
     assert "captured" in out.getvalue()

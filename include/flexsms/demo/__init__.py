@@ -2,7 +2,8 @@
 
 run.py            command line: start both, play, print, stay or leave
 story.py          what is played, through Airflow's REST API
-outcome.py        what has to come out, worked out from the sandbox's own tasks, and what did
+snapshot.py       every channel at one moment, read from the sandbox's own tables; knows the two stacks
+outcome.py        what has to come out, worked out from two such moments, and what did
 report.py         the tables at the end
 view.py           the terminal
 api.py            Airflow's REST API, as far as the story needs it

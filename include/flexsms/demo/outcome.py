@@ -1,88 +1,15 @@
 """What has to come out of the story, worked out from the sandbox's own tasks and events, and what did come out.
 
-Nothing here uses flexsms's rules or states: a mistake in them must not look right because it is made twice. Pure: it
-reads snapshots of the sandbox (``GET /_sandbox/state``), its journal and its outbox.
+Pure: it compares snapshots of the sandbox, its journal and its outbox, and knows neither stack nor flexsms's rules.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
-
-SECONDS_PER_DAY = 86_400.0
-OPEN_TASK = frozenset({"pending", "reserved", "assigned", "wrapping"})
-OPEN_SESSION = frozenset({"open", "in-progress"})
-TASK_ENDS = frozenset({"task.completed", "task.canceled", "task.deleted", "task.system-deleted"})
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A chat channel at one moment.
-
-    :param attributes: as stored, those of others included
-    :param session_open: whether a text from the customer would reach it
-    :param open_tasks: the states of its tasks that are not finished
-    :param last_ended: when its last task ended, seconds since 1970
-    """
-
-    sid: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    session_open: bool = False
-    open_tasks: tuple[str, ...] = ()
-    last_ended: float | None = None
-
-    @property
-    def retired(self) -> bool:
-        """Whether the next contact starts a fresh channel and nothing can be swallowed meanwhile."""
-        return (
-            self.attributes.get("status") == "INACTIVE"
-            and self.attributes.get("long_lived") is False
-            and not self.session_open
-        )
-
-    def due(self, now: float, retention_days: float) -> bool:
-        """No open task, and the last one ended at least a retention window ago."""
-        if self.open_tasks or self.last_ended is None:
-            return False
-        return now - self.last_ended >= retention_days * SECONDS_PER_DAY
-
-    def same(self, other: Channel) -> bool:
-        """Whether nobody touched it between the two moments; its tasks do not count."""
-        return dict(self.attributes) == dict(other.attributes) and self.session_open == other.session_open
-
-
-def channels(state: Json) -> dict[str, Channel]:
-    """Every chat channel of a snapshot, by SID."""
-    tables = state["tables"]
-    sessions = {row["sid"] for row in tables["sessions"] if row["status"] in OPEN_SESSION}
-    connected = {
-        row["identifier"]
-        for row in tables["participants"]
-        if row["parent"] in sessions and row["deleted"] is None
-    }
-    tasks: dict[str, list[str]] = {}
-    for row in tables["tasks"]:
-        if row["status"] in OPEN_TASK:
-            tasks.setdefault(row["channel_sid"], []).append(row["status"])
-    ended: dict[str, float] = {}
-    for row in tables["events"]:
-        if row["type"] in TASK_ENDS:
-            sid = json.loads(row["data"]["task_attributes"]).get("channelSid")
-            ended[sid] = max(ended.get(sid, 0.0), row["ms"] / 1000)
-    return {
-        row["sid"]: Channel(
-            sid=row["sid"],
-            attributes=json.loads(row["attributes"]),
-            session_open=row["sid"] in connected,
-            open_tasks=tuple(tasks.get(row["sid"], ())),
-            last_ended=ended.get(row["sid"]),
-        )
-        for row in tables["channels"]
-    }
+from flexsms.demo.snapshot import Channel, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +52,11 @@ class Cleaned:
             if after is None:
                 yield f"{sid} is gone, though nothing was to be deleted."
             elif sid in surely and not after.retired:
-                yield f"{sid} was due and is not retired: {dict(after.attributes)}."
+                yield f"{sid} was due and is not retired: {_told(after)}."
             elif sid in surely and _foreign(before) != _foreign(after):
                 yield f"{sid} lost attributes that are not ours: {_foreign(before)} became {_foreign(after)}."
             elif sid not in perhaps and not after.same(before):
-                yield f"{sid} was not due and was touched: {dict(before.attributes)} became {dict(after.attributes)}."
+                yield f"{sid} was not due and was touched: {_told(before)} became {_told(after)}."
         done, failed = self.summary.get("deactivated"), self.summary.get("failed")
         if failed:
             yield f"Cleanup reports {failed} failed channels: {self.summary.get('failures')}."
@@ -145,6 +72,10 @@ class Cleaned:
         for sid, before in self.before.items():
             if sid not in self.after or not self.after[sid].same(before):
                 yield f"The second cleanup touched {sid}."
+
+
+def _told(channel: Channel) -> str:
+    return ", ".join([str(dict(channel.attributes)), *channel.words])
 
 
 def _foreign(channel: Channel) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flexsms.core.redaction import mask_number
-from flexsms.demo.outcome import SECONDS_PER_DAY, Channel, Cleaned, Json
+from flexsms.demo.outcome import Cleaned
+from flexsms.demo.snapshot import SECONDS_PER_DAY, Channel, Json
 from flexsms.demo.view import View
 
 COUNTED = ("scanned", "due", "deactivated", "already_gone", "failed")
+LIVES: dict[object, str] = {True: "long-lived", False: "short-lived"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,11 @@ def _task(channel: Channel | None, now: float) -> str:
 
 
 def _look(channel: Channel | None) -> str:
+    """The two attributes, where it has them, and what is open of it."""
     if channel is None:
         return "not there"
-    long_lived = "long-lived" if channel.attributes.get("long_lived") else "short-lived"
-    session = "open" if channel.session_open else "closed"
-    return f"{channel.attributes.get('status')}, {long_lived}\nsession {session}"
+    marks = (channel.attributes.get("status"), LIVES.get(channel.attributes.get("long_lived")))
+    return "\n".join(filter(None, (", ".join(filter(None, marks)), *channel.words)))
 
 
 def _counts(name: str, cleaned: Cleaned) -> tuple[str, ...]:

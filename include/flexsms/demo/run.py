@@ -18,13 +18,21 @@ from flexsms.demo.story import DAGS, Story
 from flexsms.demo.view import View
 from flexsms.sandbox.client import Json, SandboxProcess, connection_extra
 
-SEED = "story,200"
+STACKS = ("conversations", "chat")
+DEFAULT_STACK = "chat"
+SEED = "story:{stack},200:{stack}"
 INTERRUPTED = 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `flexsms demo`."""
+    parser.add_argument(
+        "--stack",
+        choices=STACKS,
+        default=DEFAULT_STACK,
+        help="conversations: Flex Conversations; chat: Programmable Chat and Proxy (default: %(default)s)",
+    )
     parser.add_argument(
         "--exit", action="store_true", help="end when the story is told; 0 only if it came out as expected"
     )
@@ -40,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(one, _interrupt)
     try:
         with ExitStack() as running:
-            return _run(running, view, stay=not args.exit)
+            return _run(running, view, args.stack, stay=not args.exit)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (ApiError, DemoFailed) as error:
@@ -48,25 +56,26 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def _run(running: ExitStack, view: View, *, stay: bool) -> int:
+def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
     began = time.monotonic()
     home, checkout = demo_home(os.environ), find_checkout()
     with view.step("Start the local Twilio") as step:
-        sandbox = running.enter_context(SandboxProcess(seed=SEED))
-        step.result = sandbox.base_url
+        sandbox = running.enter_context(SandboxProcess(seed=SEED.format(stack=stack)))
+        step.result = f"{sandbox.base_url}  (stack: {stack})"
     with view.step("Start Airflow") as step:
         airflow = running.enter_context(LocalAirflow(home, checkout))
         running.callback(_stop_listening, view)
         airflow.wait_until_ready(DAGS, step.tell)
         # Not as AIRFLOW_CONN_…: those are not shown in Airflow's UI, and this one is to be looked at.
-        airflow.api.add_connection("twilio_default", connection(sandbox.settings))
+        airflow.api.add_connection("twilio_default", connection(sandbox.settings, stack))
         step.result = f"{airflow.url}  (home: {_short(home)})"
     told = Story(airflow.api, sandbox.control, view).play()
     show(told, view)
     if told.problems:
         view.problems(told.problems)
     else:
-        view.say(f"\n[green bold]✓ Everything as expected[/], in {time.monotonic() - began:.0f} s.")
+        took = f"{time.monotonic() - began:.0f} s"
+        view.say(f"\n[green bold]✓ Everything as expected[/] on the [bold]{stack}[/] stack, in {took}.")
     if stay:
         _invite(view, airflow)
         _stay(airflow)
@@ -110,16 +119,17 @@ def find_checkout() -> Path:
     )
 
 
-def connection(settings: Json) -> Json:
+def connection(settings: Json, stack: str = DEFAULT_STACK) -> Json:
     """The Airflow connection to a sandbox.
 
     :param settings: as the sandbox tells them, with its ``base_url``
+    :param stack: that new conversations are opened on
     """
     return {
         "conn_type": "twilio",
         "login": settings["account_sid"],
         "password": settings["auth_token"],
-        "extra": connection_extra(settings),
+        "extra": connection_extra(settings, stack=stack),
     }
 
 
