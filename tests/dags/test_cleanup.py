@@ -9,7 +9,7 @@ import pytest
 
 from flexsms.sandbox.client import SandboxProcess
 
-from .conftest import Run
+from .conftest import Run, on_both_stacks
 
 SUMMARY = [
     "scanned",
@@ -33,13 +33,15 @@ def small_batches(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(dags["flexsms_cleanup"].get_task("plan"), "batch_size", 2)
 
 
+@on_both_stacks
 def test_due_channels_are_retired_and_live_ones_stay(
+    stack: str,
     run: Callable[..., Run],
     sandbox: SandboxProcess,
     writes: Callable[[], list[str]],
     active: Callable[[str], bool],
 ) -> None:
-    sandbox.control.seed(story=True)
+    sandbox.control.seed(story=True, stack=stack)
     story = sandbox.control.story()
     cleaned = run("flexsms_cleanup")
     assert cleaned.state == "success"

@@ -9,16 +9,18 @@ import pytest
 
 from flexsms.sandbox.client import SandboxProcess
 
-from .conftest import Run
+from .conftest import Run, on_both_stacks
 
 
+@on_both_stacks
 def test_the_first_run_reads_everything_and_the_second_only_what_is_new(
+    stack: str,
     run: Callable[..., Run],
     cursor: Callable[[], str | None],
     sandbox: SandboxProcess,
     writes: Callable[[], list[str]],
 ) -> None:
-    sandbox.control.seed(channels=8)
+    sandbox.control.seed(channels=8, stack=stack)
     first = run("flexsms_track")
     assert first.state == "success"
     report = first.xcom("track")
