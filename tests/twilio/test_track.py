@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.errors import InvalidInput, ServiceUnavailable
+from flexsms.core.events import StackName
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources import taskrouter
 from flexsms.twilio.track import TrackReport, track
+
+from .house import HOUSES, House
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -38,9 +41,16 @@ class Cursor:
         return await track(source, account.store, cursor=self.value, save_cursor=self.save, at_once=8)
 
 
+@pytest.fixture(params=HOUSES, ids=lambda house: str(house.stack))
+def kind(request: pytest.FixtureRequest) -> type[House]:
+    """Each of the two stacks."""
+    kind: type[House] = request.param
+    return kind
+
+
 @pytest.fixture
-def number(sandbox: SandboxProcess) -> str:
-    number: str = sandbox.settings["numbers"]["twilio"]
+def number(sandbox: SandboxProcess, kind: type[House]) -> str:
+    number: str = sandbox.settings["numbers"][kind.number_name]
     return number
 
 
@@ -49,7 +59,7 @@ def customers(count: int) -> list[str]:
 
 
 async def test_the_state_follows_the_tasks(
-    account: Account, sandbox: SandboxProcess, number: str, clock: Any
+    account: Account, sandbox: SandboxProcess, kind: type[House], number: str, clock: Any
 ) -> None:
     ada = sandbox.control.customer("+14155551001", number, "Hello")
     ben = sandbox.control.customer("+14155551002", number, "Hello")
@@ -63,6 +73,11 @@ async def test_the_state_follows_the_tasks(
     assert first.state.last_ended_ms is not None
     assert abs(first.state.last_ended_ms - clock().timestamp() * 1000) < 10_000
     assert second.state.open_tasks == {ben["task_sid"]}
+    assert {first.state.stack, second.state.stack} == {kind.stack}
+    # What retiring a conversation has to know; a chat task has none of it.
+    for name in ("interaction", "interaction_channel"):
+        assert first.state.link(name) == ada[f"{name}_sid"]
+    assert (ada["interaction_sid"] is None) == (kind.stack is StackName.CHAT)
 
 
 async def test_without_a_cursor_thirty_days_are_read_and_then_only_what_is_new(
@@ -94,8 +109,8 @@ async def test_every_run_overlaps_the_one_before(
     assert (await cursor.run(account, lookback=timedelta())).events in (0, 1)
 
 
-async def test_the_cost(account: Account, sandbox: SandboxProcess, number: str, calls: Calls) -> None:
-    sandbox.control.events(channels=40, events=2400, hours=24)
+async def test_the_cost(account: Account, sandbox: SandboxProcess, kind: type[House], calls: Calls) -> None:
+    sandbox.control.events(channels=40, events=2400, hours=24, stack=str(kind.stack))
     sandbox.control.clear_journal()
     report = await Cursor().run(account)
     made = calls()
@@ -105,9 +120,9 @@ async def test_the_cost(account: Account, sandbox: SandboxProcess, number: str, 
 
 
 async def test_writing_earlier_when_there_is_too_much_gives_the_same(
-    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+    account: Account, sandbox: SandboxProcess, kind: type[House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sids = sandbox.control.events(channels=30, events=400, hours=24)["channels"]
+    sids = sandbox.control.events(channels=30, events=400, hours=24, stack=str(kind.stack))["channels"]
     await Cursor().run(account)
     expected = {sid: await account.store.load(sid) for sid in sids}
     assert all(stored and stored.state.last_ended_ms for stored in expected.values())
