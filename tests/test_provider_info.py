@@ -28,7 +28,12 @@ def test_it_is_what_airflow_expects() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [name for kind in ("hooks", "operators") for entry in INFO[kind] for name in entry["python-modules"]],
+    [
+        name
+        for kind in ("hooks", "operators", "sensors", "triggers")
+        for entry in INFO[kind]
+        for name in entry["python-modules"]
+    ],
 )
 def test_every_module_is_there(module: str) -> None:
     assert import_module(module).__doc__

@@ -107,6 +107,13 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.operators.delivery"]}],
+        "triggers": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": ["flexsms.triggers.delivery", "flexsms.triggers.channel"],
+            }
+        ],
         "extra-links": ["flexsms.links.ChannelLink"],
         "connection-types": [
             {

@@ -1,0 +1,150 @@
+"""Waits until it is known whether a text reached the customer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from flexsms.core.delivery import Delivery, DeliveryStatus
+from flexsms.core.errors import InvalidInput, NotDelivered
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.fields import flag
+from flexsms.triggers.delivery import FlexDeliveryTrigger
+from flexsms.triggers.polling import TIMEOUT, check
+
+# The trigger itself gives up at the timeout and says how far it came. Where no triggerer runs, Airflow does later.
+TRIGGERER_GRACE = timedelta(minutes=2)
+
+
+class FlexDeliverySensor(BaseSensorOperator):
+    """Wait for the receipt of a text that :class:`flexsms.operators.send.FlexSendOperator` sent.
+
+    It only reads, so it may be tried again and cleared as often as you like: no second text leaves. A text that was
+    not delivered fails the task at once, also with ``soft_fail``, which skips it only when no receipt came in time.
+
+    Deferrable unless you say otherwise, whatever ``[operators] default_deferrable`` is: a receipt takes seconds or
+    many minutes, with nothing to do in between that would be worth a worker. Without a triggerer give
+    ``deferrable=False``, and with it ``mode`` as for any sensor.
+
+    :param sent: the XCom of FlexSendOperator, an object or its JSON (templated)
+    :param wanted: whether to wait at all; the task is skipped otherwise (templated)
+    :param twilio_conn_id: the Airflow connection that the text was sent with (templated)
+    :param deferrable: wait in the triggerer instead of on a worker
+    :param sensor: of BaseSensorOperator, among them ``timeout`` and ``poke_interval`` in seconds, and ``soft_fail``
+    :return: ``{"status", "error_code", "sms_sid"}``: no number and no text
+    :raises NotDelivered: when the text did not reach the handset
+    :raises AirflowSensorTimeout: when nobody knows in time
+    :raises InvalidInput: when an argument is wrong
+    """
+
+    template_fields: Sequence[str] = ("sent", "wanted", "twilio_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sent": "json"}
+    ui_color = "#e8f4ea"
+
+    def __init__(
+        self,
+        *,
+        sent: Any,
+        wanted: bool | str = True,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        deferrable: bool = True,
+        **sensor: Any,
+    ) -> None:
+        super().__init__(**sensor)
+        self.sent = sent
+        self.wanted = wanted
+        self.twilio_conn_id = twilio_conn_id
+        self.deferrable = deferrable
+        self._known: Delivery | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Look once; if nobody knows yet, wait."""
+        if not flag("wanted", self.wanted):
+            raise AirflowSkipException("Nobody asked to wait for the delivery.")
+        if self._text()["message_sid"] is None:
+            raise AirflowSkipException("No text was sent, so none can be delivered: the agent writes first.")
+        if not self.deferrable:
+            return self._wait_here(context)
+        seen = self.poke(context)
+        if seen.is_done:
+            return seen.xcom_value
+        return self.defer(
+            trigger=FlexDeliveryTrigger(
+                **self._text(),
+                twilio_conn_id=self.twilio_conn_id,
+                poll_interval_s=self.poke_interval,
+                timeout_s=self.timeout,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + TRIGGERER_GRACE,
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        found = TwilioHook(self.twilio_conn_id).run(
+            lambda account: account.deliveries.delivery(**self._text())
+        )
+        if found is not None:
+            self._known = found if self._known is None else self._known.merge(found)
+        if self._known is None or not self._known.status.is_final:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._outcome(self._known))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Go on with what the trigger found out."""
+        event = check(event)
+        if event["status"] != TIMEOUT:
+            return self._outcome(Delivery.from_json(event))
+        if event["so_far"] is not None:
+            self._known = Delivery.from_json(event["so_far"])
+        sentence = self._too_late()
+        if self.soft_fail:  # Airflow then puts its own words in the place of these
+            self.log.warning(sentence)
+        raise AirflowSensorTimeout(sentence)
+
+    def _wait_here(self, context: Context) -> Any:
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            if self.never_fail:  # Airflow then skips whatever it was, not only what came too late
+                raise
+            raise type(error)(self._too_late()) from error
+
+    def _outcome(self, delivery: Delivery) -> dict[str, Any]:
+        if delivery.status is not DeliveryStatus.DELIVERED:
+            raise NotDelivered(delivery.sentence())
+        self.log.info(delivery.sentence())
+        return delivery.to_json()
+
+    def _text(self) -> dict[str, Any]:
+        """Which text it is: the SIDs of its channel, its session and itself."""
+        sent = self.sent
+        remedy = "give the XCom of FlexSendOperator: its output, or in a template with | tojson"
+        if isinstance(sent, str):
+            try:
+                sent = json.loads(sent)
+            except ValueError:
+                raise InvalidInput("sent", "is not JSON", remedy) from None
+        if not isinstance(sent, Mapping) or not {"channel_sid", "message_sid"} <= sent.keys():
+            raise InvalidInput("sent", "names no channel and no text", remedy)
+        return {name: sent.get(name) for name in ("channel_sid", "session_sid", "message_sid")}
+
+    def _too_late(self) -> str:
+        """How far the text came in time, and what that means."""
+        within = f"within {self.timeout:g} s"
+        if self._known is None:
+            text = self._text()
+            return (
+                f"{text['message_sid']} is in the conversation, but no SMS left {within}: the conversation, or on "
+                f"stack chat its Proxy session, was probably closed under it; look at {text['channel_sid']} in the "
+                "Twilio Console, then send again under another idempotency_key."
+            )
+        sms = self._known.sms_sid or "The SMS"
+        if self._known.status is DeliveryStatus.QUEUED:
+            return f"{sms} did not leave Twilio {within}; look at it in the Twilio Console before you send again."
+        return f"{sms} was handed to the carrier, and no receipt came {within}; that is normal for some carriers."
