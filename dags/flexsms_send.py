@@ -21,6 +21,11 @@ trigger a new run.
 **Result** (XCom of `send`): `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`,
 `reused_channel`, `duplicate`: no number, no text. The link *Channel in the Twilio Console* is on the task.
 
+**Delivered?** Twilio takes a text long before anybody knows whether it reached the handset. With `wait_for_delivery`
+the task `delivery` waits for that, without a worker, at most a quarter of an hour; its XCom is `status`, `error_code`,
+`sms_sid`. A text that did not arrive leaves `send` green and `delivery` red, with the reason and what to do in the
+last line of its log. Clearing or repeating `delivery` only looks again; it never sends.
+
 **Who sees what.** Numbers, name and text are masked in logs and rendered fields (Airflow leaves a name or text of less
 than five characters as it is). The `conf` of a run stays readable for everyone who may see its runs.
 
@@ -35,6 +40,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.send import FlexSendOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -113,6 +119,13 @@ with DAG(
             "they show in rendered fields.",
             section="Routing",
         ),
+        "wait_for_delivery": Param(
+            False,
+            type="boolean",
+            title="Wait for the delivery",
+            description="The run is green only when the text has reached the customer's handset.",
+            section="Delivery",
+        ),
         "idempotency_key": Param(
             None,
             type=["null", "string"],
@@ -133,4 +146,15 @@ with DAG(
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.
     form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
-    FlexSendOperator(task_id="send", **form)
+    wanted = form.pop("wait_for_delivery")
+    sent = FlexSendOperator(task_id="send", **form).output
+    FlexDeliverySensor(
+        task_id="delivery",
+        sent=sent,
+        wanted=wanted,
+        twilio_conn_id=form["twilio_conn_id"],
+        poke_interval=timedelta(seconds=10),
+        timeout=timedelta(minutes=15),
+        # Waiting in the triggerer does not count; on a worker, with deferrable=False, it would.
+        execution_timeout=timedelta(minutes=20),
+    )

@@ -25,6 +25,7 @@ FORMS = {
         "target_worker_sid",
         "source_channel_sid",
         "task_attributes",
+        "wait_for_delivery",
         "idempotency_key",
         "twilio_conn_id",
     ],

@@ -1,0 +1,104 @@
+"""flexsms_send with wait_for_delivery, run by Airflow: green and red say what became of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flexsms.sandbox.client import SandboxProcess
+
+from .conftest import Run, on_both_stacks
+
+TO = "+14155550199"
+
+
+@pytest.fixture
+def send(run: Callable[..., Run], number: str) -> Callable[..., Run]:
+    """Text the customer."""
+
+    def send(**conf: Any) -> Run:
+        return run("flexsms_send", **{"from_number": number, "to_number": TO, "body": "Hello", **conf})
+
+    return send
+
+
+def becomes(sandbox: SandboxProcess, status: str, error_code: int | None = None, step_s: float = 0) -> None:
+    sandbox.control.settings(
+        sms_outcomes={TO: {"status": status, "error_code": error_code}}, sms_step_s=step_s
+    )
+
+
+@on_both_stacks
+def test_a_text_that_arrives(send: Callable[..., Run], sandbox: SandboxProcess) -> None:
+    becomes(sandbox, "delivered")
+    sent = send(wait_for_delivery=True)
+    assert (sent.state, sent.states("send"), sent.states("delivery")) == ("success", ["success"], ["success"])
+    [text] = sandbox.control.outbox()
+    assert sent.xcom("delivery") == {"status": "delivered", "error_code": None, "sms_sid": text["sid"]}
+
+
+@on_both_stacks
+@pytest.mark.parametrize("step_s", [0, 0.5], ids=["known at once", "known later"])
+def test_a_text_that_does_not_arrive_was_sent_all_the_same(
+    send: Callable[..., Run],
+    sandbox: SandboxProcess,
+    dags: dict[str, Any],
+    step_s: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(dags["flexsms_send"].get_task("delivery"), "poke_interval", 0.2)
+    becomes(sandbox, "undelivered", 30005, step_s)
+    sent = send(wait_for_delivery=True)
+    assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
+    # At once, although the task has tries left; and nothing was texted again.
+    assert sent.tries("delivery") == [1]
+    assert len(sandbox.control.outbox()) == 1
+    printed = capsys.readouterr().out
+    assert "error 30005, the number is unknown or no longer in service; ask the customer" in printed
+    pauses = [line for line in printed.splitlines() if "Pausing task as DEFERRED" in line]
+    assert any("task_id=delivery" in line for line in pauses) is (step_s > 0)
+
+
+def test_nobody_waits_who_did_not_ask(
+    send: Callable[..., Run], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    becomes(sandbox, "undelivered", 30005)
+    sent = send()
+    assert (sent.state, sent.states("delivery")) == ("success", ["skipped"])
+    assert "Nobody asked to wait for the delivery." in capsys.readouterr().out
+
+
+def test_where_the_agent_writes_first_there_is_nothing_to_wait_for(
+    send: Callable[..., Run], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = send(body=None, wait_for_delivery=True)
+    assert (sent.state, sent.states("delivery")) == ("success", ["skipped"])
+    assert "the agent writes first" in capsys.readouterr().out
+
+
+def test_a_text_that_was_refused_is_not_waited_for(send: Callable[..., Run]) -> None:
+    sent = send(to_number="+1202555", wait_for_delivery=True)
+    assert (sent.states("send"), sent.states("delivery")) == (["failed"], ["upstream_failed"])
+
+
+def test_a_key_that_was_used_before_leads_to_the_text_of_then(
+    send: Callable[..., Run], sandbox: SandboxProcess
+) -> None:
+    becomes(sandbox, "delivered")
+    first, second = (send(wait_for_delivery=True, idempotency_key="0815") for _ in range(2))
+    assert second.xcom("send")["duplicate"]
+    assert second.xcom("delivery") == first.xcom("delivery")
+    assert len(sandbox.control.outbox()) == 1
+
+
+def test_nothing_personal_is_left(send: Callable[..., Run], sandbox: SandboxProcess) -> None:
+    becomes(sandbox, "delivered")
+    sent = send(wait_for_delivery=True, body="Your parcel 0815 is here")
+    [fields] = [fields for fields in sent.rendered() if "wanted" in fields]
+    left = str([fields, sent.xcom("delivery")])
+    assert sent.xcom("send")["message_sid"] in left
+    for personal in (TO, TO[1:], "parcel"):
+        assert personal not in left
