@@ -279,6 +279,16 @@ class TestWhatGoesWrong:
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
 
+    async def test_a_channel_that_is_there_and_is_not_is_left_to_the_next_run(self, house: House) -> None:
+        sid = house.conversation()
+        before = await house.attributes(sid)
+        due = await house.due()
+        house.fault(house.mark, action="status", status=404, code=50300, message="No")
+        assert (await house.retire(due)).outcomes == {sid: Outcome.FAILED}
+        assert await house.attributes(sid) == before
+        assert await house.is_open(sid)
+        assert (await house.clean(days=0)).outcomes == {sid: Outcome.DEACTIVATED}
+
     async def test_a_live_channel_that_somebody_removes_is_no_failure(self, house: House) -> None:
         sid, other = house.conversation(), house.conversation(OTHER)
         due = await house.due()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.errors import MissingSetting, ProductGone, ServiceUnavailable
-from flexsms.core.events import StackName
+from flexsms.core.events import StackName, to_ms
+from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.config import TwilioSettings
 
-from .house import ChatHouse, ConversationsHouse
+from .house import ChatHouse, ConversationsHouse, Memory
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -153,3 +154,45 @@ async def test_a_product_that_goes_away_in_the_middle_of_a_run(house: ChatHouse)
     left = {sid for sid in sids if report.outcomes[sid] is Outcome.FAILED}
     assert {channel.channel_sid for channel in await house.scan()} == left
     assert {channel.stack for channel in due} == {StackName.CHAT}
+
+
+class TestMoved:
+    """Its state says chat, and it is a conversation by now: migrated, or by Twilio's own doing, under the same SID."""
+
+    async def moved(self, house: ChatHouse) -> tuple[ConversationsHouse, str]:
+        modern = ConversationsHouse(house.account, house.sandbox, house.clock)
+        sid = modern.conversation()
+        ended_ms = to_ms("now", house.clock())
+        house.clock.advance(days=20)  # TaskRouter's events are of no more help
+        state = ChannelState(sid, StackName.CHAT, ended={f"WT{1:032x}": ended_ms})
+        await house.account.store.merge(state)
+        return modern, sid
+
+    @pytest.mark.parametrize(("changes", "faults"), LOST.values(), ids=LOST)
+    async def test_it_is_retired_as_a_conversation_by_the_next_run(
+        self,
+        house: ChatHouse,
+        connected: Callable[..., Any],
+        changes: dict[str, str],
+        faults: list[dict[str, Any]],
+    ) -> None:
+        modern, sid = await self.moved(house)
+        (due,) = await modern.scan()
+        assert due.stack is StackName.CHAT
+        for fault in faults:
+            house.control.fault(**fault)
+        async with connected(**changes) as modern.account:
+            assert (await modern.retire([due], dry_run=True)).outcomes == {sid: Outcome.SKIPPED_CHANGED}
+            assert modern.written() == []
+            assert (await modern.retire([due])).outcomes == {sid: Outcome.SKIPPED_CHANGED}
+            assert await modern.is_open(sid)
+            modern.memory = Memory()
+            (again,) = await modern.scan()
+            assert again.stack is StackName.CONVERSATIONS
+            assert (await modern.retire([again])).outcomes == {sid: Outcome.DEACTIVATED}
+            await modern.assert_retired(sid)
+
+    async def test_one_that_chat_no_longer_knows_is_not_gone(self, house: ChatHouse) -> None:
+        _, sid = await self.moved(house)
+        due = await house.scan()
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_CHANGED}

@@ -126,15 +126,25 @@ class CleanupSteps:
         }
 
     async def _suspend(self, channel: DueChannel) -> None:
+        try:
+            await self._take_down(channel)
+        except (NotFound, ProductGone, MissingSetting) as missing:
+            sid = channel.channel_sid
+            # A 404 behind an answer is a contradiction, on which no books are closed.
+            never_met = isinstance(missing, NotFound) and sid not in self._before
+            if await self._has_moved(channel):
+                self._report.outcomes[sid] = Outcome.SKIPPED_CHANGED
+            elif never_met:
+                self._report.outcomes[sid] = Outcome.ALREADY_GONE
+                self._down[sid] = channel
+            else:
+                raise
+
+    async def _take_down(self, channel: DueChannel) -> None:
         sid, stack = channel.channel_sid, self._stack(channel)
         if channel.stack in self._lost:
             raise self._lost[channel.stack]
-        try:
-            snapshot = await stack.fetch(sid)
-        except NotFound:
-            self._report.outcomes[sid] = Outcome.ALREADY_GONE
-            self._down[sid] = channel
-            return
+        snapshot = await stack.fetch(sid)
         await self._note_before(snapshot, stack.usual)
         found_retired = (
             snapshot.is_retired and not self._resumed and self._cleaner.action is Action.DEACTIVATE
@@ -150,6 +160,23 @@ class CleanupSteps:
         except FlexSmsError:
             await self._put_back(channel)
             raise
+
+    async def _has_moved(self, channel: DueChannel) -> bool:
+        """Whether a chat channel goes on as a conversation; if so, the next run retires it as one.
+
+        Migrating keeps the SID, and Twilio says that it has migrated private channels by itself:
+        https://www.twilio.com/docs/conversations/api/chat-channel-migration-resource
+        """
+        conversations = self._cleaner.stacks.get(StackName.CONVERSATIONS)
+        if channel.stack is StackName.CONVERSATIONS or conversations is None:
+            return False
+        try:
+            await conversations.fetch(channel.channel_sid)
+        except NotFound:
+            return False
+        if not self._cleaner.dry_run:
+            await self._cleaner.store.merge(ChannelState(channel.channel_sid, StackName.CONVERSATIONS))
+        return True
 
     async def _note_before(self, snapshot: ChannelSnapshot, usual: Mapping[str, Any]) -> None:
         sid = snapshot.channel_sid
