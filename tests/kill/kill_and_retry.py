@@ -1,6 +1,8 @@
 """Kill a send and a cleanup at random instants, try again, and see that nothing is doubled, lost or half done.
 
-    python tests/kill/kill_and_retry.py --instants 20 --seed 7
+    python tests/kill/kill_and_retry.py --stack conversations --instants 20 --seed 7
+
+On `conversations` a send also waits for Flex to set up the interaction, and is killed while it does.
 
 Every job runs in a process of its own against a sandbox over real HTTP; SIGKILL gives it no chance to tidy up. The
 second process has what an Airflow retry has: the same arguments, and what was saved in the checkpoint.
@@ -24,8 +26,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flexsms.core.errors import RetryableError
-from flexsms.core.events import to_ms
+from flexsms.core.errors import ChannelInSetup, RetryableError
+from flexsms.core.events import StackName, to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
@@ -38,6 +40,11 @@ from flexsms.twilio.track import track
 LATENCY_MS = 10
 CHANNELS = 16
 TRIES = 6
+SETUP_S = 0.02
+LONG_SETUP_S = 0.6
+# What becomes of a text that reaches somebody.
+ARRIVED = ("session", "reopened", "started", "conversation", "reactivated")
+NUMBERS = {StackName.CHAT: "twilio", StackName.CONVERSATIONS: "conversations"}
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -121,7 +128,10 @@ def until(kills: int, play_round: Callable[[int], bool]) -> int:
 class Rig:
     """A sandbox, and the two jobs on it."""
 
-    def __init__(self, sandbox: SandboxProcess, scratch: Path, chance: random.Random) -> None:
+    def __init__(
+        self, sandbox: SandboxProcess, scratch: Path, chance: random.Random, stack: StackName
+    ) -> None:
+        self.stack = stack
         self.control = sandbox.control
         self.base_url = sandbox.base_url
         self.scratch = scratch
@@ -130,10 +140,10 @@ class Rig:
 
     def reset(self) -> None:
         """An empty account."""
-        self.world = self.control.reset(latency_ms=LATENCY_MS)
+        self.world = self.control.reset(latency_ms=LATENCY_MS, interaction_setup_s=SETUP_S)
         self.ahead = timedelta()
         extra = {
-            **connection_extra(self.world),
+            **connection_extra(self.world, stack=self.stack),
             "base_url": self.base_url,
             "rate_limits": "off",
             "timeout_s": 0.5,
@@ -141,7 +151,7 @@ class Rig:
         self.settings = TwilioSettings.from_connection(
             self.world["account_sid"], self.world["auth_token"], {**extra, "max_in_flight": 4}
         )
-        self.number = self.world["numbers"]["twilio"]
+        self.number = self.world["numbers"][NUMBERS[self.stack]]
 
     def now(self) -> datetime:
         """The sandbox's present."""
@@ -158,13 +168,19 @@ class Rig:
 
     # -- send ----------------------------------------------------------------------------------------------------
 
-    def send_job(self, customer: str, body: str, key: str) -> Job:
-        """Sends one text."""
+    def send_job(self, customer: str, body: str, key: str, owner: str = "") -> Job:
+        """Sends one text, as one task or, with an owner, as one of several."""
 
         async def job() -> None:
             message = OutboundMessage.parse(from_number=self.number, to_number=customer, body=body)
             async with connect(self.settings, now=self.now) as account:
-                await account.sender().send(message, key=key, owner=f"task of {key}")
+                while True:
+                    try:
+                        await account.sender().send(message, key=key, owner=owner or f"task of {key}")
+                    except ChannelInSetup as setup:
+                        await wait_for(account, setup)
+                    else:
+                        return
 
         return job
 
@@ -186,7 +202,45 @@ class Rig:
         answer = self.control.customer(customer, self.number, "Thanks")
         check(answer["channel_sid"] == again.channel_sid, "the answer went to another channel")
         check(answer["task_sid"] == again.task_sid, "the answer went to another task")
+        self.nothing_twice(again.channel_sid)
         return killed
+
+    def race(self, number: int, *, same_key: bool) -> None:
+        """Two processes send to one customer at the same moment: one channel, with both texts, or with the one."""
+        customer = f"+1415555{4000 + number}"
+        keys = ["shared", "shared"] if same_key else ["left", "right"]
+        jobs = [
+            self.send_job(customer, f"Text {key}", f"{key} {number}", owner=str(n))
+            for n, key in enumerate(keys)
+        ]
+        pids = [start(job) for job in jobs]
+        endings = [os.waitpid(pid, 0)[1] for pid in pids]
+        # Who is told that the other one is sending tries again, and finds that it was done.
+        for job, ending in zip(jobs, endings, strict=True):
+            if os.WEXITSTATUS(ending) != 0:
+                self.advance(minutes=5)
+                run_until_it_succeeds(job, None)
+        sent = [sms["body"] for sms in self.control.outbox() if sms["to"] == customer]
+        check(sorted(sent) == sorted({f"Text {key}" for key in keys}), f"the customer got {sent}")
+        answer = self.control.customer(customer, self.number, "Thanks")
+        self.nothing_twice(answer["channel_sid"])
+
+    def advance(self, **by: float) -> None:
+        """Move both clocks on."""
+        self.control.advance(timedelta(**by).total_seconds())
+        self.ahead += timedelta(**by)
+
+    def nothing_twice(self, channel_sid: str) -> None:
+        """One task and, on conversations, one interaction; and no channel that nobody has a use for."""
+        tables = self.control.state()["tables"]
+        tasks = [row for row in tables["tasks"] if channel_sid in row["attributes"]]
+        check(len(tasks) == 1, f"{len(tasks)} tasks on one channel")
+        if self.stack is StackName.CONVERSATIONS:
+            channels = [row for row in tables["flex_channels"] if row["conversation_sid"] == channel_sid]
+            check(len(channels) == 1, f"{len(channels)} interactions on one conversation")
+            used = {row["parent"] for row in tables["members"]}
+            orphans = [row for row in tables["conversations"] if row["sid"] not in used]
+            check(not orphans, f"{len(orphans)} conversations with nobody in them")
 
     # -- cleanup -------------------------------------------------------------------------------------------------
 
@@ -211,8 +265,7 @@ class Rig:
             )
             return found.due
 
-        self.control.advance(timedelta(days=3).total_seconds())
-        self.ahead = timedelta(days=3)
+        self.advance(days=3)
         self.scanned_at = self.now()
         self.due: list[DueChannel] = self.ask(scan)
         check(len(self.due) == CHANNELS, "the scan missed a channel")
@@ -249,7 +302,7 @@ class Rig:
         run_until_it_succeeds(job, None)
         open_channels = self.ask(lambda account: account.taskrouter().open_channels())
         for customer, text in texts.items():
-            check(text["outcome"] in ("session", "reopened", "started"), f"a text was {text['outcome']}")
+            check(text["outcome"] in ARRIVED, f"a text was {text['outcome']}")
             check(text["channel_sid"] in open_channels, "nobody is assigned to a customer's text")
             arrived = self.control.customer(customer, self.number, "Still there?")
             check(arrived["channel_sid"] == text["channel_sid"], "a live conversation was cut off")
@@ -258,20 +311,18 @@ class Rig:
         return os.WIFSIGNALED(status)
 
     def whole(self, sid: str, *, live: bool) -> None:
-        """A channel is as it was, or retired with its session closed and its state settled."""
+        """A channel is as it was, or retired with texts kept out and its state settled."""
+        usable = self.is_usable(sid)
         if live:
             check(
                 self.attributes(sid) == self.before[sid],
                 f"{sid} is live and has other attributes than before",
             )
-            check(
-                self.session(sid) in ("open", "in-progress"),
-                f"{sid} is live and its session {self.session(sid)}",
-            )
+            check(usable, f"{sid} is live and texts do not get through")
             return
         expected = {**self.before[sid], "status": "INACTIVE", "long_lived": False}
         check(self.attributes(sid) == expected, f"{sid} is half done: {self.attributes(sid)}")
-        check(self.session(sid) == "closed", f"{sid} is retired and its session {self.session(sid)}")
+        check(not usable, f"{sid} is retired and texts still get through")
         stored = self.ask(lambda account: account.store.load(sid))
         check(
             stored is not None and stored.state.is_retired, f"{sid} is retired and its state is not settled"
@@ -279,15 +330,28 @@ class Rig:
 
     def attributes(self, sid: str) -> dict[str, Any]:
         """A channel's attributes, as Twilio has them."""
-        return dict(self.ask(lambda account: account.retiring_stacks[account.settings.stack].fetch(sid)).attributes)
-
-    def session(self, sid: str) -> str:
-        """The status of a channel's session."""
-        services = self.settings.session_service_sid
-        session = self.ask(
-            lambda account: account.client.proxy.v1.services(services).sessions(sid).fetch_async()
+        return dict(
+            self.ask(lambda account: account.retiring_stacks[account.settings.stack].fetch(sid)).attributes
         )
-        return str(session.status)
+
+    def is_usable(self, sid: str) -> bool:
+        """Whether a customer's text would get to a channel."""
+        tables = self.control.state()["tables"]
+        if self.stack is StackName.CONVERSATIONS:
+            return any(row["sid"] == sid and row["state"] == "active" for row in tables["conversations"])
+        return any(
+            row["name"] == sid and row["status"] in ("open", "in-progress") for row in tables["sessions"]
+        )
+
+
+async def wait_for(account: Account, setup: ChannelInSetup) -> None:
+    """What the trigger does."""
+    interaction = account.client.flex_api.v1.interaction(setup.interaction_sid)
+    while True:
+        channel: Any = await interaction.channels(setup.interaction_channel_sid).fetch_async()
+        if channel.status != "setup":
+            return
+        await asyncio.sleep(0.05)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -297,14 +361,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--instants", type=int, default=20, help="kills per job (default: 20)")
     parser.add_argument("--seed", type=int, default=None, help="of the random instants (default: a new one)")
+    parser.add_argument("--stack", choices=list(StackName), default=StackName.CHAT, type=StackName)
     options = parser.parse_args(arguments)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"seed {seed}", flush=True)
     with SandboxProcess() as sandbox, tempfile.TemporaryDirectory() as scratch:
-        rig = Rig(sandbox, Path(scratch), random.Random(seed))
+        rig = Rig(sandbox, Path(scratch), random.Random(seed), options.stack)
         longest = duration_of(rig.send_job("+14155551999", "Warm-up", "warm-up"))
         rounds = until(options.instants, lambda n: rig.kill_a_send(n, longest))
         print(f"send: {options.instants} killed in {rounds} rounds, no text twice, no text lost", flush=True)
+        if options.stack is StackName.CONVERSATIONS:
+            rig.reset()
+            rig.control.settings(interaction_setup_s=LONG_SETUP_S)
+            longest = duration_of(rig.send_job("+14155551998", "Warm-up", "warm-up"))
+            rounds = until(options.instants, lambda n: rig.kill_a_send(n, longest))
+            print(f"wait: {options.instants} killed in {rounds} rounds, no second interaction", flush=True)
+        rig.reset()
+        for n in range(options.instants):
+            rig.race(n, same_key=n % 2 == 0)
+        print(f"race: {options.instants} times two processes, one channel and no text twice", flush=True)
         rig.fill()
         longest = duration_of(rig.clean_job(Path(scratch) / "warm-up.json"))
         rounds = until(options.instants, lambda n: rig.kill_a_cleanup(n, longest))
