@@ -122,3 +122,18 @@ async def test_what_is_known_is_not_forgotten(sandbox: SandboxProcess, connectio
             texts.account.proxy.sessions(sent["session_sid"]).delete()
             assert await trigger.look(account) is None
     assert trigger.so_far()["so_far"]["status"] == "sent"
+
+
+async def test_an_earlier_status_that_comes_late_changes_nothing(
+    sandbox: SandboxProcess, connection: Connect
+) -> None:
+    with Texts(sandbox, "chat") as texts:
+        texts.becomes("delivered", step_s=3600)
+        trigger = waiting_for(texts.write())
+        queued = texts.control.state()
+        texts.control.advance(3601)
+        async with TwilioHook().account() as account:
+            assert await trigger.look(account) is None
+            texts.control.restore(queued)
+            assert await trigger.look(account) is None
+    assert trigger.so_far()["so_far"]["status"] == "sent"
