@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo.outcome import Cleaned, problems_of_sending
+from flexsms.demo.outcome import Cleaned, problems_of_delivery, problems_of_sending
 from flexsms.demo.report import Role, problems_of_roles
 from flexsms.demo.snapshot import Channel
 
@@ -134,6 +134,18 @@ def test_texts_leave_exactly_once() -> None:
     assert list(problems_of_sending(texts, outbox[:1])) == ["The text to …0165 left 0 times instead of once."]
     assert list(problems_of_sending(texts, [*outbox, outbox[0]])) == [
         "The text to …0164 left 2 times instead of once."
+    ]
+
+
+def test_what_is_said_of_a_delivery_is_so() -> None:
+    outbox = [{"sid": "SM1", "status": "delivered"}, {"sid": "SM2", "status": "undelivered"}]
+    right = [{"sms_sid": "SM1", "status": "delivered"}]
+    assert list(problems_of_delivery(right, outbox)) == []
+    wrong = [{"sms_sid": sid, "status": "delivered"} for sid in ("SM2", "SM3", None)]
+    assert [problem.split(" and is ")[1] for problem in problems_of_delivery(wrong, outbox)] == [
+        "undelivered.",
+        "unknown to the sandbox.",
+        "unknown to the sandbox.",
     ]
 
 

@@ -2,6 +2,7 @@
 
 run.py            command line: start both, play, print, stay or leave
 story.py          what is played, through Airflow's REST API
+runs.py           runs of a DAG, triggered and waited for
 snapshot.py       every channel at one moment, read from the sandbox's own tables; knows the two stacks
 outcome.py        what has to come out, worked out from two such moments, and what did
 report.py         the tables at the end

@@ -92,3 +92,15 @@ def problems_of_sending(texts: Iterable[tuple[str, str]], outbox: Iterable[Json]
     for number, body in texts:
         if (count := left.count((number, body))) != 1:
             yield f"The text to …{number[-4:]} left {count} times instead of once."
+
+
+def problems_of_delivery(told: Iterable[Json], outbox: Iterable[Json]) -> Iterator[str]:
+    """Texts that are said to have arrived and have not, or the other way round.
+
+    :param told: ``sms_sid`` and ``status`` of each text whose delivery was waited for
+    :param outbox: everything that left for a handset
+    """
+    statuses = {sms["sid"]: sms["status"] for sms in outbox}
+    for one in told:
+        if (status := statuses.get(one["sms_sid"], "unknown to the sandbox")) != one["status"]:
+            yield f"The text {one['sms_sid']} is said to be {one['status']} and is {status}."

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flexsms.demo.api import FINISHED, AirflowApi, Json
+from flexsms.demo.api import AirflowApi, Json
 from flexsms.demo.local_airflow import DemoFailed
-from flexsms.demo.outcome import Cleaned, problems_of_sending
+from flexsms.demo.outcome import Cleaned, problems_of_delivery, problems_of_sending
 from flexsms.demo.report import Role, Told, problems_of_roles
+from flexsms.demo.runs import ASK_EVERY_S, finish
 from flexsms.demo.snapshot import channels
-from flexsms.demo.view import Step, View
+from flexsms.demo.view import View
 from flexsms.sandbox.client import SandboxControl
 
 SEND, TRACK, CLEANUP = "flexsms_send", "flexsms_track", "flexsms_cleanup"
 DAGS = frozenset({SEND, TRACK, CLEANUP})
-# The task of a run whose XCom is the run's result.
-SAYS = {SEND: "send", TRACK: "track"}
 RETENTION_DAYS = 2
-RUN_TIMEOUT_S = 180.0
-ASK_EVERY_S = 0.5
 MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered, an interaction half a second
 
 
@@ -83,6 +79,7 @@ class Story:
         roles = self._roles(texts, sent)
         problems = [
             *problems_of_sending([(text.number, text.body) for text in texts], left),
+            *problems_of_delivery([found["delivery"] for found in sent.values() if found["delivery"]], left),
             *first.problems(RETENTION_DAYS),
             *second.problems_of_repetition(),
             *problems_of_roles(roles, first),
@@ -93,7 +90,12 @@ class Story:
     def _texts(self) -> list[Text]:
         cleo = self._people["cleo"]
         return [
-            Text("Cleo", cleo["customer_number"], "Hello Cleo, your prescription is ready."),
+            Text(
+                "Cleo",
+                cleo["customer_number"],
+                "Hello Cleo, your prescription is ready.",
+                more={"wait_for_delivery": True},
+            ),
             Text(
                 "Dora",
                 "+14155550164",
@@ -107,34 +109,38 @@ class Story:
         ]
 
     def _send(self, texts: Sequence[Text]) -> dict[str, Json]:
-        """All texts, then one of them again under the same key. Returns what each run left in XCom, by name."""
+        """All texts, then one of them again under the same key. Returns what each run says of its text, by name."""
         # Everybody in the story writes to one number, which is of one stack.
         number = self._people["ada"]["twilio_number"]
         with self._view.step("Send") as step:
-            runs = self._run(SEND, [text.conf(number) for text in texts], step)
-            sent = {text.name: self._result(SEND, run) for text, run in zip(texts, runs, strict=True)}
-            [repeated] = self._run(SEND, [texts[1].conf(number)], step)
-            duplicate = self._result(SEND, repeated)["duplicate"]
-            kinds = [
-                f"{text.name} ({'goes on' if sent[text.name]['reused_channel'] else 'new'})" for text in texts
-            ]
+            runs = finish(self._api, SEND, [text.conf(number) for text in texts], step.tell)
+            sent = {text.name: self._sent(text, run) for text, run in zip(texts, runs, strict=True)}
+            [repeated] = finish(self._api, SEND, [texts[1].conf(number)], step.tell)
+            duplicate = self._api.returned(SEND, repeated, "send")["duplicate"]
             step.result = (
-                f"{', '.join(kinds)}; {texts[1].name}'s once more under the same key: "
+                f"{', '.join(f'{name} ({_kind(found)})' for name, found in sent.items())}; "
+                f"{texts[1].name}'s once more under the same key: "
                 f"{'not sent again' if duplicate else 'SENT AGAIN'}"
             )
         return sent
 
+    def _sent(self, text: Text, run: str) -> Json:
+        """What its run says of a text, and of its delivery where that was waited for."""
+        found: Json = self._api.returned(SEND, run, "send")
+        waited = text.more.get("wait_for_delivery")
+        return {**found, "delivery": self._api.returned(SEND, run, "delivery") if waited else None}
+
     def _track(self) -> None:
         with self._view.step("Track") as step:
-            [run] = self._run(TRACK, [{}], step)
-            report = self._result(TRACK, run)
+            [run] = finish(self._api, TRACK, [{}], step.tell)
+            report = self._api.returned(TRACK, run, "track")
             step.result = f"{report['events']} task events on {report['channels']} channels"
 
     def _clean_up(self, title: str) -> Cleaned:
         with self._view.step(title) as step:
             before, started = channels(self._sandbox.state()), self._sandbox.clock()["now_s"]
             last = max((call["n"] for call in self._sandbox.journal()), default=0)
-            [run] = self._run(CLEANUP, [{"retention_days": RETENTION_DAYS}], step)
+            [run] = finish(self._api, CLEANUP, [{"retention_days": RETENTION_DAYS}], step.tell)
             summary = self._api.asset_extra(CLEANUP, run)
             if summary is None:
                 raise DemoFailed(f"{CLEANUP} ended without an asset event.")
@@ -198,43 +204,7 @@ class Story:
                 return outbox
             time.sleep(ASK_EVERY_S)
 
-    def _result(self, dag_id: str, run_id: str) -> Json:
-        """What a run of sending or tracking says it did."""
-        found: Json = self._api.returned(dag_id, run_id, SAYS[dag_id])
-        return found
 
-    def _run(self, dag_id: str, confs: Sequence[Json], step: Step) -> list[str]:
-        """Trigger a run for each conf and wait for all of them."""
-        runs = [self._api.trigger(dag_id, conf) for conf in confs]
-        deadline = time.monotonic() + RUN_TIMEOUT_S
-        told = ""
-        while True:
-            states = {run: self._api.run_state(dag_id, run) for run in runs}
-            if failed := [run for run, state in states.items() if state == "failed"]:
-                complaints = "\n\n".join(self._api.complaints(dag_id, failed[0]))
-                raise DemoFailed(f"{dag_id} failed (run {failed[0]}).\n\n{complaints}")
-            if all(state in FINISHED for state in states.values()):
-                return runs
-            if time.monotonic() > deadline:
-                busy = [run for run, state in states.items() if state not in FINISHED]
-                raise DemoFailed(
-                    f"{dag_id} took more than {RUN_TIMEOUT_S:.0f} s: {self._progress(dag_id, busy[0])}."
-                )
-            at_work = [run for run, state in states.items() if state not in FINISHED]
-            if (now := self._progress(dag_id, at_work[0])) != told:
-                step.tell(now)
-                told = now
-            time.sleep(ASK_EVERY_S)
-
-    def _progress(self, dag_id: str, run_id: str) -> str:
-        """What the tasks of a run are doing, those of a mapped task together."""
-        states: dict[str, Counter[str]] = {}
-        for task in self._api.tasks(dag_id, run_id):
-            states.setdefault(task["task_id"], Counter())[task["state"] or "waits"] += 1
-        return ", ".join(f"{task_id} {_counted(found)}" for task_id, found in states.items()) or "queued"
-
-
-def _counted(states: Counter[str]) -> str:
-    if states.total() == 1:
-        return next(iter(states))
-    return " and ".join(f"{count} × {state}" for state, count in states.items())
+def _kind(sent: Json) -> str:
+    kind = "goes on" if sent["reused_channel"] else "new"
+    return f"{kind}, {sent['delivery']['status']}" if sent["delivery"] else kind
