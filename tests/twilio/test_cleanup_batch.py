@@ -400,6 +400,20 @@ class TestASecondTry:
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
 
+    async def test_what_the_first_try_took_down_comes_back_as_it_was_before_that(self, house: House) -> None:
+        sid = house.conversation()
+        odd = {"status": "ACTIVE", "long_lived": "yes"}
+        house.set_attributes(sid, **odd)
+        before = await house.attributes(sid)
+        due = await house.due()
+        house.memory.saved = {"begun": True, sid: odd}
+        await house.retiring.suspend(await house.retiring.fetch(sid), {})
+        # Seen by the last guard alone, long after the second try has met it as the first one left it.
+        newer = {f"WT{1:032x}": to_ms("now", house.clock())}
+        await house.account.store.merge(ChannelState(sid, house.stack, ended=newer))
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
+        await house.assert_live(sid, before)
+
 
 class TestKilled:
     """The batch dies while a request is under way, which Twilio then applies all the same; another try resumes."""

@@ -21,10 +21,12 @@ def sid(number: int) -> str:
     return f"CH{number:032x}"
 
 
-def state(number: int, ended_ms: int, *, opened_ms: int | None = None) -> ChannelState:
+def state(
+    number: int, ended_ms: int, *, opened_ms: int | None = None, stack: StackName = StackName.CHAT
+) -> ChannelState:
     return ChannelState(
         sid(number),
-        StackName.CHAT,
+        stack,
         seen={} if opened_ms is None else {f"WT{1:032x}": opened_ms},
         ended={f"WT{0:032x}": ended_ms},
         links={"session": (1, SESSION)},
@@ -48,9 +50,10 @@ async def find(
 pytestmark = pytest.mark.anyio
 
 
-async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task() -> None:
+@pytest.mark.parametrize("stack", StackName)
+async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task(stack: StackName) -> None:
     scan = await find(
-        state(1, NOW - WINDOW),
+        state(1, NOW - WINDOW, stack=stack),
         state(2, NOW - WINDOW + 1),
         state(3, 5, opened_ms=NOW - 1),
         state(4, 5).settle(6, "deactivate"),
@@ -58,7 +61,7 @@ async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task() -> 
         UnreadableDocument(sid(6), "odd"),
     )
     assert scan.scanned == 6
-    assert scan.due == [DueChannel(sid(1), NOW - WINDOW, StackName.CHAT, "7", {"session": SESSION})]
+    assert scan.due == [DueChannel(sid(1), NOW - WINDOW, stack, "7", {"session": SESSION})]
     assert [document.channel_sid for document in scan.unreadable] == [sid(6)]
 
 

@@ -140,3 +140,13 @@ class TestConversations:
         assert (await house.retire(due)).outcomes == {sid: Outcome.FAILED}
         assert (await house.clean(days=0)).outcomes == {sid: Outcome.DEACTIVATED}
         await house.assert_retired(sid)
+
+    async def test_an_update_whose_answers_were_all_lost_is_undone(self, house: House) -> None:
+        sid = house.conversation()
+        before = await house.attributes(sid)
+        due = await house.due()
+        house.fault(house.mark, times=3, action="drop_after")
+        report = await house.retire(due)
+        assert report.outcomes == {sid: Outcome.FAILED}
+        assert report.worth_retrying
+        await house.assert_live(sid, before)
