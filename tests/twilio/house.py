@@ -61,6 +61,7 @@ class House(ABC):
     :cvar steps: all requests that retiring sends for a channel, in their order
     :cvar kept: moments at which a text still finds the channel: before or after which of the requests
     :cvar last: the request after which the channel is out of the customer's way for good
+    :cvar looks: how often cleanup asks what is live
     :cvar calls: what retiring a channel costs, by endpoint
     :cvar half_done: what a later run says of a channel that bears both attributes and was not finished
     :cvar arrives: what the sandbox says of a text into a channel that is in use
@@ -76,6 +77,7 @@ class House(ABC):
     steps: ClassVar[Sequence[Match]]
     kept: ClassVar[Sequence[tuple[Match | None, str]]]
     last: ClassVar[Match]
+    looks: ClassVar[int]
     calls: ClassVar[frozenset[str]]
     half_done: ClassVar[Outcome]
     arrives: ClassVar[str]
@@ -239,6 +241,7 @@ class ChatHouse(House):
     )
     half_done = Outcome.ALREADY_GONE
     arrives = "session"
+    looks = 2
     finished_again = False
 
     def set_attributes(self, channel_sid: str, **attributes: Any) -> None:
@@ -297,6 +300,7 @@ class ConversationsHouse(House):
     )
     half_done = Outcome.DEACTIVATED
     arrives = "conversation"
+    looks = 3
     finished_again = True
 
     def set_attributes(self, channel_sid: str, **attributes: Any) -> None:

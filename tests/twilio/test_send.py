@@ -14,7 +14,7 @@ from flexsms.core.events import StackName
 from flexsms.twilio.account import connect
 from flexsms.twilio.send import SendResult
 
-from .texting import CUSTOMER, Desk
+from .texting import CUSTOMER, WIRES, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -218,17 +218,21 @@ async def test_too_many_requests_do_not_send_twice(desk: Desk) -> None:
     assert desk.texts() == ["Your results are in."]
 
 
+SYNC = (("sync.twilio.com", "/Items"), ("sync.twilio.com", "/Maps$"), ("sync.twilio.com", "/Documents"))
+EVERY_OTHER_POST = [
+    pytest.param(
+        stack, host, path, "studio" if path == "/Webhooks$" else "agent", id=f"{stack} {path.strip('/$')}"
+    )
+    for stack, wire in WIRES.items()
+    for host, path in (*SYNC, *wire.opening)
+]
+
+
 @pytest.mark.parametrize("action", ["drop_after", "drop_before", "status"])
-@pytest.mark.parametrize("route", ["agent", "studio"])
-@pytest.mark.parametrize("where", ["items", "maps", "documents", 0, 1, 2, 3])
+@pytest.mark.parametrize(("desk", "host", "path", "route"), EVERY_OTHER_POST, indirect=["desk"])
 async def test_any_other_lost_answer_leaves_one_text_on_one_channel(
-    desk: Desk, action: str, route: str, where: str | int
+    desk: Desk, action: str, host: str, path: str, route: str
 ) -> None:
-    sync = {"items": "/Items", "maps": "/Maps$", "documents": "/Documents"}
-    if isinstance(where, str):
-        host, path = "sync.twilio.com", sync[where]
-    else:
-        host, path = desk.wire.opening[where % len(desk.wire.opening)]
     for skip in range(3):
         desk.fault(host, path, skip=skip, action=action, status=503)
     result = await desk.send_until_done(route=route)

@@ -6,7 +6,8 @@ Twilio has no conditional update for channels, so safety comes from their order:
 2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
    that can be undone;
 3. look once more, and put back what became live in between;
-4. write the ledger, settle the states, each only if nobody changed it since the scan, and do what cannot be undone.
+4. write the ledger, settle the states, each only if nobody changed it since the scan, and close what cannot be opened
+   again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
 
 A group that is killed and tried again goes through the same steps; what is settled is counted and only finished.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,10 @@ class CleanupSteps:
         await self._write_ledger(self._still_down())
         await self._each(self._still_down(), self._settle)
         unfinished = [channel for channel in quiet if channel.channel_sid in settled]
-        await self._each([*self._still_down(), *unfinished], self._finish)
+        finished = [*self._still_down(), *unfinished]
+        await self._each(finished, self._close)
+        await self._let_late_customers_go_on(finished)
+        await self._each(finished, self._delete)
         return self._report
 
     async def _settled_before(self, group: Sequence[DueChannel]) -> set[str]:
@@ -216,14 +220,35 @@ class CleanupSteps:
         except NotFound:
             return
 
-    async def _finish(self, channel: DueChannel) -> None:
+    async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
-        outcome = self._report.outcomes[channel.channel_sid]
+        if self._was_done(channel):
+            await self._or_reopen_the_books(channel, self._stack(channel).close)
+
+    async def _let_late_customers_go_on(self, finished: Sequence[DueChannel]) -> None:
+        """A text between the second look and a final close is in a closed channel: an agent has to learn of it."""
+        closed = [c for c in finished if self._was_done(c) and self._stack(c).closing_is_final]
+        if closed:
+            verdicts = await self._in_use()
+            late = [channel for channel in closed if channel.channel_sid in verdicts]
+            for channel in late:
+                # Not deleted either: the text is in there.
+                self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
+            await self._each(late, self._put_back)
+
+    async def _delete(self, channel: DueChannel) -> None:
+        if self._was_done(channel) and self._cleaner.action is Action.DELETE:
+            await self._or_reopen_the_books(channel, self._stack(channel).delete)
+
+    def _was_done(self, channel: DueChannel) -> bool:
+        """Whether the channel is retired by us, so far without an error."""
+        return self._report.outcomes[channel.channel_sid] is DONE[self._cleaner.action]
+
+    async def _or_reopen_the_books(
+        self, channel: DueChannel, work: Callable[[str, Mapping[str, str]], Awaitable[None]]
+    ) -> None:
         try:
-            if outcome is Outcome.DELETED:
-                await self._stack(channel).delete(channel.channel_sid, channel.links)
-            elif outcome is Outcome.DEACTIVATED:
-                await self._stack(channel).close(channel.channel_sid, channel.links)
+            await work(channel.channel_sid, channel.links)
         except FlexSmsError:
             await self._reopen_the_books(channel)
             raise

@@ -14,6 +14,7 @@ from flexsms.core.events import StackName
 
 DEFAULT_TIMEOUT_S = 15.0
 DEFAULT_MAX_IN_FLIGHT = 32
+DEFAULT_INBOX_KEEP_DAYS = 7
 
 _SID_FIELDS = {
     "account_sid": "AC",
@@ -24,6 +25,11 @@ _SID_FIELDS = {
     "workflow_sid": "WW",
     "queue_sid": "WQ",
     "studio_flow_sid": "FW",
+}
+
+_REMEDIES = {
+    **{name: f"give the {prefix}… SID from the Twilio Console" for name, prefix in _SID_FIELDS.items()},
+    "inbox_path": "give a URL like s3://aws_default@bucket/flexsms or file:///var/lib/flexsms/inbox",
 }
 
 
@@ -38,6 +44,9 @@ class TwilioSettings:
     :param close_after_days: Twilio itself closes a new conversation after so long a silence; None: never
     :param rate_limits: ``documented``, ``off``, or requests per second by endpoint
     :param base_url: empty for Twilio; see :mod:`flexsms.twilio.transport`
+    :param inbox_path: where posts of Event Streams are kept, a URL that Airflow's ``ObjectStoragePath`` understands
+    :param events_url: what Twilio posts to; empty: what the request itself says, which behind a reverse proxy is wrong
+    :param inbox_keep_days: days that a post is kept after it was read
     """
 
     login: str
@@ -59,6 +68,9 @@ class TwilioSettings:
     close_after_days: int | None = None
     rate_limits: str | Mapping[str, float] = "documented"
     base_url: str = ""
+    inbox_path: str = ""
+    events_url: str = ""
+    inbox_keep_days: int = DEFAULT_INBOX_KEEP_DAYS
 
     @classmethod
     def from_connection(
@@ -94,6 +106,9 @@ class TwilioSettings:
             close_after_days=_close_after_days(extra),
             rate_limits=_rate_limits(extra.get("rate_limits")),
             base_url=_base_url(extra),
+            inbox_path=_inbox_path(extra),
+            events_url=_events_url(extra),
+            inbox_keep_days=_whole_days(extra, "inbox_keep_days", DEFAULT_INBOX_KEEP_DAYS),
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
 
@@ -107,6 +122,20 @@ class TwilioSettings:
         """Whether the settings of Programmable Chat are there, whatever stack sends."""
         return bool(self.chat_service_sid and self.session_service_sid)
 
+    @property
+    def signing_key(self) -> str:
+        """What Twilio signs its posts with: the account's Auth Token, never the secret of an API key.
+
+        Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security
+
+        :raises MissingSetting: when the connection does not hold it
+        """
+        if self.auth_token:
+            return self.auth_token
+        if self.login.startswith("AC"):
+            return self.password
+        raise MissingSetting("auth_token", "is empty", "give the account's Auth Token; it signs what Twilio posts")
+
     def need(self, name: str) -> str:
         """The value of a field that this job cannot do without.
 
@@ -114,9 +143,7 @@ class TwilioSettings:
         """
         value: str = getattr(self, name)
         if not value:
-            raise MissingSetting(
-                name, "is empty", f"give the {_SID_FIELDS[name]}… SID from the Twilio Console"
-            )
+            raise MissingSetting(name, "is empty", _REMEDIES[name])
         return value
 
 
@@ -159,11 +186,13 @@ def _number(extra: Mapping[str, Any], name: str, default: float, low: float, hig
 def _close_after_days(extra: Mapping[str, Any]) -> int | None:
     if extra.get("close_after_days") in (None, ""):
         return None
-    days = _number(extra, "close_after_days", 0, 1, 3650)
+    return _whole_days(extra, "close_after_days", 0)
+
+
+def _whole_days(extra: Mapping[str, Any], name: str, default: int) -> int:
+    days = _number(extra, name, default, 1, 3650)
     if not days.is_integer():
-        raise MissingSetting(
-            "close_after_days", f"is {days:g}", "give whole days, some more than cleanup's retention window"
-        )
+        raise MissingSetting(name, f"is {days:g}", "give whole days")
     return int(days)
 
 
@@ -191,4 +220,23 @@ def _base_url(extra: Mapping[str, Any]) -> str:
             raise MissingSetting(
                 "base_url", "is not a URL", "leave it empty for Twilio, or give http://host:port"
             )
+    return value
+
+
+def _inbox_path(extra: Mapping[str, Any]) -> str:
+    value = _text(extra, "inbox_path").rstrip("/")
+    if value and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^?#]+", value):
+        raise MissingSetting("inbox_path", "is not a URL", _REMEDIES["inbox_path"])
+    return value
+
+
+def _events_url(extra: Mapping[str, Any]) -> str:
+    value = _text(extra, "events_url")
+    # Whether Twilio signs a user and password in the URL is not documented, and the SDK's validator mangles them.
+    if value and not re.fullmatch(r"https?://[^/?#@\s]+/[^?#\s]*", value):
+        raise MissingSetting(
+            "events_url",
+            "is not a URL",
+            "give https://host/flexsms/events as Twilio calls it, without a user, a password or a ?",
+        )
     return value

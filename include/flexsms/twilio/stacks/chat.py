@@ -35,6 +35,7 @@ class ChatStack:
 
     name = StackName.CHAT
     usual: Mapping[str, Any] = {"long_lived": True, "status": "ACTIVE"}
+    closing_is_final = False
 
     def __init__(self, client: Client, settings: TwilioSettings) -> None:
         self._service_sid = settings.need("chat_service_sid")

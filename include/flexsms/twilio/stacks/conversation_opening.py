@@ -8,6 +8,7 @@ https://www.twilio.com/docs/flex/developer/conversations/send-outbound-messages-
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.turns import Turns
+
+logger = logging.getLogger(__name__)
 
 # The error codes of a channel that failed because its conversation is closed: 45354 is Flex's own.
 CLOSED_CODES = (CLOSED, 45354)
@@ -112,6 +115,26 @@ class ConversationOpening:
                 "Check workflow_sid and queue_sid of the connection and the agent, then clear the task."
             )
         return str(channel.status) != "setup"
+
+    async def go_on_afresh(self, closed_sid: str) -> None:
+        """Give the customer of a closed conversation a fresh one, with a task that names the closed one."""
+        for member in await self._conversations(closed_sid).participants.list_async():
+            binding = member.messaging_binding or {}
+            if binding.get("address") and binding.get("proxy_address"):
+                message = OutboundMessage(
+                    route=Route.AGENT,
+                    from_number=str(binding["proxy_address"]),
+                    to_number=str(binding["address"]),
+                    body="",
+                    source_channel_sid=closed_sid,
+                )
+                fresh = await self.open(message, f"after-{closed_sid}", resumed=True)
+                logger.warning(
+                    "A customer wrote in %s as it was closed; an agent gets task %s on %s for it.",
+                    closed_sid,
+                    fresh.task_sid,
+                    fresh.channel_sid,
+                )
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
         tasks = self._workspace().tasks

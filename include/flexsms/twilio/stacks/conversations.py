@@ -39,6 +39,7 @@ class ConversationsStack:
 
     name = StackName.CONVERSATIONS
     usual: Mapping[str, Any] = {}
+    closing_is_final = True
 
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._conversations = client.conversations.v1.conversations
@@ -112,11 +113,19 @@ class ConversationsStack:
         *,
         reconnect: bool,
     ) -> None:
-        """Put the two attributes back and make the conversation active again, unless somebody closed it for good."""
+        """Put the two attributes back and make the conversation active again.
+
+        Nothing opens a conversation again that we have closed: a customer who wrote in the moment before goes on in a
+        fresh one, with a task that leads an agent to the text.
+        """
         current = await self.fetch(channel_sid)
+        if not reconnect or not bears_our_mark(current.attributes):
+            return
+        if current.is_retired:
+            await self._opening.go_on_afresh(channel_sid)
+            return
         kept = {name: value for name, value in current.attributes.items() if name not in RETIRED}
-        if reconnect and not current.is_retired and bears_our_mark(current.attributes):
-            await self._write(current, {**kept, **previous}, "active")
+        await self._write(current, {**kept, **previous}, "active")
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
         """Close the interaction channel, which closes the conversation; without one, close the conversation itself."""
@@ -132,10 +141,8 @@ class ConversationsStack:
                 if error.code != CLOSED and not isinstance(error, NotFound):
                     raise
 
-    async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:
-        """Close the interaction channel, so that no task is orphaned, and remove the conversation with its history."""
-        with suppress(NotFound):
-            await self._close_interaction(links.get("interaction"), links.get("interaction_channel"))
+    async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
+        """Remove the conversation with its history; closing has ended its interaction, so no task is orphaned."""
         with suppress(NotFound):
             await self._conversations(channel_sid).delete_async(x_twilio_webhook_enabled="true")
 

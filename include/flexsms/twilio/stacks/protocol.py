@@ -120,10 +120,12 @@ class RetiringStack(Protocol):
     """What cleaning up needs of a generation of Flex messaging.
 
     :param usual: what the two attributes of an ordinary channel are before it is retired
+    :param closing_is_final: a text that comes right before ``close`` ends in the closed channel, so another look is due
     """
 
     name: StackName
     usual: Mapping[str, Any]
+    closing_is_final: bool
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """The channel as it is now.
@@ -144,6 +146,8 @@ class RetiringStack(Protocol):
     ) -> None:
         """Undo: put the two attributes back and, if it was us who cut the customer off, connect them again.
 
+        Where that comes too late, the customer goes on in a fresh channel.
+
         :raises NotFound: when the channel is gone
         """
         ...
@@ -153,5 +157,5 @@ class RetiringStack(Protocol):
         ...
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:
-        """Remove the channel and its history; one that is gone is as good."""
+        """Remove a closed channel and its history; one that is gone is as good."""
         ...
