@@ -190,7 +190,7 @@ def _close_after_days(extra: Mapping[str, Any]) -> int | None:
 
 
 def _whole_days(extra: Mapping[str, Any], name: str, default: int) -> int:
-    days = _number(extra, name, default, 1, 3650)
+    days = float(_number(extra, name, default, 1, 3650))
     if not days.is_integer():
         raise MissingSetting(name, f"is {days:g}", "give whole days")
     return int(days)

@@ -1,0 +1,80 @@
+"""A customer who writes between the last look and a close that is final: the text must lead to an agent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import FlexSmsError
+from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup_report import Action, Outcome
+
+from .house import ConversationsHouse
+
+pytestmark = pytest.mark.anyio
+
+CLOSE = {"method": "POST", "host": "flex-api.twilio.com", "path": "/Channels/UO"}
+TASKS = {"method": "GET", "host": "taskrouter.twilio.com", "path": "/Tasks$"}
+OPEN = ("pending", "reserved", "assigned", "wrapping")
+
+
+@pytest.fixture
+def house(account: Account, sandbox: Any, clock: Any) -> ConversationsHouse:
+    return ConversationsHouse(account, sandbox, clock)
+
+
+def open_tasks(house: ConversationsHouse) -> list[dict[str, Any]]:
+    """The attributes of every task that waits for somebody."""
+    tasks = house.control.state()["tables"]["tasks"]
+    return [json.loads(task["attributes"]) for task in tasks if task["status"] in OPEN]
+
+
+@pytest.mark.parametrize("action", list(Action))
+async def test_the_customer_goes_on_in_a_fresh_conversation(
+    house: ConversationsHouse, action: Action
+) -> None:
+    sid = house.conversation()
+    house.fault(CLOSE, before=[house.writes()])
+    report = await house.clean(action)
+    assert report.errors == {}
+    (task,) = open_tasks(house)
+    assert task["sourceChatChannelSid"] == sid
+    assert task["conversationSid"] != sid
+    # Whatever the action: the text is in there, and the agent has to read it.
+    assert report.outcomes == {sid: Outcome.DEACTIVATED}
+    assert set(await house.channels()) == {sid, task["conversationSid"]}
+    again = house.control.play(house.writes())[0]
+    assert (again["channel_sid"], len(open_tasks(house))) == (task["conversationSid"], 1)
+
+
+async def test_a_customer_who_wrote_again_by_then_has_a_task_already(house: ConversationsHouse) -> None:
+    house.conversation()
+    house.fault(CLOSE, before=[house.writes()], after=[house.writes()])
+    await house.clean()
+    assert len(open_tasks(house)) == 1
+    assert len(await house.channels()) == 2
+
+
+async def test_a_try_that_died_after_the_close_is_made_up_for(house: ConversationsHouse) -> None:
+    sid = house.conversation()
+    due = await house.due()
+    house.fault(CLOSE, before=[house.writes()])
+    # The third look fails for good: the two before it are let through.
+    house.fault(TASKS, skip=2, times=None, action="status", status=400, code=20001)
+    with pytest.raises(FlexSmsError):
+        await house.retire(due)
+    assert open_tasks(house) == []
+    house.control.clear_faults()
+    report = await house.retire(due)
+    assert report.errors == {}
+    (task,) = open_tasks(house)
+    assert task["sourceChatChannelSid"] == sid
+
+
+async def test_nobody_is_disturbed_when_nobody_wrote(house: ConversationsHouse) -> None:
+    house.conversation()
+    await house.clean()
+    assert open_tasks(house) == []
+    assert len(await house.channels()) == 1
