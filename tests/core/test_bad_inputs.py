@@ -71,6 +71,12 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("a timeout of zero", {"extra": {"timeout_s": 0}}, "timeout_s: is 0; give a number between 0.1 and 600"),
     ("a timeout in words", {"extra": {"timeout_s": "long"}}, "timeout_s: is 'long'; give a number"),
     ("nothing in flight", {"extra": {"max_in_flight": 0}}, "max_in_flight: is 0; give a number"),
+    ("no days to close after", {"extra": {"close_after_days": 0}}, "close_after_days: is 0; give a number"),
+    (
+        "half a day to close after",
+        {"extra": {"close_after_days": 2.5}},
+        "close_after_days: is 2.5; give whole days",
+    ),
     ("limits in words", {"extra": {"rate_limits": "slow"}}, "rate_limits: is not understood"),
     (
         "a limit of nothing",
