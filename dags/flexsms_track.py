@@ -1,11 +1,16 @@
 """
 ### Keep track of every channel's tasks
 
-Pulls the task events from TaskRouter and keeps one Twilio Sync document per channel, `flexsms.<channel sid>`: which of
-its tasks are open, and when the last one ended. `flexsms_cleanup` decides by these.
+Pulls the task events and keeps one Twilio Sync document per channel, `flexsms.<channel sid>`: which of its tasks are
+open, and when the last one ended. `flexsms_cleanup` decides by these.
+
+Every ten minutes it asks **TaskRouter**. Where Event Streams posts to `/flexsms/events`, it also runs when something
+has arrived in the **inbox**, at most once a minute. Whatever one of them misses or repeats, the states come out the
+same.
 
 The first run reads back the 30 days that TaskRouter keeps. Every later one starts where the one before stopped, less
-*Look back*, because events may come late. Order and repetition do not matter.
+*Look back*, because events may come late. Order and repetition do not matter. Posts in the inbox are moved to `done/`
+once everything in them is stored, and to `rejected/`, with the reason beside them, where something cannot be read.
 
 **Result** (XCom of `track`, and `extra` of the asset event): `events`, `ignored` (no messaging channel), `rejected` and
 `rejects` (unreadable, the first ones by name), `channels`, `created`, `updated`, `unchanged`, `cursor`, `api_calls`,
@@ -19,8 +24,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
+from flexsms.assets import INBOX
+from flexsms.hooks.twilio import inbox_conn_id
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -29,7 +36,9 @@ with DAG(
     dag_display_name="flexsms: track",
     description="Pull task events and keep one Sync document per channel.",
     doc_md=__doc__,
-    schedule="*/10 * * * *",
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("*/10 * * * *", timezone="UTC"), assets=INBOX
+    ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -42,12 +51,12 @@ with DAG(
             enum=["taskrouter", "inbox", "http", "kinesis"],
             values_display={
                 "taskrouter": "taskrouter: TaskRouter's own list of events",
-                "inbox": "inbox (not there yet)",
+                "inbox": "inbox: what Event Streams has posted",
                 "http": "http (not there yet)",
                 "kinesis": "kinesis (not there yet)",
             },
             title="Source",
-            description="Where task events are pulled from.",
+            description="Where task events are pulled from. Runs that the inbox starts read the inbox.",
         ),
         "lookback_minutes": Param(
             15,
@@ -58,7 +67,7 @@ with DAG(
             description="How far before the last run's end reading starts, because events may come late.",
         ),
         "twilio_conn_id": Param(
-            "twilio_default",
+            inbox_conn_id(),
             type="string",
             title="Connection",
             description="The Airflow connection of type twilio.",
@@ -68,7 +77,7 @@ with DAG(
 ):
     FlexTrackOperator(
         task_id="track",
-        source="{{ params.source }}",
+        source="{{ 'inbox' if dag_run.run_type == 'asset_triggered' else params.source }}",
         lookback_minutes="{{ params.lookback_minutes }}",
         twilio_conn_id="{{ params.twilio_conn_id }}",
     )

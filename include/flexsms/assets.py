@@ -1,11 +1,20 @@
-"""The one thing that flexsms keeps up to date, as Airflow sees it."""
+"""The things that flexsms keeps or waits for, as Airflow sees them."""
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetWatcher
+
+from flexsms.triggers.inbox import InboxTrigger
 
 # Track and cleanup emit it; its asset_state_store holds the cursors of the sources, named by `cursor_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
+
+# What Event Streams has posted. Nobody emits it: the triggerer looks.
+INBOX = Asset(
+    name="flexsms_inbox",
+    uri="x-flexsms://inbox",
+    watchers=[AssetWatcher(name="flexsms_inbox", trigger=InboxTrigger())],
+)
 
 
 def cursor_key(source: str) -> str:

@@ -78,6 +78,39 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Empty for Twilio. For a local Twilio like http://127.0.0.1:9999.",
         "schema": {"type": ["string", "null"], "pattern": "^(https?://.+)?$"},
     },
+    "inbox_path": {
+        "label": "Inbox",
+        "description": "Where posts of Event Streams are kept: a URL like s3://aws_default@bucket/flexsms or "
+        "file:///var/lib/flexsms/inbox, the same for all components. Empty: no inbox.",
+        "schema": {"type": ["string", "null"], "pattern": "^([a-z][a-z0-9+.-]*://[^?#]+)?$"},
+    },
+    "events_url": {
+        "label": "Events URL",
+        "description": "What Twilio posts events to, like https://airflow.example.com/flexsms/events. It is part of "
+        "Twilio's signature; needed behind a reverse proxy.",
+        "schema": {"type": ["string", "null"], "pattern": "^(https?://[^/?#@]+/[^?#]*)?$"},
+    },
+    "inbox_keep_days": {
+        "label": "Keep posts for",
+        "description": "Days that a post stays in the inbox after it was read.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650, "default": 7},
+    },
+}
+
+CONFIG: dict[str, Any] = {
+    "flexsms": {
+        "description": "flexsms: SMS conversations of Twilio Flex.",
+        "options": {
+            "twilio_conn_id": {
+                "description": "The Airflow connection of the account whose events are received under /flexsms/events "
+                "and read from the inbox.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": None,
+                "default": "twilio_default",
+            }
+        },
+    }
 }
 
 
@@ -111,9 +144,14 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": ["flexsms.triggers.delivery", "flexsms.triggers.channel"],
+                "python-modules": [
+                    "flexsms.triggers.delivery",
+                    "flexsms.triggers.channel",
+                    "flexsms.triggers.inbox",
+                ],
             }
         ],
+        "config": CONFIG,
         "extra-links": ["flexsms.links.ChannelLink"],
         "connection-types": [
             {

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from airflow.utils.types import DagRunType  # noqa: TID251
 
+from flexsms.assets import INBOX
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.triggers.inbox import InboxTrigger
 
 from .conftest import Run, on_both_stacks
 
@@ -59,10 +67,66 @@ def test_the_cursor_stays_when_a_channel_cannot_be_written(
     assert cursor() is None
 
 
-@pytest.mark.parametrize("source", ["inbox", "http", "kinesis"])
+@pytest.mark.parametrize("source", ["http", "kinesis"])
 def test_a_source_that_does_not_exist_yet_is_named(
     source: str, run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracked = run("flexsms_track", source=source)
     assert tracked.tries("track") == [1]
-    assert f"source: '{source}' does not exist yet; choose 'taskrouter'." in capsys.readouterr().out
+    assert (
+        f"source: '{source}' does not exist yet; choose 'taskrouter' or 'inbox'." in capsys.readouterr().out
+    )
+
+
+def test_without_an_inbox_its_setting_is_named(
+    run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracked = run("flexsms_track", source="inbox")
+    assert tracked.tries("track") == [1]
+    assert "Connection field inbox_path: is empty; give a URL like s3://" in capsys.readouterr().out
+
+
+def test_posts_in_the_inbox_are_stored_and_put_away(
+    run: Callable[..., Run],
+    session: Any,
+    connection: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    table: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    connection["extra"]["inbox_path"] = f"file://{tmp_path}"
+    monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(connection))
+    channel = "CH" + "a" * 32
+    payload = {"task_sid": "WT" + "b" * 32, "task_attributes": json.dumps({"channelSid": channel})}
+    event = {
+        "type": "com.twilio.taskrouter.task.created",
+        "id": "EZ1",
+        "data": {"timestamp": "2026-11-18T16:42:07.105Z", "payload": payload},
+    }
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "20261118T164208.000000Z-1.json").write_text(json.dumps([event]))
+    tracked = run("flexsms_track", source="inbox")
+    assert tracked.state == "success"
+    report = tracked.xcom("track")
+    assert (report["events"], report["created"]) == (1, 1)
+    assert f"flexsms.{channel}" in json.dumps(table("documents"))
+    assert os.listdir(tmp_path / "new") == []
+    assert [path.name for path in tmp_path.glob("done/*/*")] == ["20261118T164208.000000Z-1.json"]
+    assert run("flexsms_track", source="inbox").xcom("track")["events"] == 0
+
+
+def test_it_runs_every_ten_minutes_and_when_something_arrives(dags: dict[str, Any]) -> None:
+    timetable = dags["flexsms_track"].timetable
+    assert timetable.timetable.expression == "*/10 * * * *"
+    assert timetable.asset_condition.name == INBOX.name
+    [watcher] = INBOX.watchers
+    assert isinstance(watcher.trigger, InboxTrigger)
+
+
+@pytest.mark.parametrize(("run_type", "source"), [("asset_triggered", "inbox"), ("scheduled", "taskrouter")])
+def test_what_starts_a_run_decides_what_it_reads(run_type: str, source: str, dags: dict[str, Any]) -> None:
+    task = dags["flexsms_track"].get_task("track")
+    dag_run = SimpleNamespace(run_type=DagRunType(run_type))
+    params = {"source": "taskrouter", "lookback_minutes": 15, "twilio_conn_id": "twilio_default"}
+    rendered = task.render_template(task.source, {"dag_run": dag_run, "params": params})
+    assert rendered == source

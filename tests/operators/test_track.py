@@ -55,7 +55,7 @@ async def test_events_that_cannot_be_read_are_left_out_and_named(
     [
         ({"lookback_minutes": "soon"}, "lookback_minutes: is 'soon'; give a number between 0 and 43200"),
         ({"lookback_minutes": -1}, "lookback_minutes: is -1"),
-        ({"source": "kinesis"}, "source: 'kinesis' does not exist yet; choose 'taskrouter'"),
+        ({"source": "kinesis"}, "source: 'kinesis' does not exist yet; choose 'taskrouter' or 'inbox'"),
     ],
 )
 async def test_bad_arguments_are_named(

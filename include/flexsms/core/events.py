@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from flexsms.core.errors import InvalidInput
 
 
@@ -85,6 +87,24 @@ def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
     )
 
 
+def envelopes(body: bytes) -> list[Any]:
+    """The CloudEvents of one post of Event Streams: an array of them, or a single one.
+
+    What is in the array is not looked at. Twilio documents the array only; single objects have been seen.
+
+    :raises InvalidInput: when the body is neither
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidInput("body", "is not JSON", "expected what Event Streams posts") from None
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        raise InvalidInput("body", "is neither an array nor an object", "expected what Event Streams posts")
+    return value
+
+
 def from_cloud_event(envelope: Mapping[str, Any]) -> TaskEvent | None:
     """Read one CloudEvent of Twilio Event Streams.
 
@@ -123,7 +143,7 @@ def parse_attributes(value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, Mapping) else {}
 
@@ -189,7 +209,7 @@ def _as_mapping(field: str, value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
     if not isinstance(value, Mapping):
         raise InvalidInput(field, "is not a JSON object", "the event cannot be read and is left out")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import BaseHook, Connection, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
@@ -115,6 +115,11 @@ class TwilioHook(BaseHook):
         except MissingSetting as error:
             error.args = (f"{str(error).removesuffix('.')} (Airflow connection '{self.twilio_conn_id}').",)
             raise
+
+
+def inbox_conn_id() -> str:
+    """The Airflow connection of the account whose events are received and read: ``[flexsms] twilio_conn_id``."""
+    return str(conf.get("flexsms", "twilio_conn_id", fallback=TwilioHook.default_conn_name))
 
 
 class _RoutedHttpClient(TwilioHttpClient):

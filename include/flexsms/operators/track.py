@@ -11,24 +11,29 @@ from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key
 from flexsms.core.errors import InvalidInput
+from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import number
 from flexsms.twilio.account import Account
+from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
+from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.track import TrackReport, track
 
+SOURCES = (TaskRouterSource.name, InboxSource.name)
 MAX_LOOKBACK_MINUTES = 30 * 24 * 60  # TaskRouter keeps events for 30 days
 
 
 class FlexTrackOperator(BaseAsyncOperator):
     """Pull task events and merge each changed channel into its Sync document.
 
-    The first run reads the 30 days that TaskRouter keeps, every later one from the cursor of the one before. The
+    Of TaskRouter, the first run reads the 30 days that it keeps, every later one from the cursor of the one before. The
     cursor lives in the asset state store of :data:`flexsms.assets.CHANNEL_STATE`, which the task has to have among
-    its outlets or inlets, and moves only after everything before it is stored.
+    its outlets or inlets, and moves only after everything before it is stored. Of the inbox, every run reads what is
+    there, and puts it away when it is stored.
 
-    :param source: where events come from; ``taskrouter`` is the one there is (templated)
-    :param lookback_minutes: how far before the cursor reading starts, because events may come late (templated)
+    :param source: where events come from, ``taskrouter`` or ``inbox`` (templated)
+    :param lookback_minutes: how far before TaskRouter's cursor reading starts, because events may come late (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "cursor",
         "api_calls", "duration_s"}``, which is the asset event's ``extra`` too
@@ -54,12 +59,13 @@ class FlexTrackOperator(BaseAsyncOperator):
     async def aexecute(self, context: Context) -> dict[str, Any]:
         """Read everything since the cursor and store what changed."""
         minutes = number("lookback_minutes", self.lookback_minutes, low=0, high=MAX_LOOKBACK_MINUTES)
-        if self.source != "taskrouter":
-            raise InvalidInput("source", f"'{self.source}' does not exist yet", "choose 'taskrouter'")
+        if self.source not in SOURCES:
+            raise InvalidInput(
+                "source", f"'{self.source}' does not exist yet", "choose 'taskrouter' or 'inbox'"
+            )
         began = time.monotonic()
         async with TwilioHook(self.twilio_conn_id).account() as account:
-            source = account.taskrouter(lookback=timedelta(minutes=minutes))
-            report = await drain(account, source, context)
+            report = await drain(account, self._source(account, timedelta(minutes=minutes)), context)
             summary: dict[str, Any] = {
                 **report.to_json(),
                 "api_calls": account.transport.total_calls,
@@ -76,6 +82,13 @@ class FlexTrackOperator(BaseAsyncOperator):
             report.rejected,
         )
         return summary
+
+    def _source(self, account: Account, lookback: timedelta) -> EventSource:
+        if self.source == InboxSource.name:
+            settings = account.settings
+            inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
+            return InboxSource(inbox)
+        return account.taskrouter(lookback=lookback)
 
 
 async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:

@@ -30,7 +30,11 @@ class EventSource(Protocol):
     name: str
 
     def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
-        """Everything since the cursor, or all there is when there is none. The last page carries the new cursor."""
+        """Everything since the cursor, or all there is when there is none. The last page carries the new cursor.
+
+        Whoever reads stores a page that carries a cursor, and all before it, before asking for the next. A source may
+        therefore put away behind such a ``yield`` what it has handed out; if storing fails it is not asked again.
+        """
         ...
 
 

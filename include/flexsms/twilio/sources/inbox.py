@@ -1,0 +1,114 @@
+"""Task events that Event Streams has posted, from the inbox in which they wait.
+
+Source: https://www.twilio.com/docs/events/event-delivery
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.events import TaskEvent, envelopes, from_cloud_event
+from flexsms.twilio.parallel import for_each
+from flexsms.twilio.sources.protocol import EventPage
+
+POSTS_PER_PAGE = 1000
+AT_ONCE = 32
+
+
+class Inbox(Protocol):
+    """Where posts wait. Two readers at a time are harmless: what another one has put away is simply not there."""
+
+    async def names(self) -> list[str]:
+        """What has arrived and is not read, oldest first."""
+        ...
+
+    async def read(self, name: str) -> bytes | None:
+        """A post, None when somebody else was quicker."""
+        ...
+
+    async def done(self, name: str) -> None:
+        """A post is read, and all that was in it is stored."""
+        ...
+
+    async def reject(self, name: str, reason: str) -> None:
+        """A post holds something that cannot be read."""
+        ...
+
+    async def tidy(self) -> None:
+        """Remove what was read long ago."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    name: str
+    events: Sequence[TaskEvent]
+    rejected: Sequence[str]
+    ignored: int
+
+
+class InboxSource:
+    """Reads what has arrived in an inbox and puts it away once it is stored.
+
+    What is left to read shows in the inbox itself. So the cursor, the name of the newest post, is for people only.
+    """
+
+    name = "inbox"
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it
+        """All posts that are there now, wherever the cursor is; no page when there are none."""
+        waiting = await self._inbox.names()
+        for start in range(0, len(waiting), POSTS_PER_PAGE):
+            posts: list[_Post] = []
+
+            async def read(name: str, posts: list[_Post] = posts) -> None:
+                body = await self._inbox.read(name)
+                if body is not None:
+                    posts.append(_parse(name, body))
+
+            names = waiting[start : start + POSTS_PER_PAGE]
+            await for_each(names, read, at_once=AT_ONCE)
+            yield EventPage(
+                events=[event for post in posts for event in post.events],
+                rejected=[f"{post.name}: {sentence}" for post in posts for sentence in post.rejected],
+                ignored=sum(post.ignored for post in posts),
+                cursor=names[-1],
+            )
+            # Asked for more, so this page is stored: see EventSource.
+            await for_each(posts, self._put_away, at_once=AT_ONCE)
+        await self._inbox.tidy()
+
+    async def _put_away(self, post: _Post) -> None:
+        if post.rejected:
+            await self._inbox.reject(post.name, "\n".join(post.rejected))
+        else:
+            await self._inbox.done(post.name)
+
+
+def _parse(name: str, body: bytes) -> _Post:
+    """What can be read of a post. One malformed event does not take the others with it."""
+    try:
+        values = envelopes(body)
+    except InvalidInput as error:
+        return _Post(name, (), [str(error)], 0)
+    events, rejected, ignored = [], [], 0
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, Mapping):
+            rejected.append(f"event {number}: is not a JSON object.")
+            continue
+        try:
+            event = from_cloud_event(value)
+        except InvalidInput as error:
+            rejected.append(f"event {number} ({str(value.get('id'))[:64]}): {error}")
+            continue
+        if event is None:
+            ignored += 1
+        else:
+            events.append(event)
+    return _Post(name, events, rejected, ignored)

@@ -1,0 +1,1 @@
+"""Web apps that the plugin mounts in Airflow's API server. Every route asks for a credential, and fails closed."""
