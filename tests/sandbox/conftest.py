@@ -67,6 +67,10 @@ class Account:
     def workspace(self) -> Any:
         return self.client.taskrouter.v1.workspaces(self.settings["workspace_sid"])
 
+    @property
+    def events(self) -> Any:
+        return self.client.events.v1
+
     # The other generation
 
     @property

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from . import products  # noqa: F401 (registers the routes)
 from .control import Control
+from .courier import Courier
 from .faults import Rule, play
 from .journal import Recorder
 from .router import ROUTERS
@@ -39,6 +40,7 @@ class App:
     def __init__(self, control: Control, recorder: Recorder | None = None) -> None:
         self.control = control
         self.recorder = recorder
+        self.courier = Courier(control)
         self._served = 0
         self._running = 0
 
@@ -51,6 +53,7 @@ class App:
             query = scope["query_string"].decode("latin-1")
             response = self.control.answer(scope["method"], path[len(CONTROL) :], decode_form(query), body)
             await _respond(send, response)
+            self.courier.nudge()
             return
         request = _request(scope, path, body)
         self._running += 1
@@ -58,6 +61,7 @@ class App:
             answer = await self._answer(request)
         finally:
             self._running -= 1
+            self.courier.nudge()
         if answer is None:
             scope["extensions"]["flexsms.cut"]()
             while (await receive())["type"] != "http.disconnect":

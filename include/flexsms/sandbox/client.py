@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tempfile
 from threading import Timer
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
 import requests
 
 Json = dict[str, Any]
+
+NO_ATTEMPTS = 2**53  # the counts alone: there are none after that many
 
 
 def connection_extra(settings: Json, base_url: str = "", stack: str = "chat") -> Json:
@@ -111,6 +114,24 @@ class SandboxControl:
     def outbox(self) -> list[Json]:
         """Every text that left for a handset, with the history of its status."""
         return self._list("outbox", "messages")
+
+    def deliveries(self, after: int = 0) -> Json:
+        """Of Event Streams: how many events are where, and `attempts`, each a request with what became of it."""
+        return self._object("GET", f"deliveries?after={after}")
+
+    def delivered(self, timeout_s: float = 30.0) -> Json:
+        """The counts, as soon as no event is on its way any more; ControlError if that takes too long.
+
+        What waits for a later moment of the virtual clock waits here as well: `advance` first.
+        """
+        until = monotonic() + timeout_s
+        while True:
+            found = self.deliveries(after=NO_ATTEMPTS)
+            if not found["waiting"] and not found["under_way"]:
+                return found
+            if monotonic() > until:
+                raise ControlError(f"{found['waiting'] + found['under_way']} events are still on their way")
+            sleep(0.02)
 
     def seed(self, **body: Any) -> Json:
         """channels, due, days, story, documents, stack: see seed.crowd_and_story."""

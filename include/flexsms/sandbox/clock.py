@@ -17,7 +17,11 @@ class Clock:
         self._pinned: float | None = None
 
     def now(self) -> float:
-        return time.time() + self.offset if self._pinned is None else self._pinned
+        return self.present() if self._pinned is None else self._pinned
+
+    def present(self) -> float:
+        """The moment it is, also while something happens `at` another: a seeded history is delivered now."""
+        return time.time() + self.offset
 
     def advance(self, seconds: float) -> float:
         """Move forward; a clock that ran backwards would un-happen what was already answered."""
@@ -44,6 +48,12 @@ def _iso(second: int) -> str:
 def iso(moment: float | None) -> str | None:
     """ISO 8601 with second precision and a literal Z, as every Twilio product here answers (facts G.1)."""
     return None if moment is None else _iso(int(moment))
+
+
+def iso_ms(moment: float) -> str:
+    """With milliseconds, as in Event Streams (facts G.1)."""
+    ms = round(moment * 1000)
+    return f"{_iso(ms // 1000)[:-1]}.{ms % 1000:03d}Z"
 
 
 def parse_iso(text: str) -> float:

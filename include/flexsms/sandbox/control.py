@@ -2,6 +2,7 @@
 only.
 
 GET  health settings clock state story journal?after=n outbox faults
+     deliveries?after=n
 POST reset settings clock faults customer agent seed load tasks events play
 PUT  state journal        DELETE faults journal
 """
@@ -16,11 +17,12 @@ import orjson
 
 from . import actors, bulk, seed
 from .clock import iso
+from .config import Config
 from .faults import Faults, play
 from .journal import Journal
 from .limits import Limits
 from .wire import Form, Problem, Response
-from .world import Config, World
+from .world import World
 
 Body = dict[str, Any]
 
@@ -63,6 +65,7 @@ class Control:
             ("GET", "/journal"): self._read_journal,
             ("PUT", "/journal"): self._switch_journal,
             ("DELETE", "/journal"): self._clear_journal,
+            ("GET", "/deliveries"): self._deliveries,
             ("GET", "/outbox"): self._outbox,
             ("POST", "/seed"): self._seed,
             ("POST", "/load"): lambda body, _query: bulk.load(self.world, **body),
@@ -139,6 +142,9 @@ class Control:
     def _clear_journal(self, _body: Body, _query: Form) -> Body:
         self.journal.clear()
         return {}
+
+    def _deliveries(self, _body: Body, query: Form) -> Body:
+        return self.world.mail.report(int(query.get("after", ["0"])[-1]))
 
     def _outbox(self, _body: Body, _query: Form) -> Body:
         messages = []

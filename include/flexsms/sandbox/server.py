@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import App
 from .control import Control
+from .courier import Courier
 from .journal import Recorder
 
 PARENT_CHECK_S = 0.25
@@ -79,17 +80,21 @@ def run(args: argparse.Namespace) -> int:
         timeout_graceful_shutdown=1,
         backlog=4096,
     )
-    server = _Server(config, f"http://{args.host}:{listener.getsockname()[1]}", control, parent)
+    base_url = f"http://{args.host}:{listener.getsockname()[1]}"
+    server = _Server(config, base_url, control, parent, app.courier)
     server.run(sockets=[listener])
     return 0
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, base_url: str, control: Control, parent: int) -> None:
+    def __init__(
+        self, config: uvicorn.Config, base_url: str, control: Control, parent: int, courier: Courier
+    ) -> None:
         super().__init__(config)
         self._parent = parent
         self._base_url = base_url
         self._control = control
+        self._courier = courier
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -97,6 +102,12 @@ class _Server(uvicorn.Server):
         sys.stdout.write(orjson.dumps(ready).decode() + "\n")
         sys.stdout.flush()
         self._watch = asyncio.create_task(self._watch_parent())
+        self._deliveries = asyncio.create_task(self._courier.run())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._deliveries.cancel()
+        await asyncio.wait([self._deliveries])
+        await super().shutdown(sockets)
 
     async def _watch_parent(self) -> None:
         # Not prctl(PR_SET_PDEATHSIG): that fires when the *thread* ends which started us, and is Linux only.

@@ -23,6 +23,7 @@ from .conversation_rows import (
 )
 from .ordered import Ordered
 from .row import Row, facts
+from .stream_rows import Sink, Subscription
 
 
 @dataclass(slots=True)
@@ -307,6 +308,8 @@ class Store:
         self.tasks: Table[Task] = Table(Task)
         self.events: Table[Event] = Table(Event, position=lambda row: (row.ms, row.seq))
         self.fixtures: Table[Fixture] = Table(Fixture)
+        self.sinks: Table[Sink] = Table(Sink)
+        self.subscriptions: Table[Subscription] = Table(Subscription)
 
     def next(self) -> int:
         self.seq += 1

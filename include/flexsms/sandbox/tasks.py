@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from . import streams
 from .clock import iso
 from .row import facts
 from .store import Event, Fixture, Task
@@ -226,4 +227,5 @@ def add_event(
     event = Event(
         sid, seq, at, at, world.workspace_sid, kind, int(at * 1000), *resource, *actor, description, data
     )
-    return world.store.events.add(event)
+    streams.publish(world, world.store.events.add(event))
+    return event

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from heapq import heappop, heappush
 from typing import Any
 
 from .clock import Clock
+from .config import Config
 from .conversation_rows import Address
 from .indexes import Indexes
+from .mail import Mail
 from .sids import Sids
 from .store import Fixture, FlexFlow, Service
 from .wire import basic
@@ -33,45 +35,6 @@ def timer(kind: str) -> Callable[[Timer], Timer]:
     return register
 
 
-@dataclass(slots=True)
-class Config:
-    """Switches, changed through POST /_sandbox/settings.
-
-    latency_ms: added to every API answer, half before and half after it is applied.
-    rate_limits: `documented` or `off`.
-    stamp_proxy_session: whether a session named after a channel is written into its attribute `proxySession`.
-    sms_step_s: virtual seconds from queued to sent, and from sent to delivered.
-    sms_outcomes: number -> {"status": "undelivered", "error_code": 30003} for handsets that are not reached.
-    keep_conversations_open: whether a conversation outlives the task that an agent completes in the UI, as with
-        Flex's Leave and Pause. Otherwise completing closes the interaction channel and the conversation.
-    interaction_setup_s: virtual seconds until a new interaction channel is active or failed.
-    interaction_conflict_fails: whether a channel fails whose pair has an open conversation already. Otherwise it
-        is active without its customer, as Twilio's list of known issues has it (facts B.1).
-    interaction_failures: customer, or "*" -> {"error_code": 45780, "error_message": "…"}: channels that fail.
-    forbidden_hosts: what the restricted key may not use; "*" is everything.
-    """
-
-    latency_ms: float = 0.0
-    rate_limits: str = "off"
-    stamp_proxy_session: bool = True
-    sms_step_s: float = 1.0
-    sms_outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keep_conversations_open: bool = True
-    interaction_setup_s: float = 0.5
-    interaction_conflict_fails: bool = True
-    interaction_failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    forbidden_hosts: list[str] = field(default_factory=lambda: ["*"])
-
-    def change(self, values: dict[str, Any]) -> None:
-        unknown = values.keys() - {f.name for f in fields(self)}
-        if unknown:
-            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
-        if values.get("rate_limits", "off") not in ("documented", "off"):
-            raise ValueError("rate_limits is documented or off")
-        for name, value in values.items():
-            setattr(self, name, value)
-
-
 class World(Indexes):
     """Everything a request can see or change.
 
@@ -86,6 +49,7 @@ class World(Indexes):
         self.config = config or Config()
         self.clock = Clock()
         self.sids = Sids(seed)
+        self.mail = Mail()
         self.opted_out: set[str] = set()  # "customer>number"
         self.story: dict[str, Any] = {}
         self._timers: list[tuple[float, int, str, str]] = []
@@ -197,6 +161,10 @@ class World(Indexes):
             with self.clock.at(due):
                 TIMERS[kind](self, sid)
 
+    def next_timer(self) -> float | None:
+        """When something happens by itself again."""
+        return self._timers[0][0] if self._timers else None
+
     # Snapshots
 
     def snapshot(self) -> dict[str, Any]:
@@ -210,6 +178,7 @@ class World(Indexes):
             "opted_out": sorted(self.opted_out),
             "story": self.story,
             "timers": self._timers,
+            "mail": self.mail.snapshot(),
             "tables": {name: list(table) for name, table in self.store.tables().items()},
         }
 
@@ -223,6 +192,7 @@ class World(Indexes):
         world.opted_out = set(state["opted_out"])
         world.story = state["story"]
         world._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
+        world.mail = Mail.restore(state["mail"])
         for name, table in world.store.tables().items():
             table.restore(state["tables"][name])
         world.rebuild()

@@ -1,0 +1,72 @@
+"""Carries the mail of Event Streams to the sinks, beside the answering of requests.
+
+One task looks for what is due and sleeps until there is more; each request to a sink is a task of its own. The world
+is only touched between two awaits, as by API requests, so that none of them sees half a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from contextlib import suppress
+
+import aiohttp
+
+from . import kinesis, streams, webhook
+from .control import Control
+from .mail import Parcel
+from .streams import Answer
+from .world import World
+
+# After a mistake of the sandbox itself, so that it does not fill the memory with tracebacks.
+PAUSE_S = 1.0
+
+
+class Courier:
+    """Delivers for whatever world the control plane has, until its task is cancelled."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._wake = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Something may have happened that is to be delivered."""
+        if len(self._control.world.store.sinks):
+            self._wake.set()
+
+    async def run(self) -> None:
+        # No proxy of the environment, no limit of connections but the one per sink.
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                wait_s = self._set_off(http, group)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
+
+    def _set_off(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup) -> float | None:
+        """Start what is due, and say how long nothing else is."""
+        world = self._control.world
+        try:
+            world.settle()
+            for parcel in streams.take(world):
+                group.create_task(self._deliver(http, world, parcel))
+            return streams.wait_s(world)
+        except Exception:
+            self._control.errors.append(f"deliveries\n{traceback.format_exc()}")
+            return PAUSE_S
+
+    async def _deliver(self, http: aiohttp.ClientSession, world: World, parcel: Parcel) -> None:
+        try:
+            sink = world.store.sinks.get(parcel.sink_sid)
+            if sink is None:
+                answer = Answer(None, discard=parcel.letters)
+            else:
+                send = webhook.send if sink.type == "webhook" else kinesis.send
+                answer = await send(http, world, sink, parcel)
+            streams.conclude(world, parcel, answer)
+        except Exception:
+            self._control.errors.append(f"delivery to {parcel.sink_sid}\n{traceback.format_exc()}")
+            world.mail.end(parcel, "lost", len(parcel.letters))
+        self._wake.set()
