@@ -14,11 +14,9 @@ A group that is killed and tried again goes through the same steps; what is sett
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
@@ -27,10 +25,11 @@ from flexsms.core.errors import (
     MissingSetting,
     NotFound,
     ProductGone,
-    RevisionMismatch,
 )
-from flexsms.core.events import StackName, to_ms
+from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_books import CleanupBooks
+from flexsms.twilio.cleanup_looks import channels_in_use
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.parallel import for_each
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Checkpoint, Cleaner
 
 logger = logging.getLogger(__name__)
-
-SETTLE_ATTEMPTS = 5
-# Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
-CLOCK_SKEW = timedelta(minutes=1)
 
 
 class CleanupSteps:
@@ -59,6 +54,7 @@ class CleanupSteps:
         self._scanned_at = scanned_at
         self._checkpoint = checkpoint
         self._resumed = resumed
+        self._books = CleanupBooks(cleaner.store, cleaner.ledger, cleaner.action, cleaner.run_id, cleaner.now)
         self._report = BatchReport()
         self._down: dict[str, DueChannel] = {}
         self._before: dict[str, dict[str, Any]] = {}
@@ -77,7 +73,7 @@ class CleanupSteps:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
-        await self._write_ledger(self._still_down())
+        await self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
         await self._each(self._still_down(), self._settle)
         unfinished = [channel for channel in quiet if channel.channel_sid in settled]
         finished = [*self._still_down(), *unfinished]
@@ -112,22 +108,7 @@ class CleanupSteps:
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
     async def _in_use(self) -> dict[str, Outcome]:
-        """The channels of which something was heard since the scan, and those with an open task."""
-        changed, busy = await asyncio.gather(self._changed(), self._cleaner.tasks.open_channels())
-        return {
-            **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
-            **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
-        }
-
-    async def _changed(self) -> set[str]:
-        since = self._scanned_at - CLOCK_SKEW
-        since_ms = to_ms("since", since)
-        return {
-            event.channel_sid
-            async for page in self._cleaner.source.read(since.isoformat())
-            for event in page.events
-            if event.at_ms >= since_ms
-        }
+        return await channels_in_use(self._cleaner.source, self._cleaner.tasks, self._scanned_at)
 
     async def _suspend(self, channel: DueChannel) -> None:
         try:
@@ -250,58 +231,16 @@ class CleanupSteps:
         try:
             await work(channel.channel_sid, channel.links)
         except FlexSmsError:
-            await self._reopen_the_books(channel)
+            await self._books.reopen(channel)
             raise
 
-    async def _reopen_the_books(self, channel: DueChannel) -> None:
-        """Let the next run find a channel that could not be finished."""
-        stored = await self._cleaner.store.load(channel.channel_sid)
-        if stored is not None and stored.state.is_retired:
-            await self._cleaner.store.settle(replace(stored.state, retired=None), stored.revision)
-        await self._correct_the_ledger(channel, "not finished")
-
-    async def _write_ledger(self, channels: Sequence[DueChannel]) -> None:
-        lines = [(c.channel_sid, c.ended_ms, str(self._report.outcomes[c.channel_sid])) for c in channels]
-        if lines:
-            await self._cleaner.ledger.append(lines, run_id=self._cleaner.run_id, at=self._cleaner.now())
-
     async def _settle(self, channel: DueChannel) -> None:
-        """Close the books on a channel, unless somebody wrote to its state since the scan."""
         sid = channel.channel_sid
         gone = self._report.outcomes[sid] is Outcome.ALREADY_GONE
-        mark = str(Outcome.ALREADY_GONE if gone else self._cleaner.action)
-        state, revision = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms), channel.revision
-        for _ in range(SETTLE_ATTEMPTS):
-            try:
-                await self._cleaner.store.settle(
-                    state.settle(to_ms("now", self._cleaner.now()), mark), revision
-                )
-            except NotFound:
-                return
-            except RevisionMismatch:
-                stored = await self._cleaner.store.load(sid)
-                if stored is None or stored.state.is_retired:
-                    return
-                state, revision = stored.state, stored.revision
-                newer = state.open_tasks or (state.last_ended_ms or 0) > channel.ended_ms
-                if newer and self._report.outcomes[sid] is not Outcome.ALREADY_GONE:
-                    await self._take_back(channel)
-                    return
-            else:
-                return
-        raise RevisionMismatch(
-            f"The state of {sid} kept changing while it was settled; the next run settles it."
-        )
-
-    async def _take_back(self, channel: DueChannel) -> None:
-        """Undo what the ledger already tells."""
-        self._report.outcomes[channel.channel_sid] = Outcome.SKIPPED_CHANGED
-        await self._put_back(channel)
-        await self._correct_the_ledger(channel, "put back")
-
-    async def _correct_the_ledger(self, channel: DueChannel, what: str) -> None:
-        line = (channel.channel_sid, channel.ended_ms, what)
-        await self._cleaner.ledger.append([line], run_id=self._cleaner.run_id, at=self._cleaner.now())
+        if not await self._books.settle(channel, gone=gone):
+            self._report.outcomes[sid] = Outcome.SKIPPED_CHANGED
+            await self._put_back(channel)
+            await self._books.correct(channel, "put back")
 
     async def _each(self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Any]) -> None:
         """Do the work for every channel; what goes wrong with one is noted and stays with it."""

@@ -1,0 +1,78 @@
+"""The books of one cleanup: the ledger of what was retired, and the states that say that a channel is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from flexsms.core.errors import NotFound, RevisionMismatch
+from flexsms.core.events import to_ms
+from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_ledger import CleanupLedger
+from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.sync_store import SyncStore
+
+SETTLE_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupBooks:
+    """Opens and closes the books on channels.
+
+    :param run_id: names the run in the ledger
+    :param now: the present, an aware datetime
+    """
+
+    store: SyncStore
+    ledger: CleanupLedger
+    action: Action
+    run_id: str
+    now: Callable[[], datetime]
+
+    async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
+        """Write what is about to be settled into the ledger."""
+        lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
+        if lines:
+            await self.ledger.append(lines, run_id=self.run_id, at=self.now())
+
+    async def correct(self, channel: DueChannel, what: str) -> None:
+        """Add what became of a channel that the ledger already tells of."""
+        line = (channel.channel_sid, channel.ended_ms, what)
+        await self.ledger.append([line], run_id=self.run_id, at=self.now())
+
+    async def settle(self, channel: DueChannel, *, gone: bool) -> bool:
+        """Close the books on a channel, unless somebody wrote to its state since the scan.
+
+        :param gone: Twilio has no such channel any more, so news of it change nothing
+        :return: False when the channel is in use again
+        :raises RevisionMismatch: when the state changed again and again
+        """
+        sid = channel.channel_sid
+        mark = str(Outcome.ALREADY_GONE if gone else self.action)
+        state, revision = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms), channel.revision
+        for _ in range(SETTLE_ATTEMPTS):
+            try:
+                await self.store.settle(state.settle(to_ms("now", self.now()), mark), revision)
+            except NotFound:
+                return True
+            except RevisionMismatch:
+                stored = await self.store.load(sid)
+                if stored is None or stored.state.is_retired:
+                    return True
+                state, revision = stored.state, stored.revision
+                if not gone and (state.open_tasks or (state.last_ended_ms or 0) > channel.ended_ms):
+                    return False
+            else:
+                return True
+        raise RevisionMismatch(
+            f"The state of {sid} kept changing while it was settled; the next run settles it."
+        )
+
+    async def reopen(self, channel: DueChannel) -> None:
+        """Let the next run find a channel that could not be finished."""
+        stored = await self.store.load(channel.channel_sid)
+        if stored is not None and stored.state.is_retired:
+            await self.store.settle(replace(stored.state, retired=None), stored.revision)
+        await self.correct(channel, "not finished")
