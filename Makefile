@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-STACK ?= chat
+STACK ?= conversations
 AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW_HOME
 
@@ -20,7 +20,7 @@ help: ## this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  STACK=…           what the demo plays on: conversations or chat (now: $(STACK))"
+	@echo "  STACK=…           what the demo plays on, conversations or chat (now: $(STACK))"
 	@echo "  ARGS=…            passed on: make demo ARGS=--exit, make test ARGS=\"tests/core --no-cov\""
 	@echo "  PYTHON=…          the Python that makes $(VENV) (3.11, 3.12 or 3.13; now: $(PYTHON))"
 	@echo "  AIRFLOW_HOME=…    now: $(AIRFLOW_HOME)"

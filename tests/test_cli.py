@@ -34,7 +34,7 @@ def test_demo_stays_unless_it_is_told_to_leave() -> None:
 
 
 def test_demo_plays_on_either_stack() -> None:
-    assert cli.parser().parse_args(["demo", "--stack", "conversations"]).stack == "conversations"
+    assert cli.parser().parse_args(["demo"]).stack == "conversations"
     assert cli.parser().parse_args(["demo", "--stack", "chat"]).stack == "chat"
 
 
@@ -85,7 +85,16 @@ def test_the_connection_can_be_copied(ready: dict[str, Any]) -> None:
     assert connection["conn_type"] == "twilio"
     assert connection["login"] == ready["settings"]["account_sid"]
     assert connection["password"] == ready["settings"]["auth_token"]
-    assert connection["extra"] == connection_extra(ready["settings"], "http://127.0.0.1:9999")
+    assert connection["extra"] == connection_extra(
+        ready["settings"], "http://127.0.0.1:9999", "conversations"
+    )
+
+
+def test_every_number_is_told_with_its_stack(ready: dict[str, Any]) -> None:
+    [line] = [line for line in cli.how_to_connect(ready).splitlines() if "numbers" in line]
+    numbers = ready["settings"]["numbers"]
+    assert f"{numbers['conversations']} of stack conversations" in line
+    assert f"{numbers['twilio']} and {numbers['twilio_short_lived']} of stack chat" in line
 
 
 def test_a_person_gets_sentences_for_the_ready_line(ready: dict[str, Any]) -> None:

@@ -85,21 +85,24 @@ def how_to_connect(ready: dict[str, Any]) -> str:
 
     :param ready: the line that the sandbox prints when it listens
     """
-    from flexsms.demo.run import connection
+    from flexsms.demo.run import STACKS, connection
 
+    current, former = STACKS
     base_url, settings = ready["base_url"], ready["settings"]
+    numbers = dict(settings["numbers"])
+    ours = connection({**settings, "base_url": base_url}, current)
     return f"""\
 The local Twilio is listening.
 
   base URL     {base_url}
   account      {settings["account_sid"]}
   auth token   {settings["auth_token"]}
-  numbers      {", ".join(settings["numbers"].values())}
+  numbers      {numbers.pop(current)} of stack {current}, {" and ".join(numbers.values())} of stack {former}
   control      {base_url}/_sandbox/health
 
-For Airflow, as the connection twilio_default:
+For Airflow, as the connection twilio_default (its "stack" may also be "{former}"):
 
-export AIRFLOW_CONN_TWILIO_DEFAULT='{json.dumps(connection({**settings, "base_url": base_url}))}'
+export AIRFLOW_CONN_TWILIO_DEFAULT='{json.dumps(ours)}'
 
 Ctrl-C ends it.
 """

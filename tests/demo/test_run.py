@@ -192,7 +192,7 @@ class Scene:
                 scene.events.append("story")
                 scene.act()
                 empty = Cleaned(0, 0, {}, {}, {}, ())
-                return Told([], empty, empty, [], problems)
+                return Told("+14155550102", [], empty, empty, [], problems)
 
         monkeypatch.setattr(run, "SandboxProcess", Sandbox)
         monkeypatch.setattr(run, "LocalAirflow", Airflow)
@@ -243,7 +243,9 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     monkeypatch.setattr("time.sleep", lambda _: signal.raise_signal(signal.SIGTERM))
     assert scene.play(leave=False) == code
     assert scene.events == ALL
-    assert "Airflow is open: http://127.0.0.1:2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Airflow is open: http://127.0.0.1:2" in out
+    assert "from +1 415-555-0102 to whom you like" in out
 
 
 @pytest.mark.parametrize("stack", run.STACKS)

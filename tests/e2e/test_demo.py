@@ -1,7 +1,7 @@
 """`flexsms demo` for real: Airflow, the sandbox, the story, the page, and nothing left behind.
 
-One start serves all that needs a whole Airflow, because it takes half a minute. `--exit` differs from it in one line,
-which tests/demo/test_run.py holds.
+A whole Airflow takes half a minute to start, so there is one start for each stack: Flex Conversations stays open and
+serves all that has to be looked at, Programmable Chat leaves by itself.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ class Demo:
     """A running `flexsms demo`, its output read as it comes."""
 
     home: Path
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] = field(init=False)
     lines: list[str] = field(default_factory=list)
     _queue: Queue[str] = field(default_factory=Queue)
 
     def __post_init__(self) -> None:
-        command = [str(Path(sys.executable).with_name("flexsms")), "demo"]
+        command = [str(Path(sys.executable).with_name("flexsms")), "demo", *self.options]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -111,9 +112,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         running.end()
 
 
-@pytest.mark.timeout(300)
-def test_the_story_comes_out_as_expected(demo: Demo) -> None:
-    assert "✓ Everything as expected" in demo.text
+def assert_told(demo: Demo, stack: str) -> None:
+    """Everything came out, and the screen says so."""
+    assert f"✓ Everything as expected on the {stack} stack" in demo.text
     rows = {
         name: next(line for line in demo.lines if f"│ {name} …" in line)
         for name in ("Ada", "Ben", "Cleo", "Dora", "Emil")
@@ -123,9 +124,45 @@ def test_the_story_comes_out_as_expected(demo: Demo) -> None:
     for name in ("Ben", "Cleo", "Dora", "Emil"):
         assert re.search(r"unchanged .* kept", rows[name])
     assert all("✓" in row for row in rows.values())
-    assert re.search(r"right after +│ +205 +│ +0 +│ +0 +│", demo.text)
-    assert demo.text.count("delivered") == 3
+    assert re.search(r"right after +│ +20\d +│ +0 +│ +0 +│", demo.text)
+    assert demo.text.count("│ delivered │") == 3
+    assert "Cleo (goes on, delivered)" in demo.text
     assert "not sent again" in demo.text
+
+
+def assert_nobody_sees_a_number(demo: Demo) -> None:
+    """Not on the screen, not in any log of Airflow or of a task (the `conf` of a run is Airflow's to show)."""
+    assert not NUMBERS.search(demo.text)
+    logs = [
+        demo.home / "flexsms-demo" / "standalone.log",
+        *(demo.home / "flexsms-demo" / "logs").rglob("*.log"),
+    ]
+    assert len(logs) > 8
+    shown = [
+        f"{log.relative_to(demo.home)}: {line.strip()[:300]}"
+        for log in logs
+        for line in log.read_text(errors="replace").splitlines()
+        if NUMBERS.search(line)
+    ]
+    assert shown == []
+
+
+@pytest.mark.timeout(300)
+def test_the_story_comes_out_as_expected(demo: Demo) -> None:
+    assert_told(demo, "conversations")
+    assert demo.text.count("conversation closed") == 1
+    assert demo.text.count("interaction closed") == 1
+
+
+def test_nobody_sees_a_number(demo: Demo) -> None:
+    assert_nobody_sees_a_number(demo)
+
+
+def test_an_interaction_is_waited_for_in_the_triggerer(demo: Demo) -> None:
+    [log] = (demo.home / "flexsms-demo" / "logs" / "dag_id=flexsms_send").rglob(
+        "task_id=send/*.trigger.*.log"
+    )
+    assert "Trigger fired event" in log.read_text()
 
 
 def test_the_page_is_there_for_whoever_logs_in(demo: Demo) -> None:
@@ -143,23 +180,6 @@ def test_the_page_is_there_for_whoever_logs_in(demo: Demo) -> None:
     assert {run["run_type"] for found in runs.values() for run in found} == {"manual"}
     assert [len(runs[f"flexsms_{name}"]) for name in ("send", "track", "cleanup")] == [4, 1, 2]
     api.close()
-
-
-def test_nobody_sees_a_number(demo: Demo) -> None:
-    """Not on the screen, not in any log of Airflow or of a task (the `conf` of a run is Airflow's to show)."""
-    assert not NUMBERS.search(demo.text)
-    logs = [
-        demo.home / "flexsms-demo" / "standalone.log",
-        *(demo.home / "flexsms-demo" / "logs").rglob("*.log"),
-    ]
-    assert len(logs) > 8
-    shown = [
-        f"{log.relative_to(demo.home)}: {line.strip()[:300]}"
-        for log in logs
-        for line in log.read_text(errors="replace").splitlines()
-        if NUMBERS.search(line)
-    ]
-    assert shown == []
 
 
 def test_everything_is_kept_below_the_home(demo: Demo) -> None:
@@ -190,6 +210,23 @@ def test_ctrl_c_leaves_no_process_behind(demo: Demo) -> None:
     assert alive(family) == []
     assert not listening(url)
     assert not listening(sandbox)
+
+
+@pytest.mark.timeout(300)
+def test_on_chat_the_same_story_ends_by_itself(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, ("--stack", "chat", "--exit"))
+    try:
+        demo.wait_for("Everything as expected", STORY_TIMEOUT_S)
+        family = demo.family()
+        demo.wait_for("Ending Airflow", END_TIMEOUT_S)
+        assert demo.process.wait(END_TIMEOUT_S) == 0
+        assert alive(family) == []
+        assert_told(demo, "chat")
+        assert demo.text.count("session closed") == 1
+        assert "Airflow is open" not in demo.text
+        assert_nobody_sees_a_number(demo)
+    finally:
+        demo.end()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -187,6 +187,8 @@ def settings(home: Path, checkout: Path, port: int, log_ports: tuple[int, int]) 
         "api_auth": {"jwt_secret": secrets.token_hex(32)},
         # Runs of the schedule would mix with those of the story.
         "scheduler": {"use_job_schedule": False},
+        # The end of a task is at times noticed only at its next heartbeat, by default up to 5 s later.
+        "workers": {"min_heartbeat_interval": 1},
         "logging": {
             "worker_log_server_port": log_ports[0],
             "trigger_log_server_port": log_ports[1],

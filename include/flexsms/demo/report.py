@@ -32,11 +32,13 @@ class Role:
 class Told:
     """The story's end.
 
+    :param number: the Twilio number that it was told on
     :param first: the cleanup that had something to do, and ``second``: the one right after it
     :param texts: what left for handsets during the story
     :param problems: everything that is not as it should be
     """
 
+    number: str
     roles: Sequence[Role]
     first: Cleaned
     second: Cleaned

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from phonenumbers import PhoneNumberFormat, format_number, parse
+
 import flexsms
 from flexsms.demo.api import ApiError
 from flexsms.demo.local_airflow import USER, DemoFailed, LocalAirflow
@@ -18,8 +20,7 @@ from flexsms.demo.story import DAGS, Story
 from flexsms.demo.view import View
 from flexsms.sandbox.client import Json, SandboxProcess, connection_extra
 
-STACKS = ("conversations", "chat")
-DEFAULT_STACK = "chat"
+STACKS = ("conversations", "chat")  # the first is the default
 SEED = "story:{stack},200:{stack}"
 INTERRUPTED = 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack",
         choices=STACKS,
-        default=DEFAULT_STACK,
+        default=STACKS[0],
         help="conversations: Flex Conversations; chat: Programmable Chat and Proxy (default: %(default)s)",
     )
     parser.add_argument(
@@ -77,15 +78,16 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
         took = f"{time.monotonic() - began:.0f} s"
         view.say(f"\n[green bold]✓ Everything as expected[/] on the [bold]{stack}[/] stack, in {took}.")
     if stay:
-        _invite(view, airflow)
+        _invite(view, airflow, told.number)
         _stay(airflow)
     return 1 if told.problems else 0
 
 
-def _invite(view: View, airflow: LocalAirflow) -> None:
+def _invite(view: View, airflow: LocalAirflow, number: str) -> None:
     view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
+    view.say(f"    from {_spelled(number)} to whom you like: it goes no further than the local Twilio")
     view.say(f"  test the connection: {airflow.url}/connections")
     view.say("  schedules are off here, so only what you start runs")
     view.say("\nCtrl-C ends Airflow and the local Twilio.")
@@ -119,7 +121,7 @@ def find_checkout() -> Path:
     )
 
 
-def connection(settings: Json, stack: str = DEFAULT_STACK) -> Json:
+def connection(settings: Json, stack: str) -> Json:
     """The Airflow connection to a sandbox.
 
     :param settings: as the sandbox tells them, with its ``base_url``
@@ -142,6 +144,10 @@ def _stop_listening(view: View) -> None:
     for one in ENDINGS:
         signal.signal(one, signal.SIG_IGN)
     view.say("Ending Airflow and the local Twilio …")
+
+
+def _spelled(number: str) -> str:
+    return format_number(parse(number), PhoneNumberFormat.INTERNATIONAL)
 
 
 def _short(path: Path) -> str:

@@ -62,6 +62,8 @@ class Story:
         self._view = view
         self._settings = sandbox.settings()
         self._people: Json = sandbox.story()
+        # All of them write to one number, which is of one stack.
+        self._number: str = self._people["ada"]["twilio_number"]
 
     def play(self) -> Told:
         """From the first text to the second cleanup.
@@ -85,7 +87,7 @@ class Story:
             *problems_of_roles(roles, first),
             *again,
         ]
-        return Told(roles, first, second, left, problems)
+        return Told(self._number, roles, first, second, left, problems)
 
     def _texts(self) -> list[Text]:
         cleo = self._people["cleo"]
@@ -110,12 +112,10 @@ class Story:
 
     def _send(self, texts: Sequence[Text]) -> dict[str, Json]:
         """All texts, then one of them again under the same key. Returns what each run says of its text, by name."""
-        # Everybody in the story writes to one number, which is of one stack.
-        number = self._people["ada"]["twilio_number"]
         with self._view.step("Send") as step:
-            runs = finish(self._api, SEND, [text.conf(number) for text in texts], step.tell)
+            runs = finish(self._api, SEND, [text.conf(self._number) for text in texts], step.tell)
             sent = {text.name: self._sent(text, run) for text, run in zip(texts, runs, strict=True)}
-            [repeated] = finish(self._api, SEND, [texts[1].conf(number)], step.tell)
+            [repeated] = finish(self._api, SEND, [texts[1].conf(self._number)], step.tell)
             duplicate = self._api.returned(SEND, repeated, "send")["duplicate"]
             step.result = (
                 f"{', '.join(f'{name} ({_kind(found)})' for name, found in sent.items())}; "
