@@ -66,9 +66,10 @@ def inbox(inbox_url: str) -> ObjectStorageInbox:
 @pytest.fixture
 def connection(inbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`twilio_default` has an inbox; call it to change the connection, as an administrator would."""
-    import flexsms.web.events as events
+    from flexsms.web import events
+    from flexsms.web.desk import Desk
 
-    monkeypatch.setattr(events, "desk", events.Desk())
+    monkeypatch.setattr(events, "desk", Desk())
 
     def connection(conn_id: str = "twilio_default", login: str = ACCOUNT, **extra: Any) -> None:
         value = {

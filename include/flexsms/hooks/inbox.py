@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 
 from airflow.sdk import ObjectStoragePath
 
+from flexsms.core.errors import MissingSetting
 from flexsms.twilio.config import DEFAULT_INBOX_KEEP_DAYS
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ PARTIAL_KEEP = timedelta(days=1)
 class ObjectStorageInbox:
     """An inbox at an ``ObjectStoragePath``: a local folder, S3, GCS, Azure, or whatever else fsspec knows.
 
-    Every method waits in a thread of the inbox's own, never in the event loop, and raises what the store raises.
+    Every method waits in a thread of the inbox's own, never in the event loop, and raises what the store raises, or
+    :class:`flexsms.core.errors.MissingSetting` where Airflow has no provider for the store.
 
     :param url: like ``file:///var/lib/flexsms/inbox`` or ``s3://aws_default@bucket/flexsms``
     :param keep_days: days that a post is kept after it was read
@@ -59,7 +61,16 @@ class ObjectStorageInbox:
     def _store(self) -> _Store:
         # Made in a thread: Airflow reads the connection that the URL may name.
         path = ObjectStoragePath(self.url)
-        return _Folder(Path(path.path)) if path.protocol in ("file", "local") else _Bucket(path)
+        if path.protocol in ("file", "local"):
+            return _Folder(Path(path.path))
+        try:
+            return _Bucket(path.fs, path.path.rstrip("/"))
+        except ValueError:  # Airflow's, for what no provider has registered
+            raise MissingSetting(
+                "inbox_path",
+                f"is in a store that this Airflow does not know, {path.protocol}",
+                "install its provider, for s3:// apache-airflow-providers-amazon[s3fs]",
+            ) from None
 
     async def put(self, body: bytes) -> str:
         """Keep a post, so that it survives a loss of power the moment this returns.
@@ -214,9 +225,9 @@ class _Folder:
 class _Bucket:
     """An object store, where an object is there whole or not at all, and durable once the store has said so."""
 
-    def __init__(self, root: ObjectStoragePath) -> None:
-        self._fs: Any = root.fs
-        self._root = root.path.rstrip("/")
+    def __init__(self, fs: Any, root: str) -> None:
+        self._fs = fs
+        self._root = root
 
     def write(self, key: str, body: bytes) -> None:
         self._fs.pipe_file(f"{self._root}/{key}", body)

@@ -1,0 +1,248 @@
+"""The inbox on a local folder and on an object store: durable, whole, and never overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+
+from flexsms.core.errors import MissingSetting
+from flexsms.hooks import inbox as module
+from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 18, 16, 42, 7, 105000, tzinfo=UTC)
+
+
+class Clock:
+    """A present that tests move on."""
+
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["file", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A local folder, and an object store as fsspec sees it."""
+    attach("memory", fs=fsspec.filesystem("memory"))  # as a provider would register S3
+    return f"{request.param}://{tmp_path}/inbox"
+
+
+@pytest.fixture
+def inbox(url: str, clock: Clock) -> ObjectStorageInbox:
+    return ObjectStorageInbox(url, keep_days=7, now=clock)
+
+
+def files(url: str) -> list[str]:
+    """Everything that is in the inbox, by its path within."""
+    root = ObjectStoragePath(url)
+    return sorted(path.removeprefix(root.path.rstrip("/") + "/") for path in root.fs.find(root.path))
+
+
+async def test_a_post_goes_its_way(inbox: ObjectStorageInbox, url: str) -> None:
+    name = await inbox.put(b"[1]")
+    assert re.fullmatch(r"20261118T164207\.105000Z-[0-9a-f]{12}\.json", name)
+    assert files(url) == [f"new/{name}"]
+    assert await inbox.names() == [name]
+    assert await inbox.read(name) == b"[1]"
+    await inbox.done(name)
+    assert files(url) == [f"done/20261118/{name}"]
+    assert await inbox.names() == []
+    assert await inbox.read(name) is None
+
+
+async def test_a_rejected_post_has_its_reason_beside_it(inbox: ObjectStorageInbox, url: str) -> None:
+    name = await inbox.put(b"no")
+    await inbox.reject(name, "body: is not JSON.")
+    assert files(url) == [f"rejected/{name}", f"rejected/{name}.txt"]
+    root = ObjectStoragePath(url)
+    assert root.fs.cat_file(f"{root.path}/rejected/{name}") == b"no"
+    assert root.fs.cat_file(f"{root.path}/rejected/{name}.txt") == b"body: is not JSON.\n"
+
+
+async def test_an_inbox_that_does_not_exist_yet_is_empty(inbox: ObjectStorageInbox) -> None:
+    assert await inbox.names() == []
+    assert await inbox.kept("") == []
+    await inbox.tidy()
+
+
+async def test_names_sort_by_arrival_whatever_the_time_zone(inbox: ObjectStorageInbox, clock: Clock) -> None:
+    from zoneinfo import ZoneInfo
+
+    names = []
+    for n in range(5):
+        clock.now = (NOW + timedelta(minutes=25 * n)).astimezone(
+            ZoneInfo("Asia/Kolkata") if n % 2 else ZoneInfo("America/New_York")
+        )
+        names.append(await inbox.put(b"[1]"))
+    assert await inbox.names() == names
+    assert await inbox.kept(names[2]) == [f"new/{name}" for name in names[3:]]
+
+
+async def test_writers_at_the_same_moment_do_not_overwrite_each_other(
+    inbox: ObjectStorageInbox, url: str, clock: Clock
+) -> None:
+    replica = ObjectStorageInbox(url, now=clock)
+    names = await asyncio.gather(*(one.put(b"[1]") for one in (inbox, replica) for _ in range(100)))
+    assert len(set(names)) == 200
+    assert await replica.names() == sorted(names)
+
+
+async def test_two_readers_do_not_disturb_each_other(
+    inbox: ObjectStorageInbox, url: str, clock: Clock
+) -> None:
+    name = await inbox.put(b"[1]")
+    other = ObjectStorageInbox(url, now=clock)
+    await asyncio.gather(*(one.done(name) for one in (inbox, other) for _ in range(10)))
+    await other.reject(name, "too late")
+    assert f"done/20261118/{name}" in files(url)
+    assert f"rejected/{name}" not in files(url)
+
+
+async def test_what_was_read_is_kept_for_its_days_and_then_goes(
+    inbox: ObjectStorageInbox, url: str, clock: Clock
+) -> None:
+    unread = await inbox.put(b"[0]")
+    bad = await inbox.put(b"no")
+    await inbox.reject(bad, "no")
+    read = await inbox.put(b"[1]")
+    await inbox.done(read)
+    clock.now += timedelta(days=7)
+    await inbox.tidy()
+    assert f"done/20261118/{read}" in files(url)
+    clock.now += timedelta(days=1)
+    await inbox.tidy()
+    # Nothing goes unread, however old it is.
+    assert files(url) == [f"new/{unread}", f"rejected/{bad}", f"rejected/{bad}.txt"]
+
+
+async def test_it_does_not_block_the_loop(inbox: ObjectStorageInbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, ran = threading.get_ident(), []
+
+    def noted(kind: type) -> None:
+        for name in ("write", "read", "list", "move"):
+            real = getattr(kind, name)
+
+            def where(*args: Any, real: Callable[..., Any] = real) -> Any:
+                ran.append(threading.get_ident())
+                return real(*args)
+
+            monkeypatch.setattr(kind, name, where)
+
+    noted(module._Folder)
+    noted(module._Bucket)
+    name = await inbox.put(b"[1]")
+    await inbox.names()
+    await inbox.read(name)
+    await inbox.done(name)
+    assert len(ran) == 4
+    assert here not in ran
+
+
+class TestLocally:
+    """On a local folder a process may end, and the power fail, at any instruction."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"file://{tmp_path}/inbox"
+
+    # What happens in a process that is killed when it does one thing for the nth time.
+    KILLED = """
+import os, signal, sys, asyncio, pathlib
+from flexsms.hooks.inbox import ObjectStorageInbox
+def kill(*args, **more): os.kill(os.getpid(), signal.SIGKILL)
+exec(sys.argv[2])
+asyncio.run(ObjectStorageInbox(sys.argv[1]).put(b"[" + b"1," * 100000 + b"1]"))
+"""
+
+    @pytest.mark.parametrize(
+        "kill",
+        ["os.fsync = kill", "pathlib.Path.replace = kill", "pathlib.Path.open = kill"],
+        ids=["before it is on the disk", "before it has its name", "before it is there"],
+    )
+    async def test_a_half_written_post_is_never_read(
+        self, kill: str, inbox: ObjectStorageInbox, url: str, clock: Clock, tmp_path: Path
+    ) -> None:
+        for folder in ("new", "partial"):
+            (tmp_path / "inbox" / folder).mkdir(parents=True)
+        killed = await asyncio.create_subprocess_exec(sys.executable, "-c", self.KILLED, url, kill)
+        assert await killed.wait() == -signal.SIGKILL
+        assert await inbox.names() == await inbox.kept("") == []
+        # Nobody was told that it is there. What it left goes some day.
+        left = files(url)
+        assert len(left) == (0 if "open" in kill else 1)
+        clock.now = datetime.now(UTC)
+        await inbox.tidy()
+        assert files(url) == left
+        clock.now += timedelta(days=2)
+        await inbox.tidy()
+        assert files(url) == []
+
+    async def test_file_and_folder_are_on_the_disk_before_it_returns(
+        self, inbox: ObjectStorageInbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        done: list[str] = []
+        fsync, replace = os.fsync, Path.replace
+
+        def synced(handle: int) -> None:
+            done.append("sync " + os.readlink(f"/proc/self/fd/{handle}").removeprefix(f"{tmp_path}/"))
+            fsync(handle)
+
+        def renamed(path: Path, target: Path) -> Path:
+            done.append("rename")
+            return replace(path, target)
+
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(Path, "replace", renamed)
+        name = await inbox.put(b"[1]")
+        partial = f"sync inbox/partial/{name}"
+        made = done[: done.index(partial)]
+        assert {"sync inbox", f"sync {tmp_path}"} <= set(made)
+        assert done[done.index(partial) :] == [partial, "rename", "sync inbox/new"]
+
+    async def test_other_files_are_none_of_its_business(
+        self, inbox: ObjectStorageInbox, tmp_path: Path
+    ) -> None:
+        name = await inbox.put(b"[1]")
+        (tmp_path / "inbox" / "new" / ".DS_Store").write_text("")
+        assert await inbox.names() == [name]
+
+
+async def test_a_store_that_fails_says_so(tmp_path: Path) -> None:
+    (tmp_path / "inbox").write_text("a file where the folder should be")
+    inbox = ObjectStorageInbox(f"file://{tmp_path}/inbox")
+    with pytest.raises(OSError, match="inbox"):
+        await inbox.put(b"[1]")
+    with pytest.raises(NotADirectoryError):
+        await inbox.names()
+
+
+async def test_a_store_without_a_provider_is_named() -> None:
+    with pytest.raises(
+        MissingSetting, match="inbox_path: is in a store that this Airflow does not know, s3; install"
+    ):
+        await ObjectStorageInbox("s3://bucket/inbox").put(b"[1]")
+
+
+def test_a_name_begins_with_its_moment() -> None:
+    assert name_at(NOW) == "20261118T164207.105000Z"

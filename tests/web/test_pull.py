@@ -1,0 +1,240 @@
+"""GET /flexsms/events and everything else under /flexsms: who may, and what they get."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+from flexsms.web.app import create_app
+
+from .conftest import PATH, event, signed
+
+pytestmark = pytest.mark.anyio
+
+Login = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def arrive(tmp_path: Path) -> Callable[..., str]:
+    """A post that arrived some time ago, and waits in a folder."""
+
+    def arrive(*events: Any, ago_s: float = 60, folder: str = "new", raw: bytes | None = None) -> str:
+        name = f"{name_at(datetime.now(UTC) - timedelta(seconds=ago_s))}-0.json"
+        path = tmp_path / "inbox" / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw if raw is not None else json.dumps(events).encode())
+        return name
+
+    return arrive
+
+
+@pytest.fixture
+def pull(api: httpx.AsyncClient, login: Login) -> Callable[..., Any]:
+    """A page, for somebody who may."""
+
+    async def pull(**query: Any) -> tuple[list[Any], str | None]:
+        response = await api.get(PATH, params=query, headers=login("user"))
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "no-store"
+        page = response.json()
+        assert list(page) == ["events", "next"]
+        return page["events"], page["next"]
+
+    return pull
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("user", 200), ("op", 200), ("admin", 200)])
+async def test_who_may_start_flexsms_track_may_pull(
+    role: str, status: int, api: httpx.AsyncClient, login: Login, arrive: Callable[..., str]
+) -> None:
+    arrive(event())
+    response = await api.get(PATH, headers=login(role))
+    assert response.status_code == status
+    assert ("EZ" in response.text) is (status == 200)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer nonsense"}, {"cookie": "_token=nonsense"}, signed(b"")["headers"]],
+)
+@pytest.mark.parametrize("query", ["", "?limit=nonsense", signed(b"")["url"].removeprefix(PATH)])
+async def test_nobody_else_sees_anything(
+    headers: dict[str, str], query: str, api: httpx.AsyncClient, arrive: Callable[..., str]
+) -> None:
+    arrive(event())
+    response = await api.get(PATH + query, headers=headers)
+    assert response.status_code in (401, 403)
+    assert "EZ" not in response.text
+
+
+async def test_the_login_of_the_browser_counts_too(
+    api: httpx.AsyncClient, login: Login, arrive: Callable[..., str]
+) -> None:
+    arrive(event())
+    cookie = login("user")["authorization"].replace("Bearer ", "_token=")
+    assert (await api.get(PATH, headers={"cookie": cookie})).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/docs/oauth2-redirect",
+        "/events",
+        "/events/",
+        "/events/x",
+        "/x",
+    ],
+)
+async def test_nothing_is_open(method: str, path: str, api: httpx.AsyncClient) -> None:
+    response = await api.request(method, f"/flexsms{path}")
+    assert response.status_code in (401, 403, 404, 405)
+    assert "flexsms" not in response.text
+
+
+async def test_events_come_as_they_were_posted_oldest_first(
+    pull: Callable[..., Any], arrive: Callable[..., str]
+) -> None:
+    arrive(event(3), ago_s=30)
+    arrive(event(1), event(2), ago_s=50)
+    single = arrive(raw=json.dumps(event(4), indent=2).encode(), ago_s=20)
+    assert await pull() == ([event(1), event(2), event(3), event(4)], single)
+
+
+async def test_a_cursor_goes_on_behind_what_was_pulled(
+    pull: Callable[..., Any], arrive: Callable[..., str]
+) -> None:
+    names = [arrive(event(2 * n), event(2 * n + 1), ago_s=500 - n) for n in range(100)]
+    pulled, cursor = [], None
+    for _ in range(200):
+        page, following = await pull(limit=3, **{"after": cursor} if cursor else {})
+        if following is None:
+            break
+        assert len(page) <= 4  # whole posts
+        pulled += page
+        cursor = following
+    assert pulled == [event(n) for n in range(200)]
+    assert cursor == names[-1]
+    assert await pull(after=cursor) == ([], None)
+
+
+async def test_what_was_read_here_can_still_be_pulled_elsewhere(
+    pull: Callable[..., Any], arrive: Callable[..., str], inbox: ObjectStorageInbox
+) -> None:
+    names = [arrive(event(n), ago_s=100 - n) for n in range(4)]
+    await inbox.done(names[0])
+    await inbox.done(names[2])
+    await inbox.reject(names[3], "one of its events cannot be read")
+    assert await pull() == ([event(n) for n in range(4)], names[3])
+    assert await pull(after=names[1]) == ([event(2), event(3)], names[3])
+
+
+async def test_what_moves_while_it_is_pulled_is_not_missed(
+    pull: Callable[..., Any],
+    arrive: Callable[..., str],
+    inbox: ObjectStorageInbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [arrive(event(n), ago_s=100 - n) for n in range(3)]
+    kept = ObjectStorageInbox.kept
+
+    async def then_read(one: ObjectStorageInbox, after: str) -> list[str]:
+        keys = await kept(one, after)
+        for name in names:
+            await inbox.done(name)
+        return keys
+
+    monkeypatch.setattr(ObjectStorageInbox, "kept", then_read)
+    assert await pull() == ([event(n) for n in range(3)], names[-1])
+
+
+async def test_what_is_still_settling_waits(pull: Callable[..., Any], arrive: Callable[..., str]) -> None:
+    old = arrive(event(1), ago_s=30)
+    arrive(event(2), ago_s=1)
+    arrive(event(3), ago_s=-60)
+    assert await pull() == ([event(1)], old)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[{", b"5", b"\xff"])
+async def test_what_nobody_can_read_is_passed_over(
+    raw: bytes, pull: Callable[..., Any], arrive: Callable[..., str]
+) -> None:
+    arrive(event(1), ago_s=50)
+    arrive(raw=raw, ago_s=40)
+    last = arrive(event(2), ago_s=30)
+    assert await pull() == ([event(1), event(2)], last)
+
+
+async def test_strange_values_come_through_as_they_are(
+    pull: Callable[..., Any], arrive: Callable[..., str], api: httpx.AsyncClient, login: Login
+) -> None:
+    deep = b'[{"a":' + b"[" * 500 + b"]" * 500 + b"}]"
+    arrive(raw=deep, ago_s=40)
+    arrive(
+        raw='  [ {"ü": 123456789012345678901234567890, "e": 1e400} ] '.encode().replace(b"1e400", b"1e30"),
+        ago_s=30,
+    )
+    arrive(raw=b"[ ]", ago_s=20)
+    response = await api.get(PATH, headers=login("user"))
+    assert response.status_code == 200
+    assert deep[1:-1] in response.content
+    assert b"123456789012345678901234567890" in response.content
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "after=" + "x" * 101])
+async def test_a_query_that_makes_no_sense_is_named(query: str, api: httpx.AsyncClient, login: Login) -> None:
+    response = await api.get(f"{PATH}?{query}", headers=login("user"))
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.text
+
+
+async def test_without_an_inbox_there_is_nothing_to_pull(
+    api: httpx.AsyncClient, login: Login, connection: Callable[..., None]
+) -> None:
+    connection(inbox_path="")
+    assert (await api.get(PATH, headers=login("user"))).status_code == 503
+
+
+async def test_an_inbox_that_cannot_be_read_is_no_empty_one(
+    api: httpx.AsyncClient, login: Login, tmp_path: Path
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "new").write_text("a file where the folder should be")
+    assert (await api.get(PATH, headers=login("user"))).status_code == 503
+
+
+async def test_without_its_guard_the_app_stays_closed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, connection: Any
+) -> None:
+    real = builtins.__import__
+
+    def no_guard(name: str, *args: Any, **more: Any) -> Any:
+        if name == "airflow.api_fastapi.core_api.security":
+            raise ImportError("moved elsewhere")
+        return real(name, *args, **more)
+
+    monkeypatch.delitem(sys.modules, "flexsms.web.events")
+    monkeypatch.setattr(builtins, "__import__", no_guard)
+    app = create_app()
+    monkeypatch.undo()
+    assert "stays closed" in caplog.text
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
+        for method, path in [("GET", "/events"), ("POST", "/events"), ("GET", "/docs"), ("POST", "/")]:
+            assert (await client.request(method, path)).status_code == 503
+        request = signed(b"[{}]")
+        url = request["url"].removeprefix("/flexsms")
+        response = await client.post(url, content=b"[{}]", headers=request["headers"])
+        assert response.status_code == 503
