@@ -1,0 +1,60 @@
+"""Task events from any collector of CloudEvents that answers ``GET <endpoint>?after=<cursor>&limit=<n>``.
+
+The answer is ``{"events": […], "next": "<cursor>"|null}``; ``next`` is null when nothing has come since. The inbox of
+another Airflow offers just this, under ``/flexsms/events``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from flexsms.core.errors import InvalidInput
+from flexsms.twilio.sources.envelopes import read_envelopes
+from flexsms.twilio.sources.protocol import EventPage
+
+EVENTS_PER_PAGE = 1000
+
+
+class Collector(Protocol):
+    """Who keeps the events."""
+
+    async def fetch(self, after: str | None, limit: int) -> Any:
+        """The answer to one request, parsed.
+
+        :param after: ``next`` of the page before, None at the beginning
+        """
+        ...
+
+
+class HttpSource:
+    """Pulls the events of a collector, page after page, until it has no more."""
+
+    name = "http"
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+        """Everything since the cursor, or all that the collector keeps.
+
+        :raises InvalidInput: when an answer is not of the expected shape
+        """
+        while True:
+            answer = await self._collector.fetch(cursor, EVENTS_PER_PAGE)
+            events = answer.get("events") if isinstance(answer, Mapping) else None
+            if not isinstance(events, list):
+                raise InvalidInput(
+                    "source",
+                    "the collector's answer has no list of events",
+                    'expected {"events": […], "next": …}',
+                )
+            following = answer.get("next")
+            if following is not None and (not isinstance(following, str) or following == cursor):
+                raise InvalidInput(
+                    "source", "the collector's answer leads nowhere", "next has to be a new cursor, or null"
+                )
+            yield read_envelopes(events, cursor=following)
+            if following is None:
+                return
+            cursor = following

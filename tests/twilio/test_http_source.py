@@ -1,0 +1,92 @@
+"""Events from any collector: its pages, its cursor, and what it may get wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import InvalidInput
+from flexsms.twilio.account import Account
+from flexsms.twilio.sources.http import HttpSource
+from flexsms.twilio.track import track
+
+pytestmark = pytest.mark.anyio
+
+CHANNEL = "CH" + "1" * 32
+
+
+def event(number: int, kind: str = "created") -> dict[str, Any]:
+    """A CloudEvent about the one channel's tasks."""
+    payload = {
+        "task_sid": f"WT{number:032x}",
+        "task_attributes": json.dumps({"conversationSid": CHANNEL}),
+        "timestamp": f"2026-11-20T10:{number:02}:00.000Z",
+    }
+    return {
+        "id": f"EZ{number:032x}",
+        "type": f"com.twilio.taskrouter.task.{kind}",
+        "data": {"timestamp": payload["timestamp"], "payload": payload},
+    }
+
+
+class Pages:
+    """A collector that hands out prepared answers by their cursor."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[str | None] = []
+
+    async def fetch(self, after: str | None, limit: int) -> Any:
+        assert limit > 0
+        self.asked.append(after)
+        return self.answers[after or "start"]
+
+
+async def test_pages_are_followed_to_the_end_and_the_cursor_kept(account: Account) -> None:
+    collector = Pages(
+        start={"events": [event(1), event(2)], "next": "b"},
+        b={"events": [event(1, "completed")], "next": "c"},
+        c={"events": [], "next": None},
+    )
+    saved: list[str] = []
+
+    async def save(cursor: str) -> None:
+        saved.append(cursor)
+
+    report = await track(HttpSource(collector), account.store, cursor=None, save_cursor=save, at_once=4)
+    assert (report.events, report.channels, report.cursor) == (3, 2, "c")
+    assert (collector.asked, saved) == ([None, "b", "c"], ["b", "c"])
+    stored = await account.store.load(CHANNEL)
+    assert stored is not None
+    assert stored.state.open_tasks == {f"WT{2:032x}"}
+    # Nothing new: the cursor stays where it was.
+    again = await track(HttpSource(collector), account.store, cursor="c", save_cursor=save, at_once=4)
+    assert (again.events, again.cursor, saved) == (0, None, ["b", "c"])
+
+
+async def test_a_malformed_event_is_named_and_the_others_are_read() -> None:
+    broken = {**event(2), "data": {"payload": "]"}}
+    collector = Pages(start={"events": [event(1), broken, "no event"], "next": None})
+    (page,) = [page async for page in HttpSource(collector).read(None)]
+    assert len(page.events) == 1
+    assert [sentence.partition(":")[0] for sentence in page.rejected] == [
+        f"event 2 (EZ{2:032x})",
+        "event 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ([], "has no list of events"),
+        ({"next": None}, "has no list of events"),
+        ({"events": {}, "next": None}, "has no list of events"),
+        ({"events": [], "next": 5}, "leads nowhere"),
+        ({"events": [], "next": "start"}, "leads nowhere"),
+    ],
+)
+async def test_an_answer_of_another_shape_is_named(answer: Any, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        _ = [page async for page in HttpSource(Pages(start=answer)).read("start")]
