@@ -1,0 +1,248 @@
+"""Reading an inbox: nothing is put away before it is stored, and one bad event does not take others with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.events import TaskEvent, from_cloud_event
+from flexsms.core.state import ChannelState
+from flexsms.twilio.account import Account
+from flexsms.twilio.sources import inbox as module
+from flexsms.twilio.sources.inbox import InboxSource
+from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.track import TrackReport, track
+
+if TYPE_CHECKING:
+    from flexsms.sandbox.client import SandboxProcess
+
+pytestmark = pytest.mark.anyio
+
+BEGAN = datetime(2026, 11, 18, 16, tzinfo=UTC)
+
+
+class Shelf:
+    """An inbox in memory."""
+
+    def __init__(self, *posts: Any) -> None:
+        self.new: dict[str, bytes] = {}
+        self.read_posts: dict[str, bytes] = {}
+        self.reasons: dict[str, str] = {}
+        self.tidied = 0
+        for post in posts:
+            self.arrive(post)
+
+    def arrive(self, post: Any) -> None:
+        body = post if isinstance(post, bytes) else json.dumps(post).encode()
+        self.new[f"{len(self.new) + len(self.read_posts):06d}.json"] = body
+
+    async def names(self) -> list[str]:
+        return sorted(self.new)
+
+    async def read(self, name: str) -> bytes | None:
+        await asyncio.sleep(0)
+        return self.new.get(name)
+
+    async def done(self, name: str) -> None:
+        if name in self.new:
+            self.read_posts[name] = self.new.pop(name)
+
+    async def reject(self, name: str, reason: str) -> None:
+        await self.done(name)
+        self.reasons[name] = reason
+
+    async def tidy(self) -> None:
+        self.tidied += 1
+
+
+def sid(prefix: str, number: int) -> str:
+    return f"{prefix}{number:032x}"
+
+
+def event(kind: str = "created", *, task: int = 1, channel: int = 1, minute: int = 0, **changes: Any) -> Any:
+    attributes = json.dumps({"channelSid": sid("CH", channel)})
+    return {
+        "type": f"com.twilio.taskrouter.task.{kind}",
+        "id": f"EZ{kind}{task}",
+        "data": {
+            "timestamp": (BEGAN + timedelta(minutes=minute)).isoformat(),
+            "payload": {"task_sid": sid("WT", task), "task_attributes": attributes},
+        },
+        **changes,
+    }
+
+
+BAD = event(data={"timestamp": "soon", "payload": event()["data"]["payload"]}, id="EZbad")
+VOICE = event(data={**event()["data"], "payload": {"task_sid": sid("WT", 9), "task_attributes": "{}"}})
+
+
+async def pages(shelf: Shelf) -> list[EventPage]:
+    return [page async for page in InboxSource(shelf).read(None)]
+
+
+async def run(account: Account, shelf: Shelf) -> TrackReport:
+    async def save(_: str) -> None:
+        pass
+
+    return await track(InboxSource(shelf), account.store, cursor=None, save_cursor=save, at_once=8)
+
+
+async def test_an_empty_inbox_is_no_page() -> None:
+    shelf = Shelf()
+    assert await pages(shelf) == []
+    assert shelf.tidied == 1
+
+
+async def test_arrays_and_single_objects_are_read_and_put_away() -> None:
+    shelf = Shelf([event(task=1), event(task=2)], event(task=3), [VOICE, {"type": "test-event"}], [])
+    [page] = await pages(shelf)
+    assert sorted(one.task_sid for one in page.events) == [sid("WT", n) for n in (1, 2, 3)]
+    assert (page.rejected, page.ignored, page.cursor) == ([], 2, "000003.json")
+    assert (shelf.new, len(shelf.read_posts), shelf.reasons, shelf.tidied) == ({}, 4, {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("post", "reason"),
+    [
+        (b"", "body: is not JSON"),
+        (b'[{"type"', "body: is not JSON"),
+        (b"5", "body: is neither an array nor an object"),
+        (["text"], "event 1: is not a JSON object."),
+        ([BAD], "event 1 (EZbad): data.timestamp: is not a date"),
+    ],
+)
+async def test_what_cannot_be_read_is_put_aside_with_the_reason(post: Any, reason: str) -> None:
+    shelf = Shelf([event()], post)
+    [page] = await pages(shelf)
+    assert len(page.events) == 1
+    assert page.rejected[0].startswith(f"000001.json: {reason}")
+    assert list(shelf.reasons) == ["000001.json"]
+    assert shelf.reasons["000001.json"].startswith(reason)
+
+
+async def test_the_good_ones_beside_a_bad_one_are_kept() -> None:
+    shelf = Shelf([event(task=1), BAD, 5, event(task=2)])
+    [page] = await pages(shelf)
+    assert [one.task_sid for one in page.events] == [sid("WT", 1), sid("WT", 2)]
+    assert len(page.rejected) == 2
+    assert [line.partition(":")[0] for line in shelf.reasons["000000.json"].splitlines()] == [
+        "event 2 (EZbad)",
+        "event 3",
+    ]
+
+
+async def test_nothing_is_put_away_before_the_next_page_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POSTS_PER_PAGE", 2)
+    shelf = Shelf(*([event(task=n)] for n in range(5)))
+    reading = InboxSource(shelf).read(None)
+    left = []
+    async for page in reading:
+        assert page.cursor is not None
+        left.append(len(shelf.new))
+    assert left == [5, 3, 1]
+    assert shelf.new == {}
+
+
+async def test_a_reader_that_fails_leaves_everything(account: Account, sandbox: SandboxProcess) -> None:
+    shelf = Shelf([event(task=1, channel=1), event(task=2, channel=2)], b"no")
+    sandbox.control.fault(match={"method": "POST", "host": "sync.twilio.com"}, action="status", status=403)
+    with pytest.raises(FlexSmsError):
+        await run(account, shelf)
+    assert (len(shelf.new), shelf.read_posts, shelf.reasons) == (2, {}, {})
+    sandbox.control.clear_faults()
+    report = await run(account, shelf)
+    assert (report.created + report.updated + report.unchanged, report.rejected) == (2, 1)
+    assert shelf.new == {}
+
+
+async def test_a_page_is_stored_before_the_next_one_is_asked_for(account: Account) -> None:
+    """What InboxSource builds on; see EventSource."""
+    asked: list[tuple[bool, str | None]] = []
+    saved: list[str] = []
+
+    class Source:
+        name = "two pages"
+
+        async def read(self, cursor: str | None) -> Any:
+            for number in (1, 2):
+                channel = sid("CH", number)
+                found = from_cloud_event(event(channel=number))
+                yield EventPage(events=[found] if found else [], cursor=str(number))
+                stored = await account.store.load(channel)
+                asked.append((stored is not None, saved[-1]))
+
+    async def save(cursor: str) -> None:
+        saved.append(cursor)
+
+    await track(Source(), account.store, cursor=None, save_cursor=save, at_once=8)
+    assert asked == [(True, "1"), (True, "2")]
+
+
+async def test_two_runs_at_a_time_come_to_the_same(account: Account) -> None:
+    chaos = random.Random(4)
+    clean = [
+        event(kind, task=task, channel=task % 5, minute=task * 3 + minute)
+        for task in range(60)
+        for minute, kind in enumerate(["created", "wrapup", "completed"])
+    ]
+    posted = clean + chaos.sample(clean, 40)
+    chaos.shuffle(posted)
+    shelf = Shelf(*(posted[start : start + 7] for start in range(0, len(posted), 7)))
+    await asyncio.gather(run(account, shelf), run(account, shelf))
+    assert shelf.new == {}
+    for channel in range(5):
+        stored = await account.store.load(sid("CH", channel))
+        assert stored is not None
+        assert stored.state == fold(clean, sid("CH", channel))
+
+
+def fold(events: Iterable[Any], channel_sid: str) -> ChannelState:
+    found: list[TaskEvent] = [one for one in map(from_cloud_event, events) if one]
+    state, *others = [ChannelState.of(one) for one in found if one.channel_sid == channel_sid]
+    for other in others:
+        state = state.merge(other)
+    return state
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+# Close enough to an event to get far into the parser.
+ALMOST = st.fixed_dictionaries(
+    {
+        "type": st.just("com.twilio.taskrouter.task.created"),
+        "data": st.fixed_dictionaries(
+            {"timestamp": JSON | st.just("0001-01-01T00:00:00+23:59") | st.just("9999-12-31T23:59:59-23:59")},
+            optional={
+                "payload": JSON
+                | st.fixed_dictionaries(
+                    {
+                        "task_sid": JSON | st.just(sid("WT", 1)),
+                        "task_attributes": JSON
+                        | st.just(json.dumps({"channelSid": sid("CH", 1)}))
+                        | st.just("[" * 200_000),
+                    }
+                )
+            },
+        ),
+    },
+    optional={"id": JSON, "time": JSON},
+)
+
+
+@given(ALMOST | JSON.filter(lambda value: isinstance(value, dict)))
+def test_an_event_is_read_or_named_whatever_it_holds(value: dict[str, Any]) -> None:
+    with contextlib.suppress(InvalidInput):
+        from_cloud_event(value)
