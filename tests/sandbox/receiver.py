@@ -70,6 +70,8 @@ class Receiver:
                 raw = b"" if content is None else json.dumps(content).encode()
                 handler.send_response(status)
                 handler.send_header("Content-Length", str(len(raw)))
+                if 300 <= status < 400:
+                    handler.send_header("Location", "/elsewhere")
                 handler.end_headers()
                 handler.wfile.write(raw)
 
