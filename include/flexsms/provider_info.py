@@ -90,6 +90,16 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "Twilio's signature; needed behind a reverse proxy.",
         "schema": {"type": ["string", "null"], "pattern": "^(https?://[^/?#@]+/[^?#]*)?$"},
     },
+    "events_conn_id": {
+        "label": "Collector",
+        "description": "Source http: the Airflow connection of type http that events are pulled from.",
+        "schema": {"type": ["string", "null"], "default": "flexsms_events"},
+    },
+    "events_endpoint": {
+        "label": "Collector's endpoint",
+        "description": "Source http: its path; another Airflow with flexsms has /flexsms/events.",
+        "schema": {"type": ["string", "null"], "default": "/flexsms/events"},
+    },
     "inbox_keep_days": {
         "label": "Keep posts for",
         "description": "Days that a post stays in the inbox after it was read.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from flexsms.core.errors import InvalidInput
+from flexsms.hooks.collector import HttpCollector
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 
@@ -55,7 +57,7 @@ async def test_events_that_cannot_be_read_are_left_out_and_named(
     [
         ({"lookback_minutes": "soon"}, "lookback_minutes: is 'soon'; give a number between 0 and 43200"),
         ({"lookback_minutes": -1}, "lookback_minutes: is -1"),
-        ({"source": "kinesis"}, "source: 'kinesis' does not exist yet; choose 'taskrouter' or 'inbox'"),
+        ({"source": "pigeon"}, "source: is 'pigeon'; choose one of taskrouter, inbox, http"),
     ],
 )
 async def test_bad_arguments_are_named(
@@ -63,3 +65,45 @@ async def test_bad_arguments_are_named(
 ) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         await FlexTrackOperator(task_id="track", **arguments).aexecute(context)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str, str]]:
+    """Another Airflow's inbox with nothing new in it; who asked for what."""
+    asked: list[tuple[str | None, str, str]] = []
+
+    async def fetch(self: HttpCollector, after: str | None, limit: int) -> dict[str, Any]:
+        asked.append((after, self._conn_id, self._endpoint))
+        return {"events": [], "next": None if after else "b"}
+
+    monkeypatch.setattr(HttpCollector, "fetch", fetch)
+    return asked
+
+
+async def test_a_collector_is_pulled_from_its_cursor(
+    connection: Callable[..., None], context: FakeContext, collector: list[Any]
+) -> None:
+    connection(events_conn_id="our_collector", events_endpoint="/v2/events")
+    report = await FlexTrackOperator(task_id="track", source="http").aexecute(context)  # type: ignore[arg-type]
+    assert collector == [(None, "our_collector", "/v2/events"), ("b", "our_collector", "/v2/events")]
+    assert (report["cursor"], context.cursors["cursor.http"]) == ("b", "b")
+
+
+@pytest.mark.parametrize(("hours", "asks"), [(2.9, False), (3.1, True)])
+async def test_what_a_stream_lost_is_fetched_from_taskrouter_after_three_hours(
+    hours: float,
+    asks: bool,
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    collector: list[Any],
+) -> None:
+    connection()
+    sandbox.control.seed(channels=3)
+    asked_at = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    context.cursors.update({"cursor.http": "b", "cursor.taskrouter": asked_at})
+    task = FlexTrackOperator(task_id="track", source="http", lookback_minutes=43_200)
+    report = await task.aexecute(context)  # type: ignore[arg-type]
+    assert report["created"] == (3 if asks else 0)
+    assert (context.cursors["cursor.taskrouter"] != asked_at) is asks
+    assert context.cursors["cursor.http"] == "b"

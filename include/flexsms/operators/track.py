@@ -11,16 +11,21 @@ from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key
 from flexsms.core.errors import InvalidInput
+from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import number
 from flexsms.twilio.account import Account
+from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.track import TrackReport, track
 
-SOURCES = (TaskRouterSource.name, InboxSource.name)
+SOURCES = (TaskRouterSource.name, InboxSource.name, HttpSource.name)
+# A stream loses what its sink did not take within four hours, and now and then an event for good (error 91303).
+# https://www.twilio.com/docs/events/event-delivery
+RECONCILE_AFTER = timedelta(hours=3)
 MAX_LOOKBACK_MINUTES = 30 * 24 * 60  # TaskRouter keeps events for 30 days
 
 
@@ -30,9 +35,10 @@ class FlexTrackOperator(BaseAsyncOperator):
     Of TaskRouter, the first run reads the 30 days that it keeps, every later one from the cursor of the one before. The
     cursor lives in the asset state store of :data:`flexsms.assets.CHANNEL_STATE`, which the task has to have among
     its outlets or inlets, and moves only after everything before it is stored. Of the inbox, every run reads what is
-    there, and puts it away when it is stored.
+    there, and puts it away when it is stored. A run that reads a stream asks TaskRouter as well when that was last
+    asked over three hours ago, so that no gap in the stream stays open.
 
-    :param source: where events come from, ``taskrouter`` or ``inbox`` (templated)
+    :param source: where events come from: ``taskrouter``, ``inbox`` or ``http`` (templated)
     :param lookback_minutes: how far before TaskRouter's cursor reading starts, because events may come late (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "cursor",
@@ -60,12 +66,14 @@ class FlexTrackOperator(BaseAsyncOperator):
         """Read everything since the cursor and store what changed."""
         minutes = number("lookback_minutes", self.lookback_minutes, low=0, high=MAX_LOOKBACK_MINUTES)
         if self.source not in SOURCES:
-            raise InvalidInput(
-                "source", f"'{self.source}' does not exist yet", "choose 'taskrouter' or 'inbox'"
-            )
+            raise InvalidInput("source", f"is '{self.source}'", f"choose one of {', '.join(SOURCES)}")
         began = time.monotonic()
         async with TwilioHook(self.twilio_conn_id).account() as account:
-            report = await drain(account, self._source(account, timedelta(minutes=minutes)), context)
+            lookback = timedelta(minutes=minutes)
+            report = await drain(account, self._source(account, lookback), context)
+            if self._has_gap(account, context):
+                self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
+                report.add(await drain(account, account.taskrouter(lookback=lookback), context))
             summary: dict[str, Any] = {
                 **report.to_json(),
                 "api_calls": account.transport.total_calls,
@@ -84,11 +92,21 @@ class FlexTrackOperator(BaseAsyncOperator):
         return summary
 
     def _source(self, account: Account, lookback: timedelta) -> EventSource:
+        settings = account.settings
+        if self.source == HttpSource.name:
+            return HttpSource(HttpCollector(settings.events_conn_id, settings.events_endpoint))
         if self.source == InboxSource.name:
-            settings = account.settings
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
             return InboxSource(inbox)
         return account.taskrouter(lookback=lookback)
+
+    def _has_gap(self, account: Account, context: Context) -> bool:
+        """Whether what a stream may have lost was not looked for lately."""
+        source = account.taskrouter()
+        if self.source == source.name:
+            return False
+        cursor = last_cursor(source, context)
+        return cursor is None or account.now() - source.moment(cursor) > RECONCILE_AFTER
 
 
 async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:

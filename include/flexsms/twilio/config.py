@@ -14,6 +14,8 @@ from flexsms.core.events import StackName
 
 DEFAULT_TIMEOUT_S = 15.0
 DEFAULT_MAX_IN_FLIGHT = 32
+DEFAULT_EVENTS_CONN_ID = "flexsms_events"
+DEFAULT_EVENTS_ENDPOINT = "/flexsms/events"
 DEFAULT_INBOX_KEEP_DAYS = 7
 
 _SID_FIELDS = {
@@ -46,6 +48,8 @@ class TwilioSettings:
     :param base_url: empty for Twilio; see :mod:`flexsms.twilio.transport`
     :param inbox_path: where posts of Event Streams are kept, a URL that Airflow's ``ObjectStoragePath`` understands
     :param events_url: what Twilio posts to; empty: what the request itself says, which behind a reverse proxy is wrong
+    :param events_conn_id: the Airflow connection of type ``http`` that source ``http`` pulls from
+    :param events_endpoint: the path there
     :param inbox_keep_days: days that a post is kept after it was read
     """
 
@@ -70,6 +74,8 @@ class TwilioSettings:
     base_url: str = ""
     inbox_path: str = ""
     events_url: str = ""
+    events_conn_id: str = DEFAULT_EVENTS_CONN_ID
+    events_endpoint: str = DEFAULT_EVENTS_ENDPOINT
     inbox_keep_days: int = DEFAULT_INBOX_KEEP_DAYS
 
     @classmethod
@@ -108,6 +114,8 @@ class TwilioSettings:
             base_url=_base_url(extra),
             inbox_path=_inbox_path(extra),
             events_url=_events_url(extra),
+            events_conn_id=_text(extra, "events_conn_id") or DEFAULT_EVENTS_CONN_ID,
+            events_endpoint=_text(extra, "events_endpoint") or DEFAULT_EVENTS_ENDPOINT,
             inbox_keep_days=_whole_days(extra, "inbox_keep_days", DEFAULT_INBOX_KEEP_DAYS),
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
@@ -134,7 +142,9 @@ class TwilioSettings:
             return self.auth_token
         if self.login.startswith("AC"):
             return self.password
-        raise MissingSetting("auth_token", "is empty", "give the account's Auth Token; it signs what Twilio posts")
+        raise MissingSetting(
+            "auth_token", "is empty", "give the account's Auth Token; it signs what Twilio posts"
+        )
 
     def need(self, name: str) -> str:
         """The value of a field that this job cannot do without.

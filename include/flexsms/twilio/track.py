@@ -37,6 +37,12 @@ class TrackReport:
     unchanged: int = 0
     cursor: str | None = None
 
+    def add(self, other: TrackReport) -> None:
+        """Count what another source told, too; the cursor stays that of the first."""
+        for name in ("events", "ignored", "rejected", "channels", "created", "updated", "unchanged"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.rejects.extend(other.rejects[: NAMED_REJECTS - len(self.rejects)])
+
     def to_json(self) -> dict[str, object]:
         """The XCom value."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -101,7 +101,7 @@ def _is_genuine(reception: Reception, request: Request, query: str) -> bool:
     # Host and path are the request's own only where nothing stands between Twilio and this server. The query is
     # always as it came: taken apart and put together again, it would no longer be what was signed.
     path = request.scope.get("raw_path", b"").decode("latin-1")
-    own_url = f"{request.url.scheme}://{request.headers.get('host', '')}{path}"
+    own_url = f"{request.scope['scheme']}://{request.headers.get('host', '')}{path}"
     url = f"{reception.settings.events_url or own_url}?{query}"
     return is_genuine_url(reception.key, url, request.headers)
 

@@ -5,13 +5,14 @@ Source: https://www.twilio.com/docs/events/event-delivery
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from flexsms.core.errors import InvalidInput
-from flexsms.core.events import TaskEvent, envelopes, from_cloud_event
+from flexsms.core.events import TaskEvent, envelopes
 from flexsms.twilio.parallel import for_each
+from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage
 
 POSTS_PER_PAGE = 1000
@@ -97,18 +98,5 @@ def _parse(name: str, body: bytes) -> _Post:
         values = envelopes(body)
     except InvalidInput as error:
         return _Post(name, (), [str(error)], 0)
-    events, rejected, ignored = [], [], 0
-    for number, value in enumerate(values, 1):
-        if not isinstance(value, Mapping):
-            rejected.append(f"event {number}: is not a JSON object.")
-            continue
-        try:
-            event = from_cloud_event(value)
-        except InvalidInput as error:
-            rejected.append(f"event {number} ({str(value.get('id'))[:64]}): {error}")
-            continue
-        if event is None:
-            ignored += 1
-        else:
-            events.append(event)
-    return _Post(name, events, rejected, ignored)
+    page = read_envelopes(values)
+    return _Post(name, page.events, page.rejected, page.ignored)

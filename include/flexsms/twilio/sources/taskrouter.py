@@ -45,6 +45,14 @@ class TaskRouterSource:
         self._now = now
         self._lookback = lookback
 
+    @staticmethod
+    def moment(cursor: str) -> datetime:
+        """Up to when events were read, by a cursor.
+
+        :raises InvalidInput: when it is none of this source's
+        """
+        return _parse_cursor(cursor)
+
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """All events since the cursor, or of the last 30 days."""
         until = self._now().astimezone(UTC)
