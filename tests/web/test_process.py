@@ -1,0 +1,170 @@
+"""The receiver as a process, with real sockets: killed while it writes, lied to, and hurried."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flexsms.hooks.inbox import ObjectStorageInbox
+
+from .conftest import event, signed
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+class Receiver:
+    """A process that takes in posts, and can be killed and started again."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "--factory", "flexsms.web.app:create_app"),
+                *("--port", str(self.port), "--log-level", "warning"),
+            ],
+            env=os.environ,
+        )
+        while True:
+            assert self._process.poll() is None
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def request(self, body: bytes, **signing: Any) -> dict[str, Any]:
+        request = signed(body, **signing)
+        url = request["url"].removeprefix("/flexsms")
+        return {"url": f"http://127.0.0.1:{self.port}{url}", "headers": request["headers"]}
+
+    def raw(self, head: list[str], *chunks: bytes, hang_up: bool = False) -> int:
+        """The status that a request on a bare socket is answered with; 0 when the line is just cut."""
+        request = signed(b"[1]")
+        target = request["url"].removeprefix("/flexsms")
+        headers = [f"{name}: {value}" for name, value in request["headers"].items()]
+        lines = [f"POST {target} HTTP/1.1", "host: inside", *headers, *head, "", ""]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
+            with suppress(ConnectionError):
+                for chunk in ("\r\n".join(lines).encode(), *chunks):
+                    line.sendall(chunk)
+            if hang_up:
+                line.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                answer = line.recv(100)
+                return int(answer.split()[1]) if answer else 0
+        return 0
+
+
+@pytest.fixture
+def receiver(connection: Callable[..., None]) -> Iterator[Receiver]:
+    receiver = Receiver()
+    receiver.start()
+    yield receiver
+    receiver.kill()
+
+
+async def test_killed_while_it_writes_it_keeps_what_it_confirmed_and_nothing_half(
+    receiver: Receiver, inbox: ObjectStorageInbox
+) -> None:
+    sent: set[bytes] = set()
+    confirmed: set[bytes] = set()
+
+    async def post(client: httpx.AsyncClient, number: int) -> None:
+        # Some of them large, so that the kill finds one that is half written.
+        body = json.dumps([event(number, padding="x" * (number % 7) * 100_000)]).encode()
+        sent.add(body)
+        with suppress(httpx.HTTPError):
+            if (await client.post(content=body, **receiver.request(body))).status_code == 204:
+                confirmed.add(body)
+
+    for attempt in range(3):
+        before = len(confirmed)
+        async with httpx.AsyncClient(timeout=20) as client, asyncio.TaskGroup() as group:
+            for number in range(100):
+                group.create_task(post(client, attempt * 1000 + number))
+            while len(confirmed) < before + 20:  # noqa: ASYNC110  # a count, not an event
+                await asyncio.sleep(0.005)
+            receiver.kill()
+        receiver.start()
+    assert len(confirmed) < len(sent)
+    kept = {await inbox.read(name) for name in await inbox.names()}
+    assert confirmed <= kept <= sent
+
+
+async def test_two_hundred_a_second_are_answered_in_time(
+    receiver: Receiver, inbox: ObjectStorageInbox
+) -> None:
+    took: list[float] = []
+
+    async def post(client: httpx.AsyncClient, number: int) -> None:
+        await asyncio.sleep(number / 200)
+        body = json.dumps([event(number)]).encode()
+        began = time.monotonic()
+        assert (await client.post(content=body, **receiver.request(body))).status_code == 204
+        took.append(time.monotonic() - began)
+
+    async with httpx.AsyncClient(timeout=20) as client, asyncio.TaskGroup() as group:
+        for number in range(600):
+            group.create_task(post(client, number))
+    assert len(await inbox.names()) == 600
+    assert max(took) < 5
+
+
+async def test_two_replicas_share_an_inbox(receiver: Receiver, inbox: ObjectStorageInbox) -> None:
+    other = Receiver()
+    other.start()
+    try:
+        async with httpx.AsyncClient(timeout=20) as client:
+            bodies = [json.dumps([event(number)]).encode() for number in range(100)]
+            answers = await asyncio.gather(
+                *(
+                    client.post(content=body, **(receiver, other)[number % 2].request(body))
+                    for number, body in enumerate(bodies)
+                )
+            )
+    finally:
+        other.kill()
+    assert {answer.status_code for answer in answers} == {204}
+    assert sorted([await inbox.read(name) or b"" for name in await inbox.names()]) == sorted(bodies)
+
+
+def chunked(*bodies: bytes) -> list[bytes]:
+    return [b"%x\r\n%b\r\n" % (len(body), body) for body in bodies]
+
+
+async def test_lengths_are_not_believed(receiver: Receiver, tmp_path: Path) -> None:
+    mib = b"1" * 1024 * 1024
+    assert receiver.raw(["content-length: 3"], b"[1]") == 204
+    assert receiver.raw(["transfer-encoding: chunked"], *chunked(b"[", b"1]", b"")) == 204
+    # Too long, announced or not.
+    assert receiver.raw([f"content-length: {len(mib) + 1}"]) == 413
+    assert receiver.raw(["transfer-encoding: chunked"], *chunked(*[mib[:65536]] * 40)) in (413, 0)
+    # Less announced than sent: only what was announced counts. More: there is no end of it.
+    assert receiver.raw(["content-length: 2"], b"[1]") in (400, 403)
+    assert receiver.raw(["content-length: 500"], b"[1]", hang_up=True) in (400, 0)
+    assert receiver.raw(["content-length: -3"], b"[1]") in (400, 0)
+    assert receiver.raw(["content-length: 3", "transfer-encoding: chunked"], b"[1]") != 204
+    assert len(list((tmp_path / "inbox" / "new").iterdir())) == 2
+    # And it is still there for the next one.
+    assert receiver.raw(["content-length: 3"], b"[1]") == 204
