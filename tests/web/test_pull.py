@@ -131,6 +131,15 @@ async def test_a_cursor_goes_on_behind_what_was_pulled(
     assert await pull(after=cursor) == ([], None)
 
 
+async def test_a_page_does_not_grow_beyond_measure(
+    pull: Callable[..., Any], arrive: Callable[..., str]
+) -> None:
+    names = [arrive(event(n, padding="x" * 1_000_000), ago_s=100 - n) for n in range(6)]
+    page, cursor = await pull()
+    assert (len(page), cursor) == (5, names[4])
+    assert len((await pull(after=cursor))[0]) == 1
+
+
 async def test_what_was_read_here_can_still_be_pulled_elsewhere(
     pull: Callable[..., Any], arrive: Callable[..., str], inbox: ObjectStorageInbox
 ) -> None:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.web import events
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.web import desk, events
 from flexsms.web.desk import Desk
 
 from .conftest import KEY, PATH, PUBLIC, event, signed
@@ -241,6 +242,19 @@ class TestSettings:
         monkeypatch.delenv("AIRFLOW_CONN_TWILIO_DEFAULT")
         assert await send(api) == 503
 
+    async def test_a_look_that_fails_is_no_500_and_soon_repeated(
+        self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise RuntimeError("the secrets backend is away")
+
+        with monkeypatch.context() as away:
+            away.setattr(TwilioHook, "get_connection", fail)
+            assert await send(api) == 503
+        assert "cannot be looked up" in caplog.text
+        monkeypatch.setattr(desk, "MISSING_AGE_S", 0)
+        assert await send(api) == 204
+
     async def test_an_api_keys_secret_signs_nothing(
         self, api: httpx.AsyncClient, connection: Callable[..., None], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -286,10 +300,10 @@ class TestSettings:
         looks = 0
         look = Desk._look
 
-        def counted(desk: Desk) -> Any:
+        def counted(one: Desk) -> Any:
             nonlocal looks
             looks += 1
-            return look(desk)
+            return look(one)
 
         monkeypatch.setattr(Desk, "_look", counted)
         assert [await send(api) for _ in range(20)] == [204] * 20

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 # Seconds. A changed connection counts after so long at the latest; one whose key no longer fits, at once.
 MAX_AGE_S = 30
 MIN_AGE_S = 1
+# While there is no inbox to be had, it may come back any time: Airflow's database was away, or somebody is at it.
+MISSING_AGE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Desk:
         :param max_age_s: seconds that may have passed since the connection was looked up
         """
         async with self._lock:
+            if self._reception is None:
+                max_age_s = min(max_age_s, MISSING_AGE_S)
             if time.monotonic() - self._looked_at >= max_age_s:
                 # In a thread and synchronously: what Airflow's API server hands out has no asynchronous methods.
                 self._reception = await asyncio.to_thread(self._look)
@@ -58,6 +62,11 @@ class Desk:
             key, url = settings.signing_key, settings.need("inbox_path")
         except PermanentError as error:
             logger.warning("Nothing is taken in under /flexsms/events: %s", error)
+            return None
+        except Exception:
+            logger.exception(
+                "The Airflow connection cannot be looked up; nothing is taken in under /flexsms/events"
+            )
             return None
         if self._reception and self._reception.settings == settings:
             return self._reception

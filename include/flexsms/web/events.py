@@ -27,7 +27,9 @@ STORE_WITHIN_S = 4
 # Pulling passes over what is younger. By then every replica's write is either done or was answered with 503, so that
 # nothing turns up later before a cursor that was handed out. It also covers some seconds between their clocks.
 SETTLED_AFTER = timedelta(seconds=10)
+# A page ends with the post that brings it to so many events, or bytes.
 PAGE = 1000
+PAGE_BYTES = 4 * MAX_BODY
 
 router = APIRouter()
 desk = Desk()
@@ -137,12 +139,12 @@ async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list
     settled = name_at(datetime.now(UTC) - SETTLED_AFTER)
     keys = [key for key in await inbox.kept(after) if key.rpartition("/")[2] < settled]
     page: list[bytes] = []
-    cursor, found = None, 0
+    cursor, found, size = None, 0, 0
     for start in range(0, len(keys), AT_ONCE):
         some = keys[start : start + AT_ONCE]
         bodies = await asyncio.gather(*(inbox.read_kept(key) for key in some))
         for key, body in zip(some, bodies, strict=True):
-            if found >= limit:
+            if found >= limit or size >= PAGE_BYTES:
                 return page, cursor
             cursor = key.rpartition("/")[2]
             text = (body or b"[]").strip()
@@ -152,5 +154,5 @@ async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list
                 continue  # not one that came in here; flexsms_track puts it aside and says so
             if count:
                 page.append(text[1:-1] if text.startswith(b"[") else text)
-            found += count
+            found, size = found + count, size + len(text)
     return page, cursor
