@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, ServiceUnavailable
-from flexsms.core.events import StackName
+from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable
+from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources import taskrouter
+from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.track import TrackReport, track
 
 from .house import HOUSES, House
@@ -221,3 +223,22 @@ async def test_a_strange_cursor_is_named(account: Account) -> None:
     cursor.value = "yesterday"
     with pytest.raises(InvalidInput, match="cursor: 'yesterday' is not a date"):
         await cursor.run(account)
+
+
+async def test_what_comes_without_a_cursor_is_stored_too(account: Account, sandbox: SandboxProcess) -> None:
+    channel = "CH" + "c" * 32
+    event = TaskEvent("EV1", TaskEventType.CREATED, "WT" + "d" * 32, channel, StackName.CHAT, 1, {})
+
+    class Source:
+        name = "one page"
+
+        async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+            yield EventPage(events=[event])
+
+    cursor = Cursor()
+    report = await track(Source(), account.store, cursor=None, save_cursor=cursor.save, at_once=8)
+    assert (report.created, report.cursor, cursor.value) == (1, None, None)
+    sandbox.control.fault(match={"method": "POST", "host": "sync.twilio.com"}, action="status", status=403)
+    event = replace(event, task_sid="WT" + "e" * 32)
+    with pytest.raises(FlexSmsError):
+        await track(Source(), account.store, cursor=None, save_cursor=cursor.save, at_once=8)

@@ -94,6 +94,10 @@ async def track(
         if page.cursor is not None:
             await save_cursor(page.cursor)
             report.cursor = page.cursor
+    # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
+    await flush()
+    if failures:
+        raise _first_failure(failures)
     return report
 
 
