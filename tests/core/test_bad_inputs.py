@@ -84,6 +84,27 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
         "rate_limits: holds a limit that is not above 0",
     ),
     ("a base_url without scheme", {"extra": {"base_url": "localhost:99"}}, "base_url: is not a URL"),
+    (
+        "a path for an inbox",
+        {"extra": {"inbox_path": "/var/inbox"}},
+        "inbox_path: is not a URL; give a URL like",
+    ),
+    (
+        "an events_url without a path",
+        {"extra": {"events_url": "https://airflow.example.com"}},
+        "events_url: is not a URL; give https://host/flexsms/events",
+    ),
+    (
+        "an events_url with a login",
+        {"extra": {"events_url": "https://me:word@airflow.example.com/flexsms/events"}},
+        "events_url: is not a URL",
+    ),
+    (
+        "an events_url with a query",
+        {"extra": {"events_url": "https://airflow.example.com/flexsms/events?a=b"}},
+        "events_url: is not a URL",
+    ),
+    ("no days to keep posts", {"extra": {"inbox_keep_days": 0}}, "inbox_keep_days: is 0; give a number"),
 ]
 
 EVENTS: list[tuple[str, Any, dict[str, Any], str]] = [

@@ -31,9 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"))
 
 
-def event(number: int = 1, **changes: Any) -> dict[str, Any]:
+def event(number: int = 1, channel_sid: str = CHANNEL, **changes: Any) -> dict[str, Any]:
     """A CloudEvent of Event Streams, as facts H.1 shows it."""
-    payload = {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL, "name": "Ada"})}
+    payload = {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": channel_sid, "name": "Ada"})}
     return {
         "specversion": "1.0",
         "type": "com.twilio.taskrouter.task.created",

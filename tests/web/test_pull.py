@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+from flexsms.twilio.sources.http import HttpSource
 from flexsms.web.app import create_app
 
 from .conftest import PATH, event, signed
@@ -247,3 +248,32 @@ async def test_without_its_guard_the_app_stays_closed(
         url = request["url"].removeprefix("/flexsms")
         response = await client.post(url, content=b"[{}]", headers=request["headers"])
         assert response.status_code == 503
+
+
+async def test_another_airflow_pulls_all_that_arrived_here(
+    api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source `http` against this endpoint, through pages, with posts of all sizes."""
+    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.twilio.sources.http.EVENTS_PER_PAGE", 7)
+    channels = [f"CH{number:032x}" for number in range(60)]
+    start = 0
+    for size in (1, 5, 20, 3, 30, 1):
+        some = channels[start : start + size]
+        body = json.dumps([event(channel_sid=channel) for channel in some]).encode()
+        assert (await api.post(content=body, **signed(body))).status_code == 204
+        start += size
+    asked = 0
+
+    class Elsewhere:
+        async def fetch(self, after: str | None, limit: int) -> Any:
+            nonlocal asked
+            asked += 1
+            query = {"limit": str(limit), **({"after": after} if after else {})}
+            return (await api.get(PATH, params=query, headers=login("user"))).json()
+
+    pages = [page async for page in HttpSource(Elsewhere()).read(None)]
+    assert [found.channel_sid for page in pages for found in page.events] == channels
+    assert len(pages) == asked == 4
+    last = pages[-2].cursor
+    assert [page.events async for page in HttpSource(Elsewhere()).read(last)] == [[]]
