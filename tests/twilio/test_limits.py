@@ -15,6 +15,9 @@ SERVICE, CHANNEL = "IS" + "1" * 32, "CH" + "2" * 32
     ("path", "expected"),
     [
         ("/v1/Channels", "POST x/v1/Channels"),
+        ("/v1/Configuration", "POST x/v1/Configuration"),
+        ("/v1/Configuration/Addresses", "POST x/v1/Configuration/Addresses"),
+        ("/v1/Configuration/Addresses/IG1", "POST x/v1/Configuration/Addresses/{id}"),
         (f"/v2/Services/{SERVICE}/Channels/{CHANNEL}", "POST x/v2/Services/{id}/Channels/{id}"),
         (f"/v1/Services/{SERVICE}/Documents/flexsms.{CHANNEL}", "POST x/v1/Services/{id}/Documents/{id}"),
         (

@@ -85,8 +85,8 @@ class OutboundMessage:
         """
         if route not in list(Route):
             raise InvalidInput("route", f"{route!r} is not a route", "choose 'agent' or 'studio'")
-        sender = _parse_number("from_number", from_number)
-        recipient = _parse_number("to_number", to_number)
+        sender = parse_number("from_number", from_number)
+        recipient = parse_number("to_number", to_number)
         if sender == recipient:
             raise InvalidInput("to_number", "is the same as from_number", "give the customer's number")
         message = cls(
@@ -160,7 +160,12 @@ def _parse_text(name: str, value: str | None) -> str:
     return value.strip()
 
 
-def _parse_number(name: str, value: str) -> str:
+def parse_number(name: str, value: str | None) -> str:
+    """A phone number in E.164.
+
+    :param name: of the field, for the error
+    :raises InvalidInput: when it is none
+    """
     text = _parse_text(name, value)
     if not text:
         raise InvalidInput(name, "is empty", "give a number in E.164, like +14155550100")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,6 +119,15 @@ class TwilioSettings:
             inbox_keep_days=_whole_days(extra, "inbox_keep_days", DEFAULT_INBOX_KEEP_DAYS),
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
+
+    def changed(self, **extra: Any) -> TwilioSettings:
+        """These settings with some fields of the extra given anew, checked like those of a connection.
+
+        :raises MissingSetting: naming the field that is wrong
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        login, password = given.pop("login"), given.pop("password")
+        return TwilioSettings.from_connection(login, password, {**given, **extra})
 
     @property
     def stacks(self) -> list[StackName]:

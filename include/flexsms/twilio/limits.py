@@ -11,6 +11,8 @@ from aiolimiter import AsyncLimiter
 DOCUMENTED: Mapping[str, float] = {
     "GET flex-api.twilio.com/v1/FlexFlows": 10,
     "GET flex-api.twilio.com/v1/FlexFlows/{id}": 2,
+    "POST flex-api.twilio.com/v1/FlexFlows": 2,
+    "POST flex-api.twilio.com/v1/FlexFlows/{id}": 1,
     "POST flex-api.twilio.com/v1/Channels": 10,
     "GET flex-api.twilio.com/v1/Channels/{id}": 3,
     # https://www.twilio.com/docs/flex/developer/conversations/limits
@@ -26,8 +28,12 @@ DOCUMENTED: Mapping[str, float] = {
 # Nothing else is repeated; least of all a message.
 REPEATABLE_POSTS: Mapping[str, str] = {
     "POST conversations.twilio.com/v1/Conversations": "a second one is refused by its unique name, 409",
+    "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": "sets the same values again",
     "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "a second one is refused by its pair, 50416",
+    "POST events.twilio.com/v1/Sinks/{id}/Validate": "says the same again",
+    "POST events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents/{id}": "sets the same version again",
     "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
+    "POST flex-api.twilio.com/v1/FlexFlows/{id}": "sets the same values again",
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
     "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
     "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
@@ -48,6 +54,8 @@ def endpoint(method: str, host: str, path: str) -> str:
     if host.endswith(".twilio.com"):
         host = f"{host.partition('.')[0]}.twilio.com"
     version, *segments = path.strip("/").split("/")
+    if segments[0] == "Configuration" and len(segments) > 1:  # a folder, not a collection
+        version = f"{version}/{segments.pop(0)}"
     template = "/".join(segment if index % 2 == 0 else "{id}" for index, segment in enumerate(segments))
     return f"{method} {host}/{version}/{template}"
 

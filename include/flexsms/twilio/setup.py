@@ -1,0 +1,184 @@
+"""Sets a Twilio account up for flexsms: Sync service, Event Streams, and a number.
+
+Every step looks before it makes, and adopts what is there. So it may be run as often as one likes, also after a try
+that was killed between any two calls, and ends with the same account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from flexsms.core.errors import InvalidInput, MissingSetting, NotFound
+from flexsms.core.events import StackName
+from flexsms.core.message import parse_number
+from flexsms.core.setup import STREAM_NAME, Row, RowState, Target
+from flexsms.twilio.account import SETTLE_IN_TIMEOUTS, Account
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
+from flexsms.twilio.setup_stream import Patience, StreamSetup
+from flexsms.twilio.setup_works import Works
+
+SYNC_NAME = "flexsms"
+KINESIS_FIELDS = ("arn", "role_arn", "external_id")
+# What the connection has to hold for what was set up; no secrets.
+EXTRA_FIELDS = (
+    "stack",
+    "account_sid",
+    "sync_service_sid",
+    "workspace_sid",
+    "workflow_sid",
+    "queue_sid",
+    "studio_flow_sid",
+    "chat_service_sid",
+    "session_service_sid",
+    "events_url",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to set up. Fields of the connection count where these are empty.
+
+    :param number: the Twilio number, E.164; empty: no number is set up
+    :param events_url: where Twilio posts events
+    :param kinesis: instead of ``events_url`` ``{"arn", "role_arn", "external_id"}`` of a Kinesis sink
+    :param test_id: of the test event, for a sink that has to be validated
+    :param stream_name: the description by which our sink is recognised. Each Airflow that shares the account with
+        another one needs its own
+    :param studio_flow_sid: FW…, what runs when a customer writes
+    :param workflow_sid: WW…, ``chat``: what routes the tasks of texts that are sent
+    :param long_lived: ``chat``: of both Flex Flows
+    :param janitor: ``chat``: of both Flex Flows
+    :param overwrite: also change what is there and leads elsewhere
+    :param dry_run: change nothing, and say what would be done
+    """
+
+    number: str = ""
+    events_url: str = ""
+    kinesis: Mapping[str, Any] = field(default_factory=dict)
+    test_id: str = ""
+    stream_name: str = STREAM_NAME
+    studio_flow_sid: str = ""
+    workflow_sid: str = ""
+    long_lived: bool = True
+    janitor: bool = True
+    overwrite: bool = False
+    dry_run: bool = False
+
+    def target(self, settings: TwilioSettings) -> Target | None:
+        """Where events are to go, None: nowhere.
+
+        :raises InvalidInput: when the configuration of the Kinesis sink is not complete
+        """
+        if self.kinesis:
+            missing = [name for name in KINESIS_FIELDS if not self.kinesis.get(name)]
+            unknown = sorted(set(self.kinesis) - set(KINESIS_FIELDS))
+            if missing or unknown:
+                raise InvalidInput(
+                    "kinesis",
+                    f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown)}",
+                    "give arn, role_arn and external_id",
+                )
+            return Target("kinesis", dict(self.kinesis))
+        if not settings.events_url:
+            return None
+        return Target("webhook", {"destination": settings.events_url, "method": "POST", "batch_events": True})
+
+
+@dataclass(frozen=True, slots=True)
+class SetupReport:
+    """What was found and done.
+
+    :param extra: what the connection's extra has to hold for it
+    :param api_calls: requests, repeated ones included
+    """
+
+    rows: Sequence[Row]
+    extra: Mapping[str, str]
+    dry_run: bool
+    api_calls: int
+
+    @property
+    def waiting(self) -> Sequence[Row]:
+        """What somebody has to do before set-up can go on."""
+        return [row for row in self.rows if row.state is RowState.WAITS]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "dry_run": self.dry_run,
+            "rows": [{**asdict(row), "state": str(row.state)} for row in self.rows],
+            "connection_extra": dict(self.extra),
+            "api_calls": self.api_calls,
+        }
+
+
+async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None = None) -> SetupReport:
+    """Make whatever is missing.
+
+    :raises InvalidInput: when a wish is wrong
+    :raises MissingSetting: when the connection lacks what has to be known
+    """
+    given = {
+        name: value
+        for name in ("events_url", "studio_flow_sid", "workflow_sid")
+        if (value := getattr(wishes, name))
+    }
+    settings = account.settings.changed(**given)
+    number = parse_number("number", wishes.number) if wishes.number else ""
+    target = wishes.target(settings)
+    if not wishes.stream_name.strip():
+        raise InvalidInput("stream_name", "is empty", "give the text by which flexsms knows its own sink")
+    works = Works(dry_run=wishes.dry_run, settle=timedelta(seconds=settings.timeout_s) * SETTLE_IN_TIMEOUTS)
+    sync_service_sid = await _sync_service(account, works, settings)
+    if target is None:
+        note = "give events_url or kinesis for events at once; without, flexsms_track asks every ten minutes"
+        works.note("Sink", RowState.SKIPPED, note=note)
+    else:
+        await StreamSetup(
+            account.client,
+            works,
+            name=wishes.stream_name.strip(),
+            target=target,
+            test_id=wishes.test_id,
+            patience=patience or Patience(),
+        ).run()
+    if not number:
+        works.note("Number", RowState.SKIPPED, note="give number to set one up")
+    else:
+        of_number = NumberWishes(number, wishes.long_lived, wishes.janitor, wishes.overwrite)
+        setup = NumberSetup(account.client, works, settings=settings, wishes=of_number)
+        await (setup.flex_flows() if settings.stack is StackName.CHAT else setup.address_configuration())
+    found = replace(settings, sync_service_sid=sync_service_sid)
+    extra = {name: str(value) for name in EXTRA_FIELDS if (value := getattr(found, name))}
+    return SetupReport(works.rows, extra, wishes.dry_run, account.transport.total_calls)
+
+
+async def _sync_service(account: Account, works: Works, settings: TwilioSettings) -> str:
+    """The service that the connection names, or one of our own. Returns its SID, in a dry run perhaps none."""
+    services = account.client.sync.v1.services
+    if settings.sync_service_sid:
+        try:
+            await services(settings.sync_service_sid).fetch_async()
+        except NotFound as error:
+            raise MissingSetting(
+                "sync_service_sid",
+                "names no Sync service of this account",
+                "correct it, or leave it empty for set-up to make one",
+            ) from error
+        works.note("Sync service", RowState.EXISTS, settings.sync_service_sid)
+        return settings.sync_service_sid
+
+    async def look() -> Any:
+        ours = [one for one in await services.list_async(page_size=100) if one.friendly_name == SYNC_NAME]
+        return min(ours, key=lambda one: (str(one.date_created), str(one.sid)), default=None)
+
+    found, is_new = await works.find_or_make(
+        "Sync service", look, services.create_async, lambda: {"friendly_name": SYNC_NAME}, SYNC_NAME
+    )
+    if found and not is_new:
+        works.note("Sync service", RowState.EXISTS, str(found.sid), SYNC_NAME)
+    return str(found.sid) if found else ""

@@ -1,0 +1,92 @@
+"""How set-up makes, changes and removes things: look first, adopt what is there, and write everything down.
+
+Most of what set-up makes has no natural key, so Twilio would make a second one without a question. A POST whose answer
+was lost is therefore looked up, and if nothing is found, left to the next try, which looks first as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from flexsms.core.errors import NotFound, OutcomeUnknown
+from flexsms.core.setup import Row, RowState
+
+T = TypeVar("T")
+
+LOOK_AGAIN_EVERY_S = 0.5
+
+
+class Works:
+    """Does the works, or, in a dry run, only says which there would be.
+
+    :param dry_run: send nothing that changes anything
+    :param settle: how long a request whose answer was lost may still take effect
+    """
+
+    def __init__(self, *, dry_run: bool, settle: timedelta) -> None:
+        self.dry_run = dry_run
+        self.rows: list[Row] = []
+        self._settle = settle
+
+    def note(self, what: str, state: RowState, sid: str = "", note: str = "") -> None:
+        """Write a line of the table."""
+        self.rows.append(Row(what, state, sid, note))
+
+    async def find_or_make(
+        self,
+        what: str,
+        look: Callable[[], Awaitable[T | None]],
+        make: Callable[..., Awaitable[T]],
+        fields: Callable[[], Mapping[str, Any]],
+        note: str = "",
+    ) -> tuple[T | None, bool]:
+        """What ``look`` finds, else what ``make`` makes, and whether it is new. Only what is new gets its line here.
+
+        :param fields: what ``make`` is called with; asked only if it is missing, and in a dry run as well, so that a
+            setting that is missing is named by it
+        :return: None in a dry run when it is not there
+        :raises OutcomeUnknown: when nobody knows whether it was made
+        """
+        found = await look()
+        if found is not None:
+            return found, False
+        values = fields()
+        if self.dry_run:
+            self.note(what, RowState.WOULD_MAKE, note=note)
+            return None, True
+        try:
+            made = await make(**values)
+        except OutcomeUnknown:
+            late = await self.until(look)
+            if late is None:
+                raise
+            made = late
+        self.note(what, RowState.MADE, str(getattr(made, "sid", None) or ""), note)
+        return made, True
+
+    async def change(self, what: str, sid: str, note: str, send: Callable[[], Awaitable[Any]]) -> None:
+        """Set values that are wrong. Doing so twice comes to the same."""
+        if not self.dry_run:
+            await send()
+        self.note(what, RowState.WOULD_CHANGE if self.dry_run else RowState.CHANGED, sid, note)
+
+    async def remove(self, what: str, sid: str, note: str, send: Callable[[], Awaitable[Any]]) -> None:
+        """Remove something, unless that has happened already."""
+        if not self.dry_run:
+            with suppress(NotFound):
+                await send()
+        self.note(what, RowState.WOULD_REMOVE if self.dry_run else RowState.REMOVED, sid, note)
+
+    async def until(self, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Look again and again for as long as a lost request may take; None when nothing turns up."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settle.total_seconds()
+        while True:
+            found = await look()
+            if found is not None or loop.time() >= deadline:
+                return found
+            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
