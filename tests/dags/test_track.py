@@ -67,15 +67,12 @@ def test_the_cursor_stays_when_a_channel_cannot_be_written(
     assert cursor() is None
 
 
-@pytest.mark.parametrize("source", ["http", "kinesis"])
-def test_a_source_that_does_not_exist_yet_is_named(
-    source: str, run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+def test_a_collector_that_is_not_connected_is_named(
+    run: Callable[..., Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tracked = run("flexsms_track", source=source)
+    tracked = run("flexsms_track", source="http")
     assert tracked.tries("track") == [1]
-    assert (
-        f"source: '{source}' does not exist yet; choose 'taskrouter' or 'inbox'." in capsys.readouterr().out
-    )
+    assert "Airflow has no connection 'flexsms_events'; create it with type 'http'" in capsys.readouterr().out
 
 
 def test_without_an_inbox_its_setting_is_named(
