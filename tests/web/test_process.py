@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
@@ -22,7 +23,7 @@ from flexsms.hooks.inbox import ObjectStorageInbox
 
 from .conftest import event, signed
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 class Receiver:
@@ -117,14 +118,16 @@ async def test_two_hundred_a_second_are_answered_in_time(
 ) -> None:
     took: list[float] = []
 
-    async def post(client: httpx.AsyncClient, number: int) -> None:
+    # aiohttp, because httpx with hundreds of requests waiting is what would be measured.
+    async def post(client: aiohttp.ClientSession, number: int) -> None:
         await asyncio.sleep(number / 200)
         body = json.dumps([event(number)]).encode()
         began = time.monotonic()
-        assert (await client.post(content=body, **receiver.request(body))).status_code == 204
+        async with client.post(data=body, **receiver.request(body)) as answer:
+            assert answer.status == 204
         took.append(time.monotonic() - began)
 
-    async with httpx.AsyncClient(timeout=20) as client, asyncio.TaskGroup() as group:
+    async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as group:
         for number in range(600):
             group.create_task(post(client, number))
     assert len(await inbox.names()) == 600
