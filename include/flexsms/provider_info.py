@@ -147,6 +147,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.track",
                     "flexsms.operators.cleanup",
                     "flexsms.operators.cleanup_report",
+                    "flexsms.operators.setup",
                 ],
             }
         ],

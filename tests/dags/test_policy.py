@@ -31,6 +31,20 @@ FORMS = {
     ],
     "flexsms_track": ["source", "lookback_minutes", "twilio_conn_id"],
     "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "twilio_conn_id"],
+    "flexsms_setup": [
+        "dry_run",
+        "number",
+        "studio_flow_sid",
+        "workflow_sid",
+        "long_lived",
+        "janitor",
+        "overwrite",
+        "events_url",
+        "kinesis",
+        "test_id",
+        "stream_name",
+        "twilio_conn_id",
+    ],
 }
 FILLED = {"from_number": "+14155550100", "to_number": "+14155550199"}
 
@@ -59,6 +73,7 @@ def test_every_task_is_tried_again_by_the_policy_and_ends_some_time(
 def test_the_dags_that_change_state_run_one_at_a_time(dags: dict[str, Any]) -> None:
     assert dags["flexsms_track"].max_active_runs == 1
     assert dags["flexsms_cleanup"].max_active_runs == 1
+    assert dags["flexsms_setup"].max_active_runs == 1
     assert dags["flexsms_cleanup"].get_task("retire").max_active_tis_per_dag == 1
 
 
@@ -94,6 +109,12 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
         ("flexsms_cleanup", {"action": "archive"}),
         ("flexsms_cleanup", {"dry_run": "no"}),
         ("flexsms_cleanup", {"limit": 0}),
+        ("flexsms_setup", {"number": "4155550177"}),
+        ("flexsms_setup", {"studio_flow_sid": "FW1"}),
+        ("flexsms_setup", {"workflow_sid": "WW1"}),
+        ("flexsms_setup", {"events_url": "example.com"}),
+        ("flexsms_setup", {"kinesis": "arn"}),
+        ("flexsms_setup", {"stream_name": ""}),
     ],
 )
 def test_the_form_refuses_what_cannot_work(dag_id: str, conf: dict[str, Any], dags: dict[str, Any]) -> None:
@@ -110,6 +131,8 @@ def test_the_form_refuses_what_cannot_work(dag_id: str, conf: dict[str, Any], da
         ("flexsms_send", {**FILLED, "to_number": "+1 (415) 555-0199", "task_attributes": {"vip": True}}),
         ("flexsms_track", {"lookback_minutes": 0.5}),
         ("flexsms_cleanup", {"retention_days": 0.5, "dry_run": True, "action": "delete"}),
+        ("flexsms_setup", {"number": None, "kinesis": {"arn": "arn:aws:x"}, "events_url": None}),
+        ("flexsms_setup", {"number": "+1 415 555 0177", "events_url": "https://example.com/flexsms/events"}),
     ],
 )
 def test_the_form_takes_what_can(dag_id: str, conf: dict[str, Any], dags: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flexsms.core.errors import InvalidInput
 
 
@@ -40,3 +42,9 @@ def flag(field: str, value: object) -> bool:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     raise InvalidInput(field, f"is {value!r}", "give true or false")
+
+
+def spellings(number: object) -> set[str]:
+    """A phone number in every spelling that could turn up in a log or a URL, for masking."""
+    digits = re.sub(r"\D", "", str(number))
+    return {str(number), digits, f"+{digits}", f"%2B{digits}"} if number else set()

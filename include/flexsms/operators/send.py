@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
@@ -15,6 +14,7 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
+from flexsms.operators.fields import spellings
 from flexsms.triggers.channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, check
 from flexsms.twilio.send import SendResult
@@ -163,8 +163,7 @@ class FlexSendOperator(BaseAsyncOperator):
         """What nobody may read in a log or a rendered field, in every spelling that could turn up."""
         found = {str(value) for value in (self.body, self.to_name) if value}
         for number in (self.from_number, self.to_number):
-            digits = re.sub(r"\D", "", str(number))
-            found |= {str(number), digits, f"+{digits}", f"%2B{digits}"}
+            found |= spellings(number)
         found |= {text for text in _texts(self.task_attributes) if redact(text) != text}
         return {text for text in found if len(text) >= SHORTEST_MASKED}
 

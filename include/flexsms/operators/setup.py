@@ -1,0 +1,141 @@
+"""Sets a Twilio account up for flexsms, as often as one likes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk.log import mask_secret
+
+from flexsms.core.errors import InvalidInput, PermanentError
+from flexsms.core.setup import STREAM_NAME, table
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.fields import flag, spellings
+from flexsms.twilio.setup import Wishes, set_up
+
+
+class FlexSetupOperator(BaseAsyncOperator):
+    """Make what flexsms needs in a Twilio account and is missing, and leave what is there.
+
+    A Sync service, an Event Streams sink with its subscription, and per stack the Flex Flows or the address
+    configuration of a number. Run again, also after it was killed, it makes nothing a second time.
+
+    :param number: the Twilio number to set up, E.164; empty: none (templated)
+    :param events_url: where Twilio posts events; empty: the connection's (templated)
+    :param kinesis: instead, ``{"arn", "role_arn", "external_id"}`` of a Kinesis sink, as a mapping or JSON (templated)
+    :param test_id: of the sink's test event, for a sink that has to be validated (templated)
+    :param stream_name: the description by which our sink is known; every Airflow that shares the account needs its own
+        (templated)
+    :param studio_flow_sid: FW…, what runs when a customer writes; empty: the connection's (templated)
+    :param workflow_sid: WW…, stack ``chat``: what routes tasks; empty: the connection's (templated)
+    :param long_lived: stack ``chat``: of the Flex Flows (templated)
+    :param janitor: stack ``chat``: of the Flex Flows (templated)
+    :param overwrite: also change what is there and leads elsewhere (templated)
+    :param preview: a dry run: change nothing (templated)
+    :param twilio_conn_id: the Airflow connection (templated)
+    :return: ``{"dry_run", "rows": [{"what", "state", "sid", "note"}], "connection_extra", "api_calls"}``
+    :raises InvalidInput: when an argument is wrong
+    :raises MissingSetting: when the connection lacks what has to be known
+    :raises PermanentError: when set-up goes on only after a person has done something; what it left is in XCom all the
+        same
+    """
+
+    template_fields: Sequence[str] = (
+        "number",
+        "events_url",
+        "kinesis",
+        "test_id",
+        "stream_name",
+        "studio_flow_sid",
+        "workflow_sid",
+        "long_lived",
+        "janitor",
+        "overwrite",
+        "preview",
+        "twilio_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"kinesis": "json"}
+    ui_color = "#efe8f8"
+
+    def __init__(
+        self,
+        *,
+        number: str | None = None,
+        events_url: str | None = None,
+        kinesis: Mapping[str, Any] | str | None = None,
+        test_id: str | None = None,
+        stream_name: str = STREAM_NAME,
+        studio_flow_sid: str | None = None,
+        workflow_sid: str | None = None,
+        long_lived: bool | str = True,
+        janitor: bool | str = True,
+        overwrite: bool | str = False,
+        preview: bool | str = False,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        render_template_as_native_obj: bool | None = False,
+        **kwargs: Any,
+    ) -> None:
+        # A number is a text, whatever the DAG renders.
+        super().__init__(render_template_as_native_obj=render_template_as_native_obj, **kwargs)
+        self.number = number
+        self.events_url = events_url
+        self.kinesis = kinesis
+        self.test_id = test_id
+        self.stream_name = stream_name
+        self.studio_flow_sid = studio_flow_sid
+        self.workflow_sid = workflow_sid
+        self.long_lived = long_lived
+        self.janitor = janitor
+        self.overwrite = overwrite
+        self.preview = preview
+        self.twilio_conn_id = twilio_conn_id
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        """Mask the number before Airflow stores the rendered fields. See :class:`FlexSendOperator`."""
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        for secret in spellings(self.number):
+            mask_secret(secret)
+
+    async def aexecute(self, context: Context) -> dict[str, Any]:
+        """Check everything, then make what is missing."""
+        wishes = Wishes(
+            number=self.number or "",
+            events_url=self.events_url or "",
+            kinesis=_kinesis(self.kinesis),
+            test_id=self.test_id or "",
+            stream_name=self.stream_name,
+            studio_flow_sid=self.studio_flow_sid or "",
+            workflow_sid=self.workflow_sid or "",
+            long_lived=flag("long_lived", self.long_lived),
+            janitor=flag("janitor", self.janitor),
+            overwrite=flag("overwrite", self.overwrite),
+            dry_run=flag("dry_run", self.preview),
+        )
+        async with TwilioHook(self.twilio_conn_id).account() as account:
+            report = await set_up(account, wishes)
+        self.log.info(
+            "%s\n%s", "Dry run, nothing was changed:" if report.dry_run else "Set up:", table(report.rows)
+        )
+        self.log.info(
+            "In the extra of the connection '%s' belongs, besides what is there:\n%s",
+            self.twilio_conn_id,
+            json.dumps(report.extra, indent=2),
+        )
+        result = report.to_json()
+        if report.waiting and not report.dry_run:
+            context["ti"].xcom_push("return_value", result)
+            raise PermanentError(" ".join(f"{row.what} {row.sid}: {row.note}." for row in report.waiting))
+        return result
+
+
+def _kinesis(value: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else None
+        except ValueError:
+            value = "not JSON"
+    if value is not None and not isinstance(value, Mapping):
+        raise InvalidInput("kinesis", "is not an object", "give arn, role_arn and external_id as JSON")
+    return value or {}
