@@ -51,7 +51,7 @@ class Sandbox:
         self._led_to = led_to
         self._task_after = task_after
 
-    def settings(self) -> Json:
+    def settings(self, **_: float) -> Json:
         return {"worker_sids": ["WK1"]}
 
     def story(self) -> Json:

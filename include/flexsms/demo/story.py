@@ -19,7 +19,9 @@ from flexsms.sandbox.client import SandboxControl
 SEND, TRACK, CLEANUP = "flexsms_send", "flexsms_track", "flexsms_cleanup"
 DAGS = frozenset({SEND, TRACK, CLEANUP})
 RETENTION_DAYS = 2
-MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered, an interaction half a second
+MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered
+# Flex takes a moment to set up an interaction; here one that is long enough for Airflow's triggerer to wait for it.
+SETUP_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Story:
         self._api = api
         self._sandbox = sandbox
         self._view = view
-        self._settings = sandbox.settings()
+        self._settings = sandbox.settings(interaction_setup_s=SETUP_S)
         self._people: Json = sandbox.story()
         # All of them write to one number, which is of one stack.
         self._number: str = self._people["ada"]["twilio_number"]
