@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseHook, Connection, conf
@@ -13,10 +13,10 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from flexsms.core.errors import FlexSmsError, MissingSetting, NotFound, PermanentError
-from flexsms.core.events import StackName
+from flexsms.core.errors import MissingSetting, PermanentError
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.products import ask_products
 
 T = TypeVar("T")
 
@@ -95,9 +95,11 @@ class TwilioHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask every product that is configured whether it answers, and name what is wrong with each."""
         try:
-            found, wrong = self.run(_ask_products)
+            products = self.run(ask_products)
         except Exception as error:  # whatever it is, the form shows it
             return False, str(error)
+        found = [product.name for product in products if not product.problem]
+        wrong = [f"{product.name}: {product.problem}" for product in products if product.problem]
         if wrong:
             return False, " ".join(wrong)
         return True, f"Connected: {', '.join(found)} {'answer' if len(found) > 1 else 'answers'}."
@@ -138,58 +140,3 @@ class _RoutedHttpClient(TwilioHttpClient):
 
 def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSettings:
     return TwilioSettings.from_connection(connection.login, connection.password, extra)
-
-
-async def _ask_products(account: Account) -> tuple[list[str], list[str]]:
-    """Which products answer, and a sentence about each that does not."""
-    found, wrong = [], []
-    for product, name, ask in _products(account):
-        sid = getattr(account.settings, name) if name else "(none)"
-        if not sid:
-            wrong.append(f"{product}: {name} is empty.")
-            continue
-        try:
-            await ask(sid)
-        except NotFound:
-            wrong.append(f"{product}: {sid} not found; check {name or 'the account'}.")
-        except FlexSmsError as error:
-            wrong.append(f"{product}: {error}")
-        else:
-            found.append(product)
-    return found, wrong
-
-
-Product = tuple[str, str, Callable[[str], Awaitable[object]]]
-
-
-def _products(account: Account) -> list[Product]:
-    """Product, the connection field that names what is asked for (Flex needs none), and how to ask."""
-    client, settings = account.client, account.settings
-    workspace = client.taskrouter.v1.workspaces(settings.workspace_sid)
-    routing: list[Product] = [
-        ("Workflow", "workflow_sid", lambda sid: workspace.workflows(sid).fetch_async()),
-        ("Queue", "queue_sid", lambda sid: workspace.task_queues(sid).fetch_async()),
-    ]
-    of_stack: dict[StackName, list[Product]] = {
-        StackName.CHAT: [
-            ("Chat", "chat_service_sid", lambda sid: client.chat.v2.services(sid).fetch_async()),
-            ("Proxy", "session_service_sid", lambda sid: client.proxy.v1.services(sid).fetch_async()),
-            ("Flex", "", lambda _: client.flex_api.v1.flex_flow.page_async(page_size=1)),
-        ],
-        StackName.CONVERSATIONS: [
-            ("Conversations", "", lambda _: client.conversations.v1.configuration().fetch_async()),
-            ("Interactions", "", lambda _: _ask_interactions(client)),
-            *(product for product in routing if getattr(settings, product[1])),
-        ],
-    }
-    return [
-        ("Sync", "sync_service_sid", lambda sid: client.sync.v1.services(sid).fetch_async()),
-        ("TaskRouter", "workspace_sid", lambda _: workspace.fetch_async()),
-        *(product for stack in settings.stacks for product in of_stack[stack]),
-    ]
-
-
-async def _ask_interactions(client: Client) -> None:
-    """There is no list of interactions. Who may ask for one that nobody has is told that it is not there."""
-    with suppress(NotFound):
-        await client.flex_api.v1.interaction("KD" + "0" * 32).fetch_async()

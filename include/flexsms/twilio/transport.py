@@ -54,6 +54,7 @@ class TwilioTransport(AsyncHttpClient):
     def __init__(self, settings: TwilioSettings) -> None:
         super().__init__(logger, is_async=True, timeout=settings.timeout_s)
         self.calls: Counter[str] = Counter()
+        self.last_date = ""  # when Twilio gave its newest answer, as it writes it
         self._settings = settings
         self._limits = RateLimits(settings.rate_limits)
         self._in_flight = asyncio.Semaphore(settings.max_in_flight)
@@ -140,6 +141,7 @@ class TwilioTransport(AsyncHttpClient):
             try:
                 async with self._session.request(method, url, **sent) as answer:
                     response = Response(answer.status, await answer.text(), answer.headers)
+                    self.last_date = answer.headers.get("Date", "")
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
                 raise ServiceUnavailable(f"{where}: no connection ({error.strerror}); check the network and base_url.",
