@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ import aiohttp
 import httpx
 import pytest
 
+from flexsms.core.events import TaskEventType
 from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.account import connect
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.sources.inbox import InboxSource
+from flexsms.twilio.sources.protocol import EventSource
+from flexsms.twilio.track import TrackReport, track
 
 from .conftest import event, signed
 
@@ -150,6 +158,65 @@ async def test_two_replicas_share_an_inbox(receiver: Receiver, inbox: ObjectStor
         other.kill()
     assert {answer.status_code for answer in answers} == {204}
     assert sorted([await inbox.read(name) or b"" for name in await inbox.names()]) == sorted(bodies)
+
+
+async def test_from_twilio_to_the_state_with_the_receiver_killed_on_the_way(
+    receiver: Receiver,
+    inbox: ObjectStorageInbox,
+    sandbox: SandboxProcess,
+    connection: Callable[..., None],
+    connection_extra: dict[str, Any],
+) -> None:
+    """Sink, signature, receiver, inbox, source and store: what the stream brings is what TaskRouter's list says."""
+    settings = TwilioSettings.from_connection(
+        sandbox.settings["account_sid"],
+        sandbox.settings["auth_token"],
+        {**connection_extra, "rate_limits": "off"},
+    )
+    destination = f"http://127.0.0.1:{receiver.port}/events"
+    receiver.kill()
+    connection(auth_token=sandbox.settings["auth_token"], events_url=destination)
+    receiver.start()
+    async with connect(settings) as account:
+        events: Any = account.client.events.v1
+        sink = await events.sinks.create_async(
+            description="inbox",
+            sink_configuration={"destination": destination, "method": "POST", "batch_events": True},
+            sink_type="webhook",
+        )
+        types = [f"com.twilio.taskrouter.{name}" for name in TaskEventType]
+        await events.subscriptions.create_async(
+            description="tasks",
+            sink_sid=sink.sid,
+            types=[{"type": name, "schema_version": 4} for name in types],
+        )
+        tasks = account.client.taskrouter.v1.workspaces(settings.workspace_sid).tasks
+        for number in range(30):
+            channel = f"CH{number % 7:032x}"
+            made = await tasks.create_async(
+                attributes=json.dumps({"channelSid": channel}), task_channel="sms"
+            )
+            if number % 2:
+                sandbox.control.agent("wrap", task_sid=made.sid)
+                sandbox.control.agent("complete", task_sid=made.sid)
+            if number % 10 == 9:
+                receiver.kill()
+                receiver.start()
+        sandbox.control.advance(timedelta(minutes=10).total_seconds())  # what met a dead receiver comes again
+        assert await asyncio.to_thread(sandbox.control.delivered)
+        assert await inbox.names()
+
+        async def save(_: str) -> None:
+            pass
+
+        async def run(source: EventSource) -> TrackReport:
+            return await track(source, account.store, cursor=None, save_cursor=save, at_once=8)
+
+        streamed = await run(InboxSource(inbox))
+        assert (streamed.channels, streamed.rejected, await inbox.names()) == (7, 0, [])
+        # Nothing is missing: TaskRouter's own list has nothing to add.
+        listed = await run(account.taskrouter())
+        assert (listed.channels, listed.unchanged) == (7, 7)
 
 
 def chunked(*bodies: bytes) -> list[bytes]:
