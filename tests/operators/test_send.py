@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet 
 
 from flexsms.core.errors import InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.message import OutboundMessage
-from flexsms.operators.send import FlexSendOperator, _sentence
+from flexsms.operators.send import LONGEST_SETUP_S, FlexSendOperator, _sentence
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.send import SendResult
 
@@ -177,6 +178,8 @@ async def test_it_waits_in_the_triggerer_while_flex_sets_up(
     deferred: Any = caught.value
     path, arguments = deferred.trigger.serialize()
     assert path == "flexsms.triggers.channel.FlexChannelTrigger"
+    # Where no triggerer runs, Airflow itself ends the wait.
+    assert deferred.timeout > timedelta(seconds=LONGEST_SETUP_S)
     # What is stored in Airflow's database has SIDs in it, and nothing personal.
     assert TO[1:] not in str(arguments)
     assert sandbox.control.outbox() == []

@@ -76,6 +76,7 @@ async def test_what_was_closed_before_is_told_too(texts: Texts) -> None:
 
 async def test_an_interaction_that_is_not_there(texts: Texts) -> None:
     trigger = FlexChannelTrigger(
-        interaction_sid="KD" + "0" * 32, interaction_channel_sid="UO" + "0" * 32, timeout_s=5
+        interaction_sid="KD" + "0" * 32, interaction_channel_sid="UO" + "0" * 32, timeout_s=0.1
     )
-    assert await event_of(trigger) == {"status": "gone", "error_code": None, "error_message": None}
+    # One that was only just made may not show yet, so it is waited for.
+    assert await event_of(trigger) == {"status": "timeout"}

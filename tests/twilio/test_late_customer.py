@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.errors import FlexSmsError, InteractionFailed
+from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
 
-from .house import ConversationsHouse
+from .house import CUSTOMER, ConversationsHouse
+from .texting import Desk
 
 pytestmark = pytest.mark.anyio
 
@@ -78,3 +80,33 @@ async def test_nobody_is_disturbed_when_nobody_wrote(house: ConversationsHouse) 
     await house.clean()
     assert open_tasks(house) == []
     assert len(await house.channels()) == 1
+
+
+async def test_a_second_try_does_not_disturb_who_was_served_meanwhile(house: ConversationsHouse) -> None:
+    sid = house.conversation()
+    due = await house.due()
+    house.fault(CLOSE, before=[house.writes()])
+    await house.retire(due)
+    (task,) = open_tasks(house)
+    house.clock.advance(seconds=5)
+    house.control.agent("complete", channel_sid=task["conversationSid"])
+    before = set(await house.channels())
+    # Another channel of the batch had failed, so all of it is tried again.
+    report = await house.retire(due)
+    assert report.outcomes == {sid: Outcome.DEACTIVATED}
+    assert open_tasks(house) == []
+    assert set(await house.channels()) == before
+
+
+async def test_a_conversation_whose_last_interaction_failed_is_closed_all_the_same(
+    house: ConversationsHouse,
+) -> None:
+    sid = house.conversation()
+    desk = Desk(StackName.CONVERSATIONS, house.sandbox, house.clock)
+    house.control.settings(interaction_failures={"*": {"error_code": 45780, "error_message": "Busy"}})
+    with pytest.raises(InteractionFailed):
+        await desk.send(to_number=CUSTOMER)
+    house.control.settings(interaction_failures={})
+    assert (await house.clean()).outcomes == {sid: Outcome.DEACTIVATED}
+    assert not await house.is_open(sid)
+    assert house.control.play(house.writes())[0]["channel_sid"] != sid

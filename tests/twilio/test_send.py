@@ -212,6 +212,17 @@ async def test_a_text_that_left_late_behind_a_429_is_waited_for_from_then_on(des
     assert desk.texts() == ["Your results are in."]
 
 
+async def test_an_earlier_try_that_is_still_alive_is_waited_for(desk: Desk) -> None:
+    # Airflow gave the worker up, and it goes on all the same: its text waits behind a 429 while the retry runs.
+    desk.fault_post(action="status", status=429, code=20429, headers={"Retry-After": "4"})
+    alive = asyncio.create_task(desk.send())
+    await asyncio.sleep(1)
+    retried = await asyncio.gather(desk.send(), return_exceptions=True)
+    await asyncio.gather(alive, return_exceptions=True)
+    assert isinstance(retried[0], SendResult | SendInProgress)
+    assert desk.texts() == ["Your results are in."]
+
+
 async def test_too_many_requests_do_not_send_twice(desk: Desk) -> None:
     desk.fault_post(times=2, action="status", status=429, code=20429)
     await desk.send()

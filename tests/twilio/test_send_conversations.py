@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from flexsms.core.errors import (
     MissingSetting,
     SendInProgress,
     ServiceUnavailable,
+    TwilioRefused,
 )
 from flexsms.core.events import StackName
 from flexsms.twilio.sync_map import SyncMap
@@ -30,6 +32,17 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def desk(sandbox: SandboxProcess, clock: Any) -> Desk:
     return Desk(StackName.CONVERSATIONS, sandbox, clock)
+
+
+BUSY = {"error_code": 45780, "error_message": "Too many concurrent requests"}
+
+
+async def no_flow_of_the_number(desk: Desk) -> None:
+    """The number's Studio flow takes care of new conversations only, as it may be with Twilio (facts B.5)."""
+    sid = desk.sandbox.settings["address_sid"]
+    async with desk.account() as account:
+        addresses = account.client.conversations.v1.address_configurations
+        await addresses(sid).update_async(auto_creation_enabled=True, auto_creation_type="default")
 
 
 def tables(desk: Desk) -> dict[str, list[dict[str, Any]]]:
@@ -57,8 +70,7 @@ async def test_the_text_waits_until_the_interaction_is_set_up(desk: Desk) -> Non
 
 
 async def test_a_failed_setup_is_told_and_leaves_nothing_behind(desk: Desk) -> None:
-    failure = {"error_code": 45780, "error_message": "Too many concurrent requests"}
-    desk.sandbox.control.settings(interaction_failures={CUSTOMER: failure})
+    desk.sandbox.control.settings(interaction_failures={CUSTOMER: BUSY})
     with pytest.raises(
         InteractionFailed, match=r"UO.*: Too many concurrent requests \(45780\); nothing was sent\. Check"
     ):
@@ -138,6 +150,120 @@ async def test_a_conversation_that_a_dead_try_made_is_gone_on_with(desk: Desk, b
     assert len(desk.channels()) == 1
     assert desk.open_tasks() == [sent.task_sid]
     assert desk.texts() == [body] * bool(body)
+
+
+async def test_a_setup_that_fails_late_takes_nobody_elses_conversation(desk: Desk) -> None:
+    desk.sandbox.control.settings(interaction_failures={CUSTOMER: BUSY}, interaction_setup_s=1)
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(), key="k1", owner="k1")
+        desk.clock.advance(seconds=2)
+        desk.sandbox.control.settings(interaction_failures={}, interaction_setup_s=0.01)
+        # Before the worker comes back and hears of it, somebody else's send uses the conversation.
+        second = await desk.send("", key="k2", owner="k2")
+        desk.sandbox.control.agent("accept", task_sid=second.task_sid)
+        with pytest.raises(InteractionFailed):
+            await account.sender().send(desk.text(), key="k1", owner="k1")
+    assert [channel["sid"] for channel in desk.channels()] == [second.channel_sid]
+    assert desk.open_tasks() == [second.task_sid]
+
+
+@pytest.mark.parametrize("when", ["before", "while it is closed"])
+async def test_a_text_that_came_during_a_setup_that_fails_is_told_of(desk: Desk, when: str) -> None:
+    await no_flow_of_the_number(desk)
+    desk.sandbox.control.settings(interaction_failures={CUSTOMER: BUSY}, interaction_setup_s=1)
+    wrote = {"customer": {"from": CUSTOMER, "to": desk.number, "body": "A question"}}
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(), key="k1", owner="me")
+        if when == "before":
+            desk.sandbox.control.play(wrote)
+        else:
+            desk.fault(CONVERSATIONS, "/Conversations/CH[^/]*$", before=[wrote])
+        desk.clock.advance(seconds=2)
+        with pytest.raises(InteractionFailed, match=r"Somebody wrote in CH\w+ meanwhile.*look after it\."):
+            await account.sender().send(desk.text(), key="k1", owner="me")
+    assert [message["body"] for message in tables(desk)["messages"]] == ["A question"]
+
+
+@pytest.mark.parametrize(
+    ("route", "host", "path"), [("agent", FLEX, "/Interactions$"), ("studio", CONVERSATIONS, "/Webhooks$")]
+)
+async def test_a_refused_opening_is_no_dead_end_for_the_customer(
+    desk: Desk, route: str, host: str, path: str
+) -> None:
+    await no_flow_of_the_number(desk)
+    desk.fault(host, path, action="status", status=400, code=20001, message="Workflow not found")
+    with pytest.raises(TwilioRefused, match="Workflow not found"):
+        await desk.send(route=route)
+    assert desk.channels() == []
+    assert desk.answers("Please help")["outcome"] == "started"
+
+
+async def test_a_number_in_what_flex_says_is_masked(desk: Desk) -> None:
+    told = {"error_code": 45361, "error_message": f"Participant {CUSTOMER} could not be added"}
+    desk.sandbox.control.settings(interaction_failures={CUSTOMER: told})
+    with pytest.raises(InteractionFailed, match="Participant …0177 could not be added"):
+        await desk.send()
+
+
+async def test_an_interaction_that_does_not_show_yet_is_waited_for(desk: Desk) -> None:
+    desk.sandbox.control.settings(interaction_setup_s=3600)
+    channel = {"method": "GET", "host": FLEX, "path": "/Channels/UO"}
+    desk.sandbox.control.fault(match=channel, times=1, action="status", status=404, code=20404)
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(), key="k1", owner="me")
+    assert desk.texts() == []
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, 50433), (400, 50414)])
+async def test_whoever_is_in_it_already_keeps_the_conversation(desk: Desk, status: int, code: int) -> None:
+    # A dead try has made all of it; then Twilio refuses the second adding of the customer in other words.
+    look = {"method": "GET", "host": FLEX, "path": "/Channels/UO"}
+    desk.sandbox.control.fault(match=look, action="delay", delay_ms=60_000)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.6):
+            await desk.send()
+    desk.sandbox.control.clear_faults()
+    assert len(desk.open_tasks()) == 1
+    desk.fault(CONVERSATIONS, "/Participants$", action="status", status=status, code=code, message="Refused")
+    with contextlib.suppress(TwilioRefused):
+        await desk.send()
+    assert [channel["sid"] for channel in desk.channels()] == [
+        row["conversation_sid"] for row in tables(desk)["flex_channels"]
+    ]
+
+
+async def test_one_404_is_no_proof_that_a_conversation_is_over(desk: Desk) -> None:
+    came = desk.answers("Hello?")
+    desk.clock.advance(seconds=2)
+    desk.sandbox.control.agent("accept", channel_sid=came["channel_sid"])
+    desk.fault_post(action="status", status=404, code=20404, message="Not found")
+    with pytest.raises(ServiceUnavailable, match="The conversation is there, though"):
+        await desk.send()
+    assert desk.open_tasks() == [came["task_sid"]]
+    sent = await desk.send()
+    assert sent.channel_sid == came["channel_sid"]
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_deleted_conversation_is_followed_by_a_fresh_one(desk: Desk) -> None:
+    first = await desk.send("First.", key="k0", route="studio")
+    delete = {"conversation_state": {"channel_sid": first.channel_sid, "state": "closed"}}
+    desk.fault_post(before=[delete], action="status", status=404, code=20404, message="Not found")
+    second = await desk.send(route="studio")
+    assert second.channel_sid != first.channel_sid
+    assert desk.texts() == ["First.", "Your results are in."]
+
+
+async def test_the_flow_of_an_earlier_text_leaves_the_answers_to_the_agent(desk: Desk) -> None:
+    first = await desk.send("Fire and forget.", key="k0", route="studio")
+    assert [hook["target"] for hook in tables(desk)["webhooks"]] == ["studio"]
+    second = await desk.send()
+    assert second.channel_sid == first.channel_sid
+    assert tables(desk)["webhooks"] == []
+    assert desk.answers()["task_sid"] == second.task_sid
 
 
 @pytest.mark.parametrize("route", ["agent", "studio"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseAsyncOperator, Context
@@ -21,6 +22,7 @@ from flexsms.twilio.send import SendResult
 
 LONGEST_SETUP_S = 300
 LOOK_EVERY_S = 2
+TRIGGERER_GRACE_S = 120
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
@@ -157,6 +159,8 @@ class FlexSendOperator(BaseAsyncOperator):
                 timeout_s=LONGEST_SETUP_S,
             ),
             method_name="execute_complete",
+            # The trigger gives up by itself; this is for an Airflow without a triggerer.
+            timeout=timedelta(seconds=LONGEST_SETUP_S + TRIGGERER_GRACE_S),
         )
 
     def _personal(self) -> set[str]:

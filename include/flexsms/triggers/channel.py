@@ -9,14 +9,13 @@ from flexsms.core.redaction import redact
 from flexsms.triggers.polling import PollingTrigger
 from flexsms.twilio.account import Account
 
-SETUP, GONE = "setup", "gone"
+SETUP = "setup"
 
 
 class FlexChannelTrigger(PollingTrigger):
     """Fires when the channel of an interaction is active, has failed, or is whatever comes after its setup.
 
     The event is ``{"status", "error_code", "error_message"}``, the latter two None unless the status is ``failed``.
-    A channel that is not there is ``gone``: what that means is for the sender to say.
     Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-channels
 
     :param interaction_sid: KD…
@@ -37,7 +36,7 @@ class FlexChannelTrigger(PollingTrigger):
         try:
             channel: Any = await interaction.channels(self.interaction_channel_sid).fetch_async()
         except NotFound:
-            return {"status": GONE, "error_code": None, "error_message": None}
+            return None  # one that was only just made may not show yet
         if channel.status == SETUP:
             return None
         message = channel.error_message

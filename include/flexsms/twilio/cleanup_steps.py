@@ -60,31 +60,35 @@ class CleanupSteps:
         self._before: dict[str, dict[str, Any]] = {}
         # Channels that nobody had retired before us, so that putting them back means to reconnect them.
         self._ours: set[str] = set()
+        # Channels on which an earlier try has closed the books.
+        self._settled: set[str] = set()
         # Stacks that the account has lost, and how that showed.
         self._lost: dict[StackName, FlexSmsError] = {}
 
     async def run(self, group: Sequence[DueChannel]) -> BatchReport:
         """Go through the steps."""
-        settled = await self._settled_before(group) if self._resumed else set()
+        if self._resumed:
+            await self._find_what_is_settled(group)
         group = [channel for channel in group if channel.channel_sid not in self._report.errors]
         quiet = await self._leave_alone_what_is_in_use(group)
-        await self._each([channel for channel in quiet if channel.channel_sid not in settled], self._suspend)
+        await self._each(
+            [channel for channel in quiet if channel.channel_sid not in self._settled], self._suspend
+        )
         if self._cleaner.dry_run:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
         await self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
         await self._each(self._still_down(), self._settle)
-        unfinished = [channel for channel in quiet if channel.channel_sid in settled]
+        unfinished = [channel for channel in quiet if channel.channel_sid in self._settled]
         finished = [*self._still_down(), *unfinished]
         await self._each(finished, self._close)
         await self._let_late_customers_go_on(finished)
         await self._each(finished, self._delete)
         return self._report
 
-    async def _settled_before(self, group: Sequence[DueChannel]) -> set[str]:
+    async def _find_what_is_settled(self, group: Sequence[DueChannel]) -> None:
         """The channels that an earlier try has settled, though it may have died before it finished them."""
-        settled: set[str] = set()
 
         async def look(channel: DueChannel) -> None:
             stored = await self._cleaner.store.load(channel.channel_sid)
@@ -92,10 +96,9 @@ class CleanupSteps:
                 gone = stored.state.retired[1] == Outcome.ALREADY_GONE
                 done = DONE[self._cleaner.action]
                 self._report.outcomes[channel.channel_sid] = Outcome.ALREADY_GONE if gone else done
-                settled.add(channel.channel_sid)
+                self._settled.add(channel.channel_sid)
 
         await self._each(group, look)
-        return settled
 
     async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
         verdicts = await self._in_use() if todo else {}
@@ -103,8 +106,8 @@ class CleanupSteps:
         for channel in in_use:
             self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
         if self._resumed:
-            # The try before may have suspended them without coming to its second look.
-            await self._each(in_use, self._put_back)
+            # The try before may have suspended them without coming to its second look, or closed them before its third.
+            await self._each(in_use, self._put_back_once)
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
     async def _in_use(self) -> dict[str, Outcome]:
@@ -189,17 +192,17 @@ class CleanupSteps:
             logger.info("Channel %s came alive while it was retired; putting it back.", channel.channel_sid)
         await self._each(live, self._put_back)
 
-    async def _put_back(self, channel: DueChannel) -> None:
-        """Give a live channel its two attributes and its customer again."""
+    async def _put_back(self, channel: DueChannel) -> bool:
+        """Give a live channel its two attributes and its customer again; False when that came too late."""
         sid = channel.channel_sid
         self._down.pop(sid, None)
         stack = self._stack(channel)
         before = self._before[sid] if sid in self._before else await self._remembered(sid, stack.usual)
         reconnect = self._resumed or sid in self._ours
         try:
-            await stack.resume(sid, before, channel.links, reconnect=reconnect)
+            return await stack.resume(sid, before, channel.links, reconnect=reconnect)
         except NotFound:
-            return
+            return True  # somebody deleted it, which is their affair
 
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
@@ -212,10 +215,21 @@ class CleanupSteps:
         if closed:
             verdicts = await self._in_use()
             late = [channel for channel in closed if channel.channel_sid in verdicts]
-            for channel in late:
-                # Not deleted either: the text is in there.
-                self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
-            await self._each(late, self._put_back)
+            await self._each(late, self._let_go_on)
+
+    async def _let_go_on(self, channel: DueChannel) -> None:
+        """A channel that is closed stays so, and is not deleted either: the text is in there."""
+        if not await self._put_back(channel):
+            self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
+            await self._checkpoint.set(_late(channel), True)
+
+    async def _put_back_once(self, channel: DueChannel) -> None:
+        if await self._checkpoint.get(_late(channel)):
+            self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
+        elif channel.channel_sid in self._settled and self._stack(channel).closing_is_final:
+            await self._let_go_on(channel)
+        else:
+            await self._put_back(channel)
 
     async def _delete(self, channel: DueChannel) -> None:
         if self._was_done(channel) and self._cleaner.action is Action.DELETE:
@@ -271,3 +285,8 @@ class CleanupSteps:
                 f"fill both in, or, {MIGRATE}",
             )
         return stack
+
+
+def _late(channel: DueChannel) -> str:
+    """The checkpoint's key of a channel whose customer has gone on elsewhere."""
+    return f"late.{channel.channel_sid}"

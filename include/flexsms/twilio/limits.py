@@ -20,6 +20,8 @@ DOCUMENTED: Mapping[str, float] = {
     "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
+    # With EvaluateTaskAttributes: https://www.twilio.com/docs/taskrouter/limits
+    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": 3,
     # Proxy: every endpoint of a Service for itself.
     "proxy.twilio.com": 30,
 }

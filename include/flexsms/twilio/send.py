@@ -21,6 +21,7 @@ from flexsms.core.errors import (
     NotFound,
     OutcomeUnknown,
     SendInProgress,
+    TwilioRefused,
     UndecidedSend,
 )
 from flexsms.core.events import to_ms
@@ -120,7 +121,7 @@ class Sender:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
-            is_ready = await self._stack.is_ready(conversation)
+            is_ready = await self._stack.is_ready(conversation, claim.marker)
         except ChannelClosed as error:
             raise _ClosedUnder(error, replace(claim, resumed=True, opened=None)) from error
         except InteractionFailed:
@@ -149,6 +150,10 @@ class Sender:
                     sid: str | None = await self._stack.post(conversation, message.body, claim.marker)
             except ChannelClosed as error:
                 raise _ClosedUnder(error, replace(claim, opened=None)) from error
+            except TwilioRefused:
+                # Certain: nothing left. Whoever puts it right and tries again need not wait for it.
+                await self._ledger.advance(replace(claim, stage=Stage.CLAIMED, result=None))
+                raise
             except (OutcomeUnknown, TimeoutError) as error:
                 logger.warning("Nobody answered whether the text left (%s); looking for it.", error)
                 sid = await self._find(claim)
@@ -161,6 +166,8 @@ class Sender:
         """Look for the text until it cannot turn up any more."""
         # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
         gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
+        # An earlier try that is thought to be dead may still post until its lease is over.
+        gives_up_ms = max(gives_up_ms, claim.held_until_ms)
         channel_sid = _result(claim).channel_sid
         while True:
             try:

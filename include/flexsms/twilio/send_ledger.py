@@ -40,6 +40,7 @@ class Claim:
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
     :param resumed: somebody, mostly an earlier try of the same task, had the key before
+    :param held_until_ms: until then an earlier try may still be at work
     :param opened: a conversation whose interaction is being set up, so that the next try knows what to wait for
     :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
     """
@@ -53,6 +54,7 @@ class Claim:
     claimed_at: datetime
     revision: str
     resumed: bool = False
+    held_until_ms: int = 0
     opened: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
 
@@ -115,7 +117,8 @@ class SendLedger:
                     f"idempotency_key: {held.owner} is sending with this key; trying again once it is through."
                 )
             try:
-                return await self.advance(replace(held, owner=owner, nonce=fresh.nonce, resumed=True))
+                ours = replace(held, owner=owner, nonce=fresh.nonce, resumed=True)
+                return await self.advance(replace(ours, held_until_ms=held.lease_until_ms))
             except SendInProgress:
                 continue
         raise SendInProgress("idempotency_key: several tasks are sending with this key; trying again later.")

@@ -28,7 +28,7 @@ from flexsms.twilio.sync_map import SyncMap
 T = TypeVar("T")
 
 MAP_PREFIX = "flexsms.turns."
-LOOK_AGAIN_EVERY_S = 0.5
+LOOK_AGAIN_EVERY_S = 1.0
 NOBODY = ""
 
 
@@ -92,12 +92,15 @@ class Turns:
         found = await self._look_for(look, self._settle if turn.inherited else timedelta())
         if found is None:
             try:
-                found = await make()
-            except OutcomeUnknown as error:
+                # Once the lease is over another send may take the turn, so nothing may leave after that.
+                async with asyncio.timeout((self._lease - 2 * self._settle).total_seconds()):
+                    found = await make()
+            except (OutcomeUnknown, TimeoutError) as error:
                 found = await self._look_for(look, self._settle)
                 if found is None:
                     # The turn is kept: the next try looks first.
-                    raise SendInProgress(f"{error} It was not found; trying again later.") from error
+                    told = str(error) or "No answer in time."
+                    raise SendInProgress(f"{told} It was not found; trying again later.") from error
             except (
                 FlexSmsError
             ):  # it was refused; a cancelled wait keeps the turn, for the request may be on its way

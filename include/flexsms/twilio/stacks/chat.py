@@ -57,7 +57,7 @@ class ChatStack:
         """Get the conversation that the customer is in, or a new one."""
         return await self._opening.open(message)
 
-    async def is_ready(self, conversation: OpenConversation) -> bool:  # noqa: ARG002
+    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:  # noqa: ARG002
         """A chat channel takes texts at once."""
         return True
 
@@ -88,7 +88,7 @@ class ChatStack:
 
     async def resume(
         self, channel_sid: str, previous: Mapping[str, Any], links: Mapping[str, str], *, reconnect: bool
-    ) -> None:
+    ) -> bool:
         """Put the two attributes back as they were and let texts through again."""
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes) and previous != RETIRED:
@@ -96,6 +96,7 @@ class ChatStack:
             await self._channels.write(current, previous, absent)
         if reconnect:
             await self._sessions.reopen(channel_sid, current.session_sid or links.get("session"))
+        return True
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
         """Nothing is left to do: an inactive channel without a session is never taken up again."""

@@ -9,14 +9,16 @@ https://www.twilio.com/docs/flex/developer/conversations/send-outbound-messages-
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from twilio.rest import Client
 
-from flexsms.core.errors import ChannelClosed, InteractionFailed, InvalidInput, NotFound
+from flexsms.core.errors import ChannelClosed, InteractionFailed, InvalidInput, NotFound, PermanentError
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
+from flexsms.core.redaction import redact
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 # The error codes of a channel that failed because its conversation is closed: 45354 is Flex's own.
 CLOSED_CODES = (CLOSED, 45354)
 TASK_CHANNEL = "chat"
+_SOMEBODY_WROTE = "Somebody wrote in {} meanwhile, and no agent was told; look after it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class OpenTask:
     task_sid: str | None
     interaction_sid: str | None
     interaction_channel_sid: str | None
+    is_new: bool = False
 
 
 class ConversationOpening:
@@ -70,6 +74,17 @@ class ConversationOpening:
     async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
         conversation = await self._pairs.open(message, key, resumed=resumed)
+        try:
+            return await self._with_care(conversation, message, key, resumed=resumed)
+        except PermanentError as error:
+            if conversation.is_new and not await self._let_go(conversation.channel_sid, key):
+                error.args = (f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}", *error.args[1:])
+            raise
+
+    async def _with_care(
+        self, conversation: OpenConversation, message: OutboundMessage, key: str, *, resumed: bool
+    ) -> OpenConversation:
+        """The conversation with a task or, failing that, with the Studio flow."""
         sid = conversation.channel_sid
         is_fresh = bool(conversation.is_new) and not resumed
         task = None if is_fresh else await self._open_task(sid)
@@ -77,6 +92,8 @@ class ConversationOpening:
             task = await self._turns.once(
                 sid, key, lambda: self._open_task(sid), lambda: self._start_interaction(sid, message)
             )
+            if not is_fresh:
+                await self._detach_studio(sid)
         if task is None:
             await self._ensure_studio(sid, key, is_fresh=is_fresh)
             return conversation
@@ -85,12 +102,14 @@ class ConversationOpening:
             task_sid=task.task_sid,
             interaction_sid=task.interaction_sid,
             interaction_channel_sid=task.interaction_channel_sid,
+            is_new_interaction=task.is_new,
         )
 
-    async def is_ready(self, conversation: OpenConversation) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
         """Whether the interaction channel is active.
 
-        :raises InteractionFailed: when Flex gave it up; a conversation that was made for it is taken back
+        :param key: the marker of the send
+        :raises InteractionFailed: when Flex gave it up; the customer of a conversation that was made for it is let go
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
         if conversation.interaction_sid is None or conversation.interaction_channel_sid is None:
@@ -102,19 +121,27 @@ class ConversationOpening:
                 .fetch_async()
             )
         except NotFound:
-            return True  # Twilio forgets it after 180 days; the conversation is what carries the text
+            # One that was only just made may not show yet. Twilio forgets an old one after 180 days without use, and
+            # the conversation is what carries the text.
+            return not conversation.is_new_interaction
         if str(channel.status) == "failed":
-            if channel.error_code in CLOSED_CODES:
-                raise ChannelClosed(
-                    f"{conversation.channel_sid} was closed; the next try starts a fresh one."
-                )
-            await self._pairs.discard_if_ours(conversation.channel_sid)
-            raise InteractionFailed(
-                f"Flex could not set up interaction channel {conversation.interaction_channel_sid}: "
-                f"{channel.error_message or 'no reason given'} ({channel.error_code}); nothing was sent. "
-                "Check workflow_sid and queue_sid of the connection and the agent, then clear the task."
-            )
+            await self._give_up(conversation, key, channel)
         return str(channel.status) != "setup"
+
+    async def _give_up(self, conversation: OpenConversation, key: str, channel: Any) -> NoReturn:
+        if channel.error_code in CLOSED_CODES:
+            raise ChannelClosed(f"{conversation.channel_sid} was closed; the next try starts a fresh one.")
+        released = await self._let_go(conversation.channel_sid, key)
+        raise InteractionFailed(
+            f"Flex could not set up interaction channel {conversation.interaction_channel_sid}: "
+            f"{redact(str(channel.error_message or 'no reason given'))} ({channel.error_code}); nothing was sent. "
+            "Check workflow_sid and queue_sid of the connection and the agent, then clear the task."
+            + ("" if released else f" {_SOMEBODY_WROTE.format(conversation.channel_sid)}")
+        )
+
+    async def _let_go(self, channel_sid: str, key: str) -> bool:
+        """Release the pair, unless somebody is at work in the conversation; False when a text waits in it."""
+        return await self._open_task(channel_sid) is not None or await self._pairs.release(channel_sid, key)
 
     async def go_on_afresh(self, closed_sid: str) -> None:
         """Give the customer of a closed conversation a fresh one, with a task that names the closed one."""
@@ -166,7 +193,7 @@ class ConversationOpening:
             routing={"properties": self._routing(message)},
         )
         routed = (interaction.routing or {}).get("properties") or {}
-        return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]))
+        return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]), is_new=True)
 
     def _routing(self, message: OutboundMessage) -> dict[str, Any]:
         routing: dict[str, Any] = {
@@ -199,6 +226,15 @@ class ConversationOpening:
             if str(webhook.target) == "studio":
                 return str(webhook.sid)
         return None
+
+    async def _detach_studio(self, channel_sid: str) -> None:
+        """Answers go to the agent now; the flow of an earlier text of ours would answer as well."""
+        webhooks = self._conversations(channel_sid).webhooks
+        for webhook in await webhooks.list_async():
+            flow_sid = (webhook.configuration or {}).get("flow_sid")
+            if str(webhook.target) == "studio" and flow_sid == self._settings.studio_flow_sid:
+                with suppress(NotFound):
+                    await webhooks(str(webhook.sid)).delete_async()
 
     async def _attach_studio(self, channel_sid: str) -> str:
         webhook = await self._conversations(channel_sid).webhooks.create_async(

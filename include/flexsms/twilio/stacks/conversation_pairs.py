@@ -8,6 +8,7 @@ https://www.twilio.com/docs/api/errors/50416
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from twilio.rest import Client
@@ -67,14 +68,32 @@ class ConversationPairs:
             own = await self._start(message, key)
         return await self._claim(own, message)
 
-    async def discard_if_ours(self, channel_sid: str) -> None:
-        """Take back a conversation that a send started and in which nobody wrote."""
+    async def release(self, channel_sid: str, key: str) -> bool:
+        """Let the customer of a conversation go that a send started in vain, so that others reach them again.
+
+        It is closed and not deleted: another send that is about to use it starts afresh then, and no text is destroyed.
+
+        :param key: the marker of the send that started it; a conversation of anybody else is left alone
+        :return: False when somebody wrote in it, so that a person has to look after it
+        """
+        resource = self._client.conversations(channel_sid)
         try:
-            conversation: Any = await self._client.conversations(channel_sid).fetch_async()
+            conversation: Any = await resource.fetch_async()
+            if str(conversation.unique_name) not in _names(key):
+                return True
+            if not await self._is_silent(channel_sid):
+                return False
+            await resource.update_async(state="closed", x_twilio_webhook_enabled="true")
+            return await self._is_silent(channel_sid)
         except NotFound:
-            return
-        if str(conversation.unique_name or "").startswith(NAME_PREFIX):
-            await self._discard(channel_sid)
+            return True
+        except TwilioRefused as error:
+            if error.code != CLOSED:
+                raise
+            return True
+
+    async def _is_silent(self, channel_sid: str) -> bool:
+        return not await self._client.conversations(channel_sid).messages.list_async(limit=1, page_size=1)
 
     async def _find(self, message: OutboundMessage, *, pages: int | None = None) -> OpenConversation | None:
         page: Any = await self._client.participant_conversations.page_async(
@@ -134,7 +153,7 @@ class ConversationPairs:
         except TwilioRefused as error:
             if error.code == CLOSED:
                 raise ChannelClosed(f"{own.channel_sid} was closed before the customer was in it.") from error
-            if error.code != PAIR_TAKEN:
+            if error.code != PAIR_TAKEN and not isinstance(error, AlreadyExists):
                 await self._discard(own.channel_sid)
                 if error.code in WRONG_NUMBERS:
                     raise InvalidInput(*WRONG_NUMBERS[error.code]) from error
@@ -164,12 +183,11 @@ class ConversationPairs:
         return own if found.channel_sid == own.channel_sid else found
 
     async def _discard(self, channel_sid: str) -> None:
+        """Delete a conversation that nobody has ever been in."""
         conversation = self._client.conversations(channel_sid)
-        try:
-            if not await conversation.messages.list_async(limit=1, page_size=1):
+        with suppress(NotFound):
+            if not await conversation.participants.list_async(limit=1, page_size=1):
                 await conversation.delete_async(x_twilio_webhook_enabled="true")
-        except NotFound:
-            return
 
 
 def _names(key: str) -> list[str]:

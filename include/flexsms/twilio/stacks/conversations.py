@@ -15,7 +15,14 @@ from typing import Any
 
 from twilio.rest import Client
 
-from flexsms.core.errors import ChannelClosed, NotFound, OutcomeUnknown, ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import (
+    ChannelClosed,
+    NotAuthorized,
+    NotFound,
+    OutcomeUnknown,
+    ServiceUnavailable,
+    TwilioRefused,
+)
 from flexsms.core.events import StackName, parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
@@ -55,9 +62,9 @@ class ConversationsStack:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
         return await self._opening.open(message, key, resumed=resumed)
 
-    async def is_ready(self, conversation: OpenConversation) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
         """Whether the interaction channel is active."""
-        return await self._opening.is_ready(conversation)
+        return await self._opening.is_ready(conversation, key)
 
     async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
         """Add the message that Twilio texts to the customer.
@@ -69,17 +76,26 @@ class ConversationsStack:
                 body=body, attributes=json.dumps({KEY_ATTRIBUTE: key})
             )
         except TwilioRefused as error:
-            if error.code != CLOSED and not isinstance(error, NotFound):
-                raise
-            # No agent is to be left with a task whose conversation is over.
-            with suppress(NotFound):
-                await self._close_interaction(
-                    conversation.interaction_sid, conversation.interaction_channel_sid
-                )
+            await self._check_closed(conversation, error)
             raise ChannelClosed(
                 f"{conversation.channel_sid} was closed before the text was in it."
             ) from error
         return str(message.sid)
+
+    async def _check_closed(self, conversation: OpenConversation, error: TwilioRefused) -> None:
+        """Return when a refusal means that the conversation is over, and raise when it does not."""
+        if error.code != CLOSED:
+            if not isinstance(error, NotFound):
+                raise error
+            # One 404 is no proof, and an agent may be at work.
+            with suppress(NotFound):
+                if not (await self.fetch(conversation.channel_sid)).is_retired:
+                    raise ServiceUnavailable(
+                        f"{error} The conversation is there, though; trying again later.",
+                        endpoint=error.endpoint,
+                    ) from error
+        # No agent is to be left with a task whose conversation is over.
+        await self._close_interaction(conversation.interaction_sid, conversation.interaction_channel_sid)
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the conversation's messages, down to the moment the key was taken."""
@@ -112,7 +128,7 @@ class ConversationsStack:
         links: Mapping[str, str],  # noqa: ARG002
         *,
         reconnect: bool,
-    ) -> None:
+    ) -> bool:
         """Put the two attributes back and make the conversation active again.
 
         Nothing opens a conversation again that we have closed: a customer who wrote in the moment before goes on in a
@@ -120,37 +136,50 @@ class ConversationsStack:
         """
         current = await self.fetch(channel_sid)
         if not reconnect or not bears_our_mark(current.attributes):
-            return
+            return True
         if current.is_retired:
             await self._opening.go_on_afresh(channel_sid)
-            return
+            return False
         kept = {name: value for name, value in current.attributes.items() if name not in RETIRED}
         await self._write(current, {**kept, **previous}, "active")
+        return True
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
-        """Close the interaction channel, which closes the conversation; without one, close the conversation itself."""
+        """Close the interaction channel, which closes the conversation; where it does not, close that itself."""
+        if await self._close_interaction(links.get("interaction"), links.get("interaction_channel")):
+            return
+        # There is none, it had failed, or Twilio removed it after 180 days without use.
         try:
-            await self._close_interaction(links.get("interaction"), links.get("interaction_channel"))
-        except NotFound:
-            # There is none, or Twilio removed it after 180 days without use.
-            try:
-                await self._conversations(channel_sid).update_async(
-                    state="closed", x_twilio_webhook_enabled="true"
-                )
-            except TwilioRefused as error:
-                if error.code != CLOSED and not isinstance(error, NotFound):
-                    raise
+            await self._conversations(channel_sid).update_async(
+                state="closed", x_twilio_webhook_enabled="true"
+            )
+        except TwilioRefused as error:
+            if error.code != CLOSED and not isinstance(error, NotFound):
+                raise
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remove the conversation with its history; closing has ended its interaction, so no task is orphaned."""
         with suppress(NotFound):
             await self._conversations(channel_sid).delete_async(x_twilio_webhook_enabled="true")
 
-    async def _close_interaction(self, interaction_sid: str | None, channel_sid: str | None) -> None:
+    async def _close_interaction(self, interaction_sid: str | None, channel_sid: str | None) -> bool:
+        """Close an interaction channel with its tasks; returns whether it is closed."""
         if interaction_sid is None or channel_sid is None:
-            raise NotFound("The conversation has no interaction channel that is known.")
-        channel: Any = self._interaction(interaction_sid).channels(channel_sid)
-        await channel.update_async(status="closed", routing={"status": "closed"})
+            return False
+        try:
+            channel: Any = (
+                await self._interaction(interaction_sid)
+                .channels(channel_sid)
+                .update_async(
+                    status="closed",  # type: ignore[arg-type]  # the SDK names a class whose members are texts
+                    routing={"status": "closed"},
+                )
+            )
+        except TwilioRefused as error:
+            if isinstance(error, NotAuthorized):
+                raise
+            return False
+        return str(channel.status) == "closed"
 
     async def _write(self, snapshot: ChannelSnapshot, attributes: Mapping[str, Any], state: str) -> None:
         """Write attributes and state; a lost answer is followed by a fresh read and not by a repetition."""

@@ -27,6 +27,7 @@ class OpenConversation:
     :param created_at: when Twilio made the channel, UTC
     :param is_new: this send made it; None where Twilio does not tell
     :param session_sid: KC…, what carries the texts (chat)
+    :param is_new_interaction: this send has started it
     :param interaction_sid: KD…, and its channel UO…, what ties the conversation to its task (conversations)
     """
 
@@ -37,6 +38,7 @@ class OpenConversation:
     session_sid: str | None = None
     interaction_sid: str | None = None
     interaction_channel_sid: str | None = None
+    is_new_interaction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,10 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def is_ready(self, conversation: OpenConversation) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
         """Whether a text may go out; if not, Flex is still setting up the interaction.
 
+        :param key: the marker of the send
         :raises InteractionFailed: when Flex gave up
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
@@ -143,10 +146,10 @@ class RetiringStack(Protocol):
 
     async def resume(
         self, channel_sid: str, previous: Mapping[str, Any], links: Mapping[str, str], *, reconnect: bool
-    ) -> None:
+    ) -> bool:
         """Undo: put the two attributes back and, if it was us who cut the customer off, connect them again.
 
-        Where that comes too late, the customer goes on in a fresh channel.
+        :return: False when that came too late, so that the customer goes on in a fresh channel
 
         :raises NotFound: when the channel is gone
         """
