@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -160,6 +162,13 @@ def test_headers(raw: Raw) -> None:
     assert answers[0].headers["Content-Type"] == "application/json"
     assert answers[0].headers["Twilio-Concurrent-Requests"] == "1"
     assert raw("POST", FLOWS).headers["Twilio-Request-Id"]
+
+
+def test_the_date_is_the_virtual_clock(raw: Raw, sandbox: SandboxProcess) -> None:
+    sandbox.control.advance(86400)
+    date = parsedate_to_datetime(raw("GET", FLOWS).headers["Date"])
+    assert abs(date - datetime.now(UTC) - timedelta(days=1)) < timedelta(seconds=5)
+    assert raw("GET", "flex-api.twilio.com/v1/Nothing").headers["Date"]
 
 
 def test_proxy_gives_at_most_a_hundred_a_page(raw: Raw, sandbox: SandboxProcess) -> None:

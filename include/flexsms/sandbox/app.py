@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from . import products  # noqa: F401 (registers the routes)
+from .clock import http_date
 from .control import Control
 from .courier import Courier
 from .faults import Rule, play
@@ -68,6 +69,7 @@ class App:
                 pass
             return
         self._served += 1
+        answer.headers.append((b"date", http_date(int(self.control.world.clock.present()))))
         answer.headers.append((b"twilio-request-id", b"RQ%032x" % self._served))
         answer.headers.append((b"twilio-concurrent-requests", b"%d" % (self._running + 1)))
         await _respond(send, answer)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from email.utils import formatdate
 from functools import lru_cache
 
 
@@ -54,6 +55,12 @@ def iso_ms(moment: float) -> str:
     """With milliseconds, as in Event Streams (facts G.1)."""
     ms = round(moment * 1000)
     return f"{_iso(ms // 1000)[:-1]}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def http_date(second: int) -> bytes:
+    """As in the header Date, which every answer has (RFC 9110)."""
+    return formatdate(second, usegmt=True).encode()
 
 
 def parse_iso(text: str) -> float:
