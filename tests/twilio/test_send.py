@@ -97,12 +97,7 @@ async def test_a_second_text_reuses_the_open_conversation(desk: Desk, route: str
 @pytest.mark.parametrize("route", ["agent", "studio"])
 async def test_the_cost_of_a_send_is_what_the_readme_says(desk: Desk, route: str) -> None:
     desk.sandbox.control.settings(interaction_setup_s=0)
-    # The first key of each Sync map makes the map, which costs two calls more.
-    async with desk.account() as account:
-        maps = account.client.sync.v1.services(account.settings.sync_service_sid).sync_maps
-        for digit in "0123456789abcdef":
-            for kind in ("sends", "turns"):
-                await maps.create_async(unique_name=f"flexsms.{kind}.{digit}")
+    await desk.make_maps()
     desk.sandbox.control.clear_journal()
     await desk.send(route=route)
     assert sum(desk.calls().values()) == desk.wire.new[route], desk.calls()

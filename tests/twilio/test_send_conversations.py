@@ -69,6 +69,23 @@ async def test_the_text_waits_until_the_interaction_is_set_up(desk: Desk) -> Non
     assert len(desk.channels()) == 1
 
 
+async def test_what_waiting_and_another_task_cost(desk: Desk) -> None:
+    desk.sandbox.control.settings(interaction_setup_s=3600)
+    await desk.make_maps()
+    desk.sandbox.control.clear_journal()
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(), key="k1", owner="me")
+        desk.clock.advance(hours=1)
+        sent = await account.sender().send(desk.text(), key="k1", owner="me")
+    assert sum(desk.calls().values()) == 17, desk.calls()
+    desk.sandbox.control.settings(interaction_setup_s=0)
+    desk.sandbox.control.agent("complete", task_sid=sent.task_sid)
+    desk.sandbox.control.clear_journal()
+    await desk.send("And one more thing.", key="k2")
+    assert sum(desk.calls().values()) == 12, desk.calls()
+
+
 async def test_a_failed_setup_is_told_and_leaves_nothing_behind(desk: Desk) -> None:
     desk.sandbox.control.settings(interaction_failures={CUSTOMER: BUSY})
     with pytest.raises(
