@@ -18,10 +18,10 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
+from flexsms.twilio.stacks.tasks import check_worker, find_open_task
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +44,7 @@ class ChatOpening:
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._flow(message)
-        if message.target_worker_sid:
-            try:
-                await self._workspace().workers(message.target_worker_sid).fetch_async()
-            except NotFound:
-                raise InvalidInput(
-                    "target_worker_sid",
-                    f"{message.target_worker_sid} is no worker of the workspace",
-                    "copy the SID of an agent from TaskRouter, or leave it empty",
-                ) from None
+        await check_worker(self._workspace(), message.target_worker_sid)
 
     async def open(self, message: OutboundMessage) -> OpenConversation:
         """Get the active channel of the two numbers, or a new one, with an open session."""
@@ -123,16 +115,12 @@ class ChatOpening:
 
     async def _task_on(self, channel_sid: str, message: OutboundMessage, flow: Any) -> str:
         """The open task of a channel, or a new one by the flow's routing."""
-        tasks = self._workspace().tasks
-        for task in await tasks.list_async(
-            assignment_status=OPEN_STATUSES,
-            evaluate_task_attributes=f'channelSid == "{channel_sid}"',
-            limit=1,
-        ):
-            return str(task.sid)
+        found = await find_open_task(self._workspace(), "channelSid", channel_sid)
+        if found is not None:
+            return str(found.sid)
         routing: Mapping[str, Any] = flow.integration or {}
         attributes = {**message.routing_attributes(), "channelSid": channel_sid, "channelType": "sms"}
-        task = await tasks.create_async(
+        task = await self._workspace().tasks.create_async(
             attributes=json.dumps(attributes),
             workflow_sid=routing.get("workflow_sid"),
             task_channel=routing.get("channel"),

@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 
 from twilio.rest import Client
 
-from flexsms.core.errors import ChannelClosed, InteractionFailed, InvalidInput, NotFound, PermanentError
+from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import redact
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.protocol import OpenConversation
+from flexsms.twilio.stacks.tasks import check_worker, find_open_task
 from flexsms.twilio.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -62,14 +62,7 @@ class ConversationOpening:
         workspace = self._workspace()
         if message.target_worker_sid:
             self._settings.need("queue_sid")
-            try:
-                await workspace.workers(message.target_worker_sid).fetch_async()
-            except NotFound:
-                raise InvalidInput(
-                    "target_worker_sid",
-                    f"{message.target_worker_sid} is no worker of the workspace",
-                    "copy the SID of an agent from TaskRouter, or leave it empty",
-                ) from None
+        await check_worker(workspace, message.target_worker_sid)
 
     async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
@@ -164,19 +157,13 @@ class ConversationOpening:
                 )
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
-        tasks = self._workspace().tasks
-        for task in await tasks.list_async(
-            assignment_status=OPEN_STATUSES,
-            evaluate_task_attributes=f'conversationSid == "{channel_sid}"',
-            limit=1,
-        ):
-            attributes = parse_attributes(task.attributes)
-            return OpenTask(
-                str(task.sid),
-                attributes.get("flexInteractionSid"),
-                attributes.get("flexInteractionChannelSid"),
-            )
-        return None
+        task = await find_open_task(self._workspace(), "conversationSid", channel_sid)
+        if task is None:
+            return None
+        attributes = parse_attributes(task.attributes)
+        return OpenTask(
+            str(task.sid), attributes.get("flexInteractionSid"), attributes.get("flexInteractionChannelSid")
+        )
 
     async def _start_interaction(self, channel_sid: str, message: OutboundMessage) -> OpenTask:
         """Open a task on the conversation, for one agent or by the workflow.
