@@ -53,7 +53,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as left:
         cli.main([])
     assert left.value.code == 2
-    assert "demo | sandbox" in capsys.readouterr().err
+    assert "demo | sandbox | setup | doctor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,8 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
         (["--help"], "send, track, clean up"),
         (["demo", "--help"], "Ctrl-C leaves no process behind"),
         (["sandbox", "--help"], "--latency-ms"),
+        (["setup", "--help"], "it makes nothing a second time"),
+        (["doctor", "--help"], "Exit status 1 when anything is wrong"),
         (["--version"], "flexsms "),
     ],
 )
@@ -70,6 +72,13 @@ def test_help(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) ->
         cli.main(argv)
     assert left.value.code == 0
     assert said in capsys.readouterr().out
+
+
+def test_a_dry_run_has_nothing_to_write(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["setup", "--dry-run", "--write"])
+    assert left.value.code == 2
+    assert "not allowed with argument --dry-run" in capsys.readouterr().err
 
 
 def test_demo_is_run_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:

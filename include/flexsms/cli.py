@@ -11,8 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import flexsms
+from flexsms.commands import doctor, setup
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
+SETUP = """\
+Makes what flexsms needs in a Twilio account and is missing: a Sync service, an Event Streams sink with its
+subscription, and, by the stack of the connection, the Flex Flows or the address configuration of a number. Run again,
+also after it was interrupted, it makes nothing a second time. What is not ours is named and left. It ends with what
+belongs in the extra of the Airflow connection; --write stores it there. Exit status 1 when something is wrong or waits
+for you."""
+DOCTOR = """\
+Looks at an Airflow connection and the Twilio account behind it: credentials, products, numbers, Event Streams, the age
+of the last event, clock, rate limits, and whether the events URL refuses what Twilio has not signed. A line each, with
+what to do. Nothing is changed. Exit status 1 when anything is wrong."""
 DEMO = """\
 Starts the local Twilio and a real Airflow on free ports, sends texts, tracks their tasks, cleans up, prints every
 channel of the story before and after, and leaves Airflow open to look at. The same story is told on either generation
@@ -31,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from flexsms.demo.run import run as run_demo
 
         return run_demo(args)
+    if args.command == "setup":
+        return setup.run(args)
+    if args.command == "doctor":
+        return doctor.run(args)
     from flexsms.sandbox.server import run as run_sandbox
 
     for_people = sys.stdout.isatty()
@@ -49,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
     root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
     root.add_argument("--version", action="version", version=f"flexsms {flexsms.__version__}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="demo | sandbox")
+    commands = root.add_subparsers(dest="command", required=True, metavar="demo | sandbox | setup | doctor")
     plain = argparse.RawDescriptionHelpFormatter
     demo.add_arguments(
         commands.add_parser(
@@ -61,6 +76,19 @@ def parser() -> argparse.ArgumentParser:
     )
     sandbox.add_arguments(
         commands.add_parser("sandbox", help="a local Twilio", description=SANDBOX, formatter_class=plain)
+    )
+    setup.add_arguments(
+        commands.add_parser(
+            "setup",
+            help="make what is missing in a Twilio account",
+            description=SETUP,
+            formatter_class=plain,
+        )
+    )
+    doctor.add_arguments(
+        commands.add_parser(
+            "doctor", help="say what is wrong, and what to do", description=DOCTOR, formatter_class=plain
+        )
     )
     return root
 

@@ -28,6 +28,7 @@ from flexsms.twilio.config import DEFAULT_INBOX_KEEP_DAYS
 T = TypeVar("T")
 
 NEW, DONE, REJECTED, PARTIAL = "new", "done", "rejected", "partial"
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
 # Threads per inbox. A store that hangs holds at most so many, and nobody else's.
 AT_ONCE = 32
 # What a killed receiver left half-written was never confirmed to Twilio. After so long nobody is writing it any more.
@@ -158,7 +159,12 @@ class ObjectStorageInbox:
 
 def name_at(moment: datetime) -> str:
     """How the names of posts begin that arrive at a moment."""
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+    return f"{moment.astimezone(UTC):{_MOMENT}}"
+
+
+def moment_of(name: str) -> datetime:
+    """When a post arrived, by its name."""
+    return datetime.strptime(name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
 
 
 class _Store(Protocol):

@@ -1,0 +1,99 @@
+"""`flexsms doctor`: what is wrong with a connection and its account, a line each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from flexsms.commands.connections import in_airflow
+from flexsms.core.doctor import Finding, Verdict
+from flexsms.core.errors import FlexSmsError, MissingSetting
+from flexsms.core.setup import STREAM_NAME
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
+
+MARKS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.NOTE: ("–", "dim"),
+    Verdict.WRONG: ("✗", "bold red"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `flexsms doctor`."""
+    parser.add_argument(
+        "--conn-id",
+        default="twilio_default",
+        help="the Airflow connection of type twilio (default: %(default)s)",
+    )
+    parser.add_argument("--number", default="", help="a Twilio number that has to be complete, E.164")
+    parser.add_argument("--stream-name", default=STREAM_NAME, help="as given to flexsms setup")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine and show.
+
+    :returns: 1 when anything is wrong, else 0
+    """
+    with in_airflow():
+        findings = examine(args.conn_id, number=args.number, stream_name=args.stream_name)
+    _show(findings)
+    return 1 if any(one.verdict is Verdict.WRONG for one in findings) else 0
+
+
+def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -> list[Finding]:
+    """The connection, and all behind it.
+
+    :param number: see :class:`flexsms.twilio.doctor.Doctor`
+    """
+    from flexsms.hooks.twilio import TwilioHook
+    from flexsms.twilio.doctor import Doctor
+
+    async def work(account: Account) -> list[Finding]:
+        async def last_post() -> datetime | None:
+            return await _last_post(account)
+
+        return await Doctor(account, number=number, stream_name=stream_name, last_post=last_post).examine()
+
+    hook = TwilioHook(conn_id)
+    try:
+        stack = hook.settings.stack
+        found = hook.run(work)
+    except FlexSmsError as error:
+        return [Finding("Connection", Verdict.WRONG, str(error))]
+    return [Finding("Connection", Verdict.OK, f"{conn_id}, stack {stack}"), *found]
+
+
+async def _last_post(account: Account) -> datetime | None:
+    """When the newest post came to the inbox, if one did within a day."""
+    from flexsms.hooks.inbox import ObjectStorageInbox, moment_of, name_at
+
+    inbox = ObjectStorageInbox(account.settings.inbox_path)
+    try:
+        keys = await inbox.kept(name_at(account.now() - timedelta(days=1)))
+        return moment_of(keys[-1].rpartition("/")[2]) if keys else None
+    except MissingSetting:
+        raise
+    except Exception as error:  # whatever the store raises
+        raise MissingSetting(
+            "inbox_path", f"cannot be read ({type(error).__name__})", "check the path and who may read it"
+        ) from error
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    width = max(len(one.about) for one in findings)
+    console = Console(highlight=False)
+    for one in findings:
+        if console.is_terminal:
+            mark, style = MARKS[one.verdict]
+            console.print(
+                Text.assemble((f"{mark} ", style), (one.about.ljust(width), "bold"), f"  {one.text}")
+            )
+        else:
+            print(f"{one.verdict:<5}  {one.about.ljust(width)}  {one.text}")

@@ -1,0 +1,132 @@
+"""`flexsms setup`: make what flexsms needs in a Twilio account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flexsms.commands.connections import in_airflow, store_extra
+from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.setup import STREAM_NAME, Row, RowState, table
+
+if TYPE_CHECKING:
+    from flexsms.twilio.setup import SetupReport
+
+COLOURS = {
+    RowState.EXISTS: "green",
+    RowState.MADE: "bold green",
+    RowState.CHANGED: "bold green",
+    RowState.WAITS: "bold red",
+    RowState.LEFT: "yellow",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `flexsms setup`."""
+    on_off = argparse.BooleanOptionalAction
+    parser.add_argument(
+        "--conn-id",
+        default="twilio_default",
+        help="the Airflow connection of type twilio (default: %(default)s)",
+    )
+    parser.add_argument("--number", default="", help="your Twilio number to set up, E.164; none unless given")
+    parser.add_argument(
+        "--events-url", default="", help="where Twilio posts events; the connection's unless given"
+    )
+    parser.add_argument(
+        "--kinesis", default="", metavar="JSON", help='instead: {"arn": …, "role_arn": …, "external_id": …}'
+    )
+    parser.add_argument("--test-id", default="", help="data.test_id of the test event, when it was asked for")
+    parser.add_argument(
+        "--stream-name",
+        default=STREAM_NAME,
+        help="the description by which our sink is known; one for every Airflow of an account (default: %(default)s)",
+    )
+    parser.add_argument("--studio-flow-sid", default="", help="FW…; the connection's unless given")
+    parser.add_argument("--workflow-sid", default="", help="WW…; the connection's unless given")
+    parser.add_argument("--long-lived", action=on_off, default=True, help="stack chat: of the Flex Flows")
+    parser.add_argument("--janitor", action=on_off, default=True, help="stack chat: of the Flex Flows")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="also change flows and addresses that lead elsewhere"
+    )
+    last = parser.add_mutually_exclusive_group()
+    last.add_argument("--dry-run", action="store_true", help="change nothing, and say what would be done")
+    last.add_argument("--write", action="store_true", help="store the extra in the Airflow connection")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set up and show the table.
+
+    :returns: 0 when all is set up, 1 when something is wrong or waits for somebody
+    """
+    try:
+        with in_airflow():
+            report = _set_up(args)
+        _show(report, args.conn_id)
+        if args.write:
+            with in_airflow():
+                store_extra(args.conn_id, report.extra)
+            print(f"Stored in the Airflow connection '{args.conn_id}'.")
+    except FlexSmsError as error:
+        print(f"flexsms setup: {error}", file=sys.stderr)
+        return 1
+    return 1 if report.waiting else 0
+
+
+def _set_up(args: argparse.Namespace) -> SetupReport:
+    from flexsms.hooks.twilio import TwilioHook
+    from flexsms.twilio.setup import Wishes, set_up
+
+    wishes = Wishes(
+        number=args.number,
+        events_url=args.events_url,
+        kinesis=_kinesis(args.kinesis),
+        test_id=args.test_id,
+        stream_name=args.stream_name,
+        studio_flow_sid=args.studio_flow_sid,
+        workflow_sid=args.workflow_sid,
+        long_lived=args.long_lived,
+        janitor=args.janitor,
+        overwrite=args.overwrite,
+        dry_run=args.dry_run,
+    )
+    return TwilioHook(args.conn_id).run(lambda account: set_up(account, wishes))
+
+
+def _kinesis(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidInput("kinesis", "is not an object", "give arn, role_arn and external_id as JSON")
+    return found
+
+
+def _show(report: SetupReport, conn_id: str) -> None:
+    _show_rows(report.rows)
+    where = f"the extra of the Airflow connection '{conn_id}'"
+    print(f"\nTo paste into {where}, besides what is there:\n{json.dumps(dict(report.extra), indent=2)}\n")
+    if report.dry_run:
+        print("A dry run: nothing was changed.")
+
+
+def _show_rows(rows: Iterable[Row]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        print(table(rows))
+        return
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "", "SID", ""):
+        shown.add_column(name)
+    for row in rows:
+        state = Text(row.state, COLOURS.get(row.state, ""))
+        shown.add_row(row.what, state, row.sid, Text(row.note))
+    console.print(shown)

@@ -1,0 +1,135 @@
+"""What an examination finds, and the part of judging that asks nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+# Cleanup compares dates of Twilio's with this clock, and tracking reads 15 minutes back.
+MOST_SKEW = timedelta(seconds=60)
+# Event Streams delivers within seconds; Twilio promises nothing.
+LATE_AFTER = timedelta(minutes=5)
+# What a limit may be set for: an endpoint or a host. Any other name counts for nothing.
+_LIMIT = re.compile(r"(GET|POST|DELETE) [a-z-]+\.twilio\.com/\S+|[a-z-]+\.twilio\.com")
+
+
+class Verdict(StrEnum):
+    """Whether something is as it should be."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of an examination.
+
+    :param about: what was looked at
+    :param text: what was found, and if it is wrong, what to do about it
+    """
+
+    about: str
+    verdict: Verdict
+    text: str
+
+
+def judge_skew(date: str, now: datetime) -> Finding:
+    """Twilio's clock against ours.
+
+    :param date: the header ``Date`` of an answer
+    :param now: when it was read, aware
+    """
+    try:
+        theirs = parsedate_to_datetime(date)
+    except ValueError:
+        return Finding("Clock", Verdict.NOTE, "Twilio's answer has no date to compare with")
+    ahead = now.astimezone(UTC) - theirs.replace(tzinfo=theirs.tzinfo or UTC)
+    seconds = round(ahead.total_seconds())
+    if abs(ahead) > MOST_SKEW:
+        which = "ahead of" if seconds > 0 else "behind"
+        return Finding(
+            "Clock",
+            Verdict.WRONG,
+            f"this machine is {abs(seconds)} s {which} Twilio; let NTP set its clock, or channels are retired at the "
+            "wrong time",
+        )
+    return Finding("Clock", Verdict.OK, f"within {max(abs(seconds), 1)} s of Twilio's")
+
+
+def judge_limits(
+    limits: str | Mapping[str, float], documented: Mapping[str, float], *, for_twilio: bool
+) -> Finding:
+    """The setting ``rate_limits``.
+
+    :param documented: requests per second that Twilio documents, by endpoint or host
+    :param for_twilio: whether calls go to Twilio itself
+    """
+    about = "Rate limits"
+    if limits == "off":
+        if for_twilio:
+            return Finding(
+                about,
+                Verdict.WRONG,
+                "rate_limits is off; set it to documented, or Twilio refuses calls with 429",
+            )
+        return Finding(about, Verdict.OK, "off, and calls go to base_url")
+    if isinstance(limits, str):
+        return Finding(about, Verdict.OK, "as Twilio documents them")
+    for name, per_second in limits.items():
+        if not _LIMIT.fullmatch(name):
+            example = '"POST flex-api.twilio.com/v1/Channels" or "proxy.twilio.com"'
+            return Finding(
+                about,
+                Verdict.WRONG,
+                f"rate_limits has {name!r}, which is no endpoint; write it like {example}",
+            )
+        if per_second > documented.get(name, per_second):
+            return Finding(
+                about,
+                Verdict.WRONG,
+                f"rate_limits allows {per_second:g}/s for {name}, and Twilio {documented[name]:g}/s; lower it",
+            )
+    return Finding(about, Verdict.OK, f"as Twilio documents them, but for {', '.join(limits)}")
+
+
+def judge_last_event(
+    last: datetime | None, last_post: datetime | None, now: datetime, *, inbox: bool
+) -> Finding:
+    """How old the newest event is, and whether it has come in.
+
+    :param last: the newest task event by TaskRouter's own list, None: none within a day
+    :param last_post: when the newest post came to the inbox, None: none within a day
+    :param inbox: whether events are to come to an inbox
+    """
+    about = "Last event"
+    if last is None:
+        return Finding(about, Verdict.NOTE, "TaskRouter has had no task of a channel within a day")
+    found = f"TaskRouter's newest is {_age(now - last)} old"
+    if not inbox or now - last < LATE_AFTER:
+        return Finding(about, Verdict.OK, found)
+    came = (
+        f"the inbox's newest {_age(now - last_post)}"
+        if last_post
+        else "nothing came to the inbox within a day"
+    )
+    if last_post is None or last_post < last - LATE_AFTER:
+        return Finding(
+            about,
+            Verdict.WRONG,
+            f"{found}, and {came}; look for 91302 to 91308 in the Console's error log, and whether events_url is "
+            "right",
+        )
+    return Finding(about, Verdict.OK, f"{found}, {came}")
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(round(age.total_seconds()), 0)
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,424 @@
+"""`flexsms doctor`: each kind of wrong has a line that says what to do, and an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flexsms import cli
+from flexsms.commands.doctor import examine
+from flexsms.core.doctor import Finding, Verdict
+from flexsms.core.setup import EVENT_TYPES, STREAM_NAME
+from flexsms.hooks.inbox import name_at
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.account import Account
+from flexsms.twilio.setup import Wishes, set_up
+
+NUMBER = "+14155550177"
+Connect = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command changes of its process ends with the test."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+
+
+@pytest.fixture
+def connection(
+    sandbox: SandboxProcess, connection_extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Connect:
+    """`twilio_default` leads to the sandbox; call it to change its extra, its login or its password."""
+
+    def connect(login: str = "", password: str = "", **extra: Any) -> None:
+        value = {
+            "conn_type": "twilio",
+            "login": login or sandbox.settings["account_sid"],
+            "password": password or sandbox.settings["auth_token"],
+            "extra": {**connection_extra, "timeout_s": 2, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(value))
+
+    connect()
+    return connect
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers every post with the server's status."""
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.headers["X-Twilio-Signature"])  # type: ignore[attr-defined]
+        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.send_header("Location", "/login")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Any]:
+    """Something that takes posts; `status` is what it answers."""
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        server.status, server.bodies = 403, []  # type: ignore[attr-defined]
+        server.url = f"http://127.0.0.1:{server.server_port}/flexsms/events"  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def findings(**options: Any) -> dict[str, Finding]:
+    """By what they are about; every one is there once."""
+    found = examine("twilio_default", **options)
+    assert len({one.about for one in found}) == len(found)
+    return {one.about: one for one in found}
+
+
+def wrong(**options: Any) -> dict[str, str]:
+    return {name: one.text for name, one in findings(**options).items() if one.verdict is Verdict.WRONG}
+
+
+def with_account(work: Callable[[Account], Any]) -> Any:
+    return TwilioHook().run(work)
+
+
+def stream(url: str) -> None:
+    with_account(lambda account: set_up(account, Wishes(events_url=url)))
+
+
+@pytest.mark.parametrize("stack", ["chat", "conversations"])
+def test_nothing_is_wrong_with_a_whole_account(
+    stack: str, connection: Connect, receiver: Any, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    connection(stack=stack, events_url=receiver.url, inbox_path=f"file://{tmp_path}")
+    stream(receiver.url)
+    sandbox.control.clear_journal()
+    found = findings()
+    assert {name for name, one in found.items() if one.verdict is Verdict.WRONG} == set()
+    asked = {"chat": ["Chat", "Proxy", "Flex"], "conversations": ["Conversations", "Interactions"]}[stack]
+    assert {
+        "Connection",
+        "Sync",
+        "TaskRouter",
+        *asked,
+        "Numbers",
+        "Sink",
+        "Subscription",
+        "Last event",
+    } <= set(found)
+    assert {"Signature", "Events URL", "Clock", "Rate limits"} <= set(found)
+    assert all(entry["method"] == "GET" for entry in sandbox.control.journal())
+    assert receiver.bodies == [None]
+    assert "+1415" not in repr(found)
+
+
+def test_no_connection() -> None:
+    assert examine("nowhere") == [
+        Finding(
+            "Connection",
+            Verdict.WRONG,
+            "Airflow has no connection 'nowhere'; create it with type 'twilio', or give another twilio_conn_id.",
+        )
+    ]
+
+
+def test_a_wrong_field_of_the_connection(connection: Connect) -> None:
+    connection(timeout_s="soon")
+    assert "timeout_s: is 'soon'" in wrong()["Connection"]
+
+
+def test_wrong_credentials_are_one_line(connection: Connect) -> None:
+    connection(password="nonsense")
+    assert list(findings()) == ["Connection", "Credentials"]
+    assert "check login and password" in wrong()["Credentials"]
+
+
+def test_a_key_without_rights_names_every_product(connection: Connect, sandbox: SandboxProcess) -> None:
+    settings = sandbox.settings
+    connection(login=settings["restricted_key_sid"], password=settings["restricted_key_secret"])
+    assert {"Sync", "TaskRouter", "Chat", "Proxy", "Flex", "Numbers", "Event Streams"} <= set(wrong())
+
+
+def test_a_wrong_product(connection: Connect) -> None:
+    connection(session_service_sid="KS" + "0" * 32, workspace_sid="")
+    told = wrong()
+    assert told["Proxy"] == f"KS{'0' * 32} not found; check session_service_sid."
+    assert told["TaskRouter"] == "workspace_sid is empty."
+
+
+def test_nobody_there(connection: Connect) -> None:
+    connection(base_url="http://127.0.0.1:9")
+    assert "check the network and base_url" in wrong()["Sync"]
+
+
+# Numbers
+
+
+def test_a_number_that_is_asked_for_has_to_be_complete(connection: Connect, sandbox: SandboxProcess) -> None:
+    numbers = sandbox.settings["numbers"]
+    assert wrong(number=NUMBER) == {"Number …0177": "is not set up; run flexsms setup --number"}
+    assert wrong(number=numbers["twilio"]) == {}
+    assert "is not long-lived" in wrong(number=numbers["twilio_short_lived"])["Number …0101"]
+    connection(stack="conversations")
+    assert wrong(number=numbers["conversations"]) == {}
+    assert "is not set up" in wrong(number=NUMBER)["Number …0177"]
+
+
+def test_a_wrong_number_is_named(connection: Connect) -> None:
+    assert "number: has no country code" in wrong(number="0177")["Connection"]
+
+
+def test_numbers_of_others_are_only_noted(connection: Connect) -> None:
+    found = findings()
+    assert found["Numbers"].text == "…0100 complete"
+    assert found["Number …0101"].verdict is Verdict.NOTE
+
+
+def test_when_no_number_is_complete_that_is_wrong(connection: Connect, sandbox: SandboxProcess) -> None:
+    async def spoil(account: Account) -> None:
+        flows = account.client.flex_api.v1.flex_flow
+        await flows(sandbox.settings["flex_flow_sids"]["studio"]).update_async(enabled=False)
+
+    with_account(spoil)
+    told = wrong()
+    assert "is not enabled" in told["Number …0100"]
+    assert "is not long-lived" in told["Number …0101"]
+
+    async def remove(account: Account) -> None:
+        for flow in await account.client.flex_api.v1.flex_flow.list_async():
+            if str(flow.integration_type) == "task" and flow.contact_identity.endswith("0100"):
+                await account.client.flex_api.v1.flex_flow(flow.sid).delete_async()
+
+    with_account(remove)
+    assert "has no Flex Flow of type task" in wrong()["Number …0100"]
+
+
+def test_an_address_that_does_not_run_studio(connection: Connect, sandbox: SandboxProcess) -> None:
+    connection(stack="conversations")
+    sid = sandbox.settings["address_sid"]
+
+    async def spoil(account: Account) -> None:
+        await account.client.conversations.v1.address_configurations(sid).update_async(
+            auto_creation_enabled=False
+        )
+
+    with_account(spoil)
+    assert f"{sid} does not create conversations with Studio" in wrong()["Number …0102"]
+
+    async def remove(account: Account) -> None:
+        await account.client.conversations.v1.address_configurations(sid).delete_async()
+
+    with_account(remove)
+    assert "no number is set up" in wrong()["Numbers"]
+
+
+def test_many_numbers_are_summed_up(connection: Connect, sandbox: SandboxProcess) -> None:
+    async def more(account: Account) -> None:
+        for ending in range(10, 18):
+            await account.client.flex_api.v1.flex_flow.create_async(
+                friendly_name="x",
+                chat_service_sid=sandbox.settings["chat_service_sid"],
+                channel_type="sms",  # type: ignore[arg-type]
+                contact_identity=f"+121255501{ending}",
+                integration_type="studio",  # type: ignore[arg-type]
+                integration_flow_sid=sandbox.settings["studio_flow_sid"],
+            )
+
+    with_account(more)
+    found = [one for one in examine("twilio_default") if one.about.startswith("Number")]
+    assert len(found) == 7
+    assert found[-1].text == "4 more are not complete; ask for one with --number"
+
+
+# Event Streams
+
+
+def test_without_event_streams_it_polls(connection: Connect) -> None:
+    found = findings()["Event Streams"]
+    assert (found.verdict, found.text) == (
+        Verdict.NOTE,
+        "not set up; flexsms_track asks TaskRouter every ten minutes",
+    )
+
+
+def test_no_sink(connection: Connect, receiver: Any) -> None:
+    connection(events_url=receiver.url)
+    assert wrong() == {"Event Streams": f"no sink is described {STREAM_NAME!r}; run flexsms setup"}
+
+
+def test_a_sink_that_leads_elsewhere(connection: Connect, receiver: Any) -> None:
+    stream("https://old.example.com/flexsms/events")
+    assert "posts, and events_url is empty" in wrong()["Event Streams"]
+    connection(events_url=receiver.url)
+    assert "posts elsewhere than to events_url; run flexsms setup" in wrong()["Event Streams"]
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [
+        ("failed", "is failed; run flexsms setup"),
+        ("subscription", "has none; run flexsms setup"),
+        ("types", f"{EVENT_TYPES[0]} is missing, {EVENT_TYPES[1]} has schema version 2; run flexsms setup"),
+        ("second", "should be gone; run flexsms setup"),
+    ],
+)
+def test_a_stream_that_is_not_whole(
+    about: str, text: str, connection: Connect, receiver: Any, sandbox: SandboxProcess
+) -> None:
+    connection(events_url=receiver.url)
+    stream(receiver.url)
+    state = sandbox.control.state()
+    [sink], [subscription] = state["tables"]["sinks"], state["tables"]["subscriptions"]
+    if about == "failed":
+        sink["status"] = "failed"
+        sandbox.control.restore(state)
+
+    async def spoil(account: Account) -> None:
+        events = account.client.events.v1
+        if about == "subscription":
+            await events.subscriptions(subscription["sid"]).delete_async()
+        elif about == "types":
+            types = events.subscriptions(subscription["sid"]).subscribed_events
+            await types(EVENT_TYPES[0]).delete_async()
+            await types(EVENT_TYPES[1]).update_async(schema_version=2)
+        elif about == "second":
+            await events.sinks.create_async(STREAM_NAME, sink["configuration"], "webhook")  # type: ignore[arg-type]
+
+    with_account(spoil)
+    told = wrong()
+    assert (
+        list(told) == ["Subscription" if about in ("subscription", "types") else "Sink"] or about == "second"
+    )
+    assert any(one.text.endswith(text) for one in examine("twilio_default"))
+    assert told
+
+
+@pytest.mark.parametrize(
+    ("minutes", "verdict", "text"),
+    [
+        (180, Verdict.WRONG, "the inbox's newest 3 h; look for 91302 to 91308"),
+        (10, Verdict.OK, "the inbox's newest 10 min"),
+        (None, Verdict.WRONG, "nothing came to the inbox within a day"),
+    ],
+)
+def test_events_that_do_not_arrive(
+    minutes: int | None,
+    verdict: Verdict,
+    text: str,
+    connection: Connect,
+    receiver: Any,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+) -> None:
+    connection(events_url=receiver.url, inbox_path=f"file://{tmp_path}")
+    stream(receiver.url)
+    sandbox.control.seed(story=True)  # the newest event is an hour old
+    (tmp_path / "new").mkdir()
+    if minutes is not None:
+        arrived = datetime.now(UTC) - timedelta(minutes=minutes)
+        (tmp_path / "new" / f"{name_at(arrived)}-1.json").write_text("[]")
+    told = findings()["Last event"]
+    assert told.verdict is verdict
+    assert text in told.text
+
+
+def test_an_inbox_that_cannot_be_read(
+    connection: Connect, receiver: Any, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "new").write_text("a file where a folder should be")
+    connection(events_url=receiver.url, inbox_path=f"file://{tmp_path}")
+    stream(receiver.url)
+    sandbox.control.seed(story=True)
+    assert "inbox_path: cannot be read (NotADirectoryError)" in wrong()["Last event"]
+
+
+# The way from Twilio to us
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, "something else takes the posts there"),
+        (302, "Twilio does not follow"),
+        (401, "asks for a login"),
+        (404, "check the path"),
+        (503, "look into the log of the API server"),
+    ],
+)
+def test_an_events_url_that_does_not_refuse(
+    status: int, text: str, connection: Connect, receiver: Any
+) -> None:
+    connection(events_url=receiver.url)
+    stream(receiver.url)
+    receiver.status = status
+    told = wrong()
+    assert list(told) == ["Events URL"]
+    assert told["Events URL"].startswith(f"answers {status} to an unsigned post, not 403; ")
+    assert text in told["Events URL"]
+
+
+def test_an_events_url_that_nobody_answers(connection: Connect) -> None:
+    url = "http://127.0.0.1:9/flexsms/events"
+    connection(events_url=url)
+    stream(url)
+    assert "cannot be reached from here" in wrong()["Events URL"]
+
+
+def test_a_signature_that_cannot_be_checked(
+    connection: Connect, receiver: Any, sandbox: SandboxProcess
+) -> None:
+    settings = sandbox.settings
+    connection(login=settings["api_key_sid"], password=settings["api_key_secret"], events_url=receiver.url)
+    stream(receiver.url)
+    assert list(wrong()) == ["Signature"]
+    assert "auth_token: is empty" in wrong()["Signature"]
+
+
+def test_a_clock_that_is_wrong(connection: Connect, sandbox: SandboxProcess) -> None:
+    sandbox.control.advance(3600)
+    told = wrong()
+    assert list(told) == ["Clock"]
+    assert "behind Twilio" in told["Clock"]
+
+
+def test_limits_that_are_no_limits(connection: Connect) -> None:
+    connection(rate_limits={"proxy": 1})
+    assert "'proxy', which is no endpoint" in wrong()["Rate limits"]
+
+
+# As a command
+
+
+def test_the_exit_status_and_a_line_each(connection: Connect, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["ok", "Connection", "twilio_default,", "stack", "chat"]
+    assert all(line.split()[0] in ("ok", "note") for line in lines)
+    connection(sync_service_sid="")
+    assert cli.main(["doctor", "--conn-id", "twilio_default"]) == 1
+    assert "wrong  Sync           sync_service_sid is empty." in capsys.readouterr().out
+
+
+def test_on_a_terminal_there_are_marks(
+    connection: Connect, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    connection(sync_service_sid="")
+    assert cli.main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "✓" in printed
+    assert "✗" in printed
+    assert "\x1b[" in printed
+    assert os.environ["_AIRFLOW_PROCESS_CONTEXT"] == "server"
