@@ -398,6 +398,11 @@ def test_limits_that_are_no_limits(connection: Connect) -> None:
     assert "'proxy', which is no endpoint" in wrong()["Rate limits"]
 
 
+def test_limits_may_be_off_where_there_are_none(connection: Connect) -> None:
+    connection(rate_limits="off")
+    assert findings()["Rate limits"].text == "off, and calls go to base_url"
+
+
 # As a command
 
 

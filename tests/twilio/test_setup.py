@@ -246,7 +246,7 @@ async def test_killed_anywhere_while_the_url_changes_events_are_always_delivered
 
 
 @pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("action", ["drop_after", "drop_before"])
+@pytest.mark.parametrize("action", ["drop_after", "delay", "drop_before"])
 async def test_any_lost_answer_is_looked_up(stack: StackName, action: str, house: House) -> None:
     on, control = house.on(stack, timeout_s=0.2), house.sandbox.control
     await on.set_up()
@@ -254,8 +254,8 @@ async def test_any_lost_answer_is_looked_up(stack: StackName, action: str, house
     assert len(makings) >= 4
     for number in range(len(makings)):
         control.reset()
-        control.fault(match={"method": "POST"}, skip=number, times=1, action=action)
-        if action == "drop_after":  # it was applied, so it is found
+        control.fault(match={"method": "POST"}, skip=number, times=1, action=action, delay_ms=300)
+        if action != "drop_before":  # it was applied, or is a little later, so it is found
             await on.set_up()
         else:
             with pytest.raises(OutcomeUnknown):
