@@ -9,6 +9,8 @@ AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW_HOME
 
 BIN := $(VENV)/bin
+# Two workers, whole files each, in the order of their names; the contract check comes last and waits for both.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
 TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 
@@ -29,7 +31,7 @@ demo: run-env ## a real Airflow and a local Twilio; texts sent, tracked, cleaned
 	@$(BIN)/flexsms demo --stack $(STACK) $(ARGS)
 
 test: dev-env ## every test, with the coverage gate
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
 	@$(BIN)/python -m pytest $(UNIT) $(ARGS)

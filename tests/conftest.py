@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / ".cache" / "tests"
 SCRATCH.mkdir(parents=True, exist_ok=True)
-HOME = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
-RECORDINGS = HOME / "recordings"
+# `make test` runs two workers side by side (pytest-xdist). Each has a home of its own; what sandboxes record is shared.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER is None:
+    os.environ["PYTEST_FLEXSMS_RUN"] = tempfile.mkdtemp(prefix="run-", dir=SCRATCH)
+RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
+HOME = RUN / (WORKER or "home")
+RECORDINGS = RUN / "recordings"
+WAIT_FOR_WORKERS_S = 500
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
@@ -46,7 +53,8 @@ os.environ.update(
         "FLEXSMS_SANDBOX_RECORD": str(RECORDINGS),
     }
 )
-RECORDINGS.mkdir()
+RECORDINGS.mkdir(exist_ok=True)
+HOME.mkdir()
 
 # The sandbox that most tests share. On a stack of its own, so that the contract check can end it before it reads.
 _shared = contextlib.ExitStack()
@@ -68,6 +76,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 def pytest_unconfigure() -> None:
     _shared.close()
     shutil.rmtree(HOME, ignore_errors=True)
+    if WORKER:
+        (RUN / f"{WORKER}.done").touch()
+    else:
+        shutil.rmtree(RUN, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +124,11 @@ def connection_extra(sandbox: SandboxProcess) -> dict[str, Any]:
 
 @pytest.fixture
 def recordings() -> Path:
-    """The folder of what every sandbox of this run has seen so far. Ends the shared one: for the last test only."""
+    """The folder of what every sandbox of this run has seen. Ends the shared one: for the last test only."""
     _shared.close()
+    others = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) - 1
+    deadline = time.monotonic() + WAIT_FOR_WORKERS_S
+    while len(list(RUN.glob("*.done"))) < others:
+        assert time.monotonic() < deadline, "the other worker does not come to its end"
+        time.sleep(0.2)
     return RECORDINGS
