@@ -34,7 +34,7 @@ test: dev-env ## every test, with the coverage gate
 	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
-	@$(BIN)/python -m pytest $(UNIT) $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(UNIT) $(ARGS)
 
 test-pythons: ## the unit tests on Python 3.12 and 3.13, where they are installed
 	@for version in 3.12 3.13; do \
