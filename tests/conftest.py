@@ -33,6 +33,7 @@ RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
 HOME = RUN / (WORKER or "home")
 RECORDINGS = RUN / "recordings"
 WAIT_FOR_WORKERS_S = 500
+TAKES_LONG = ("e2e", "kill")
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
@@ -62,15 +63,27 @@ _shared = contextlib.ExitStack()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Mark what needs a runtime by where it is and what it asks for; put `last` at the end."""
+    """Mark what needs a runtime by where it is and what it asks for; put `last` at the end, and first what takes long.
+
+    Two workers come to their ends at the same time then.
+    """
+
+    def folder_of(item: pytest.Item) -> str:
+        return item.path.relative_to(ROOT / "tests").parts[0]
+
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        folder = folder_of(item)
         if folder == "dags" or "airflow_db" in getattr(item, "fixturenames", ()):
             item.add_marker("airflow")
         if folder == "e2e":
             item.add_marker("e2e")
     yield
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("last") is not None,
+            folder_of(item) not in TAKES_LONG,
+        )
+    )
 
 
 def pytest_unconfigure() -> None:

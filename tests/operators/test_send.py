@@ -82,7 +82,7 @@ def test_a_mapped_task_masks_too(context: FakeContext) -> None:
     mapped.render_template_fields(context)
     task: Any = context["task"]
     assert (task.to_number, task.body) == ("+12025550124", "7")
-    assert str(redact("to +12025550124")) == "to ***"
+    assert "+12025550124" not in str(redact("to +12025550124"))
 
 
 async def test_the_key_is_the_task_instance_unless_one_is_given(

@@ -157,7 +157,7 @@ async def test_a_conversation_that_a_dead_try_left_behind_makes_way(desk: Desk) 
 
 @pytest.mark.parametrize("body", ["Your results are in.", ""], ids=["text", "agent writes first"])
 async def test_a_conversation_that_a_dead_try_made_is_gone_on_with(desk: Desk, body: str) -> None:
-    desk.fault(FLEX, "/Interactions$", times=None, action="delay", delay_ms=60_000)
+    desk.fault(FLEX, "/Interactions$", times=None, action="drop_before")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.6):
             await desk.send(body)
@@ -238,7 +238,7 @@ async def test_an_interaction_that_does_not_show_yet_is_waited_for(desk: Desk) -
 async def test_whoever_is_in_it_already_keeps_the_conversation(desk: Desk, status: int, code: int) -> None:
     # A dead try has made all of it; then Twilio refuses the second adding of the customer in other words.
     look = {"method": "GET", "host": FLEX, "path": "/Channels/UO"}
-    desk.sandbox.control.fault(match=look, action="delay", delay_ms=60_000)
+    desk.sandbox.control.fault(match=look, action="drop_before")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.6):
             await desk.send()
