@@ -33,7 +33,7 @@ RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
 HOME = RUN / (WORKER or "home")
 RECORDINGS = RUN / "recordings"
 WAIT_FOR_WORKERS_S = 500
-TAKES_LONG = ("e2e", "kill")
+TAKES_LONG = ("dags", "e2e", "kill", "web")
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
