@@ -41,10 +41,9 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.operators.delivery import FlexDeliverySensor
+from flexsms.operators.fields import PHONE_NUMBER
 from flexsms.operators.send import FlexSendOperator
 from flexsms.policies import TASK_DEFAULTS
-
-PHONE_NUMBER = r"^\+[0-9][0-9 ().-]{6,24}$"
 
 with DAG(
     dag_id="flexsms_send",

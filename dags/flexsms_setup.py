@@ -33,6 +33,7 @@ from airflow.sdk import DAG, Param
 
 from flexsms.core.setup import STREAM_NAME
 from flexsms.hooks.twilio import inbox_conn_id
+from flexsms.operators.fields import PHONE_NUMBER
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -59,7 +60,7 @@ with DAG(
             type=["null", "string"],
             title="Number",
             description="Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
-            pattern=r"^\+[0-9][0-9 ().-]{6,24}$",
+            pattern=PHONE_NUMBER,
             section="Number",
         ),
         "studio_flow_sid": Param(

@@ -15,10 +15,7 @@ from flexsms.core.errors import InvalidInput, NotDelivered
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag
 from flexsms.triggers.delivery import FlexDeliveryTrigger
-from flexsms.triggers.polling import TIMEOUT, check
-
-# The trigger itself gives up at the timeout and says how far it came. Where no triggerer runs, Airflow does later.
-TRIGGERER_GRACE = timedelta(minutes=2)
+from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 
 
 class FlexDeliverySensor(BaseSensorOperator):

@@ -6,6 +6,9 @@ import re
 
 from flexsms.core.errors import InvalidInput
 
+# What a form takes for a phone number; whether it is one is checked when the task runs.
+PHONE_NUMBER = r"^\+[0-9][0-9 ().-]{6,24}$"
+
 
 def number(field: str, value: object, *, low: float, high: float) -> float:
     """A number within a range, also when a template wrote it as a text.

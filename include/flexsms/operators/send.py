@@ -17,12 +17,11 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
 from flexsms.operators.fields import spellings
 from flexsms.triggers.channel import FlexChannelTrigger
-from flexsms.triggers.polling import TIMEOUT, check
+from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 from flexsms.twilio.send import SendResult
 
 LONGEST_SETUP_S = 300
 LOOK_EVERY_S = 2
-TRIGGERER_GRACE_S = 120
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
@@ -159,8 +158,7 @@ class FlexSendOperator(BaseAsyncOperator):
                 timeout_s=LONGEST_SETUP_S,
             ),
             method_name="execute_complete",
-            # The trigger gives up by itself; this is for an Airflow without a triggerer.
-            timeout=timedelta(seconds=LONGEST_SETUP_S + TRIGGERER_GRACE_S),
+            timeout=timedelta(seconds=LONGEST_SETUP_S) + TRIGGERER_GRACE,
         )
 
     def _personal(self) -> set[str]:

@@ -19,7 +19,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.sources.taskrouter import TaskRouterSource
+from flexsms.twilio.sources.taskrouter import TaskRouterSource, parse_cursor
 from flexsms.twilio.track import TrackReport, track
 
 SOURCES = (TaskRouterSource.name, InboxSource.name, HttpSource.name)
@@ -106,7 +106,7 @@ class FlexTrackOperator(BaseAsyncOperator):
         if self.source == source.name:
             return False
         cursor = last_cursor(source, context)
-        return cursor is None or account.now() - source.moment(cursor) > RECONCILE_AFTER
+        return cursor is None or account.now() - parse_cursor(cursor) > RECONCILE_AFTER
 
 
 async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -18,6 +19,8 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.twilio.account import Account
 
 TIMEOUT, ERROR = "timeout", "error"
+# A trigger gives up by itself and says how far it came. Where no triggerer runs, Airflow ends the wait so much later.
+TRIGGERER_GRACE = timedelta(minutes=2)
 # Looks in a row that may fail. The client has repeated each of them for some ten seconds already.
 MOST_FAILURES = 5
 

@@ -105,7 +105,10 @@ class Sender:
         for _ in range(OPEN_ATTEMPTS):
             try:
                 conversation = await self._open(message, claim)
-                claim = replace(claim, resumed=True, result=_promise(conversation, claim).to_json())
+                promise = _promise(conversation, claim)
+                if not promise.reused_channel:
+                    await self._remember_session(conversation)
+                claim = replace(claim, resumed=True, result=promise.to_json())
                 claim, sid = await self._post(conversation, message, claim) if message.body else (claim, None)
             except _ClosedUnder as closed:
                 logger.info("%s Starting afresh.", closed)
@@ -133,8 +136,6 @@ class Sender:
             if claim.opened != opened:
                 await self._ledger.advance(replace(claim, opened=opened))
             raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
-        if not _promise(conversation, claim).reused_channel:
-            await self._remember_session(conversation)
         return conversation
 
     async def _post(

@@ -101,9 +101,8 @@ class Turns:
                     # The turn is kept: the next try looks first.
                     told = str(error) or "No answer in time."
                     raise SendInProgress(f"{told} It was not found; trying again later.") from error
-            except (
-                FlexSmsError
-            ):  # it was refused; a cancelled wait keeps the turn, for the request may be on its way
+            except FlexSmsError:
+                # It was refused. A cancelled wait keeps the turn, for the request may be on its way.
                 await self._release(turn)
                 raise
         await self._release(turn)

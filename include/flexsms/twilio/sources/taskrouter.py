@@ -45,19 +45,11 @@ class TaskRouterSource:
         self._now = now
         self._lookback = lookback
 
-    @staticmethod
-    def moment(cursor: str) -> datetime:
-        """Up to when events were read, by a cursor.
-
-        :raises InvalidInput: when it is none of this source's
-        """
-        return _parse_cursor(cursor)
-
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """All events since the cursor, or of the last 30 days."""
         until = self._now().astimezone(UTC)
         oldest = until - RETENTION
-        since = max(_parse_cursor(cursor) - self._lookback, oldest) if cursor else oldest
+        since = max(parse_cursor(cursor) - self._lookback, oldest) if cursor else oldest
         # Without an EndDate, because an event that comes in while the lists are read is welcome. Most are one page:
         # asking for the first ones at once makes that one round trip.
         firsts = await asyncio.gather(*(self._list(event_type, since) for event_type in TaskEventType))
@@ -120,7 +112,11 @@ class TaskRouterSource:
         return frozenset(channels)
 
 
-def _parse_cursor(cursor: str) -> datetime:
+def parse_cursor(cursor: str) -> datetime:
+    """Up to when events were read, by a cursor.
+
+    :raises InvalidInput: when it is none of this source's
+    """
     try:
         moment = datetime.fromisoformat(cursor)
     except ValueError:

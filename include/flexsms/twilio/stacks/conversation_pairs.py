@@ -62,7 +62,7 @@ class ConversationPairs:
         if own is None:
             # A customer of many years has many closed ones; on whichever page the open one is, the refusal below
             # names it, so one page is enough.
-            found = await self._find(message, pages=1)
+            found = await self._find(message, first_page_only=True)
             if found is not None:
                 return found
             own = await self._start(message, key)
@@ -95,7 +95,9 @@ class ConversationPairs:
     async def _is_silent(self, channel_sid: str) -> bool:
         return not await self._client.conversations(channel_sid).messages.list_async(limit=1, page_size=1)
 
-    async def _find(self, message: OutboundMessage, *, pages: int | None = None) -> OpenConversation | None:
+    async def _find(
+        self, message: OutboundMessage, *, first_page_only: bool = False
+    ) -> OpenConversation | None:
         page: Any = await self._client.participant_conversations.page_async(
             address=message.to_number, page_size=PAGE_SIZE
         )
@@ -109,8 +111,7 @@ class ConversationPairs:
                     return OpenConversation(
                         str(one.conversation_sid), utc(one.conversation_date_created), is_new=False
                     )
-            pages = pages - 1 if pages else None
-            page = None if pages == 0 else await page.next_page_async()
+            page = None if first_page_only else await page.next_page_async()
         return None
 
     async def _started(self, key: str) -> Any:
