@@ -54,7 +54,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> float:
 async def until(true: Callable[[], bool]) -> None:
     """Wait for it, however slow the machine is today."""
     async with asyncio.timeout(30):
-        while not true():
+        while not true():  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.01)
 
 
