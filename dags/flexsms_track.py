@@ -18,7 +18,8 @@ once everything in them is stored, and to `rejected/`, with the reason beside th
 `duration_s`.
 
 **When it fails** nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the
-same again. To read 30 days anew, delete `cursor.taskrouter` from the state of the asset `flexsms_channel_state`.
+same again. To fill a gap that you know of, give *Read again from* and *until*; the cursor stays where it is. To read 30
+days anew, delete `cursor.taskrouter` from the state of the asset `flexsms_channel_state`.
 """
 
 from __future__ import annotations
@@ -66,6 +67,23 @@ with DAG(
             title="Look back (minutes)",
             description="How far before the last run's end reading starts, because events may come late.",
         ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Read again from",
+            description=(
+                "Only to fill a gap, with source taskrouter: reads from here on, whatever was read before. "
+                "At most 30 days ago."
+            ),
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Read again until",
+            description="Where that ends; empty: now.",
+        ),
         "twilio_conn_id": Param(
             inbox_conn_id(),
             type="string",
@@ -79,5 +97,7 @@ with DAG(
         task_id="track",
         source="{{ 'inbox' if dag_run.run_type == 'asset_triggered' else params.source }}",
         lookback_minutes="{{ params.lookback_minutes }}",
+        since="{{ params.since or '' }}",
+        until="{{ params.until or '' }}",
         twilio_conn_id="{{ params.twilio_conn_id }}",
     )

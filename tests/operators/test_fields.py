@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from flexsms.core.errors import InvalidInput
-from flexsms.operators.fields import flag, number, whole_number
+from flexsms.operators.fields import flag, moment, number, whole_number
 
 
 @pytest.mark.parametrize(("value", "expected"), [(2, 2), (0.5, 0.5), ("2", 2), (" 0.5 ", 0.5), ("1e2", 100)])
@@ -43,3 +45,19 @@ def test_true_is_true(value: object) -> None:
 def test_what_is_neither_is_named(value: object) -> None:
     with pytest.raises(InvalidInput, match=r"^dry_run: is .*; give true or false\.$"):
         flag("dry_run", value)
+
+
+@pytest.mark.parametrize("value", ["2026-11-18T16:00:00Z", "2026-11-18T17:00+01:00", "2026-11-18 16:00"])
+def test_moments_are_utc_unless_they_say_otherwise(value: str) -> None:
+    assert moment("since", value) == datetime(2026, 11, 18, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_moment_is_none(value: object) -> None:
+    assert moment("since", value) is None
+
+
+@pytest.mark.parametrize("value", ["yesterday", 5, "None", "2026-13-01"])
+def test_what_is_no_moment_is_named(value: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^since: is .*; give a moment in ISO 8601, like "):
+        moment("since", value)

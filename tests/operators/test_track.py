@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flexsms.core.errors import InvalidInput
 from flexsms.hooks.collector import HttpCollector
+from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 
@@ -57,6 +59,12 @@ async def test_events_that_cannot_be_read_are_left_out_and_named(
     [
         ({"lookback_minutes": "soon"}, "lookback_minutes: is 'soon'; give a number between 0 and 43200"),
         ({"lookback_minutes": -1}, "lookback_minutes: is -1"),
+        ({"since": "monday"}, "since: is 'monday'; give a moment in ISO 8601"),
+        ({"until": "2026-11-18T16:00:00Z"}, "since: is empty; say where the range up to `until` begins"),
+        (
+            {"since": "2026-11-18T16:00:00Z", "source": "inbox"},
+            "since: cannot go with source inbox; choose source taskrouter",
+        ),
         ({"source": "pigeon"}, "source: is 'pigeon'; choose one of taskrouter, inbox, http"),
     ],
 )
@@ -107,3 +115,54 @@ async def test_what_a_stream_lost_is_fetched_from_taskrouter_after_three_hours(
     assert report["created"] == (3 if asks else 0)
     assert (context.cursors["cursor.taskrouter"] != asked_at) is asks
     assert context.cursors["cursor.http"] == "b"
+
+
+@pytest.mark.parametrize("lost", ["an outage longer than Twilio tries", "91303"])
+async def test_a_gap_in_the_stream_is_filled(
+    lost: str,
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+) -> None:
+    connection(inbox_path=f"file://{tmp_path}")
+    sandbox.control.seed(story=True)
+    await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
+    await subscribe("http://127.0.0.1:9/events")
+    if lost == "91303":
+        sandbox.control.settings(stream_drops=1.0)
+    ben = sandbox.control.story()["ben"]["channel_sid"]
+    sandbox.control.agent("complete", channel_sid=ben)
+    sandbox.control.advance(timedelta(hours=4, minutes=1).total_seconds())
+    found = sandbox.control.delivered()
+    assert (found["posted"] > 0, found["delivered"]) == (True, 0)
+
+    stream = FlexTrackOperator(task_id="track", source="inbox")
+    assert (await stream.aexecute(context))["events"] == 0  # type: ignore[arg-type]
+    four_hours_ago = datetime.now(UTC) - timedelta(hours=4)
+    context.cursors["cursor.taskrouter"] = four_hours_ago.isoformat()
+    report = await stream.aexecute(context)  # type: ignore[arg-type]
+    assert (report["updated"], report["created"]) == (1, 0)
+
+
+async def test_a_range_is_read_on_demand(stack: str, context: FakeContext, sandbox: SandboxProcess) -> None:
+    context.cursors["cursor.taskrouter"] = datetime.now(UTC).isoformat()
+    before = dict(context.cursors)
+    sandbox.control.seed(channels=3, stack=stack)
+    since = (datetime.now(UTC) - timedelta(days=29, hours=23)).isoformat()
+    report = await FlexTrackOperator(task_id="track", since=since).aexecute(context)  # type: ignore[arg-type]
+    assert (report["created"], report["cursor"]) == (3, None)
+    assert dict(context.cursors) == before
+
+
+async def subscribe(destination: str) -> None:
+    """Event Streams posts the ends of tasks there."""
+    async with TwilioHook().account() as account:
+        events: Any = account.client.events.v1
+        sink = await events.sinks.create_async(
+            description="inbox",
+            sink_configuration={"destination": destination, "method": "POST", "batch_events": True},
+            sink_type="webhook",
+        )
+        types = [{"type": "com.twilio.taskrouter.task.completed", "schema_version": 4}]
+        await events.subscriptions.create_async(description="tasks", sink_sid=sink.sid, types=types)

@@ -15,7 +15,7 @@ from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources import taskrouter
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.sources.protocol import EventPage, EventSource
 from flexsms.twilio.track import TrackReport, track
 
 from .house import HOUSES, House
@@ -39,7 +39,9 @@ class Cursor:
         self.value = value
 
     async def run(self, account: Account, **options: Any) -> TrackReport:
-        source = account.taskrouter(**options)
+        return await self.read(account, account.taskrouter(**options))
+
+    async def read(self, account: Account, source: EventSource) -> TrackReport:
         return await track(source, account.store, cursor=self.value, save_cursor=self.save, at_once=8)
 
 
@@ -98,6 +100,47 @@ async def test_without_a_cursor_thirty_days_are_read_and_then_only_what_is_new(
     asked = [entry["query"]["StartDate"] for entry in sandbox.control.journal() if "Events" in entry["path"]]
     assert len(asked) == 6
     assert all(abs(datetime.fromisoformat(start) - expected) < timedelta(minutes=1) for start in asked)
+
+
+async def test_a_range_is_read_again_whatever_was_read_before_and_moves_no_cursor(
+    account: Account, sandbox: SandboxProcess, number: str, clock: Any
+) -> None:
+    began = clock()
+    written = []
+    for customer in customers(3):
+        written.append(sandbox.control.customer(customer, number, "Hello")["channel_sid"])
+        clock.advance(hours=1)
+    cursor = Cursor()
+    cursor.value = before = clock().isoformat()
+
+    async def fill(**between: float) -> TrackReport:
+        ends = {name: began + timedelta(hours=hours) for name, hours in between.items()}
+        return await cursor.read(account, account.taskrouter_range(**ends))
+
+    middle = await fill(since=0.5, until=1.5)
+    assert (middle.events, middle.created, middle.cursor) == (1, 1, None)
+    assert await account.store.load(written[1]) is not None
+    assert await account.store.load(written[0]) is None
+    rest = await fill(since=-1)
+    assert (rest.events, rest.created, rest.unchanged) == (3, 2, 1)
+    assert cursor.value == before
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "sentence"),
+    [
+        (0, 0, "since: is not before 20.* UTC; give an earlier moment"),
+        (1, None, "since: is not before"),
+        (-31 * 24, None, "since: is over 30 days ago; TaskRouter keeps events for 30 days"),
+    ],
+)
+async def test_a_range_that_cannot_be_read_is_named(
+    account: Account, clock: Any, since: int, until: int | None, sentence: str
+) -> None:
+    now = clock()
+    moments = [None if hours is None else now + timedelta(hours=hours) for hours in (since, until)]
+    with pytest.raises(InvalidInput, match=sentence):
+        await Cursor().read(account, account.taskrouter_range(moments[0], moments[1]))
 
 
 async def test_every_run_overlaps_the_one_before(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from flexsms.core.errors import InvalidInput
 
@@ -45,6 +46,22 @@ def flag(field: str, value: object) -> bool:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     raise InvalidInput(field, f"is {value!r}", "give true or false")
+
+
+def moment(field: str, value: object) -> datetime | None:
+    """A moment in ISO 8601, UTC if it names no offset; None where nothing is given.
+
+    :raises InvalidInput: for anything else
+    """
+    if value in (None, ""):
+        return None
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise InvalidInput(
+            field, f"is {value!r}", "give a moment in ISO 8601, like 2026-11-18T16:00:00Z"
+        ) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def spellings(number: object) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseAsyncOperator, Context
@@ -14,7 +14,7 @@ from flexsms.core.errors import InvalidInput
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.fields import number
+from flexsms.operators.fields import moment, number
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
@@ -40,13 +40,16 @@ class FlexTrackOperator(BaseAsyncOperator):
 
     :param source: where events come from: ``taskrouter``, ``inbox`` or ``http`` (templated)
     :param lookback_minutes: how far before TaskRouter's cursor reading starts, because events may come late (templated)
+    :param since: source ``taskrouter``: read again from this moment on, whatever was read before, and leave the cursor
+        where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
+    :param until: where that ends, by default now (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "cursor",
         "api_calls", "duration_s"}``, which is the asset event's ``extra`` too
     :raises InvalidInput: when an argument is wrong
     """
 
-    template_fields: Sequence[str] = ("source", "lookback_minutes", "twilio_conn_id")
+    template_fields: Sequence[str] = ("source", "lookback_minutes", "since", "until", "twilio_conn_id")
     ui_color = "#e8eef8"
 
     def __init__(
@@ -54,12 +57,16 @@ class FlexTrackOperator(BaseAsyncOperator):
         *,
         source: str = "taskrouter",
         lookback_minutes: float | str = 15,
+        since: str | None = None,
+        until: str | None = None,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"outlets": [CHANNEL_STATE], **kwargs})
         self.source = source
         self.lookback_minutes = lookback_minutes
+        self.since = since
+        self.until = until
         self.twilio_conn_id = twilio_conn_id
 
     async def aexecute(self, context: Context) -> dict[str, Any]:
@@ -67,10 +74,15 @@ class FlexTrackOperator(BaseAsyncOperator):
         minutes = number("lookback_minutes", self.lookback_minutes, low=0, high=MAX_LOOKBACK_MINUTES)
         if self.source not in SOURCES:
             raise InvalidInput("source", f"is '{self.source}'", f"choose one of {', '.join(SOURCES)}")
+        since, until = moment("since", self.since), moment("until", self.until)
+        if until and not since:
+            raise InvalidInput("since", "is empty", "say where the range up to `until` begins")
+        if since and self.source != TaskRouterSource.name:
+            raise InvalidInput("since", f"cannot go with source {self.source}", "choose source taskrouter")
         began = time.monotonic()
         async with TwilioHook(self.twilio_conn_id).account() as account:
             lookback = timedelta(minutes=minutes)
-            report = await drain(account, self._source(account, lookback), context)
+            report = await drain(account, self._source(account, lookback, since, until), context)
             if self._has_gap(account, context):
                 self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
                 report.add(await drain(account, account.taskrouter(lookback=lookback), context))
@@ -91,13 +103,17 @@ class FlexTrackOperator(BaseAsyncOperator):
         )
         return summary
 
-    def _source(self, account: Account, lookback: timedelta) -> EventSource:
+    def _source(
+        self, account: Account, lookback: timedelta, since: datetime | None, until: datetime | None
+    ) -> EventSource:
         settings = account.settings
         if self.source == HttpSource.name:
             return HttpSource(HttpCollector(settings.events_conn_id, settings.events_endpoint))
         if self.source == InboxSource.name:
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
             return InboxSource(inbox)
+        if since:
+            return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)
 
     def _has_gap(self, account: Account, context: Context) -> bool:

@@ -14,7 +14,7 @@ from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
-from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterSource
+from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
 from flexsms.twilio.stacks.chat import ChatStack
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.conversations import ConversationsStack
@@ -103,6 +103,12 @@ class Account:
         """The source of task events that every account has."""
         return TaskRouterSource(
             self.client, self.settings.need("workspace_sid"), now=self.now, lookback=lookback
+        )
+
+    def taskrouter_range(self, since: datetime, until: datetime | None = None) -> TaskRouterRange:
+        """The same events of one stretch of time."""
+        return TaskRouterRange(
+            self.client, self.settings.need("workspace_sid"), now=self.now, since=since, until=until
         )
 
     @property

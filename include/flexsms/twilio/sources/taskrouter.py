@@ -50,13 +50,19 @@ class TaskRouterSource:
         until = self._now().astimezone(UTC)
         oldest = until - RETENTION
         since = max(parse_cursor(cursor) - self._lookback, oldest) if cursor else oldest
-        # Without an EndDate, because an event that comes in while the lists are read is welcome. Most are one page:
-        # asking for the first ones at once makes that one round trip.
-        firsts = await asyncio.gather(*(self._list(event_type, since) for event_type in TaskEventType))
+        # Without an EndDate, because an event that comes in while the lists are read is welcome.
+        async for page in self._between(since, until):
+            yield page
+        yield EventPage(cursor=until.isoformat())
+
+    async def _between(
+        self, since: datetime, until: datetime, *, end: datetime | None = None
+    ) -> AsyncIterator[EventPage]:
+        """All types of events. Most are one page: asking for the first ones at once makes that one round trip."""
+        firsts = await asyncio.gather(*(self._list(event_type, since, end) for event_type in TaskEventType))
         for event_type, first in zip(TaskEventType, firsts, strict=True):
             async for page in self._slice(event_type, since, until, first):
                 yield page
-        yield EventPage(cursor=until.isoformat())
 
     async def _list(self, event_type: TaskEventType, since: datetime, until: datetime | None = None) -> Any:
         end = {"end_date": until} if until else {}
@@ -110,6 +116,40 @@ class TaskRouterSource:
                     channels.add(channel[0])
             page = await page.next_page_async()
         return frozenset(channels)
+
+
+class TaskRouterRange(TaskRouterSource):
+    """Pulls the events of one stretch of time, to fill a gap. It has no cursor and moves none.
+
+    :param since: an aware datetime
+    :param until: an aware datetime, None for now
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        workspace_sid: str,
+        *,
+        now: Callable[[], datetime],
+        since: datetime,
+        until: datetime | None = None,
+    ) -> None:
+        super().__init__(client, workspace_sid, now=now)
+        self._since, self._until = since, until
+
+    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # a range is a range
+        """All events of the range.
+
+        :raises InvalidInput: when it is empty, or begins before what TaskRouter keeps
+        """
+        now = self._now().astimezone(UTC)
+        until = self._until or now
+        if self._since >= until:
+            raise InvalidInput("since", f"is not before {until:%Y-%m-%d %H:%M} UTC", "give an earlier moment")
+        if now - self._since > RETENTION:
+            raise InvalidInput("since", "is over 30 days ago", "TaskRouter keeps events for 30 days")
+        async for page in self._between(self._since, until, end=until):
+            yield page
 
 
 def parse_cursor(cursor: str) -> datetime:
