@@ -5,9 +5,10 @@ Pulls the task events and keeps one Twilio Sync document per channel, `flexsms.<
 open, and when the last one ended. `flexsms_cleanup` decides by these.
 
 Every ten minutes it asks **TaskRouter**. Where Event Streams posts to `/flexsms/events`, it also runs when something
-has arrived in the **inbox**, at most once a minute; and it can pull from any collector over **HTTP**. Whatever one of
-them misses or repeats, the states come out the same. A run that reads a stream asks TaskRouter as well when that was
-last asked over three hours ago, so an outage of the stream leaves no gap.
+has arrived in the **inbox**, at most once a minute; and it can pull from any collector over **HTTP**, or from the
+**Kinesis** stream that Event Streams writes to. Whatever one of them misses or repeats, the states come out the same.
+A run that reads a stream asks TaskRouter as well when that was last asked over three hours ago, so an outage of the
+stream leaves no gap.
 
 The first run reads back the 30 days that TaskRouter keeps. Every later one starts where the one before stopped, less
 *Look back*, because events may come late. Order and repetition do not matter. Posts in the inbox are moved to `done/`
@@ -50,11 +51,12 @@ with DAG(
         "source": Param(
             "taskrouter",
             type="string",
-            enum=["taskrouter", "inbox", "http"],
+            enum=["taskrouter", "inbox", "http", "kinesis"],
             values_display={
                 "taskrouter": "taskrouter: TaskRouter's own list of events",
                 "inbox": "inbox: what Event Streams has posted",
                 "http": "http: any collector, through a connection of type http",
+                "kinesis": "kinesis: the stream that Event Streams writes to (needs the extra [kinesis])",
             },
             title="Source",
             description="Where task events are pulled from. Runs that the inbox starts read the inbox.",

@@ -105,6 +105,19 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Days that a post stays in the inbox after it was read.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650, "default": 7},
     },
+    "kinesis_stream": {
+        "label": "Kinesis stream",
+        "description": "Source kinesis: name or ARN of the stream that a sink of Event Streams writes to.",
+        "schema": {
+            "type": ["string", "null"],
+            "pattern": "^((arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]+:stream/)?[a-zA-Z0-9_.-]{1,128})?$",
+        },
+    },
+    "kinesis_conn_id": {
+        "label": "AWS connection",
+        "description": "Source kinesis: the Airflow connection of type aws; needs flexsms with the extra [kinesis].",
+        "schema": {"type": ["string", "null"], "default": "aws_default"},
+    },
 }
 
 CONFIG: dict[str, Any] = {

@@ -65,7 +65,7 @@ async def test_events_that_cannot_be_read_are_left_out_and_named(
             {"since": "2026-11-18T16:00:00Z", "source": "inbox"},
             "since: cannot go with source inbox; choose source taskrouter",
         ),
-        ({"source": "pigeon"}, "source: is 'pigeon'; choose one of taskrouter, inbox, http"),
+        ({"source": "pigeon"}, "source: is 'pigeon'; choose one of taskrouter, inbox, http, kinesis"),
     ],
 )
 async def test_bad_arguments_are_named(

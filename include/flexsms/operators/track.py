@@ -13,16 +13,18 @@ from flexsms.assets import CHANNEL_STATE, cursor_key
 from flexsms.core.errors import InvalidInput
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import moment, number
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
+from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource, parse_cursor
 from flexsms.twilio.track import TrackReport, track
 
-SOURCES = (TaskRouterSource.name, InboxSource.name, HttpSource.name)
+SOURCES = (TaskRouterSource.name, InboxSource.name, HttpSource.name, KinesisSource.name)
 # A stream loses what its sink did not take within four hours, and now and then an event for good (error 91303).
 # https://www.twilio.com/docs/events/event-delivery
 RECONCILE_AFTER = timedelta(hours=3)
@@ -38,7 +40,7 @@ class FlexTrackOperator(BaseAsyncOperator):
     there, and puts it away when it is stored. A run that reads a stream asks TaskRouter as well when that was last
     asked over three hours ago, so that no gap in the stream stays open.
 
-    :param source: where events come from: ``taskrouter``, ``inbox`` or ``http`` (templated)
+    :param source: where events come from: ``taskrouter``, ``inbox``, ``http`` or ``kinesis`` (templated)
     :param lookback_minutes: how far before TaskRouter's cursor reading starts, because events may come late (templated)
     :param since: source ``taskrouter``: read again from this moment on, whatever was read before, and leave the cursor
         where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
@@ -112,6 +114,9 @@ class FlexTrackOperator(BaseAsyncOperator):
         if self.source == InboxSource.name:
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
             return InboxSource(inbox)
+        if self.source == KinesisSource.name:
+            stream = KinesisStream(settings.kinesis_conn_id, settings.need("kinesis_stream"))
+            return KinesisSource(stream, now=account.now)
         if since:
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)

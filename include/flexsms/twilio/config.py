@@ -17,6 +17,7 @@ DEFAULT_MAX_IN_FLIGHT = 32
 DEFAULT_EVENTS_CONN_ID = "flexsms_events"
 DEFAULT_EVENTS_ENDPOINT = "/flexsms/events"
 DEFAULT_INBOX_KEEP_DAYS = 7
+DEFAULT_KINESIS_CONN_ID = "aws_default"
 
 _SID_FIELDS = {
     "account_sid": "AC",
@@ -32,6 +33,7 @@ _SID_FIELDS = {
 _REMEDIES = {
     **{name: f"give the {prefix}… SID from the Twilio Console" for name, prefix in _SID_FIELDS.items()},
     "inbox_path": "give a URL like s3://aws_default@bucket/flexsms or file:///var/lib/flexsms/inbox",
+    "kinesis_stream": "give the stream's name, or its ARN like arn:aws:kinesis:eu-west-1:123456789012:stream/flexsms",
 }
 
 
@@ -51,6 +53,8 @@ class TwilioSettings:
     :param events_conn_id: the Airflow connection of type ``http`` that source ``http`` pulls from
     :param events_endpoint: the path there
     :param inbox_keep_days: days that a post is kept after it was read
+    :param kinesis_stream: name or ARN of the stream that source ``kinesis`` pulls from
+    :param kinesis_conn_id: the Airflow connection of type ``aws`` for it
     """
 
     login: str
@@ -77,6 +81,8 @@ class TwilioSettings:
     events_conn_id: str = DEFAULT_EVENTS_CONN_ID
     events_endpoint: str = DEFAULT_EVENTS_ENDPOINT
     inbox_keep_days: int = DEFAULT_INBOX_KEEP_DAYS
+    kinesis_stream: str = ""
+    kinesis_conn_id: str = DEFAULT_KINESIS_CONN_ID
 
     @classmethod
     def from_connection(
@@ -117,6 +123,8 @@ class TwilioSettings:
             events_conn_id=_text(extra, "events_conn_id") or DEFAULT_EVENTS_CONN_ID,
             events_endpoint=_text(extra, "events_endpoint") or DEFAULT_EVENTS_ENDPOINT,
             inbox_keep_days=_whole_days(extra, "inbox_keep_days", DEFAULT_INBOX_KEEP_DAYS),
+            kinesis_stream=_kinesis_stream(extra),
+            kinesis_conn_id=_text(extra, "kinesis_conn_id") or DEFAULT_KINESIS_CONN_ID,
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
 
@@ -257,5 +265,15 @@ def _events_url(extra: Mapping[str, Any]) -> str:
             "events_url",
             "is not a URL",
             "give https://host/flexsms/events as Twilio calls it, without a user, a password or a ?",
+        )
+    return value
+
+
+def _kinesis_stream(extra: Mapping[str, Any]) -> str:
+    value = _text(extra, "kinesis_stream")
+    name = r"[a-zA-Z0-9_.-]{1,128}"
+    if value and not re.fullmatch(rf"(arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d+:stream/)?{name}", value):
+        raise MissingSetting(
+            "kinesis_stream", "is neither a stream's name nor its ARN", _REMEDIES["kinesis_stream"]
         )
     return value

@@ -35,6 +35,7 @@ EXTRA_FIELDS = (
     "chat_service_sid",
     "session_service_sid",
     "events_url",
+    "kinesis_stream",
 )
 
 
@@ -127,6 +128,8 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         for name in ("events_url", "studio_flow_sid", "workflow_sid")
         if (value := getattr(wishes, name))
     }
+    if wishes.kinesis.get("arn"):
+        given["kinesis_stream"] = wishes.kinesis["arn"]
     settings = account.settings.changed(**given)
     number = parse_number("number", wishes.number) if wishes.number else ""
     target = wishes.target(settings)
