@@ -56,7 +56,7 @@ format: dev-env ## what ruff can put right by itself
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: dev-env ## cleanup and tracking, measured side by side with a bare loop and the original recipe
+bench: dev-env ## speed beside a bare loop and the original recipe; 100 000 events over three streams with kills
 	@$(BIN)/python -m bench $(ARGS)
 
 constraints: ## pin everything below requirements*.txt again, for all three Pythons

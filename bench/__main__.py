@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, print, write ``.bench/latest.json`` and ``.bench/latest.png``."""
+"""``python -m bench``: measure, print, and write JSON and a picture of each part into ``.bench/``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from bench import streams
 from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import LATENCY_MS, QUICK, Scenarios, Sizes
+from bench.streams_report import draw_streams, show_streams, write_streams_json
 from flexsms.sandbox.client import SandboxProcess
 
 FOLDER = Path(__file__).resolve().parents[1] / ".bench"
+PARTS = ("speed", "streams")
+Say = Callable[[str], None]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark. Returns 1 when a target was missed."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller and only once: about a minute")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="smaller and only once: about two minutes")
+    parser.add_argument(
+        "--only", choices=PARTS, help="speed: cleanup and tracking; streams: events over three sources"
+    )
+    parser.add_argument("--rounds", type=int, help="how often the speed is measured (default: 3)")
     parser.add_argument("--batch", type=int, help=f"channels per batch (default: {Sizes().batch})")
     asked = parser.parse_args(argv)
-    changes = {name: value for name, value in vars(asked).items() if value and name != "quick"}
-    sizes = replace(QUICK if asked.quick else Sizes(), **changes)
 
     # A recording of every exchange would slow the sandbox down, and with it everybody.
     os.environ.pop("FLEXSMS_SANDBOX_RECORD", None)
@@ -36,18 +42,39 @@ def main(argv: list[str] | None = None) -> int:
     # Without a terminal a table as wide as its content, rather than one squeezed into 80 columns.
     if not console.is_terminal:
         console = Console(width=160)
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:4.0f} s[/dim]  {what}")
+
+    reached = True
+    if asked.only != "streams":
+        changes = {name: value for name in ("rounds", "batch") if (value := getattr(asked, name))}
+        reached &= _speed(replace(QUICK if asked.quick else Sizes(), **changes), console, say)
+    if asked.only != "speed":
+        reached &= _streams(streams.QUICK if asked.quick else streams.Load(), console, say)
+    console.print(f"{time.monotonic() - began:.0f} s.")
+    return 0 if reached else 1
+
+
+def _speed(sizes: Sizes, console: Console, say: Say) -> bool:
     with SandboxProcess(latency_ms=LATENCY_MS) as sandbox:
-        found = Scenarios(
-            sandbox,
-            sizes,
-            lambda what: console.print(f"[dim]{time.monotonic() - began:4.0f} s[/dim]  {what}"),
-        ).run()
+        found = Scenarios(sandbox, sizes, say).run()
     facts = environment(asdict(sizes))
     show(console, found)
     write_json(FOLDER / "latest.json", found, facts)
     draw(FOLDER / "latest.png", found, facts)
-    console.print(f"{time.monotonic() - began:.0f} s. Written: .bench/latest.json, .bench/latest.png")
-    return 0 if all(target.ok for target in found.targets) else 1
+    console.print("Written: .bench/latest.json, .bench/latest.png")
+    return all(target.ok for target in found.targets)
+
+
+def _streams(load: streams.Load, console: Console, say: Say) -> bool:
+    outcome = streams.run(load, say)
+    facts = environment(asdict(load))
+    show_streams(console, outcome)
+    write_streams_json(FOLDER / "streams.json", outcome, facts)
+    draw_streams(FOLDER / "streams.png", outcome, facts)
+    console.print("Written: .bench/streams.json, .bench/streams.png")
+    return all(target.ok for target in outcome.targets)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from bench.figures import Measurement, Spread, over
+from bench.figures import Measurement, Spread, Target, over
 from bench.memory import Peak
 from bench.scenarios import IN_FLIGHT, LATENCY_MS, Findings
 
@@ -54,7 +54,7 @@ def write_json(path: Path, found: Findings, facts: Mapping[str, Any]) -> None:
 
 def show(console: Console, found: Findings) -> None:
     """The three tables."""
-    console.print(Group(_speeds(found), _peaks(found.peaks), _targets(found)))
+    console.print(Group(_speeds(found), _peaks(found.peaks), targets_table(found.targets)))
 
 
 def _speeds(found: Findings) -> Table:
@@ -117,12 +117,13 @@ def _peaks(peaks: Mapping[int, list[Peak]]) -> Table:
     return table
 
 
-def _targets(found: Findings) -> Table:
+def targets_table(targets: Iterable[Target]) -> Table:
+    """What was to be reached, and whether it was."""
     table = Table(title="\nTargets", title_justify="left")
     table.add_column("")
     for heading in ("reached", "wanted", ""):
         table.add_column(heading, justify="right")
-    for target in found.targets:
+    for target in targets:
         verdict = Text("ok", style="green") if target.ok else Text("missed", style="bold red")
         table.add_row(target.name, target.reached.show(target.form) + target.unit, target.wanted, verdict)
     return table

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from flexsms.core.events import StackName
+from flexsms.core.events import ENDING, StackName, TaskEventType
 from flexsms.core.state import ChannelState
 from flexsms.sandbox.bulk import customer_number
 from flexsms.sandbox.client import SandboxControl
@@ -91,6 +92,34 @@ def recipe_documents(control: SandboxControl, count: int) -> None:
         }
         documents.append({"unique_name": RECIPE_PREFIX + channel, "data": data})
     control.load(documents=documents)
+
+
+def event_lives(channels: int, events: int) -> Iterator[dict[str, Any]]:
+    """So many task events of the last day, in the order in which they happened, for the sandbox's ``events(raw=…)``.
+
+    A task begins, is wrapped up, and ends in one of four ways; of many the end is still to come.
+    """
+    dice = random.Random(channels * events)
+    begin_ms, step_ms = ms_ago(1.0), 86_000_000 / events
+    under_way: dict[str, tuple[str, TaskEventType]] = {}
+    for n in range(events):
+        channel = sid("CH", "streamed", dice.randrange(channels))
+        task, before = under_way.pop(channel, ("", None))
+        if before is None:
+            task, now = sid("WT", channel, n), TaskEventType.CREATED
+        elif before is TaskEventType.CREATED and dice.random() < 0.6:
+            now = TaskEventType.WRAPUP
+        else:
+            now = dice.choice(sorted(ENDING))
+        if now not in ENDING:
+            under_way[channel] = task, now
+        attributes = json.dumps({"channelSid": channel, "channelType": "sms", "direction": "inbound"})
+        yield {
+            "type": str(now),
+            "resource_sid": task,
+            "at_ms": int(begin_ms + n * step_ms),
+            "data": {"task_sid": task, "task_attributes": attributes},
+        }
 
 
 def task_events(control: SandboxControl, *, channels: int, events: int) -> None:

@@ -1,0 +1,383 @@
+"""Many events over three sources at once, with the receivers killed on the way: is anything lost or doubled?
+
+Event Streams posts every event to three sinks, some of them twice, in random order and in batches of random size: the
+receiver of an inbox, the receiver of another Airflow that is pulled from over HTTP, and a Kinesis stream. All three
+sources are tracked at the same time into the same Sync service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sized
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+import boto3
+
+from bench.figures import Spread, Target
+from bench.processes import Kinesis, Receiver
+from bench.world import CHUNK, chunks, event_lives
+from flexsms.core.errors import RetryableError
+from flexsms.core.events import CLOUD_EVENT_PREFIX, StackName, TaskEvent, TaskEventType
+from flexsms.core.state import ChannelState
+from flexsms.hooks.collector import HttpCollector
+from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.hooks.kinesis import KinesisStream
+from flexsms.sandbox.client import NO_ATTEMPTS, SandboxProcess, connection_extra
+from flexsms.twilio.account import Account, connect
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.parallel import for_each
+from flexsms.twilio.sources.http import HttpSource
+from flexsms.twilio.sources.inbox import InboxSource
+from flexsms.twilio.sources.kinesis import KinesisSource
+from flexsms.twilio.sources.protocol import EventPage, EventSource
+from flexsms.twilio.track import track
+
+NAMES = ("inbox", "http", "kinesis")
+DUPLICATES = 0.2
+# Virtual seconds over which the deliveries are spread at random, and so put out of order; and how far the clock moves
+# at a time while they go out.
+SPREAD_S, STEP_S = 600.0, 6.0
+# Virtual seconds: more than Twilio waits before it tries again.
+LONGEST_PAUSE_S = 1000.0
+SETTLED_S = 11.0  # what is pulled over HTTP has to be ten seconds old
+PAUSE_S = 0.1
+AT_ONCE = 64
+STREAM, REGION, SHARDS = "flexsms", "us-east-1", 3
+HTTP_CONN, AWS_CONN = "bench_collector", "bench_aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much of everything.
+
+    :param kills: how often each receiver is killed
+    """
+
+    events: int = 100_000
+    channels: int = 5_000
+    kills: int = 10
+
+
+QUICK = Load(events=10_000, channels=1_000, kills=2)
+
+
+@dataclass(slots=True)
+class Story:
+    """What one source was told, and what it told.
+
+    :param confirmed: IDs of the events for which its sink got a 2xx
+    :param read: IDs of the events that tracking has read from it and stored
+    :param states: what the events that it read say, by channel
+    :param curve: seconds since the beginning, and how many different events were read by then
+    """
+
+    confirmed: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    states: dict[str, ChannelState] = field(default_factory=dict)
+    curve: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came out.
+
+    :param delivered: events that arrived at a sink, copies included
+    :param killed_at: seconds since the beginning
+    :param expected: the fold of the clean list, by channel
+    :param stored: what is in Sync
+    """
+
+    load: Load
+    stories: dict[str, Story]
+    delivered: int = 0
+    attempts: int = 0
+    failed_attempts: int = 0
+    killed_at: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    expected: dict[str, ChannelState] = field(default_factory=dict)
+    stored: dict[str, ChannelState | None] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> list[Target]:
+        """Nothing lost, nothing wrong."""
+        events = range(self.load.events)
+        return [
+            _none("Sync: states that differ from the clean list's", _differing(self.expected, self.stored)),
+            *(
+                target
+                for name, story in self.stories.items()
+                for target in (
+                    _none(f"{name}: events that its sink never confirmed", events[len(story.confirmed) :]),
+                    _none(f"{name}: events that got a 2xx and were not read", story.confirmed - story.read),
+                    _none(
+                        f"{name}: states that differ, by it alone", _differing(self.expected, story.states)
+                    ),
+                )
+            ),
+        ]
+
+
+class Recorded:
+    """A source, and what is read from it."""
+
+    def __init__(self, source: EventSource, story: Story, clock: Callable[[], float]) -> None:
+        self.name = source.name
+        self._source, self._story, self._clock = source, story, clock
+
+    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+        """Whoever asks for the next page has stored this one if it has a cursor."""
+        unstored: list[TaskEvent] = []
+        async for page in self._source.read(cursor):
+            yield page
+            unstored += page.events
+            if page.cursor is not None:
+                self._book(unstored)
+                unstored = []
+        self._book(unstored)
+
+    def _book(self, events: Iterable[TaskEvent]) -> None:
+        story = self._story
+        story.read.update(event.event_id for event in events)
+        fold(events, story.states)
+        story.curve.append((self._clock(), len(story.read)))
+
+
+def fold(events: Iterable[TaskEvent], states: dict[str, ChannelState]) -> dict[str, ChannelState]:
+    """Each channel's state, by the reducer alone."""
+    for event in events:
+        learnt, known = ChannelState.of(event), states.get(event.channel_sid)
+        states[event.channel_sid] = learnt if known is None else known.merge(learnt)
+    return states
+
+
+def run(load: Load, say: Callable[[str], None]) -> Outcome:
+    """Play it once, in processes of its own.
+
+    :param say: told how far it has come
+    """
+    with ExitStack() as running:
+        folder = Path(running.enter_context(TemporaryDirectory()))
+        # Recording every exchange would slow it down.
+        running.enter_context(mock.patch.dict(os.environ))
+        os.environ.pop("FLEXSMS_SANDBOX_RECORD", None)
+        sandbox = running.enter_context(SandboxProcess())
+        peers = _start(running, folder, sandbox)
+        return asyncio.run(_Play(sandbox, peers, load, say).play())
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Who takes the events in, and where they are read again."""
+
+    receivers: tuple[Receiver, Receiver]
+    kinesis: Kinesis
+    inbox_url: str
+
+
+def _start(running: ExitStack, folder: Path, sandbox: SandboxProcess) -> Peers:
+    """Both receivers and a Kinesis, with the Airflow connections that lead to them in the environment."""
+    key = sandbox.settings["auth_token"]
+    receivers = (Receiver(), Receiver())
+    kinesis = running.enter_context(Kinesis())
+    for name, receiver in zip(("inbox", "other"), receivers, strict=True):
+        extra = {"inbox_path": f"file://{folder}/{name}", "events_url": f"{receiver.url}/events"}
+        connection = {
+            "conn_type": "twilio",
+            "login": sandbox.settings["account_sid"],
+            "password": key,
+            "extra": extra,
+        }
+        receiver.environment["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(connection)
+        running.enter_context(receiver)
+    aws = {"endpoint_url": kinesis.url, "region_name": REGION}
+    connections = {
+        HTTP_CONN: {"conn_type": "http", "host": receivers[1].url},
+        AWS_CONN: {"conn_type": "aws", "login": "test", "password": "test", "extra": aws},
+    }
+    os.environ.update(
+        {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+    )
+    for server in (*receivers, kinesis):
+        server.wait()
+    return Peers(receivers, kinesis, f"file://{folder}/inbox")
+
+
+class _Play:
+    """One run. The sandbox delivers and is read from at the same time, so what blocks goes to a thread."""
+
+    def __init__(self, sandbox: SandboxProcess, peers: Peers, load: Load, say: Callable[[str], None]) -> None:
+        self._control = sandbox.control
+        self._settings = TwilioSettings.from_connection(
+            sandbox.settings["account_sid"],
+            sandbox.settings["auth_token"],
+            {**connection_extra(sandbox.settings), "rate_limits": "off", "max_in_flight": AT_ONCE},
+        )
+        self._peers, self._load, self._say = peers, load, say
+        self._outcome = Outcome(load, {name: Story() for name in NAMES})
+        self._sinks: dict[str, str] = {}
+        self._began = time.monotonic()
+        self._all_delivered = False
+
+    async def play(self) -> Outcome:
+        outcome = self._outcome
+        async with connect(self._settings) as account:
+            await self._subscribe(account)
+            raw = list(event_lives(self._load.channels, self._load.events))
+            fold(map(clean, raw), outcome.expected)
+            for part in chunks(raw, CHUNK):
+                await asyncio.to_thread(self._control.events, raw=part)
+            self._say(f"{len(raw):,} events of {self._load.channels:,} channels for {len(NAMES)} sinks")
+            self._began = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                for name, source in self._sources(account).items():
+                    group.create_task(
+                        self._follow(account, Recorded(source, outcome.stories[name], self._clock))
+                    )
+                await self._deliver()
+                await asyncio.sleep(SETTLED_S)
+                self._all_delivered = True
+            outcome.seconds = self._clock()
+            await self._audit(account)
+        return outcome
+
+    def _clock(self) -> float:
+        return time.monotonic() - self._began
+
+    def _sources(self, account: Account) -> dict[str, EventSource]:
+        return {
+            "inbox": InboxSource(ObjectStorageInbox(self._peers.inbox_url)),
+            "http": HttpSource(HttpCollector(HTTP_CONN, "events")),
+            "kinesis": KinesisSource(KinesisStream(AWS_CONN, STREAM), now=account.now),
+        }
+
+    async def _subscribe(self, account: Account) -> None:
+        """Every task event to all three sinks, some twice, each at a random moment of the next minutes."""
+        settings = {
+            "stream_paused": True,
+            "stream_duplicates": DUPLICATES,
+            "stream_jitter_s": SPREAD_S,
+            "stream_batch": [1, 100],
+            "kinesis_endpoint": self._peers.kinesis.url,
+            "sinks_to_validate": [],
+        }
+        await asyncio.to_thread(self._control.settings, **settings)
+        await asyncio.to_thread(_make_stream, self._peers.kinesis.url)
+        webhooks = (
+            {"destination": f"{one.url}/events", "method": "POST", "batch_events": True}
+            for one in self._peers.receivers
+        )
+        arn = f"arn:aws:kinesis:{REGION}:123456789012:stream/{STREAM}"
+        kinesis = {"arn": arn, "role_arn": "arn:aws:iam::123456789012:role/flexsms", "external_id": "flexsms"}
+        events: Any = account.client.events.v1
+        types = [{"type": CLOUD_EVENT_PREFIX + name, "schema_version": 4} for name in TaskEventType]
+        for name, configuration in zip(NAMES, (*webhooks, kinesis), strict=True):
+            sink = await events.sinks.create_async(
+                description=name,
+                sink_configuration=configuration,
+                sink_type="kinesis" if name == "kinesis" else "webhook",
+            )
+            await events.subscriptions.create_async(description=name, sink_sid=sink.sid, types=types)
+            self._sinks[sink.sid] = name
+
+    async def _follow(self, account: Account, source: EventSource) -> None:
+        """Track a source again and again, as Airflow would, until everything has been delivered and is read."""
+        cursor: str | None = None
+
+        async def save(reached: str) -> None:
+            nonlocal cursor
+            cursor = reached
+
+        while True:
+            last_time = self._all_delivered
+            try:
+                await track(source, account.store, cursor=cursor, save_cursor=save, at_once=AT_ONCE)
+            except RetryableError:  # its receiver is down
+                last_time = False
+            if last_time:
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    async def _deliver(self) -> None:
+        """Let the events out in steps, and kill both receivers in the middle of each step but the last."""
+        steps = self._load.kills + 1
+        await asyncio.to_thread(self._control.settings, stream_paused=False)
+        for step in range(1, steps):
+            posted = await self._count("posted")
+            goal = posted * (step - 0.5) / steps
+            while (delivered := await self._count("delivered")) < goal:
+                await asyncio.to_thread(self._control.advance, STEP_S)
+                await asyncio.sleep(PAUSE_S)
+            for receiver in self._peers.receivers:
+                receiver.kill()
+            self._outcome.killed_at.append(self._clock())
+            self._say(
+                f"{delivered:,} of {posted:,} delivered, receivers killed ({step} of {self._load.kills})"
+            )
+            await asyncio.to_thread(self._revive)
+        # What met a dead receiver comes again, later each time.
+        while await self._count("waiting") + await self._count("under_way"):
+            await asyncio.to_thread(self._control.advance, LONGEST_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
+
+    def _revive(self) -> None:
+        for receiver in self._peers.receivers:
+            receiver.launch()
+        for receiver in self._peers.receivers:
+            receiver.wait()
+
+    async def _count(self, what: str) -> int:
+        found = await asyncio.to_thread(self._control.deliveries, NO_ATTEMPTS)
+        return int(found[what])
+
+    async def _audit(self, account: Account) -> None:
+        """What every sink confirmed, and what is in Sync."""
+        outcome = self._outcome
+        found = await asyncio.to_thread(self._control.deliveries)
+        outcome.delivered, outcome.attempts = found["delivered"], found["count"]
+        for attempt in found["attempts"]:
+            if attempt["outcome"] == "delivered":
+                outcome.stories[self._sinks[attempt["sink_sid"]]].confirmed.update(attempt["events"])
+            else:
+                outcome.failed_attempts += 1
+
+        async def load(channel_sid: str) -> None:
+            stored = await account.store.load(channel_sid)
+            outcome.stored[channel_sid] = None if stored is None else stored.state
+
+        await for_each(list(outcome.expected), load, at_once=AT_ONCE)
+
+
+def clean(raw: Mapping[str, Any]) -> TaskEvent:
+    """The event that the sandbox was told of, without the way through any source."""
+    attributes = json.loads(raw["data"]["task_attributes"])
+    kind = TaskEventType(raw["type"])
+    return TaskEvent(
+        "", kind, raw["resource_sid"], attributes["channelSid"], StackName.CHAT, raw["at_ms"], {}
+    )
+
+
+def _make_stream(endpoint_url: str) -> None:
+    client = boto3.client(
+        "kinesis",
+        region_name=REGION,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_stream(StreamName=STREAM, ShardCount=SHARDS)
+
+
+def _none(name: str, things: Sized) -> Target:
+    return Target(name, Spread.of([len(things)]), 0, at_least=False, form=".0f")
+
+
+def _differing(expected: Mapping[str, ChannelState], found: Mapping[str, ChannelState | None]) -> list[str]:
+    return [sid for sid in expected.keys() | found.keys() if expected.get(sid) != found.get(sid)]
