@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import streams
+from bench import stories, streams
 from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import LATENCY_MS, QUICK, Scenarios, Sizes
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         changes = {name: value for name in ("rounds", "batch") if (value := getattr(asked, name))}
         reached &= _speed(replace(QUICK if asked.quick else Sizes(), **changes), console, say)
     if asked.only != "speed":
-        reached &= _streams(streams.QUICK if asked.quick else streams.Load(), console, say)
+        reached &= _streams(stories.QUICK if asked.quick else stories.Load(), console, say)
     console.print(f"{time.monotonic() - began:.0f} s.")
     return 0 if reached else 1
 
@@ -67,7 +67,7 @@ def _speed(sizes: Sizes, console: Console, say: Say) -> bool:
     return all(target.ok for target in found.targets)
 
 
-def _streams(load: streams.Load, console: Console, say: Say) -> bool:
+def _streams(load: stories.Load, console: Console, say: Say) -> bool:
     outcome = streams.run(load, say)
     facts = environment(asdict(load))
     show_streams(console, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,8 +20,22 @@ from fastapi import FastAPI
 from flexsms.web.app import create_app
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 60.0
+PORTS = range(20_000, 32_000)
+START_TIMEOUT_S = 120.0
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def lasting_port() -> int:
+    """A free port that stays free while nobody listens on it.
+
+    The system takes the ports from 32768 on for connections that go out: one of those may be gone when a server that
+    was killed comes back.
+    """
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise RuntimeError("no port is free")
 
 
 class Server:
@@ -34,9 +49,7 @@ class Server:
     def __init__(
         self, module: Sequence[str], environment: Mapping[str, str] | None = None, *, quiet: bool = False
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = lasting_port()
         self.url = f"http://{HOST}:{self.port}"
         self._command = [sys.executable, "-m", *(part.format(port=self.port) for part in module)]
         self.environment = dict(environment or {})

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from bench.plot import INK, LINE, OURS, STYLE
 from bench.report import targets_table
-from bench.streams import Outcome
+from bench.stories import Outcome
 
 COLORS = {"inbox": OURS, "http": "#e9a03b", "kinesis": "#5b8c5a"}
 

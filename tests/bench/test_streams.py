@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from bench.report import environment
-from bench.streams import Load, Outcome, run
+from bench.stories import Load, Outcome
+from bench.streams import run
 from bench.streams_report import draw_streams, show_streams, write_streams_json
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

@@ -9,6 +9,7 @@ import pytest
 
 from flexsms.core.errors import InvalidInput
 from flexsms.twilio.account import Account
+from flexsms.twilio.sources import http as module
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.track import track
 
@@ -56,14 +57,25 @@ async def test_pages_are_followed_to_the_end_and_the_cursor_kept(account: Accoun
         saved.append(cursor)
 
     report = await track(HttpSource(collector), account.store, cursor=None, save_cursor=save, at_once=4)
-    assert (report.events, report.channels, report.cursor) == (3, 2, "c")
-    assert (collector.asked, saved) == ([None, "b", "c"], ["b", "c"])
+    assert (report.events, report.channels, report.cursor) == (3, 1, "c")
+    assert (collector.asked, saved) == ([None, "b", "c"], ["c"])
     stored = await account.store.load(CHANNEL)
     assert stored is not None
     assert stored.state.open_tasks == {f"WT{2:032x}"}
     # Nothing new: the cursor stays where it was.
     again = await track(HttpSource(collector), account.store, cursor="c", save_cursor=save, at_once=4)
-    assert (again.events, again.cursor, saved) == (0, None, ["b", "c"])
+    assert (again.events, again.cursor, saved) == (0, None, ["c"])
+
+
+async def test_in_a_long_backlog_a_channel_is_written_once_per_so_many_events(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVENTS_PER_CURSOR", 4)
+    answers = {str(n): {"events": [event(n), event(n + 20)], "next": str(n + 1)} for n in range(1, 6)}
+    collector = Pages(start=answers.pop("1"), **answers, **{"6": {"events": [event(6)], "next": None}})
+    pages = [page async for page in HttpSource(collector).read(None)]
+    assert [page.cursor for page in pages] == [None, "3", None, "5", None, "6"]
+    assert sum(len(page.events) for page in pages) == 11
 
 
 async def test_a_malformed_event_is_named_and_the_others_are_read() -> None:

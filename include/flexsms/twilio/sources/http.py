@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from flexsms.core.errors import InvalidInput
 from flexsms.twilio.sources.envelopes import read_envelopes
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 
 EVENTS_PER_PAGE = 1000
 
@@ -40,8 +40,9 @@ class HttpSource:
 
         :raises InvalidInput: when an answer is not of the expected shape
         """
+        reached, since = cursor, 0
         while True:
-            answer = await self._collector.fetch(cursor, EVENTS_PER_PAGE)
+            answer = await self._collector.fetch(reached, EVENTS_PER_PAGE)
             events = answer.get("events") if isinstance(answer, Mapping) else None
             if not isinstance(events, list):
                 raise InvalidInput(
@@ -50,11 +51,18 @@ class HttpSource:
                     'expected {"events": […], "next": …}',
                 )
             following = answer.get("next")
-            if following is not None and (not isinstance(following, str) or following == cursor):
+            if following is not None and (not isinstance(following, str) or following == reached):
                 raise InvalidInput(
                     "source", "the collector's answer leads nowhere", "next has to be a new cursor, or null"
                 )
-            yield read_envelopes(events, cursor=following)
+            since += len(events)
             if following is None:
+                # What a last page has without saying how to go on behind it is stored, and will be read once more.
+                yield read_envelopes(events, cursor=None if reached == cursor else reached)
                 return
-            cursor = following
+            reached = following
+            if since < EVENTS_PER_CURSOR:
+                yield read_envelopes(events)
+            else:
+                yield read_envelopes(events, cursor=reached)
+                cursor, since = reached, 0

@@ -8,6 +8,10 @@ from typing import Protocol
 
 from flexsms.core.events import TaskEvent
 
+# A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
+# cursors let them be written once for so many events.
+EVENTS_PER_CURSOR = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
