@@ -1,28 +1,72 @@
-"""Servers of their own processes, started on a free port, killed, and started again on the same one."""
+"""Servers in processes of their own, killed and started again on the same port."""
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Self
-
-from fastapi import FastAPI
-
-from flexsms.web.app import create_app
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 START_TIMEOUT_S = 120.0
-ROOT = Path(__file__).resolve().parents[1]
+
+# One process imports Airflow's API, which takes seconds; every start is a fork of that one.
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["flexsms.web.events", "moto.server"])
+
+
+class Server:
+    """A context manager around a process that listens.
+
+    :param serve: what the process does, given its port; a function of a module
+    :param environment: what it finds in its environment beside ours
+    """
+
+    def __init__(self, serve: Callable[[int], None], environment: Mapping[str, str] | None = None) -> None:
+        self.port = lasting_port()
+        self.url = f"http://{HOST}:{self.port}"
+        self.environment = dict(environment or {})
+        self._serve = serve
+        self._process: ForkServerProcess | None = None
+
+    def start(self) -> None:
+        """Until it listens.
+
+        :raises RuntimeError: when it ends instead, or takes too long
+        """
+        environment = {**os.environ, **self.environment}
+        self._process = _forks.Process(target=_run, args=(self._serve, self.port, environment), daemon=True)
+        self._process.start()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+                return
+            if not self._process.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError(f"{self._serve.__name__} does not listen")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL: it cannot finish anything."""
+        if self._process:
+            self._process.kill()
+            self._process.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
 
 
 def lasting_port() -> int:
@@ -38,84 +82,27 @@ def lasting_port() -> int:
     raise RuntimeError("no port is free")
 
 
-class Server:
-    """A context manager around a process that listens.
+def receiver(port: int) -> None:
+    """The web app that the plugin mounts, without the Airflow around it whose login could be asked: all may pull."""
+    import uvicorn
 
-    :param module: what `python -m` starts, and its arguments; ``{port}`` stands for the port
-    :param environment: what it finds in its environment beside ours
-    :param quiet: whether nothing of what it says on stderr is shown
-    """
-
-    def __init__(
-        self, module: Sequence[str], environment: Mapping[str, str] | None = None, *, quiet: bool = False
-    ) -> None:
-        self.port = lasting_port()
-        self.url = f"http://{HOST}:{self.port}"
-        self._command = [sys.executable, "-m", *(part.format(port=self.port) for part in module)]
-        self.environment = dict(environment or {})
-        self._stderr = subprocess.DEVNULL if quiet else None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def launch(self) -> None:
-        """Start it, and do not wait."""
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
-        )
-
-    def wait(self) -> None:
-        """Until it listens.
-
-        :raises RuntimeError: when it ends instead, or takes too long
-        """
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
-                return
-            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{' '.join(self._command[2:])} does not listen")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """SIGKILL: it cannot finish anything."""
-        if self._process:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-
-    def __enter__(self) -> Self:
-        self.launch()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-
-class Receiver(Server):
-    """The web app that the plugin mounts, without the Airflow around it."""
-
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        factory = f"{__name__}:create_open_app"
-        super().__init__(
-            ["uvicorn", "--factory", factory, "--port", "{port}", "--log-level", "critical"], environment
-        )
-
-
-class Kinesis(Server):
-    """A Kinesis that answers like AWS."""
-
-    def __init__(self) -> None:
-        super().__init__(["moto.server", "-H", HOST, "-p", "{port}"], quiet=True)
-
-
-def create_open_app() -> FastAPI:
-    """The app, from which everybody may pull: there is no Airflow here whose login could be asked."""
+    from flexsms.web.app import create_app
     from flexsms.web.events import may_pull
 
     app = create_app()
     app.dependency_overrides[may_pull] = lambda: None
-    return app
+    uvicorn.run(app, host=HOST, port=port, log_level="critical")
+
+
+def kinesis(port: int) -> None:
+    """A Kinesis that answers like AWS."""
+    from moto.server import main
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    main(["-H", HOST, "-p", str(port)])
+
+
+def _run(serve: Callable[[int], None], port: int, environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    serve(port)

@@ -21,7 +21,7 @@ from unittest import mock
 
 import boto3
 
-from bench.processes import Kinesis, Receiver
+from bench.processes import Server, kinesis, receiver
 from bench.stories import Load, Outcome, Recorded, Story, clean, fold
 from bench.world import CHUNK, chunks, event_lives
 from flexsms.core.errors import RetryableError
@@ -72,37 +72,33 @@ def run(load: Load, say: Callable[[str], None]) -> Outcome:
 class Peers:
     """Who takes the events in, and where they are read again."""
 
-    receivers: tuple[Receiver, Receiver]
-    kinesis: Kinesis
+    receivers: tuple[Server, Server]
+    kinesis: Server
     inbox_url: str
 
 
 def _start(running: ExitStack, folder: Path, sandbox: SandboxProcess) -> Peers:
     """Both receivers and a Kinesis, with the Airflow connections that lead to them in the environment."""
-    key = sandbox.settings["auth_token"]
-    receivers = (Receiver(), Receiver())
-    kinesis = running.enter_context(Kinesis())
-    for name, receiver in zip(("inbox", "other"), receivers, strict=True):
-        extra = {"inbox_path": f"file://{folder}/{name}", "events_url": f"{receiver.url}/events"}
+    peers = Peers((Server(receiver), Server(receiver)), Server(kinesis), f"file://{folder}/inbox")
+    for name, one in zip(("inbox", "other"), peers.receivers, strict=True):
         connection = {
             "conn_type": "twilio",
             "login": sandbox.settings["account_sid"],
-            "password": key,
-            "extra": extra,
+            "password": sandbox.settings["auth_token"],
+            "extra": {"inbox_path": f"file://{folder}/{name}", "events_url": f"{one.url}/events"},
         }
-        receiver.environment["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(connection)
-        running.enter_context(receiver)
-    aws = {"endpoint_url": kinesis.url, "region_name": REGION}
+        one.environment["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(connection)
+    for server in (*peers.receivers, peers.kinesis):
+        running.enter_context(server)
+    aws = {"endpoint_url": peers.kinesis.url, "region_name": REGION}
     connections = {
-        HTTP_CONN: {"conn_type": "http", "host": receivers[1].url},
-        AWS_CONN: {"conn_type": "aws", "login": "test", "password": "test", "extra": aws},
+        HTTP_CONN: {"conn_type": "http", "host": peers.receivers[1].url},
+        AWS_CONN: {"conn_type": "aws", "login": "testing", "password": "testing", "extra": aws},
     }
     os.environ.update(
         {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
     )
-    for server in (*receivers, kinesis):
-        server.wait()
-    return Peers(receivers, kinesis, f"file://{folder}/inbox")
+    return peers
 
 
 class _Play:
@@ -210,23 +206,18 @@ class _Play:
             while (delivered := await self._count("delivered")) < goal:
                 await asyncio.to_thread(self._control.advance, STEP_S)
                 await asyncio.sleep(PAUSE_S)
-            for receiver in self._peers.receivers:
-                receiver.kill()
+            for one in self._peers.receivers:
+                one.kill()
             self._outcome.killed_at.append(self._clock())
             self._say(
                 f"{delivered:,} of {posted:,} delivered, receivers killed ({step} of {self._load.kills})"
             )
-            await asyncio.to_thread(self._revive)
+            for one in self._peers.receivers:
+                await asyncio.to_thread(one.start)
         # What met a dead receiver comes again, later each time.
         while await self._count("waiting") + await self._count("under_way"):
             await asyncio.to_thread(self._control.advance, LONGEST_PAUSE_S)
             await asyncio.sleep(PAUSE_S)
-
-    def _revive(self) -> None:
-        for receiver in self._peers.receivers:
-            receiver.launch()
-        for receiver in self._peers.receivers:
-            receiver.wait()
 
     async def _count(self, what: str) -> int:
         found = await asyncio.to_thread(self._control.deliveries, NO_ATTEMPTS)
