@@ -7,6 +7,7 @@ test module is. Tests never see the settings of whoever runs them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
+    from tests.kinesis import KinesisServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / ".cache" / "tests"
@@ -37,7 +39,7 @@ TAKES_LONG = ("dags", "e2e", "kill", "web")
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
-    if name.startswith(("AIRFLOW_", "TWILIO_", "FLEXSMS_")):
+    if name.startswith(("AIRFLOW_", "AWS_", "TWILIO_", "FLEXSMS_")):
         del os.environ[name]
 os.environ.update(
     {
@@ -50,6 +52,10 @@ os.environ.update(
         # Processes of their own (workers, a standalone Airflow) sign with the same keys on every run.
         "AIRFLOW__CORE__FERNET_KEY": "ZmxleHNtcy10ZXN0cy1vbmx5LW5vdC1hLXNlY3JldCE=",
         "AIRFLOW__API_AUTH__JWT_SECRET": "flexsms-tests-only-not-a-secret-0123456789abcdef0123456789abcdef",
+        # AWS' library looks for a login in the user's home and in the machine's role, too.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
         # Every sandbox of the run, whoever starts it, records for the contract check (tests/contract).
         "FLEXSMS_SANDBOX_RECORD": str(RECORDINGS),
     }
@@ -133,6 +139,23 @@ def connection_extra(sandbox: SandboxProcess) -> dict[str, Any]:
     from flexsms.sandbox.client import connection_extra
 
     return connection_extra(sandbox.settings)
+
+
+@pytest.fixture(scope="session")
+def shared_kinesis() -> Iterator[KinesisServer]:
+    """One Kinesis for the run; use `kinesis`, which empties it first."""
+    from tests.kinesis import KinesisServer
+
+    with KinesisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def kinesis(shared_kinesis: KinesisServer, monkeypatch: pytest.MonkeyPatch) -> KinesisServer:
+    """A Kinesis without a stream, to which the Airflow connection `aws_default` leads."""
+    shared_kinesis.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(shared_kinesis.connection()))
+    return shared_kinesis
 
 
 @pytest.fixture
