@@ -85,14 +85,20 @@ def connection(inbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
-def server(airflow_db: Path) -> Iterator[Any]:
-    """Airflow's API server, where nobody is admin by just being there."""
-    from airflow.api_fastapi.app import create_app, purge_cached_app
-
+def logins(airflow_db: Path) -> Iterator[None]:
+    """Airflow asks for one: nobody is admin by just being there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
-        yield create_app()
-        purge_cached_app()
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(logins: None) -> Iterator[Any]:
+    """Airflow's API server, in this process."""
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+
+    yield create_app()
+    purge_cached_app()
 
 
 @pytest.fixture

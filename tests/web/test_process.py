@@ -1,14 +1,9 @@
-"""The receiver as a process, with real sockets: killed while it writes, lied to, and hurried."""
+"""Airflow's API server as a process, with real sockets: killed while it writes, lied to, and hurried."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -29,72 +24,20 @@ from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.track import TrackReport, track
 
-from .conftest import event, signed
+from .conftest import PATH, event
+from .process import ApiServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-class Receiver:
-    """A process that takes in posts, and can be killed and started again."""
-
-    def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", "--factory", "flexsms.web.app:create_app"),
-                *("--port", str(self.port), "--log-level", "warning"),
-            ],
-            env=os.environ,
-        )
-        while True:
-            assert self._process.poll() is None
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-
-    def request(self, body: bytes, **signing: Any) -> dict[str, Any]:
-        request = signed(body, **signing)
-        url = request["url"].removeprefix("/flexsms")
-        return {"url": f"http://127.0.0.1:{self.port}{url}", "headers": request["headers"]}
-
-    def raw(self, head: list[str], *chunks: bytes, hang_up: bool = False) -> int:
-        """The status that a request on a bare socket is answered with; 0 when the line is just cut."""
-        request = signed(b"[1]")
-        target = request["url"].removeprefix("/flexsms")
-        headers = [f"{name}: {value}" for name, value in request["headers"].items()]
-        lines = [f"POST {target} HTTP/1.1", "host: inside", *headers, *head, "", ""]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            with suppress(ConnectionError):
-                for chunk in ("\r\n".join(lines).encode(), *chunks):
-                    line.sendall(chunk)
-            if hang_up:
-                line.shutdown(socket.SHUT_WR)
-            with suppress(ConnectionError):
-                answer = line.recv(100)
-                return int(answer.split()[1]) if answer else 0
-        return 0
-
-
 @pytest.fixture
-def receiver(connection: Callable[..., None]) -> Iterator[Receiver]:
-    receiver = Receiver()
-    receiver.start()
-    yield receiver
-    receiver.kill()
+def receiver(logins: None, connection: Callable[..., None]) -> Iterator[ApiServer]:
+    with ApiServer() as receiver:
+        yield receiver
 
 
 async def test_killed_while_it_writes_it_keeps_what_it_confirmed_and_nothing_half(
-    receiver: Receiver, inbox: ObjectStorageInbox
+    receiver: ApiServer, inbox: ObjectStorageInbox
 ) -> None:
     sent: set[bytes] = set()
     confirmed: set[bytes] = set()
@@ -122,7 +65,7 @@ async def test_killed_while_it_writes_it_keeps_what_it_confirmed_and_nothing_hal
 
 
 async def test_two_hundred_a_second_are_answered_in_time(
-    receiver: Receiver, inbox: ObjectStorageInbox
+    receiver: ApiServer, inbox: ObjectStorageInbox
 ) -> None:
     took: list[float] = []
 
@@ -142,10 +85,8 @@ async def test_two_hundred_a_second_are_answered_in_time(
     assert max(took) < 5
 
 
-async def test_two_replicas_share_an_inbox(receiver: Receiver, inbox: ObjectStorageInbox) -> None:
-    other = Receiver()
-    other.start()
-    try:
+async def test_two_replicas_share_an_inbox(receiver: ApiServer, inbox: ObjectStorageInbox) -> None:
+    with ApiServer() as other:
         async with httpx.AsyncClient(timeout=20) as client:
             bodies = [json.dumps([event(number)]).encode() for number in range(100)]
             answers = await asyncio.gather(
@@ -154,14 +95,12 @@ async def test_two_replicas_share_an_inbox(receiver: Receiver, inbox: ObjectStor
                     for number, body in enumerate(bodies)
                 )
             )
-    finally:
-        other.kill()
     assert {answer.status_code for answer in answers} == {204}
     assert sorted([await inbox.read(name) or b"" for name in await inbox.names()]) == sorted(bodies)
 
 
 async def test_from_twilio_to_the_state_with_the_receiver_killed_on_the_way(
-    receiver: Receiver,
+    receiver: ApiServer,
     inbox: ObjectStorageInbox,
     sandbox: SandboxProcess,
     connection: Callable[..., None],
@@ -173,7 +112,7 @@ async def test_from_twilio_to_the_state_with_the_receiver_killed_on_the_way(
         sandbox.settings["auth_token"],
         {**connection_extra, "rate_limits": "off"},
     )
-    destination = f"http://127.0.0.1:{receiver.port}/events"
+    destination = f"{receiver.url}{PATH}"
     receiver.kill()
     connection(auth_token=sandbox.settings["auth_token"], events_url=destination)
     receiver.start()
@@ -223,7 +162,7 @@ def chunked(*bodies: bytes) -> list[bytes]:
     return [b"%x\r\n%b\r\n" % (len(body), body) for body in bodies]
 
 
-async def test_lengths_are_not_believed(receiver: Receiver, tmp_path: Path) -> None:
+async def test_lengths_are_not_believed(receiver: ApiServer, tmp_path: Path) -> None:
     mib = b"1" * 1024 * 1024
     assert receiver.raw(["content-length: 3"], b"[1]") == 204
     assert receiver.raw(["transfer-encoding: chunked"], *chunked(b"[", b"1]", b"")) == 204
