@@ -30,8 +30,8 @@ channel of the story before and after, and leaves Airflow open to look at. The s
 of Flex messaging; what has to come out is worked out from the local Twilio's own tables. Everything is kept below
 AIRFLOW_HOME (.airflow in the checkout unless set); Ctrl-C leaves no process behind."""
 SANDBOX = """\
-Serves a stateful local Twilio: flex-api, conversations, chat, proxy, sync and taskrouter at the path
-/<original host>/…, and a control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no
+Serves a stateful local Twilio: flex-api, conversations, chat, proxy, sync, taskrouter and events (with deliveries) at
+the path /<original host>/…, and a control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no
 terminal, one line of JSON says how to connect."""
 
 
