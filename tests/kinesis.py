@@ -18,7 +18,11 @@ LOGIN, PASSWORD = "AKIAEXAMPLE000000000", "of-nobody-at-all"
 
 
 class KinesisServer:
-    """``python -m moto.server`` on a free port, from ``with`` to its end."""
+    """``python -m moto.server`` on a free port, from ``with`` to its end.
+
+    It splits and merges in its own way (5.2.5): what is in the shards comes a second time, with new sequence numbers,
+    and later records go to the parents, which never end. What AWS does is in ``tests/twilio/test_kinesis_source.py``.
+    """
 
     def __init__(self) -> None:
         self.url = ""
