@@ -41,13 +41,12 @@ from flexsms.twilio.track import track
 
 NAMES = ("inbox", "http", "kinesis")
 DUPLICATES = 0.2
-# Virtual seconds over which the deliveries are spread at random, and so put out of order; and how far the clock moves
-# at a time while they go out.
-SPREAD_S, STEP_S = 600.0, 6.0
+# Virtual seconds over which the deliveries are spread at random, and so put out of order.
+SPREAD_S = 600.0
 # Virtual seconds: more than Twilio waits before it tries again.
 LONGEST_PAUSE_S = 1000.0
 SETTLED_S = 11.0  # what is pulled over HTTP has to be ten seconds old
-PAUSE_S = 0.1
+PAUSE_S, POLL_S = 1.0, 0.01
 AT_ONCE = 64
 STREAM, REGION, SHARDS = "flexsms", "us-east-1", 3
 HTTP_CONN, AWS_CONN = "bench_collector", "bench_aws"
@@ -199,13 +198,15 @@ class _Play:
     async def _deliver(self) -> None:
         """Let the events out in steps, and kill both receivers in the middle of each step but the last."""
         steps = self._load.kills + 1
+        posted = await self._count("posted")
         await asyncio.to_thread(self._control.settings, stream_paused=False)
         for step in range(1, steps):
-            posted = await self._count("posted")
-            goal = posted * (step - 0.5) / steps
-            while (delivered := await self._count("delivered")) < goal:
-                await asyncio.to_thread(self._control.advance, STEP_S)
-                await asyncio.sleep(PAUSE_S)
+            before = await self._count("delivered")
+            await asyncio.to_thread(self._control.advance, SPREAD_S / steps)
+            # Of what is due now, the receivers get two thirds: the kill comes while they are at it.
+            goal = before + posted / steps / 3
+            while (delivered := await self._count("delivered")) < goal:  # noqa: ASYNC110  # nobody tells us
+                await asyncio.sleep(POLL_S)
             for one in self._peers.receivers:
                 one.kill()
             self._outcome.killed_at.append(self._clock())
