@@ -22,6 +22,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
 from flexsms.twilio.setup import Wishes, set_up
+from tests.kinesis import KinesisServer
 
 NUMBER = "+14155550177"
 Connect = Callable[..., None]
@@ -427,3 +428,15 @@ def test_on_a_terminal_there_are_marks(
     assert "✗" in printed
     assert "\x1b[" in printed
     assert os.environ["_AIRFLOW_PROCESS_CONTEXT"] == "server"
+
+
+def test_the_stream_of_source_kinesis_is_asked_for_a_record(
+    connection: Connect, kinesis: KinesisServer
+) -> None:
+    assert "Kinesis" not in findings()
+    connection(kinesis_stream="events")
+    assert "kinesis_stream: names no stream of this AWS account and region" in wrong()["Kinesis"]
+    arn = kinesis.create(shards=2)
+    kinesis.put(b"nonsense")
+    connection(kinesis_stream=arn)
+    assert findings()["Kinesis"] == Finding("Kinesis", Verdict.OK, f"{arn} can be read; shards: 2")

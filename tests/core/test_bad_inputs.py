@@ -105,6 +105,11 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
         "events_url: is not a URL",
     ),
     ("no days to keep posts", {"extra": {"inbox_keep_days": 0}}, "inbox_keep_days: is 0; give a number"),
+    (
+        "a URL for a stream",
+        {"extra": {"kinesis_stream": "https://kinesis.example.com/events"}},
+        "kinesis_stream: is neither a stream's name nor its ARN; give the stream's name, or its ARN like arn:aws:",
+    ),
 ]
 
 EVENTS: list[tuple[str, Any, dict[str, Any], str]] = [

@@ -346,6 +346,7 @@ async def test_a_sink_that_fails_is_named_and_replaced_when_it_is_mended(house: 
 async def test_a_kinesis_sink_waits_for_the_test_event_to_be_read(house: House) -> None:
     await house.set_up(number="")  # until the stream works, the webhook does
     first = await house.set_up(number="", kinesis=KINESIS)
+    assert first.extra["kinesis_stream"] == ARN
     [waiting] = first.waiting
     assert ARN in waiting.note
     assert "test_id" in waiting.note

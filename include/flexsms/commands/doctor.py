@@ -59,7 +59,8 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
         async def last_post() -> datetime | None:
             return await _last_post(account)
 
-        return await Doctor(account, number=number, stream_name=stream_name, last_post=last_post).examine()
+        doctor = Doctor(account, number=number, stream_name=stream_name, last_post=last_post)
+        return [*await doctor.examine(), *await _kinesis(account)]
 
     hook = TwilioHook(conn_id)
     try:
@@ -84,6 +85,23 @@ async def _last_post(account: Account) -> datetime | None:
         raise MissingSetting(
             "inbox_path", f"cannot be read ({type(error).__name__})", "check the path and who may read it"
         ) from error
+
+
+async def _kinesis(account: Account) -> list[Finding]:
+    """The stream of source ``kinesis``, if there is one: by every call that reading it takes."""
+    from flexsms.hooks.kinesis import KinesisStream
+
+    settings = account.settings
+    if not settings.kinesis_stream:
+        return []
+    stream = KinesisStream(settings.kinesis_conn_id, settings.kinesis_stream)
+    try:
+        await stream.created()
+        shards = await stream.shards()
+        await stream.records(await stream.iterator(shards[-1], None), 1)
+    except FlexSmsError as error:
+        return [Finding("Kinesis", Verdict.WRONG, str(error))]
+    return [Finding("Kinesis", Verdict.OK, f"{settings.kinesis_stream} can be read; shards: {len(shards)}")]
 
 
 def _show(findings: Sequence[Finding]) -> None:
