@@ -52,6 +52,21 @@ def signed(body: bytes, *, url: str = PUBLIC, key: str = KEY, algorithm: str | N
     return {"url": f"{PATH}?{query}", "headers": headers}
 
 
+def connection_to(inbox_url: str, login: str = ACCOUNT, **extra: Any) -> str:
+    """An Airflow connection with an inbox."""
+    extra = {"inbox_path": inbox_url, "events_url": PUBLIC, "account_sid": ACCOUNT, **extra}
+    return json.dumps({"conn_type": "twilio", "login": login, "password": KEY, "extra": extra})
+
+
+def token_of(role: str, expires_in_s: int = 3600) -> str:
+    """What Airflow gives to somebody with a role who logs in."""
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    user = SimpleAuthManagerUser(username=role, role=role.upper())
+    return create_auth_manager().generate_jwt(user, expiration_time_in_seconds=expires_in_s)
+
+
 @pytest.fixture
 def inbox_url(tmp_path: Path) -> str:
     return f"file://{tmp_path}/inbox"
@@ -71,14 +86,8 @@ def connection(inbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
     monkeypatch.setattr(events, "desk", Desk())
 
-    def connection(conn_id: str = "twilio_default", login: str = ACCOUNT, **extra: Any) -> None:
-        value = {
-            "conn_type": "twilio",
-            "login": login,
-            "password": KEY,
-            "extra": {"inbox_path": inbox_url, "events_url": PUBLIC, "account_sid": ACCOUNT, **extra},
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+    def connection(conn_id: str = "twilio_default", **changes: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection_to(inbox_url, **changes))
 
     connection()
     return connection
@@ -112,11 +121,8 @@ async def api(server: Any, connection: Any) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def login(server: Any) -> Callable[[str], dict[str, str]]:
     """The headers of somebody with a role."""
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
     def login(role: str) -> dict[str, str]:
-        user = SimpleAuthManagerUser(username=role, role=role.upper())
-        return {"authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+        return {"authorization": f"Bearer {token_of(role)}"}
 
     return login
