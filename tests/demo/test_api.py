@@ -101,17 +101,15 @@ def test_import_errors_end_with_the_reason(server: Server, api: AirflowApi) -> N
     assert len(found) < 900
 
 
-def test_a_connection_is_stored_with_its_extra_as_text(server: Server, api: AirflowApi) -> None:
-    server.answers["/api/v2/connections"] = (201, {})
-    api.add_connection("twilio_default", {"conn_type": "twilio", "login": "AC1", "extra": {"stack": "chat"}})
-    stored = {
-        "connection_id": "twilio_default",
-        "conn_type": "twilio",
-        "login": "AC1",
-        "extra": '{"stack": "chat"}',
-        "port": 0,
-    }
-    assert server.asked == [("POST", "/api/v2/connections", stored)]
+def test_what_a_run_came_of(server: Server, api: AirflowApi) -> None:
+    runs = [{"dag_run_id": "run1", "run_type": "asset_triggered", "state": "success"}]
+    server.answers["/api/v2/dags/flexsms_track/dagRuns"] = (200, {"dag_runs": runs})
+    assert api.runs("flexsms_track") == runs
+    events = [{"timestamp": "2026-11-21T10:00:00Z"}]
+    server.answers[f"{RUN}/upstreamAssetEvents"] = (200, {"asset_events": events})
+    assert api.triggered_by("flexsms_send", "run1") == ["2026-11-21T10:00:00Z"]
+    server.answers[RUN] = (200, runs[0])
+    assert api.run_state("flexsms_send", "run1") == "success"
 
 
 def test_the_last_asset_event_of_a_run(server: Server, api: AirflowApi) -> None:

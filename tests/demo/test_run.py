@@ -17,6 +17,7 @@ from flexsms.demo.api import ApiError
 from flexsms.demo.local_airflow import DemoFailed, LocalAirflow, free_ports, inherited, settings
 from flexsms.demo.outcome import Cleaned
 from flexsms.demo.report import Told
+from flexsms.demo.stream import Followed
 from flexsms.demo.view import View
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,7 +147,12 @@ class Scene:
 
         class Sandbox:
             base_url = "http://127.0.0.1:1"
-            settings: dict[str, Any] = {}  # noqa: RUF012 (a stand-in)
+            settings: dict[str, Any] = {  # noqa: RUF012 (a stand-in)
+                "account_sid": "AC" + "1" * 32,
+                "auth_token": "2" * 32,
+                "sync_service_sid": "IS" + "3" * 32,
+                "base_url": base_url,
+            }
             control = None
 
             def __init__(self, seed: str) -> None:
@@ -163,8 +169,13 @@ class Scene:
 
             def __init__(self, *_: object) -> None:
                 self.api = self
+                self.connections: dict[str, Any] = {}
 
             def __enter__(self) -> Airflow:
+                for conn_id, found in self.connections.items():
+                    assert found["events_url"] == "http://127.0.0.1:2/flexsms/events"
+                    assert found["inbox_path"].endswith("/flexsms-demo/inbox")
+                    scene.events.append(f"airflow with {conn_id} for {found['stack']}")
                 return self
 
             def __exit__(self, *_: object) -> None:
@@ -173,9 +184,6 @@ class Scene:
 
             def wait_until_ready(self, *_: object) -> None:
                 scene.events.append("airflow ready")
-
-            def add_connection(self, conn_id: str, connection: dict[str, str]) -> None:
-                scene.events.append(f"connection {conn_id} for {connection['stack']}")
 
             def tail(self) -> str:
                 return "the last line"
@@ -192,13 +200,14 @@ class Scene:
                 scene.events.append("story")
                 scene.act()
                 empty = Cleaned(0, 0, {}, {}, {}, ())
-                return Told("+14155550102", [], empty, empty, [], problems)
+                followed = Followed(0, 0, 0, 0, "asset_triggered", {})
+                return Told("+14155550102", [], followed, empty, empty, [], problems)
 
         monkeypatch.setattr(run, "SandboxProcess", Sandbox)
         monkeypatch.setattr(run, "LocalAirflow", Airflow)
         monkeypatch.setattr(run, "Story", Story)
         monkeypatch.setattr(run, "show", lambda *_: None)
-        monkeypatch.setattr(run, "connection", lambda _, stack: {"stack": stack})
+        monkeypatch.setattr(run, "connection", lambda _, stack, **more: {"stack": stack, **more})
 
     def act(self) -> None:
         """What happens during the story."""
@@ -211,8 +220,8 @@ def played(stack: str) -> list[str]:
     """What happens in a demo that comes to its end."""
     return [
         f"sandbox story:{stack},200:{stack}",
+        f"airflow with twilio_default for {stack}",
         "airflow ready",
-        f"connection twilio_default for {stack}",
         "story",
         "airflow ended",
         "sandbox ended",
@@ -246,6 +255,9 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     out = capsys.readouterr().out
     assert "Airflow is open: http://127.0.0.1:2" in out
     assert "from +1 415-555-0102 to whom you like" in out
+    assert "\nexport AIRFLOW=http://127.0.0.1:2 PASSWORD=pw\n" in out
+    account = f"AC{'1' * 32}:{'2' * 32}"
+    assert f"\nexport SANDBOX=http://127.0.0.1:1 ACCOUNT={account} SYNC=IS{'3' * 32}\n" in out
 
 
 @pytest.mark.parametrize("stack", run.STACKS)

@@ -8,92 +8,26 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 
-import psutil  # type: ignore[import-untyped]
 import pytest
+from playwright.sync_api import Page, expect, sync_playwright
 
 from flexsms.demo.api import AirflowApi
+from tests.e2e.demo import END_TIMEOUT_S, Demo, Shell, alive, walk_of_the_readme
 
 STORY_TIMEOUT_S = 270.0
-END_TIMEOUT_S = 30.0
+PROMISED_S = 90
+A_MINUTE_S = 61.0
 NUMBERS = re.compile(r"\+1415555\d{4}")
-
-
-@dataclass
-class Demo:
-    """A running `flexsms demo`, its output read as it comes."""
-
-    home: Path
-    options: tuple[str, ...] = ()
-    process: subprocess.Popen[str] = field(init=False)
-    lines: list[str] = field(default_factory=list)
-    _queue: Queue[str] = field(default_factory=Queue)
-
-    def __post_init__(self) -> None:
-        command = [str(Path(sys.executable).with_name("flexsms")), "demo", *self.options]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "AIRFLOW_HOME": str(self.home), "COLUMNS": "160"},
-            start_new_session=True,
-        )
-        Thread(target=self._read, daemon=True).start()
-
-    @property
-    def text(self) -> str:
-        return "".join(self.lines)
-
-    def wait_for(self, what: str, timeout_s: float) -> None:
-        """Until a line with this text has come."""
-        deadline = time.monotonic() + timeout_s
-        while what not in self.text:
-            try:
-                line = self._queue.get(timeout=max(deadline - time.monotonic(), 0))
-            except Empty:
-                raise AssertionError(f"no {what!r} within {timeout_s:.0f} s:\n{self.text}") from None
-            assert line, f"the demo ended without {what!r}:\n{self.text}"
-            self.lines.append(line)
-
-    def family(self) -> list[psutil.Process]:
-        """The demo and everything it started."""
-        me = psutil.Process(self.process.pid)
-        return [me, *me.children(recursive=True)]
-
-    def end(self) -> None:
-        """Whatever happened, leave nothing to the tests that follow."""
-        if self.process.poll() is None:
-            for one in reversed(self.family()):
-                one.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
-    def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self._queue.put(line)
-        self._queue.put("")
-
-
-def alive(family: list[psutil.Process]) -> list[str]:
-    """Those that are still there after a while. Zombies are left to an init that may not care."""
-    deadline = time.monotonic() + END_TIMEOUT_S
-    while True:
-        left = [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-        if not left or time.monotonic() > deadline:
-            return [f"{one.pid} {' '.join(one.cmdline())}" for one in left]
-        time.sleep(0.1)
+TOKEN, SEND, INBOX, CLICK, CLEAN_UP = walk_of_the_readme()
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 
 def listening(url: str) -> bool:
@@ -106,10 +40,57 @@ def listening(url: str) -> bool:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running = Demo(tmp_path_factory.mktemp("demo"))
     try:
+        running.wait_for("✓ An agent completes", STORY_TIMEOUT_S)
+        running.clicked = time.monotonic()
         running.wait_for("Ctrl-C ends", STORY_TIMEOUT_S)
         yield running
     finally:
         running.end()
+
+
+@pytest.fixture(scope="module")
+def shell(demo: Demo) -> Iterator[Shell]:
+    """Another terminal, with the lines pasted that the demo ends with."""
+    shell = Shell()
+    try:
+        exports = [line for line in demo.lines if line.startswith("export ")]
+        assert len(exports) == 2
+        assert shell.run("".join(exports)) == ""
+        yield shell
+    finally:
+        shell.end()
+
+
+@pytest.fixture(scope="module")
+def clicked(shell: Shell) -> Shell:
+    """The walk up to an agent's click, with the eye on Sync."""
+    assert shell.run(TOKEN) == ""
+    said = shell.run(SEND)
+    assert said.startswith("success\n")
+    assert "Hello Fay, your frames have come." in said
+    event, stranger, unsigned = shell.run(INBOX).splitlines()
+    assert event.startswith("com.twilio.taskrouter.task.")
+    assert stranger.endswith(" 401")
+    assert unsigned.endswith(" 403")
+    shell.paste(CLICK)
+    return shell
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page in a real browser."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail(
+            "No browser: install Debian's `chromium`, or put one of " + ", ".join(BROWSERS) + " on the PATH."
+        )
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to run as root, which is who runs in containers.
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *QUIET])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(20_000)
+        yield page
+        browser.close()
 
 
 def assert_told(demo: Demo, stack: str) -> None:
@@ -128,6 +109,12 @@ def assert_told(demo: Demo, stack: str) -> None:
     assert demo.text.count("│ delivered │") == 3
     assert "Cleo (goes on, delivered)" in demo.text
     assert "not sent again" in demo.text
+    assert "Sink made, Subscription made" in demo.text
+    # The stages one after the other, and the whole within what is promised.
+    [seconds] = re.findall(r"│ ([\d.]+) s +│ ([\d.]+) s +│ ([\d.]+) s +│ ([\d.]+) s +│ 90 s +│ ✓", demo.text)
+    stages = [float(one) for one in seconds]
+    assert stages == sorted(stages)
+    assert stages[-1] < PROMISED_S
 
 
 def assert_nobody_sees_a_number(demo: Demo) -> None:
@@ -165,20 +152,22 @@ def test_an_interaction_is_waited_for_in_the_triggerer(demo: Demo) -> None:
     assert "Trigger fired event" in log.read_text()
 
 
-def test_the_page_is_there_for_whoever_logs_in(demo: Demo) -> None:
-    url, password = credentials(demo)
-    api = AirflowApi(url, "admin", password)
+def test_the_api_is_there_for_whoever_logs_in(demo: Demo) -> None:
+    api = AirflowApi(demo.url, "admin", demo.password)
     assert api.missing() == []
     with pytest.raises(Exception, match="401"):
         api.call("GET", "dags")
     api.log_in()
-    assert api.dag_ids() >= {"flexsms_send", "flexsms_track", "flexsms_cleanup"}
+    assert api.dag_ids() >= {"flexsms_send", "flexsms_setup", "flexsms_track", "flexsms_cleanup"}
     assert api.import_errors() == []
     connection = api.call("GET", "connections/twilio_default")
     assert connection["conn_type"] == "twilio"
-    runs = {dag_id: api.call("GET", f"dags/{dag_id}/dagRuns")["dag_runs"] for dag_id in api.dag_ids()}
-    assert {run["run_type"] for found in runs.values() for run in found} == {"manual"}
-    assert [len(runs[f"flexsms_{name}"]) for name in ("send", "track", "cleanup")] == [4, 1, 2]
+    types = {dag_id: [run["run_type"] for run in api.runs(dag_id)] for dag_id in api.dag_ids()}
+    by_hand = {dag_id: found for dag_id, found in types.items() if dag_id != "flexsms_track"}
+    assert {run_type for found in by_hand.values() for run_type in found} == {"manual"}
+    assert [len(by_hand[f"flexsms_{name}"]) for name in ("send", "setup", "cleanup")] == [4, 1, 2]
+    # Nobody started it. Ada's last words may have started a second one.
+    assert set(types["flexsms_track"]) == {"asset_triggered"}
     api.close()
 
 
@@ -197,8 +186,58 @@ def test_a_second_demo_in_the_same_home_is_refused(demo: Demo) -> None:
         second.end()
 
 
+def test_the_walk_in_the_browser(demo: Demo, clicked: Shell, page: Page) -> None:
+    """Meanwhile the other terminal waits for the state."""
+    page.goto(f"{demo.url}/dags/flexsms_send")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", demo.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_test_id("trigger-dag-button").click()
+    for name, value in (
+        ("from_number", "+14155550102"),
+        ("to_number", "+14155550167"),
+        ("to_name", "Gil Example"),
+        ("body", "Hello Gil, your order is ready."),
+    ):
+        page.fill(f"#element_{name}", value)
+    with page.expect_response(lambda answer: answer.url.endswith("/dagRuns")) as answer:
+        page.get_by_test_id("trigger-dag-submit").click()
+    run_id = answer.value.json()["dag_run_id"]
+    page.goto(f"{demo.url}/dags/flexsms_send/runs")
+    expect(page.get_by_role("row").filter(has_text=run_id)).to_contain_text("Success", timeout=40_000)
+
+    page.goto(f"{demo.url}/dags/flexsms_track/runs")
+    first = page.locator("tbody tr").last
+    expect(first).to_contain_text("Asset Triggered")
+    first.get_by_role("link", name="asset_triggered__").click()
+    page.wait_for_url("**/runs/asset_triggered__*")
+    page.goto(f"{page.url}/tasks/track/xcom")
+    page.get_by_test_id("expand-all-button").click()
+    expect(page.get_by_text("api_calls")).to_be_visible()
+    page.goto(f"{demo.url}/assets")
+    page.get_by_role("link", name="flexsms_inbox").click()
+    expect(page.get_by_text("Triggered Dag Run").last).to_be_visible()
+
+
+def test_the_walk_from_a_click_to_the_state_in_sync(clicked: Shell) -> None:
+    said = clicked.said()
+    assert '"outcome":"conversation"' in said
+    assert '"outcome":"complete"' in said
+    found = re.search(r'"status":"ended"\nin Sync after (\d+) s\nasset_triggered$', said)
+    assert found, said
+    assert int(found[1]) < PROMISED_S
+
+
+def test_the_walk_ends_with_a_cleanup(demo: Demo, clicked: Shell) -> None:
+    time.sleep(max(0.0, A_MINUTE_S - (time.monotonic() - demo.clicked)))
+    said = clicked.run(CLEAN_UP)
+    assert said.startswith("success\n{")
+    assert re.search(r"'deactivated': [1-9]", said)
+    assert "'failed': 0" in said
+
+
 def test_ctrl_c_leaves_no_process_behind(demo: Demo) -> None:
-    url, _ = credentials(demo)
+    url = demo.url
     [sandbox] = re.findall(r"Start the local Twilio +(http://\S+)", demo.text)
     family = demo.family()
     assert len(family) > 8
@@ -242,9 +281,3 @@ def test_however_the_demo_ends_nothing_is_left(how: signal.Signals, tmp_path: Pa
         assert alive(family) == []
     finally:
         demo.end()
-
-
-def credentials(demo: Demo) -> tuple[str, str]:
-    [url] = re.findall(r"Airflow is open: (\S+)", demo.text)
-    [password] = re.findall(r"with the password (\S+)", demo.text)
-    return url, password

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,23 +81,28 @@ class AirflowApi:
         found = self.call("GET", "importErrors", limit=20)["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip()[-800:]}" for error in found]
 
-    def add_connection(self, conn_id: str, connection: Json) -> None:
-        """Store a connection.
-
-        :param connection: ``conn_type``, ``login``, ``password`` and ``extra``, an object
-        """
-        stored = {"connection_id": conn_id, **connection, "extra": json.dumps(connection["extra"])}
-        # Without a port, the button "Test Connection" of Airflow 3.3.2's list asks for port 0 and is refused.
-        self.call("POST", "connections", {**stored, "port": 0})
-
     def trigger(self, dag_id: str, conf: Json) -> str:
         """Start a run with these params; returns its run id."""
         run = self.call("POST", f"dags/{dag_id}/dagRuns", {"conf": conf, "logical_date": None})
         return str(run["dag_run_id"])
 
+    def runs(self, dag_id: str) -> list[Json]:
+        """The runs of a DAG, the newest first, at most 50."""
+        found: list[Json] = self.call("GET", f"dags/{dag_id}/dagRuns", order_by="-id")["dag_runs"]
+        return found
+
+    def run(self, dag_id: str, run_id: str) -> Json:
+        """A run, with its ``state``, ``run_type`` and moments."""
+        return self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
-        return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.run(dag_id, run_id)["state"])
+
+    def triggered_by(self, dag_id: str, run_id: str) -> list[str]:
+        """The moments of the asset events that a run came of, ISO 8601."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/upstreamAssetEvents"
+        return [str(event["timestamp"]) for event in self.call("GET", path)["asset_events"]]
 
     def tasks(self, dag_id: str, run_id: str) -> list[Json]:
         """The task instances of a run, mapped ones each."""

@@ -18,10 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from flexsms.demo.api import AirflowApi
+from flexsms.demo.api import AirflowApi, Json
 from flexsms.demo.supervisor import PATIENCE_S
 
 HOST = "127.0.0.1"
+# Airflow imports it from the folder `config` of its home.
+LOCAL_SETTINGS = "from flexsms.demo.clockless import dag_policy\n"
 USER = "admin"
 START_TIMEOUT_S = 240.0
 ASK_EVERY_S = 0.5
@@ -46,6 +48,8 @@ class LocalAirflow:
         port, *log_ports = free_ports(3)
         self.url = f"http://{HOST}:{port}"
         self.api = AirflowApi(self.url, USER, self.password)
+        # What it knows from its start, by connection ID: `conn_type`, `login`, `password` and `extra`, an object.
+        self.connections: dict[str, Json] = {}
         self._environment = {
             **inherited(os.environ),
             **settings(home, checkout, port, (log_ports[0], log_ports[1])),
@@ -55,13 +59,19 @@ class LocalAirflow:
 
     def __enter__(self) -> LocalAirflow:
         self._own_home()
-        passwords = self.home / "passwords.json"
-        passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({USER: self.password}))
+        self._write_secret("passwords.json", {USER: self.password})
+        # Without a port, the button "Test Connection" of Airflow 3.3.2's list asks for port 0 and is refused.
+        connections = {
+            conn_id: {**one, "extra": json.dumps(one["extra"]), "port": 0}
+            for conn_id, one in self.connections.items()
+        }
+        stored = self._write_secret("connections.json", connections)
+        (self.home / "config").mkdir()
+        (self.home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
         supervisor = [sys.executable, "-m", "flexsms.demo.supervisor"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                [*supervisor, sys.executable, "-m", "airflow", "standalone"],
+                [*supervisor, sys.executable, "-m", "flexsms.demo.standalone", str(stored)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -129,6 +139,13 @@ class LocalAirflow:
             raise DemoFailed("Airflow cannot import a DAG:\n\n" + "\n\n".join(errors))
         return sorted(dag_ids - self.api.dag_ids())
 
+    def _write_secret(self, name: str, content: Json) -> Path:
+        """Write a file of the home that nobody else may read."""
+        path = self.home / name
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(content))
+        return path
+
     def _own_home(self) -> None:
         self.home.parent.mkdir(parents=True, exist_ok=True)
         self._lock = self.home.with_suffix(".lock").open("w")
@@ -185,8 +202,6 @@ def settings(home: Path, checkout: Path, port: int, log_ports: tuple[int, int]) 
             "secret_key": secrets.token_hex(16),
         },
         "api_auth": {"jwt_secret": secrets.token_hex(32)},
-        # Runs of the schedule would mix with those of the story.
-        "scheduler": {"use_job_schedule": False},
         # The end of a task is at times noticed only at its next heartbeat, by default up to 5 s later.
         "workers": {"min_heartbeat_interval": 1},
         "logging": {

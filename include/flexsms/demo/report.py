@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flexsms.core.redaction import mask_number
 from flexsms.demo.outcome import Cleaned
 from flexsms.demo.snapshot import SECONDS_PER_DAY, Channel, Json
+from flexsms.demo.stream import PROMISED_S, Followed
 from flexsms.demo.view import View
 
 COUNTED = ("scanned", "due", "deactivated", "already_gone", "failed")
@@ -33,6 +34,7 @@ class Told:
     """The story's end.
 
     :param number: the Twilio number that it was told on
+    :param followed: an agent's click, and what came of it
     :param first: the cleanup that had something to do, and ``second``: the one right after it
     :param texts: what left for handsets during the story
     :param problems: everything that is not as it should be
@@ -40,6 +42,7 @@ class Told:
 
     number: str
     roles: Sequence[Role]
+    followed: Followed
     first: Cleaned
     second: Cleaned
     texts: Sequence[Json]
@@ -61,7 +64,12 @@ def problems_of_roles(roles: Sequence[Role], cleaned: Cleaned) -> list[str]:
 
 
 def show(told: Told, view: View) -> None:
-    """The tables: every channel of the story before and after, what cleanup did, what left for handsets."""
+    """The tables: the stream, every channel before and after, what cleanup did, what left for handsets."""
+    view.table(
+        "From an agent's click to the state in Sync, through Event Streams",
+        ("posted to Airflow", "trigger fired", "run started", "state in Sync", "promised", ""),
+        [_seconds(told.followed)],
+    )
     view.table(
         "The channels of the story, before and after the cleanup",
         ("customer", "last task", "before", "after", "expected", ""),
@@ -76,6 +84,16 @@ def show(told: Told, view: View) -> None:
         "What left for handsets",
         ("to", "text", "status"),
         [(mask_number(sms["to"]), sms["body"], sms["status"]) for sms in told.texts],
+    )
+
+
+def _seconds(followed: Followed) -> tuple[str, ...]:
+    stages = (followed.posted_s, followed.fired_s, followed.started_s, followed.stored_s)
+    right = not list(followed.problems())
+    return (
+        *(f"{seconds:.1f} s" for seconds in stages),
+        f"{PROMISED_S:.0f} s",
+        "[green]✓[/]" if right else "[red]✗[/]",
     )
 
 
@@ -96,7 +114,8 @@ def _task(channel: Channel | None, now: float) -> str:
     if channel and channel.open_tasks:
         return f"open ({channel.open_tasks[-1]})"
     if channel and channel.last_ended:
-        return f"ended {(now - channel.last_ended) / SECONDS_PER_DAY:.1f} days ago"
+        days = (now - channel.last_ended) / SECONDS_PER_DAY
+        return f"ended {days:.1f} days ago" if days > 1 else "ended today"
     return "none"
 
 

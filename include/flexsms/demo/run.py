@@ -64,11 +64,16 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
         sandbox = running.enter_context(SandboxProcess(seed=SEED.format(stack=stack)))
         step.result = f"{sandbox.base_url}  (stack: {stack})"
     with view.step("Start Airflow") as step:
-        airflow = running.enter_context(LocalAirflow(home, checkout))
+        airflow = LocalAirflow(home, checkout)
+        airflow.connections["twilio_default"] = connection(
+            sandbox.settings,
+            stack,
+            inbox_path=f"file://{home / 'inbox'}",
+            events_url=f"{airflow.url}/flexsms/events",
+        )
+        running.enter_context(airflow)
         running.callback(_stop_listening, view)
         airflow.wait_until_ready(DAGS, step.tell)
-        # Not as AIRFLOW_CONN_…: those are not shown in Airflow's UI, and this one is to be looked at.
-        airflow.api.add_connection("twilio_default", connection(sandbox.settings, stack))
         step.result = f"{airflow.url}  (home: {_short(home)})"
     told = Story(airflow.api, sandbox.control, view).play()
     show(told, view)
@@ -78,18 +83,26 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
         took = f"{time.monotonic() - began:.0f} s"
         view.say(f"\n[green bold]✓ Everything as expected[/] on the [bold]{stack}[/] stack, in {took}.")
     if stay:
-        _invite(view, airflow, told.number)
+        _invite(view, airflow, sandbox.settings, told.number)
         _stay(airflow)
     return 1 if told.problems else 0
 
 
-def _invite(view: View, airflow: LocalAirflow, number: str) -> None:
+def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str) -> None:
     view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
     view.say(f"    from {_spelled(number)} to whom you like: it goes no further than the local Twilio")
     view.say(f"  test the connection: {airflow.url}/connections")
-    view.say("  schedules are off here, so only what you start runs")
+    view.say(
+        "  nothing runs by the clock here: only what you start, and flexsms_track when events have been posted"
+    )
+    view.say("\nFor the README's walk with curl, in another terminal:\n")
+    view.verbatim(f"export AIRFLOW={airflow.url} PASSWORD={airflow.password}")
+    account = f"{settings['account_sid']}:{settings['auth_token']}"
+    view.verbatim(
+        f"export SANDBOX={settings['base_url']} ACCOUNT={account} SYNC={settings['sync_service_sid']}"
+    )
     view.say("\nCtrl-C ends Airflow and the local Twilio.")
 
 
@@ -121,17 +134,18 @@ def find_checkout() -> Path:
     )
 
 
-def connection(settings: Json, stack: str) -> Json:
+def connection(settings: Json, stack: str, **extra: str) -> Json:
     """The Airflow connection to a sandbox.
 
     :param settings: as the sandbox tells them, with its ``base_url``
     :param stack: that new conversations are opened on
+    :param extra: further fields
     """
     return {
         "conn_type": "twilio",
         "login": settings["account_sid"],
         "password": settings["auth_token"],
-        "extra": connection_extra(settings, stack=stack),
+        "extra": {**connection_extra(settings, stack=stack), **extra},
     }
 
 

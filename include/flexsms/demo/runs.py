@@ -21,6 +21,12 @@ def finish(api: AirflowApi, dag_id: str, confs: Sequence[Json], tell: Callable[[
     :raises DemoFailed: when a run fails or takes too long, with the end of its log
     """
     runs = [api.trigger(dag_id, conf) for conf in confs]
+    wait(api, dag_id, runs, tell)
+    return runs
+
+
+def wait(api: AirflowApi, dag_id: str, runs: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Wait for runs, whoever has started them; parameters and errors as for :func:`finish`."""
     deadline = time.monotonic() + RUN_TIMEOUT_S
     told = ""
     while True:
@@ -30,7 +36,7 @@ def finish(api: AirflowApi, dag_id: str, confs: Sequence[Json], tell: Callable[[
             raise DemoFailed(f"{dag_id} failed (run {failed[0]}).\n\n{complaints}")
         at_work = [run for run, state in states.items() if state not in FINISHED]
         if not at_work:
-            return runs
+            return
         now = _progress(api, dag_id, at_work[0])
         if time.monotonic() > deadline:
             raise DemoFailed(f"{dag_id} took more than {RUN_TIMEOUT_S:.0f} s: {now}.")

@@ -87,6 +87,15 @@ def channels(state: Json) -> dict[str, Channel]:
     }
 
 
+def state_in_sync(state: Json, channel_sid: str) -> Json:
+    """What Sync holds of a channel, as anybody may read it; empty while there is nothing."""
+    for row in state["tables"]["documents"]:
+        if row["name"] == f"flexsms.{channel_sid}":
+            found: Json = row["data"]
+            return found
+    return {}
+
+
 def _chat(tables: Json) -> Iterator[tuple[Json, dict[str, str]]]:
     """Programmable Chat: a text gets through as long as the channel is in an open Proxy session."""
     sessions = {row["sid"] for row in tables["sessions"] if row["status"] in OPEN_SESSION}

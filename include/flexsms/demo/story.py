@@ -1,4 +1,4 @@
-"""The story: texts are sent, their tasks tracked, quiet channels cleaned up, all through Airflow's REST API."""
+"""The story: texts are sent, an agent works, quiet channels are cleaned up, all through Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from flexsms.demo.outcome import Cleaned, problems_of_delivery, problems_of_send
 from flexsms.demo.report import Role, Told, problems_of_roles
 from flexsms.demo.runs import ASK_EVERY_S, finish
 from flexsms.demo.snapshot import channels
+from flexsms.demo.stream import Followed, Stream
 from flexsms.demo.view import View
 from flexsms.sandbox.client import SandboxControl
 
-SEND, TRACK, CLEANUP = "flexsms_send", "flexsms_track", "flexsms_cleanup"
-DAGS = frozenset({SEND, TRACK, CLEANUP})
+SEND, SETUP, TRACK, CLEANUP = "flexsms_send", "flexsms_setup", "flexsms_track", "flexsms_cleanup"
+DAGS = frozenset({SEND, SETUP, TRACK, CLEANUP})
 RETENTION_DAYS = 2
 MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered
 # Flex takes a moment to set up an interaction; here one that is long enough for Airflow's triggerer to wait for it.
@@ -75,7 +76,10 @@ class Story:
         known = {sms["sid"] for sms in self._sandbox.outbox()}
         texts = self._texts()
         sent = self._send(texts)
-        self._track()
+        # Only now: what has happened so far is not in the stream, and the first run that the stream starts has to
+        # find it all the same.
+        self._set_up()
+        followed = self._an_agent_clicks(sent)
         first = self._clean_up("Clean up")
         second = self._clean_up("Clean up again")
         again = self._ada_writes_again()
@@ -84,12 +88,13 @@ class Story:
         problems = [
             *problems_of_sending([(text.number, text.body) for text in texts], left),
             *problems_of_delivery([found["delivery"] for found in sent.values() if found["delivery"]], left),
+            *followed.problems(),
             *first.problems(RETENTION_DAYS),
             *second.problems_of_repetition(),
             *problems_of_roles(roles, first),
             *again,
         ]
-        return Told(self._number, roles, first, second, left, problems)
+        return Told(self._number, roles, followed, first, second, left, problems)
 
     def _texts(self) -> list[Text]:
         cleo = self._people["cleo"]
@@ -132,11 +137,22 @@ class Story:
         waited = text.more.get("wait_for_delivery")
         return {**found, "delivery": self._api.returned(SEND, run, "delivery") if waited else None}
 
-    def _track(self) -> None:
-        with self._view.step("Track") as step:
-            [run] = finish(self._api, TRACK, [{}], step.tell)
-            report = self._api.returned(TRACK, run, "track")
-            step.result = f"{report['events']} task events on {report['channels']} channels"
+    def _set_up(self) -> None:
+        with self._view.step("Set up") as step:
+            # The account has its Sync service and the number its flows; Event Streams knows nothing of Airflow yet.
+            [run] = finish(self._api, SETUP, [{"dry_run": False, "number": self._number}], step.tell)
+            rows = self._api.returned(SETUP, run, "setup")["rows"]
+            step.result = ", ".join(f"{row['what']} {row['state']}" for row in rows)
+
+    def _an_agent_clicks(self, sent: Mapping[str, Json]) -> Followed:
+        with self._view.step("An agent completes Dora's task") as step:
+            stream = Stream(self._api, self._sandbox, TRACK, step.tell)
+            found = stream.complete(sent["Dora"]["channel_sid"])
+            step.result = (
+                f"state in Sync after {found.stored_s:.0f} s: the inbox started {TRACK} "
+                f"({found.report['events']} task events read)"
+            )
+        return found
 
     def _clean_up(self, title: str) -> Cleaned:
         with self._view.step(title) as step:
@@ -193,7 +209,13 @@ class Story:
         ]
         newcomers = [text for text in texts if text.name.lower() not in self._people]
         return told + [
-            Role(text.name, text.number, sent[text.name]["channel_sid"], False, "texted just now")
+            Role(
+                text.name,
+                text.number,
+                sent[text.name]["channel_sid"],
+                False,
+                "texted just now" if text.route == "studio" else "texted and done just now",
+            )
             for text in newcomers
         ]
 

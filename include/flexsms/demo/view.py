@@ -69,6 +69,10 @@ class View:
         """A line of text; rich's markup is understood."""
         self.console.print(text)
 
+    def verbatim(self, line: str) -> None:
+        """A line to be copied: as it is, and never broken."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table with a title. Cells may hold markup."""
         table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", expand=False)
