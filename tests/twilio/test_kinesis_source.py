@@ -179,6 +179,7 @@ async def test_the_first_run_reads_everything_and_the_second_only_what_is_new() 
     assert sorted(ids(*pages)) == sorted(f"EZ{number}" for number in range(10))
     assert len(pages) > 1
     assert all(page.cursor for page in pages)
+    assert sum(call[0] == "iterator" for call in kinesis.calls) == 2
     assert set(positions(pages[-1])) == set(kinesis.shard)
     last = kinesis.put(event(10), shard=1)
     [page] = await read(kinesis, pages[-1].cursor)
@@ -328,6 +329,8 @@ async def test_a_checkpoint_that_is_unknown_means_from_the_oldest_record(
     kinesis.put(event(1))
     [page] = await read(kinesis)
     kinesis.shard["shardId-000000000000"] = Shard()
+    [nothing] = await read(kinesis, page.cursor)
+    assert (nothing.events, positions(nothing)) == ([], {})
     kinesis.put(event(2))
     [page] = await read(kinesis, page.cursor)
     assert ids(page) == ["EZ2"]
@@ -438,7 +441,7 @@ async def test_a_cursor_of_something_else_is_named(cursor: str) -> None:
         await read(kinesis, cursor)
 
 
-PUT = st.tuples(st.just("put"), st.lists(st.integers(0, 9), min_size=1, max_size=6))
+PUT = st.tuples(st.just("put"), st.lists(st.integers(0, 9), min_size=1, max_size=20))
 RESHARD = st.tuples(st.sampled_from(["split", "merge"]), st.integers(0, 9))
 # What happens behind each page of a run, again and again: it is stored, or killed before, or the iterators expire.
 RUN = st.tuples(st.just("run"), st.lists(st.sampled_from(["stored", "killed", "expired"]), max_size=4))
