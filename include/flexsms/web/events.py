@@ -17,6 +17,7 @@ from flexsms.core.errors import InvalidInput
 from flexsms.core.events import envelopes
 from flexsms.hooks.inbox import AT_ONCE, ObjectStorageInbox, name_at
 from flexsms.web.desk import MIN_AGE_S, Desk, Reception
+from flexsms.web.openapi import PULL, RECEIVE, signed
 from flexsms.web.signature import is_genuine_body, is_genuine_url, is_signed
 
 logger = logging.getLogger(__name__)
@@ -39,11 +40,10 @@ desk = Desk()
 may_pull = requires_access_dag("POST", DagAccessEntity.RUN, "flexsms_track")
 
 
-@router.post("/events")
+@router.post("/events", dependencies=[Depends(signed)], **RECEIVE)
 async def receive(request: Request) -> Response:
-    """Take in one post of Event Streams: 204 once it is durable.
+    """Take in one post of Event Streams.
 
-    403: not Twilio's, 413: over 1 MiB, 400: not JSON, 503: not now, which makes Twilio post it again for four hours.
     Source: https://www.twilio.com/docs/events/event-delivery
     """
     query = request.scope["query_string"].decode("latin-1")
@@ -62,7 +62,7 @@ async def receive(request: Request) -> Response:
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-@router.get("/events", dependencies=[Depends(may_pull)])
+@router.get("/events", dependencies=[Depends(may_pull)], **PULL)
 async def pull(
     after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
 ) -> Response:
