@@ -58,7 +58,10 @@ def fingerprint(dev):
         pyproject = tomllib.load(file)
     parts = [pyproject["build-system"], pyproject["project"], pyproject["tool"]["setuptools"]]
     digest = hashlib.sha256(json.dumps([sys.version, ROOT, parts], sort_keys=True).encode())
-    for name in ["requirements.txt", "constraints.txt"] + (["requirements-dev.txt", "requirements-kinesis.txt"] if dev else []):
+    names = ["requirements.txt", "constraints.txt"]
+    if dev:
+        names += ["requirements-dev.txt", "requirements-kinesis.txt"]
+    for name in names:
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()

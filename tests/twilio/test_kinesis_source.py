@@ -36,6 +36,7 @@ def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "RECORDS_PER_CALL", PER_CALL)
         patch.setattr(module, "RECORDS_PER_PAGE", PER_PAGE)
+        patch.setattr(module, "EVENTS_PER_CURSOR", PER_PAGE)
         yield
 
 
@@ -192,6 +193,19 @@ async def test_the_first_run_reads_everything_and_the_second_only_what_is_new() 
 async def test_a_stream_without_a_record_has_a_cursor_all_the_same() -> None:
     [page] = await read(Kinesis(2))
     assert (page.events, positions(page)) == ([], {})
+
+
+async def test_in_a_long_backlog_cursors_are_sparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVENTS_PER_CURSOR", 3 * PER_PAGE)
+    kinesis = Kinesis()
+    for number in range(10 * PER_PAGE):
+        kinesis.put(event(number))
+    pages = await read(kinesis)
+    marked = [place for place, page in enumerate(pages) if page.cursor]
+    assert 2 <= len(marked) < len(pages) / 2
+    for place in marked:
+        rest = await read(kinesis, pages[place].cursor)
+        assert sorted(ids(*pages[: place + 1], *rest)) == sorted(f"EZ{n}" for n in range(10 * PER_PAGE))
 
 
 async def test_a_run_that_stops_at_any_page_is_taken_up_there() -> None:

@@ -130,7 +130,7 @@ class KinesisStream:
                 translated = self._translated(error)
                 if translated is None:
                     raise
-                raise translated from error
+                raise translated from None
             return answer
 
         return await asyncio.to_thread(call)

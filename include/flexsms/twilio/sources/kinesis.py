@@ -30,7 +30,7 @@ from flexsms.twilio.sources.kinesis_stream import (
     Stream,
     UnknownPosition,
 )
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class KinesisSource:
             for shard_id in listed
             if positions.get(shard_id) != END
         ]
-        collected = _Collected()
+        collected, since = _Collected(), 0
         while waiting:
             reading = waiting[:SHARDS_AT_ONCE]
             await for_each(reading, _Shard.advance, at_once=SHARDS_AT_ONCE)
@@ -92,8 +92,10 @@ class KinesisSource:
                     positions[shard.shard_id] = shard.position
             waiting = [shard for shard in waiting if not shard.is_read]
             if collected.size >= RECORDS_PER_PAGE and waiting:
-                yield collected.page(_cursor(created, positions))
-                collected = _Collected()
+                since += collected.size
+                due = since >= EVENTS_PER_CURSOR
+                yield collected.page(_cursor(created, positions) if due else None)
+                collected, since = _Collected(), 0 if due else since
         yield collected.page(_cursor(created, positions))
 
 
@@ -193,7 +195,7 @@ class _Collected:
             self._rejected.extend(f"{where}, {sentence}" for sentence in page.rejected)
             self._ignored += page.ignored
 
-    def page(self, cursor: str) -> EventPage:
+    def page(self, cursor: str | None) -> EventPage:
         return EventPage(self._events, self._rejected, self._ignored, cursor)
 
 
