@@ -110,8 +110,8 @@ def assert_told(demo: Demo, stack: str) -> None:
     assert "Cleo (goes on, delivered)" in demo.text
     assert "not sent again" in demo.text
     assert "Sink made, Subscription made" in demo.text
-    # The stages one after the other, and the whole within what is promised.
-    [seconds] = re.findall(r"│ ([\d.]+) s +│ ([\d.]+) s +│ ([\d.]+) s +│ ([\d.]+) s +│ 90 s +│ ✓", demo.text)
+    # Fired, started, stored. That every post has arrived may be seen only after the trigger has fired for the first.
+    [seconds] = re.findall(r"│ [\d.]+ s +│ ([\d.]+) s +│ ([\d.]+) s +│ ([\d.]+) s +│ 90 s +│ ✓", demo.text)
     stages = [float(one) for one in seconds]
     assert stages == sorted(stages)
     assert stages[-1] < PROMISED_S
@@ -203,20 +203,26 @@ def test_the_walk_in_the_browser(demo: Demo, clicked: Shell, page: Page) -> None
     with page.expect_response(lambda answer: answer.url.endswith("/dagRuns")) as answer:
         page.get_by_test_id("trigger-dag-submit").click()
     run_id = answer.value.json()["dag_run_id"]
-    page.goto(f"{demo.url}/dags/flexsms_send/runs")
-    expect(page.get_by_role("row").filter(has_text=run_id)).to_contain_text("Success", timeout=40_000)
 
-    page.goto(f"{demo.url}/dags/flexsms_track/runs")
+    page.get_by_role("link", name="Dags", exact=True).click()
+    page.get_by_role("link", name="flexsms: track").first.click()
+    page.get_by_role("link", name="Runs", exact=True).click()
     first = page.locator("tbody tr").last
     expect(first).to_contain_text("Asset Triggered")
     first.get_by_role("link", name="asset_triggered__").click()
-    page.wait_for_url("**/runs/asset_triggered__*")
-    page.goto(f"{page.url}/tasks/track/xcom")
+    page.get_by_role("link", name="Asset Events").click()
+    expect(page.get_by_role("link", name="flexsms_inbox")).to_be_visible()
+    page.get_by_role("link", name="Task Instances").click()
+    page.locator("tbody").get_by_role("link", name="track", exact=True).click()
+    page.get_by_role("link", name="Storage").click()
+    page.get_by_role("link", name="XCom").click()
     page.get_by_test_id("expand-all-button").click()
     expect(page.get_by_text("api_calls")).to_be_visible()
-    page.goto(f"{demo.url}/assets")
-    page.get_by_role("link", name="flexsms_inbox").click()
-    expect(page.get_by_text("Triggered Dag Run").last).to_be_visible()
+
+    page.get_by_role("link", name="Dags", exact=True).click()
+    page.get_by_role("link", name="flexsms: send").first.click()
+    page.get_by_role("link", name="Runs", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text=run_id)).to_contain_text("Success", timeout=40_000)
 
 
 def test_the_walk_from_a_click_to_the_state_in_sync(clicked: Shell) -> None:
@@ -268,16 +274,18 @@ def test_on_chat_the_same_story_ends_by_itself(tmp_path: Path) -> None:
         demo.end()
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_however_the_demo_ends_nothing_is_left(how: signal.Signals, tmp_path: Path) -> None:
-    demo = Demo(tmp_path)
+def test_however_the_demo_ends_nothing_is_left(tmp_path: Path) -> None:
+    ends = {signal.SIGTERM: 130, signal.SIGKILL: -signal.SIGKILL}
+    demos = {how: Demo(tmp_path / how.name) for how in ends}
     try:
-        demo.wait_for("waiting for", 60)
-        deadline = time.monotonic() + 60
-        while len(family := demo.family()) < 6 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        demo.process.send_signal(how)
-        assert demo.process.wait(END_TIMEOUT_S) == (130 if how is signal.SIGTERM else -how)
-        assert alive(family) == []
+        for how, demo in demos.items():
+            demo.wait_for("waiting for", 60)
+            deadline = time.monotonic() + 60
+            while len(family := demo.family()) < 6 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            demo.process.send_signal(how)
+            assert demo.process.wait(END_TIMEOUT_S) == ends[how]
+            assert alive(family) == []
     finally:
-        demo.end()
+        for demo in demos.values():
+            demo.end()
