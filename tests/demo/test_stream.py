@@ -10,6 +10,7 @@ import pytest
 from flexsms.demo import stream
 from flexsms.demo.local_airflow import DemoFailed
 from flexsms.demo.stream import Followed, Stream
+from flexsms.sandbox.client import ControlError
 
 Json = dict[str, Any]
 
@@ -102,6 +103,18 @@ def test_what_is_not_as_promised_is_named() -> None:
 def test_a_post_that_airflow_refuses_ends_the_story() -> None:
     with pytest.raises(DemoFailed, match=r"did not take every event .*: {'discarded': 2}"):
         World(discarded=2).follow()
+
+
+def test_a_post_that_does_not_get_through_ends_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    def delivered() -> Json:
+        raise ControlError("3 events are still on their way")
+
+    world = World()
+    monkeypatch.setattr(world, "delivered", delivered)
+    with pytest.raises(
+        DemoFailed, match="does not take what is posted to it: 3 events are still on their way"
+    ):
+        world.follow()
 
 
 def test_a_run_that_fails_ends_the_story_with_its_log() -> None:

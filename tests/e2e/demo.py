@@ -17,6 +17,7 @@ import psutil  # type: ignore[import-untyped]
 from flexsms.demo.local_airflow import inherited
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+STORY_TIMEOUT_S = 270.0
 END_TIMEOUT_S = 30.0
 
 
@@ -107,6 +108,9 @@ def walk_of_the_readme() -> list[str]:
     """The commands of the README's walk, block by block."""
     [walk] = re.findall(r"(?ms)^### A walk.*?(?=^##? )", README.read_text())
     return re.findall(r"(?ms)^```bash\n(.*?)^```$", walk)
+
+
+TOKEN, SEND, INBOX, CLICK, CLEAN_UP = walk_of_the_readme()
 
 
 class Shell:

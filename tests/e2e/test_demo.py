@@ -8,89 +8,26 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from flexsms.demo.api import AirflowApi
-from tests.e2e.demo import END_TIMEOUT_S, Demo, Shell, alive, walk_of_the_readme
+from tests.e2e.demo import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
 
-STORY_TIMEOUT_S = 270.0
 PROMISED_S = 90
 A_MINUTE_S = 61.0
 NUMBERS = re.compile(r"\+1415555\d{4}")
-TOKEN, SEND, INBOX, CLICK, CLEAN_UP = walk_of_the_readme()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 
 
 def listening(url: str) -> bool:
     port = int(url.rsplit(":", 1)[1])
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    running = Demo(tmp_path_factory.mktemp("demo"))
-    try:
-        running.wait_for("✓ An agent completes", STORY_TIMEOUT_S)
-        running.clicked = time.monotonic()
-        running.wait_for("Ctrl-C ends", STORY_TIMEOUT_S)
-        yield running
-    finally:
-        running.end()
-
-
-@pytest.fixture(scope="module")
-def shell(demo: Demo) -> Iterator[Shell]:
-    """Another terminal, with the lines pasted that the demo ends with."""
-    shell = Shell()
-    try:
-        exports = [line for line in demo.lines if line.startswith("export ")]
-        assert len(exports) == 2
-        assert shell.run("".join(exports)) == ""
-        yield shell
-    finally:
-        shell.end()
-
-
-@pytest.fixture(scope="module")
-def clicked(shell: Shell) -> Shell:
-    """The walk up to an agent's click, with the eye on Sync."""
-    assert shell.run(TOKEN) == ""
-    said = shell.run(SEND)
-    assert said.startswith("success\n")
-    assert "Hello Fay, your frames have come." in said
-    event, stranger, unsigned = shell.run(INBOX).splitlines()
-    assert event.startswith("com.twilio.taskrouter.task.")
-    assert stranger.endswith(" 401")
-    assert unsigned.endswith(" 403")
-    shell.paste(CLICK)
-    return shell
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page in a real browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.fail(
-            "No browser: install Debian's `chromium`, or put one of " + ", ".join(BROWSERS) + " on the PATH."
-        )
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox refuses to run as root, which is who runs in containers.
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *QUIET])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(20_000)
-        yield page
-        browser.close()
 
 
 def assert_told(demo: Demo, stack: str) -> None:

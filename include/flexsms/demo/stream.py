@@ -15,7 +15,7 @@ from flexsms.demo.api import AirflowApi, Json
 from flexsms.demo.local_airflow import DemoFailed
 from flexsms.demo.runs import ASK_EVERY_S, wait
 from flexsms.demo.snapshot import state_in_sync
-from flexsms.sandbox.client import SandboxControl
+from flexsms.sandbox.client import ControlError, SandboxControl
 
 # What is promised: at most a pause of the trigger (60 s), a look (10 s), and a run.
 PROMISED_S = 90.0
@@ -88,7 +88,7 @@ class Stream:
         wait(self._api, self._dag_id, [run_id], self._tell)
         return Followed(
             posted_s=posted_s,
-            fired_s=self._fired(run_id) - clicked,
+            fired_s=max(self._fired(run_id) - clicked, 0.0),
             started_s=_moment(run["start_date"]) - clicked,
             stored_s=stored,
             run_type=str(run["run_type"]),
@@ -97,7 +97,10 @@ class Stream:
 
     def _post(self) -> None:
         """Until nothing is on its way to Airflow any more."""
-        counts = self._sandbox.delivered()
+        try:
+            counts = self._sandbox.delivered()
+        except ControlError as error:
+            raise DemoFailed(f"Airflow does not take what is posted to it: {error}.") from None
         if lost := {name: counts[name] for name in ("discarded", "lost", "dropped") if counts[name]}:
             raise DemoFailed(f"Airflow did not take every event that was posted: {lost}.")
 
