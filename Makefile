@@ -9,8 +9,9 @@ AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW_HOME
 
 BIN := $(VENV)/bin
-# Two workers, whole files each, in the order of their names; the contract check comes last and waits for both.
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# Three workers for two cores, because most tests wait for a process of their own; whole files each, in the order of
+# their names. The contract check comes last and waits for the others.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
 TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 

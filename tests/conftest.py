@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / ".cache" / "tests"
 SCRATCH.mkdir(parents=True, exist_ok=True)
-# `make test` runs two workers side by side (pytest-xdist). Each has a home of its own; what sandboxes record is shared.
+# `make test` runs several workers side by side (pytest-xdist). Each has a home of its own; what sandboxes record is shared.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER is None:
     os.environ["PYTEST_FLEXSMS_RUN"] = tempfile.mkdtemp(prefix="run-", dir=SCRATCH)
@@ -71,7 +71,7 @@ _shared = contextlib.ExitStack()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
     """Mark what needs a runtime by where it is and what it asks for; put `last` at the end, and first what takes long.
 
-    Two workers come to their ends at the same time then.
+    The workers come to their ends at the same time then.
     """
 
     def folder_of(item: pytest.Item) -> str:
