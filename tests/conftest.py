@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / ".cache" / "tests"
 SCRATCH.mkdir(parents=True, exist_ok=True)
-# `make test` runs several workers side by side (pytest-xdist). Each has a home of its own; what sandboxes record is shared.
+# `make test` runs several workers (pytest-xdist). Each has a home of its own; what sandboxes record is shared.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER is None:
     os.environ["PYTEST_FLEXSMS_RUN"] = tempfile.mkdtemp(prefix="run-", dir=SCRATCH)
@@ -35,7 +35,7 @@ RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
 HOME = RUN / (WORKER or "home")
 RECORDINGS = RUN / "recordings"
 WAIT_FOR_WORKERS_S = 500
-TAKES_LONG = ("dags", "e2e", "kill", "web")
+TAKES_LONG = ("e2e", "kill", "web", "bench", "dags")  # the longest first
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     items.sort(
         key=lambda item: (
             item.get_closest_marker("last") is not None,
-            folder_of(item) not in TAKES_LONG,
+            (*TAKES_LONG, folder_of(item)).index(folder_of(item)),
         )
     )
 
