@@ -88,7 +88,7 @@ class Recorded:
     """A source, and what is read from it."""
 
     def __init__(self, source: EventSource, story: Story, clock: Callable[[], float]) -> None:
-        self.name = source.name
+        self.name, self.scope = source.name, source.scope
         self._source, self._story, self._clock = source, story, clock
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:

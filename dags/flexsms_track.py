@@ -20,7 +20,7 @@ once everything in them is stored, and to `rejected/`, with the reason beside th
 
 **When it fails** nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the
 same again. To fill a gap that you know of, give *Read again from* and *until*; the cursor stays where it is. To read 30
-days anew, delete `cursor.taskrouter` from the state of the asset `flexsms_channel_state`.
+days anew, delete `cursor.taskrouter.<workspace SID>` from the state of the asset `flexsms_channel_state`.
 """
 
 from __future__ import annotations

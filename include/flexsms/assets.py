@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Asset, AssetWatcher
 
 from flexsms.triggers.inbox import InboxTrigger
+from flexsms.twilio.sources.protocol import EventSource
 
 # Track and cleanup emit it; its asset_state_store holds the cursors of the sources, named by `cursor_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
@@ -17,6 +18,6 @@ INBOX = Asset(
 )
 
 
-def cursor_key(source: str) -> str:
-    """The key under which the cursor of a source is kept."""
-    return f"cursor.{source}"
+def cursor_key(source: EventSource) -> str:
+    """The key under which the cursor of a source is kept: there is one asset for all accounts, and a key for each."""
+    return f"cursor.{source.name}.{source.scope}"

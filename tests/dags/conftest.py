@@ -149,7 +149,11 @@ def cursor(session: Any) -> Callable[[], str | None]:
 
     def cursor() -> str | None:
         session.expire_all()
-        row = session.query(AssetStateStoreModel).filter_by(key="cursor.taskrouter").one_or_none()
+        row = (
+            session.query(AssetStateStoreModel)
+            .filter(AssetStateStoreModel.key.startswith("cursor.taskrouter."))
+            .one_or_none()
+        )
         return None if row is None else json.loads(row.value)
 
     return cursor

@@ -39,7 +39,11 @@ def test_a_stream_is_read_once(
     assert (report["events"], report["created"], report["rejected"]) == (1, 1, 1)
     assert "sequence number 1: body: is not JSON" in report["rejects"][0]
     assert f"flexsms.{channel}" in json.dumps(table("documents"))
-    row = session.query(AssetStateStoreModel).filter_by(key="cursor.kinesis").one()
+    row = (
+        session.query(AssetStateStoreModel)
+        .filter(AssetStateStoreModel.key.startswith("cursor.kinesis."))
+        .one()
+    )
     assert json.loads(row.value) == report["cursor"]
     again = run("flexsms_track", source="kinesis").xcom("track")
     assert (again["events"], again["rejected"], again["cursor"]) == (0, 0, report["cursor"])

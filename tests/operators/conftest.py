@@ -66,6 +66,11 @@ def context() -> FakeContext:
     return FakeContext()
 
 
+def taskrouter_cursor(sandbox: SandboxProcess) -> str:
+    """The key of the cursor of its workspace."""
+    return f"cursor.taskrouter.{sandbox.settings['workspace_sid']}"
+
+
 @pytest.fixture
 def connection(
     sandbox: SandboxProcess, connection_extra: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, Pe
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
 
-from .conftest import FakeContext
+from .conftest import FakeContext, taskrouter_cursor
 
 
 async def plan(context: Any, **arguments: Any) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ async def test_a_plan_cuts_what_is_due_into_batches(
     assert (found["scanned"], found["due"], found["batches"], found["failed"]) == (6, 5, [2, 2, 1], 0)
     ended = [values[1] for batch in batches for values in batch["channels"]]
     assert ended == sorted(ended)
-    assert context.cursors.keys() == {"cursor.taskrouter"}
+    assert context.cursors.keys() == {taskrouter_cursor(sandbox)}
 
 
 async def test_a_dry_run_learns_in_memory_only(

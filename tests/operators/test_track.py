@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +11,21 @@ from typing import Any
 
 import pytest
 
+from flexsms.assets import cursor_key
 from flexsms.core.errors import InvalidInput
 from flexsms.hooks.collector import HttpCollector
+from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.sandbox.client import SandboxProcess
+from flexsms.sandbox.client import SandboxProcess, connection_extra
+from flexsms.twilio.account import utc_now
+from flexsms.twilio.sources.http import HttpSource
+from flexsms.twilio.sources.inbox import InboxSource
+from flexsms.twilio.sources.kinesis import KinesisSource
+from flexsms.twilio.sources.protocol import EventSource
 
-from .conftest import FakeContext
+from .conftest import FakeContext, taskrouter_cursor
 
 REPORT = [
     "events",
@@ -39,7 +49,7 @@ async def test_it_reports_and_moves_the_cursor(
     report = await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
     assert list(report) == REPORT
     assert report["created"] == 3
-    assert context.cursors == {"cursor.taskrouter": report["cursor"]}
+    assert context.cursors == {taskrouter_cursor(sandbox): report["cursor"]}
     assert context.event.extra == report
 
 
@@ -94,7 +104,53 @@ async def test_a_collector_is_pulled_from_its_cursor(
     connection(events_conn_id="our_collector", events_endpoint="/v2/events")
     report = await FlexTrackOperator(task_id="track", source="http").aexecute(context)  # type: ignore[arg-type]
     assert collector == [(None, "our_collector", "/v2/events"), ("b", "our_collector", "/v2/events")]
-    assert (report["cursor"], context.cursors["cursor.http"]) == ("b", "b")
+    assert report["cursor"] == "b"
+    assert context.cursors[cursor_key(HttpSource(HttpCollector("our_collector", "/v2/events")))] == "b"
+
+
+async def test_each_account_has_a_cursor_of_its_own(
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with SandboxProcess(random_seed=2) as other:
+        values = {
+            "conn_type": "twilio",
+            "login": other.settings["account_sid"],
+            "password": other.settings["auth_token"],
+            "extra": connection_extra(other.settings),
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_TWILIO_OTHER", json.dumps(values))
+        for one in (sandbox, other):
+            one.control.seed(channels=3)
+        # What the first account has is read up to now; that says nothing of the other one.
+        for conn_id in ("twilio_default", "twilio_other"):
+            task = FlexTrackOperator(task_id="track", twilio_conn_id=conn_id)
+            assert (await task.aexecute(context))["created"] == 3  # type: ignore[arg-type]
+        assert context.cursors.keys() == {taskrouter_cursor(sandbox), taskrouter_cursor(other)}
+        # The same connection, moved to the other account.
+        monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(values))
+        first, second = (context.cursors[taskrouter_cursor(one)] for one in (sandbox, other))
+        await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
+        assert context.cursors[taskrouter_cursor(sandbox)] == first
+        assert context.cursors[taskrouter_cursor(other)] > second
+
+
+async def test_no_key_gives_away_where_events_come_from(tmp_path: Path) -> None:
+    sources: list[EventSource] = [
+        InboxSource(ObjectStorageInbox(url)) for url in (f"file://{tmp_path}", "s3://key:secret@bucket/in")
+    ]
+    sources += [HttpSource(HttpCollector("collector", endpoint)) for endpoint in ("/a?key=secret", "/b")]
+    streams = [
+        ("aws_default", "tasks"),
+        ("aws_default", "arn:aws:kinesis:us-east-1:123456789012:stream/tasks"),
+        ("aws_other", "tasks"),
+    ]
+    sources += [KinesisSource(KinesisStream(*which), now=utc_now) for which in streams]
+    keys = {cursor_key(source) for source in sources}
+    assert len(keys) == len(sources)
+    assert all(re.fullmatch("cursor\\.(inbox|http|kinesis)\\.[0-9a-f]{16}", key) for key in keys)
 
 
 @pytest.mark.parametrize(("hours", "asks"), [(2.9, False), (3.1, True)])
@@ -109,12 +165,15 @@ async def test_what_a_stream_lost_is_fetched_from_taskrouter_after_three_hours(
     connection()
     sandbox.control.seed(channels=3)
     asked_at = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
-    context.cursors.update({"cursor.http": "b", "cursor.taskrouter": asked_at})
+    settings = TwilioHook().settings
+    streamed = cursor_key(HttpSource(HttpCollector(settings.events_conn_id, settings.events_endpoint)))
+    listed = taskrouter_cursor(sandbox)
+    context.cursors.update({streamed: "b", listed: asked_at})
     task = FlexTrackOperator(task_id="track", source="http", lookback_minutes=43_200)
     report = await task.aexecute(context)  # type: ignore[arg-type]
     assert report["created"] == (3 if asks else 0)
-    assert (context.cursors["cursor.taskrouter"] != asked_at) is asks
-    assert context.cursors["cursor.http"] == "b"
+    assert (context.cursors[listed] != asked_at) is asks
+    assert context.cursors[streamed] == "b"
 
 
 @pytest.mark.parametrize("lost", ["an outage longer than Twilio tries", "91303"])
@@ -140,13 +199,13 @@ async def test_a_gap_in_the_stream_is_filled(
     stream = FlexTrackOperator(task_id="track", source="inbox")
     assert (await stream.aexecute(context))["events"] == 0  # type: ignore[arg-type]
     four_hours_ago = datetime.now(UTC) - timedelta(hours=4)
-    context.cursors["cursor.taskrouter"] = four_hours_ago.isoformat()
+    context.cursors[taskrouter_cursor(sandbox)] = four_hours_ago.isoformat()
     report = await stream.aexecute(context)  # type: ignore[arg-type]
     assert (report["updated"], report["created"]) == (1, 0)
 
 
 async def test_a_range_is_read_on_demand(stack: str, context: FakeContext, sandbox: SandboxProcess) -> None:
-    context.cursors["cursor.taskrouter"] = datetime.now(UTC).isoformat()
+    context.cursors[taskrouter_cursor(sandbox)] = datetime.now(UTC).isoformat()
     before = dict(context.cursors)
     sandbox.control.seed(channels=3, stack=stack)
     since = (datetime.now(UTC) - timedelta(days=29, hours=23)).isoformat()

@@ -18,7 +18,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.setup import Wishes, set_up
 from tests.kinesis import KinesisServer
 
-from .conftest import FakeContext
+from .conftest import FakeContext, taskrouter_cursor
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def stream(
     )
     sink = {"arn": arn, "role_arn": "arn:aws:iam::123456789012:role/Twilio", "external_id": "1"}
     TwilioHook().run(lambda account: set_up(account, Wishes(kinesis=sink)))
-    context.cursors["cursor.taskrouter"] = datetime.now(UTC).isoformat()
+    context.cursors[taskrouter_cursor(sandbox)] = datetime.now(UTC).isoformat()
     yield kinesis
     sandbox.control.settings(kinesis_endpoint="")
 
@@ -71,7 +71,9 @@ async def test_sync_becomes_what_taskrouter_says_while_shards_merge_and_split(
         report = await track(context)
         seen += report["events"]
         assert report["rejected"] == 0
-        assert context.cursors["cursor.kinesis"] == report["cursor"]
+        assert [value for key, value in context.cursors.items() if key.startswith("cursor.kinesis.")] == [
+            report["cursor"]
+        ]
     assert len(json.loads(report["cursor"])["shards"]) == 3
     async with TwilioHook().account() as account:
         count, expected = await folded(account)

@@ -35,6 +35,8 @@ def event(number: int, kind: str = "created") -> dict[str, Any]:
 class Pages:
     """A collector that hands out prepared answers by their cursor."""
 
+    scope = "pages"
+
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.asked: list[str | None] = []

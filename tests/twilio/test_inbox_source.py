@@ -34,6 +34,8 @@ BEGAN = datetime(2026, 11, 18, 16, tzinfo=UTC)
 class Shelf:
     """An inbox in memory."""
 
+    url = "memory://shelf"
+
     def __init__(self, *posts: Any) -> None:
         self.new: dict[str, bytes] = {}
         self.read_posts: dict[str, bytes] = {}
@@ -171,7 +173,7 @@ async def test_a_page_is_stored_before_the_next_one_is_asked_for(account: Accoun
     saved: list[str] = []
 
     class Source:
-        name = "two pages"
+        name, scope = "two pages", ""
 
         async def read(self, cursor: str | None) -> Any:
             for number in (1, 2):

@@ -72,6 +72,8 @@ class Kinesis:
     :param late_end: that a closed shard is at its end, only an empty answer says
     """
 
+    scope = "memory"
+
     def __init__(
         self, shards: int = 1, portion: Callable[[int], int] = lambda most: most, *, late_end: bool = False
     ) -> None:

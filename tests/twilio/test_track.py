@@ -273,7 +273,7 @@ async def test_what_comes_without_a_cursor_is_stored_too(account: Account, sandb
     event = TaskEvent("EV1", TaskEventType.CREATED, "WT" + "d" * 32, channel, StackName.CHAT, 1, {})
 
     class Source:
-        name = "one page"
+        name, scope = "one page", ""
 
         async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
             yield EventPage(events=[event])

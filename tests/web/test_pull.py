@@ -213,6 +213,8 @@ async def test_another_airflow_pulls_all_that_arrived_here(
     asked = 0
 
     class Elsewhere:
+        scope = "elsewhere"
+
         async def fetch(self, after: str | None, limit: int) -> Any:
             nonlocal asked
             asked += 1

@@ -9,6 +9,7 @@ from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from flexsms.core.errors import PermanentError, ServiceUnavailable
+from flexsms.twilio.sources.protocol import scope_of
 
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 
@@ -21,6 +22,7 @@ class HttpCollector:
     """
 
     def __init__(self, http_conn_id: str, endpoint: str) -> None:
+        self.scope = scope_of(http_conn_id, endpoint)
         self._conn_id = http_conn_id
         self._endpoint = endpoint
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from flexsms.core.errors import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
 from flexsms.twilio.sources.kinesis_stream import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
+from flexsms.twilio.sources.protocol import scope_of
 
 # boto's own retries wait for up to 20 seconds each. What the connection sets in its config_kwargs outranks these.
 CLIENT = {
@@ -62,6 +63,7 @@ class KinesisStream:
     """
 
     def __init__(self, aws_conn_id: str, stream: str) -> None:
+        self.scope = scope_of(aws_conn_id, stream)
         self._conn_id = aws_conn_id
         self._name = stream
         is_arn = stream.startswith("arn:")

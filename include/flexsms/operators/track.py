@@ -138,7 +138,7 @@ async def drain(account: Account, source: EventSource, context: Context) -> Trac
 
     # The store is called synchronously: `dag.test()` of Airflow 3.3.2 lacks what its asynchronous methods need.
     async def save(cursor: str) -> None:
-        context["asset_state_store"][CHANNEL_STATE].set(cursor_key(source.name), cursor)
+        context["asset_state_store"][CHANNEL_STATE].set(cursor_key(source), cursor)
 
     return await track(
         source,
@@ -151,5 +151,5 @@ async def drain(account: Account, source: EventSource, context: Context) -> Trac
 
 def last_cursor(source: EventSource, context: Context) -> str | None:
     """Where the last run stopped reading the source, None when there was none."""
-    cursor = context["asset_state_store"][CHANNEL_STATE].get(cursor_key(source.name))
+    cursor = context["asset_state_store"][CHANNEL_STATE].get(cursor_key(source))
     return None if cursor is None else str(cursor)

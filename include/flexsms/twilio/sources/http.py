@@ -19,6 +19,11 @@ EVENTS_PER_PAGE = 1000
 class Collector(Protocol):
     """Who keeps the events."""
 
+    @property
+    def scope(self) -> str:
+        """Which collector it is; see :attr:`EventSource.scope`."""
+        ...
+
     async def fetch(self, after: str | None, limit: int) -> Any:
         """The answer to one request, parsed.
 
@@ -33,6 +38,7 @@ class HttpSource:
     name = "http"
 
     def __init__(self, collector: Collector) -> None:
+        self.scope = collector.scope
         self._collector = collector
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:

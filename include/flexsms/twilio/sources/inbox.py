@@ -13,7 +13,7 @@ from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEvent, envelopes
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.sources.protocol import EventPage, scope_of
 
 POSTS_PER_PAGE = 1000
 AT_ONCE = 32
@@ -21,6 +21,11 @@ AT_ONCE = 32
 
 class Inbox(Protocol):
     """Where posts wait. Two readers at a time are harmless: what another one has put away is simply not there."""
+
+    @property
+    def url(self) -> str:
+        """Which inbox it is. It may hold a secret."""
+        ...
 
     async def names(self) -> list[str]:
         """What has arrived and is not read, oldest first."""
@@ -60,6 +65,7 @@ class InboxSource:
     name = "inbox"
 
     def __init__(self, inbox: Inbox) -> None:
+        self.scope = scope_of(inbox.url)
         self._inbox = inbox
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it

@@ -61,6 +61,7 @@ class KinesisSource:
     def __init__(
         self, stream: Stream, *, now: Callable[[], datetime], calls_per_second: float = CALLS_PER_SECOND
     ) -> None:
+        self.scope = stream.scope
         self._stream = stream
         self._now = now
         self._calls_per_second = calls_per_second

@@ -53,6 +53,11 @@ class ShardGone(PermanentError):
 class Stream(Protocol):
     """A Kinesis stream. Where Kinesis asks to slow down, it waits and asks again by itself."""
 
+    @property
+    def scope(self) -> str:
+        """Which stream it is; see :attr:`flexsms.twilio.sources.protocol.EventSource.scope`."""
+        ...
+
     async def created(self) -> str:
         """When it was made: tells it from an earlier one of the same name, whose shards had the same names too."""
         ...

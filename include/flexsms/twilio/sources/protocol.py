@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol
 
 from flexsms.core.events import TaskEvent
@@ -29,9 +30,14 @@ class EventPage:
 
 
 class EventSource(Protocol):
-    """Where task events are pulled from."""
+    """Where task events are pulled from.
+
+    :ivar name: which kind of source it is
+    :ivar scope: what it reads, since a cursor means nothing anywhere else: a SID, or what :func:`scope_of` makes
+    """
 
     name: str
+    scope: str
 
     def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """Everything since the cursor, or all there is when there is none. The last page carries the new cursor.
@@ -40,6 +46,14 @@ class EventSource(Protocol):
         therefore put away behind such a ``yield`` what it has handed out; if storing fails it is not asked again.
         """
         ...
+
+
+def scope_of(*parts: str) -> str:
+    """A short name for where events come from that gives nothing of it away, 16 hexadecimal digits.
+
+    :param parts: whatever tells it from others; a URL among them may hold a secret
+    """
+    return blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
 class OpenTasks(Protocol):

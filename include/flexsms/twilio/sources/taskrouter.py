@@ -41,6 +41,7 @@ class TaskRouterSource:
         now: Callable[[], datetime],
         lookback: timedelta = DEFAULT_LOOKBACK,
     ) -> None:
+        self.scope = workspace_sid
         self._workspace = client.taskrouter.v1.workspaces(workspace_sid)
         self._now = now
         self._lookback = lookback
