@@ -139,6 +139,23 @@ EVENTS: list[tuple[str, Any, dict[str, Any], str]] = [
         "task_sid: is missing",
     ),
     (
+        "a time that is none",
+        from_taskrouter,
+        {"event_type": "task.created", "event_date_ms": "noon", "event_data": {}},
+        "event_date_ms: is not a number; expected milliseconds",
+    ),
+    (
+        "a far date",
+        from_taskrouter,
+        {
+            "sid": "EV1",
+            "event_type": "task.created",
+            "event_date_ms": 4_102_444_800_000,
+            "event_data": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
+        },
+        "timestamp: of event EV1 is not after 1970 and before 2100; expected UTC",
+    ),
+    (
         "a payload of nothing",
         from_cloud_event,
         {"type": "com.twilio.taskrouter.task.created", "data": {"payload": "]"}},

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import InvalidInput
-from flexsms.core.events import StackName, TaskEventType, from_cloud_event, from_taskrouter, to_ms
+from flexsms.core.events import (
+    StackName,
+    TaskEventType,
+    envelopes,
+    from_cloud_event,
+    from_taskrouter,
+    to_ms,
+)
 
 CHANNEL = "CH" + "a1" * 16
 TASK = "WT" + "5f" * 16
@@ -101,6 +108,11 @@ def test_what_concerns_no_channel_is_left_out(changes: dict[str, Any]) -> None:
             {"event_date_ms": None, "event_date": "noon"}, "event_date: is not a date", id="strange time"
         ),
         pytest.param({"event_date_ms": 0}, "not after 1970", id="time zero"),
+        pytest.param({"event_date_ms": 4_102_444_800_000}, "not after 1970 and before 2100", id="in 2100"),
+        pytest.param({"event_date_ms": "noon"}, "event_date_ms: is not a number", id="time in words"),
+        pytest.param(
+            {"event_date_ms": float("inf")}, "event_date_ms: is not a number", id="time without end"
+        ),
         pytest.param(
             {"resource_sid": None, "event_data": {"task_attributes": json.dumps({"channelSid": CHANNEL})}},
             "task_sid: is missing",
@@ -132,3 +144,38 @@ def test_a_broken_cloud_event_is_named() -> None:
 def test_moments_are_utc_whatever_their_offset() -> None:
     east = datetime(2026, 11, 18, 21, 42, 7, tzinfo=timezone(timedelta(hours=5)))
     assert to_ms("at", east) == to_ms("at", "2026-11-18T16:42:07Z") == to_ms("at", "2026-11-18T16:42:07")
+
+
+def test_the_last_moment_of_the_calendar_is_named() -> None:
+    """Rounded to milliseconds it is a date that nothing can write down."""
+    data = {**envelope()["data"], "timestamp": "9999-12-31T23:59:59.9999Z"}
+    with pytest.raises(InvalidInput, match="timestamp: of event EZ1 is not after 1970 and before 2100"):
+        from_cloud_event(envelope(data=data))
+
+
+def test_half_an_emoji_does_not_spoil_a_post() -> None:
+    body = json.dumps([envelope(id="EZ\ud83d"), envelope()]).encode()
+    assert rb"\ud83d" in body
+    half, whole = envelopes(body)
+    assert (half["id"], whole) == ("EZ?", envelope())
+    assert from_cloud_event(half) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b'[{"type"',
+        b"[NaN]",
+        b'["\xed\xa0\xbd"]',
+        b"\xff",
+        "[1]".encode("utf-16"),
+        b"[" * 200_000,
+        b"[" * 2000 + b"]" * 2000,
+        b"[1" + b"0" * 5000 + b"]",
+    ],
+    ids=["nothing", "half", "no number", "a raw surrogate", "no text", "utf-16", "deep", "closed", "long"],
+)
+def test_what_is_no_json_is_named(body: bytes) -> None:
+    with pytest.raises(InvalidInput, match="body: is not JSON; expected what Event Streams posts"):
+        envelopes(body)

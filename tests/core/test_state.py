@@ -198,6 +198,14 @@ def test_the_document_says_how_the_channel_stands(history: list[TaskEvent], stat
         ({"v": 2}, "newer flexsms"),
         ({"v": 1, "channel_sid": CHANNEL, "stack": "fax", "seen": {}, "ended": {}}, "no channel state"),
         ({"v": 1, "channel_sid": CHANNEL, "stack": "chat", "seen": [], "ended": {}}, "no channel state"),
+        (
+            {"v": 1, "channel_sid": CHANNEL, "stack": "chat", "seen": {}, "ended": {task(1): 10**15}},
+            "no channel state",
+        ),
+        (
+            {"v": 1, "channel_sid": CHANNEL, "stack": "chat", "seen": {}, "ended": {task(1): float("inf")}},
+            "no channel state",
+        ),
     ],
 )
 def test_a_strange_document_is_named(data: dict[str, object], says: str) -> None:
@@ -230,6 +238,7 @@ class TestFromRecipe:
             {},
             {"channelsid": "IS1"},
             {"channelsid": CHANNEL, "eventtype": "task.completed", "timestamp": "soon"},
+            {"channelsid": CHANNEL, "eventtype": "task.completed", "timestamp": "9999-12-31T23:59:59.9999Z"},
         ],
     )
     def test_a_strange_one_is_named(self, data: dict[str, object]) -> None:

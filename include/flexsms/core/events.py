@@ -36,6 +36,10 @@ ENDING = frozenset(
 
 CLOUD_EVENT_PREFIX = "com.twilio.taskrouter."
 
+# 2100-01-01. Core has no clock; what is later than this is a slip all the same, and would leave a channel open, or
+# freshly ended, for ever.
+TOO_LATE_MS = 4_102_444_800_000
+
 _KNOWN_TYPES = frozenset(TaskEventType)
 _SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("CH", "WT", "KC", "KD", "UO")}
 
@@ -77,11 +81,10 @@ def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
     :raises InvalidInput: when it should concern one and cannot be read
     """
     data = _as_mapping("event_data", record.get("event_data"))
-    at_ms = record.get("event_date_ms")
     return _build(
         event_id=str(record.get("sid") or ""),
         type_name=str(record.get("event_type") or ""),
-        at_ms=int(at_ms) if at_ms is not None else to_ms("event_date", record.get("event_date")),
+        at_ms=_listed_ms(record),
         task_sid=data.get("task_sid") or record.get("resource_sid"),
         attributes=data.get("task_attributes"),
     )
@@ -97,7 +100,7 @@ def envelopes(body: bytes) -> list[Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise InvalidInput("body", "is not JSON", "expected what Event Streams posts") from None
+        value = _without_half_characters(body)
     if isinstance(value, dict):
         return [value]
     if not isinstance(value, list):
@@ -163,6 +166,39 @@ def to_ms(field: str, moment: object) -> int:
     return round(aware.timestamp() * 1000)
 
 
+def believable(at_ms: int, of: str) -> int:
+    """The moment, if it may be one of which Twilio tells.
+
+    :param of: what it belongs to, for the error
+    :raises InvalidInput: when it cannot be right
+    """
+    if not 0 < at_ms < TOO_LATE_MS:
+        raise InvalidInput("timestamp", f"of {of} is not after 1970 and before 2100", "expected UTC")
+    return at_ms
+
+
+def _listed_ms(record: Mapping[str, Any]) -> int:
+    at_ms = record.get("event_date_ms")
+    if at_ms is None:
+        return to_ms("event_date", record.get("event_date"))
+    try:
+        return int(at_ms)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput("event_date_ms", "is not a number", "expected milliseconds since 1970") from None
+
+
+def _without_half_characters(body: bytes) -> Any:
+    """A text cut in the middle of an emoji ends in half a surrogate pair, which JSON allows and orjson refuses.
+
+    Nobody could print or store it, so it becomes a question mark. What else is wrong, orjson refuses once more.
+    """
+    try:
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        return orjson.loads(text.encode(errors="replace"))
+    except (ValueError, RecursionError):
+        raise InvalidInput("body", "is not JSON", "expected what Event Streams posts") from None
+
+
 def _build(
     *, event_id: str, type_name: str, at_ms: int, task_sid: object, attributes: object
 ) -> TaskEvent | None:
@@ -174,17 +210,13 @@ def _build(
         return None
     if not isinstance(task_sid, str) or not _SID["WT"].fullmatch(task_sid):
         raise InvalidInput("task_sid", f"is missing in event {event_id or '(without id)'}", "expected WT…")
-    if at_ms <= 0:
-        raise InvalidInput(
-            "timestamp", f"of event {event_id or '(without id)'} is not after 1970", "expected UTC"
-        )
     return TaskEvent(
         event_id=event_id,
         type=TaskEventType(type_name),
         task_sid=task_sid,
         channel_sid=channel[0],
         stack=channel[1],
-        at_ms=at_ms,
+        at_ms=believable(at_ms, f"event {event_id or '(without id)'}"),
         links=_links(parsed),
     )
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flexsms.core.errors import InvalidInput, UnreadableState
-from flexsms.core.events import StackName, TaskEvent, parse_attributes, to_ms
+from flexsms.core.events import StackName, TaskEvent, believable, parse_attributes, to_ms
 
 VERSION = 1
 KEPT_TASKS = 50
@@ -131,7 +131,7 @@ class ChannelState:
             if ended_ms
             else "new",
             "open_tasks": open_tasks,
-            "last_ended_at": datetime.fromtimestamp(ended_ms / 1000, UTC).isoformat() if ended_ms else None,
+            "last_ended_at": _iso(ended_ms) if ended_ms else None,
             "seen": dict(self.seen),
             "ended": dict(self.ended),
             "forgotten_ms": self.forgotten_ms,
@@ -151,7 +151,7 @@ class ChannelState:
                     "v", f"is {data['v']}", "this document was written by a newer flexsms; upgrade"
                 )
             retired = data.get("retired")
-            return cls(
+            state = cls(
                 channel_sid=str(data["channel_sid"]),
                 stack=StackName(data["stack"]),
                 seen={str(task): int(at_ms) for task, at_ms in data["seen"].items()},
@@ -160,7 +160,10 @@ class ChannelState:
                 links={str(name): (int(at), str(sid)) for name, (at, sid) in data.get("links", {}).items()},
                 retired=(int(retired[0]), str(retired[1])) if retired else None,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # A moment that is no date would only show when the state is written again.
+            _iso(state.last_ended_ms or 0)
+            return state
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
             raise UnreadableState(
                 "data", f"is no channel state ({error})", "delete the document or repair it"
             ) from error
@@ -192,7 +195,8 @@ def from_recipe(data: Mapping[str, Any]) -> ChannelState:
     ended: dict[str, int] = {}
     if str(data.get("eventtype", "")).removeprefix("com.twilio.taskrouter.") == "task.completed":
         task_sid = data.get("tasksid") or attributes.get("taskSid") or "unnamed"
-        ended = {str(task_sid): to_ms("timestamp", data.get("timestamp"))}
+        at_ms = to_ms("timestamp", data.get("timestamp"))
+        ended = {str(task_sid): believable(at_ms, "the document")}
     session = attributes.get("proxySession")
     return ChannelState(
         channel_sid=channel_sid,
@@ -205,6 +209,10 @@ def from_recipe(data: Mapping[str, Any]) -> ChannelState:
 def document_bytes(state: ChannelState) -> int:
     """How many bytes the state takes as JSON; Sync refuses more than 16 384."""
     return len(json.dumps(state.to_json(), separators=(",", ":")).encode())
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
 
 
 V = TypeVar("V", int, Stamped)

@@ -20,7 +20,9 @@ def read_envelopes(values: Iterable[Any], *, cursor: str | None = None) -> Event
         try:
             event = from_cloud_event(value)
         except InvalidInput as error:
-            rejected.append(f"event {number} ({str(value.get('id'))[:64]}): {error}")
+            sentence = f"event {number} ({str(value.get('id'))[:64]}): {error}"
+            # Half an emoji, which JSON allows, can be neither logged nor written into a file.
+            rejected.append(sentence.encode(errors="replace").decode())
             continue
         if event is None:
             ignored += 1
