@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, RevisionMismatch
+from flexsms.core.errors import InvalidInput, RevisionMismatch, UnreadableState
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
@@ -147,6 +147,20 @@ async def test_a_document_that_is_no_state_is_named_and_the_others_are_read(
     assert {s.channel_sid for s in found if isinstance(s, UnreadableDocument)} == {CHANNEL, "nonsense"}
     assert sum(isinstance(s, StoredState) for s in found) == 1
     with pytest.raises(InvalidInput, match="no channel state"):
+        await account.store.merge(state(a=1))
+
+
+async def test_a_document_with_another_channels_state_is_named(
+    account: Account, sandbox: SandboxProcess
+) -> None:
+    """A copy in the wrong place must not speak for the channel that it tells of."""
+    other = "CH" + "b" * 32
+    sandbox.control.load(
+        documents=[{"unique_name": f"flexsms.{CHANNEL}", "data": state(other, a=1).to_json()}]
+    )
+    problem = f"channel_sid: is {other} in the document of {CHANNEL}; delete the document or repair it."
+    assert await scanned(account) == [UnreadableDocument(CHANNEL, problem)]
+    with pytest.raises(UnreadableState, match=problem):
         await account.store.merge(state(a=1))
 
 

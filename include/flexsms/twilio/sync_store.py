@@ -67,12 +67,15 @@ class SyncStore:
         self._service: ServiceContext = client.sync.v1.services(service_sid)
 
     async def load(self, channel_sid: str) -> StoredState | None:
-        """The state of one channel, None when there is none."""
+        """The state of one channel, None when there is none.
+
+        :raises UnreadableState: when its document holds no state, or that of another channel
+        """
         try:
             document: Any = await self._service.documents(DOCUMENT_PREFIX + channel_sid).fetch_async()
         except NotFound:
             return None
-        return StoredState(ChannelState.from_json(document.data), document.revision)
+        return StoredState(_state(channel_sid, document.data), document.revision)
 
     async def merge(self, learnt: ChannelState) -> Written:
         """Add to what is stored about a channel. Two calls when something changes, one when nothing does."""
@@ -145,7 +148,7 @@ class SyncStore:
     @staticmethod
     def _read(channel_sid: str, data: Any, revision: str) -> StoredState | UnreadableDocument:
         try:
-            return StoredState(ChannelState.from_json(data), revision)
+            return StoredState(_state(channel_sid, data), revision)
         except InvalidInput as error:
             return UnreadableDocument(channel_sid, str(error))
 
@@ -172,3 +175,14 @@ class SyncStore:
             return []  # the scan meets our document by itself
         adopted = await self.load(learnt.channel_sid) if write else None
         return [adopted or StoredState(learnt, "")]
+
+
+def _state(channel_sid: str, data: Any) -> ChannelState:
+    state = ChannelState.from_json(data)
+    if state.channel_sid != channel_sid:
+        raise UnreadableState(
+            "channel_sid",
+            f"is {state.channel_sid} in the document of {channel_sid}",
+            "delete the document or repair it",
+        )
+    return state
