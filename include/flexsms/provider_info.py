@@ -102,7 +102,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "inbox_keep_days": {
         "label": "Keep posts for",
-        "description": "Days that a post stays in the inbox after it was read.",
+        "description": "Days that a post stays in the inbox after it has arrived; an unread one stays.",
         "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650, "default": 7},
     },
     "kinesis_stream": {

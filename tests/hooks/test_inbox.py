@@ -136,6 +136,53 @@ async def test_what_was_read_is_kept_for_its_days_and_then_goes(
     assert files(url) == [f"new/{unread}", f"rejected/{bad}", f"rejected/{bad}.txt"]
 
 
+async def test_what_is_moved_while_it_is_listed_does_not_slip_by(
+    inbox: ObjectStorageInbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await inbox.put(b"[1]")
+    clock.now += timedelta(seconds=1)
+    second = await inbox.put(b"[2]")
+    store = inbox._store
+    ways = {"new": f"done/20261118/{first}", "done": f"rejected/{second}"}
+    listed = type(store).list
+
+    def then_moved(one: Any, folder: str) -> list[str]:
+        """Right after a folder was listed, a post leaves it, or one that it would have been found in."""
+        found = listed(one, folder)
+        if target := ways.pop(folder, None):
+            one.move(f"new/{target.rpartition('/')[2]}", target)
+        return found
+
+    monkeypatch.setattr(type(store), "list", then_moved)
+    assert [key.rpartition("/")[2] for key in await inbox.kept("")] == [first, second]
+    assert ways == {}
+
+
+async def test_no_more_days_are_listed_than_a_page_takes(
+    inbox: ObjectStorageInbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for _ in range(5):
+        for _ in range(2):
+            names.append(await inbox.put(b"[1]"))
+            clock.now += timedelta(seconds=1)
+        clock.now += timedelta(days=1)
+    for name in names[:-1]:
+        await inbox.done(name)
+    store, listed = inbox._store, []
+    real = type(store).list
+
+    def noted(one: Any, folder: str) -> list[str]:
+        listed.append(folder)
+        return real(one, folder)
+
+    monkeypatch.setattr(type(store), "list", noted)
+    keys = await inbox.kept(names[2], 2)
+    assert keys == [f"done/20261119/{names[3]}", f"done/20261120/{names[4]}"]
+    assert listed == ["new", "done", "done/20261119", "done/20261120", "rejected"]
+    assert [key.rpartition("/")[2] for key in await inbox.kept("", 100)] == names
+
+
 async def test_it_does_not_block_the_loop(inbox: ObjectStorageInbox, monkeypatch: pytest.MonkeyPatch) -> None:
     here, ran = threading.get_ident(), []
 

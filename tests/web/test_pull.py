@@ -108,8 +108,8 @@ async def test_what_moves_while_it_is_pulled_is_not_missed(
     names = [arrive(event(n), ago_s=100 - n) for n in range(3)]
     kept = ObjectStorageInbox.kept
 
-    async def then_read(one: ObjectStorageInbox, after: str) -> list[str]:
-        keys = await kept(one, after)
+    async def then_read(one: ObjectStorageInbox, after: str, most: int) -> list[str]:
+        keys = await kept(one, after, most)
         for name in names:
             await inbox.done(name)
         return keys

@@ -1,9 +1,9 @@
 """Where posts of Event Streams wait until they are read: a folder or a bucket, by its ``ObjectStoragePath``.
 
-``<inbox>/new/<name>`` has arrived, ``done/<day>/<name>`` is read and stored, ``rejected/<name>`` holds something that
-cannot be read, with ``<name>.txt`` saying what. Names begin with the time of arrival, so they sort by it, and end with
-something random, so no two writers ever choose the same. Nothing here needs a lock: a post is written once, whole, and
-from then on only moved.
+``<inbox>/new/<name>`` has arrived, ``done/<day>/<name>`` came on that day and is stored, ``rejected/<name>`` holds
+something that cannot be read, with ``<name>.txt`` saying what. Names begin with the time of arrival, so they sort by
+it, and end with something random, so no two writers ever choose the same. Nothing here needs a lock: a post is written
+once, whole, and from then on only moved.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ObjectStorageInbox:
     :class:`flexsms.core.errors.MissingSetting` where Airflow has no provider for the store.
 
     :param url: like ``file:///var/lib/flexsms/inbox`` or ``s3://aws_default@bucket/flexsms``
-    :param keep_days: days that a post is kept after it was read
+    :param keep_days: days that a post is kept after it has arrived, and in any case until it is read
     :param now: the present, an aware datetime
     """
 
@@ -66,7 +66,7 @@ class ObjectStorageInbox:
             return _Folder(Path(path.path))
         try:
             return _Bucket(path.fs, path.path.rstrip("/"))
-        except ValueError:  # Airflow's, for what no provider has registered
+        except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
             raise MissingSetting(
                 "inbox_path",
                 f"is in a store that this Airflow does not know, {path.protocol}",
@@ -86,17 +86,27 @@ class ObjectStorageInbox:
         """What has arrived and is not read, oldest first."""
         return await self._do(lambda: self._posts(NEW))
 
-    async def kept(self, after: str) -> list[str]:
-        """The keys of all posts that have arrived after another, read or not, oldest first.
+    async def kept(self, after: str, most: int | None = None) -> list[str]:
+        """The keys of posts that have arrived after another, read or not, oldest first.
 
         :param after: the name of a post, or the beginning of one; ``""`` for everything
+        :param most: only so many; no more days are listed than that takes
         """
 
         def look() -> list[str]:
             found: dict[str, str] = {}
-            for folder in self._folders(after):
+
+            def add(folder: str) -> None:
                 found.update({name: f"{folder}/{name}" for name in self._posts(folder) if name > after})
-            return [found[name] for name in sorted(found)]
+
+            # In the order of a post's way, so that none slips by while it is moved.
+            add(NEW)
+            for day in sorted(day for day in self._store.list(DONE) if day >= after[:8]):
+                add(f"{DONE}/{day}")
+                if most is not None and sum(name[:8] <= day for name in found) >= most:
+                    break
+            add(REJECTED)
+            return [found[name] for name in sorted(found)[:most]]
 
         return await self._do(look)
 
@@ -110,7 +120,7 @@ class ObjectStorageInbox:
         def look() -> bytes | None:
             name = key.rpartition("/")[2]
             body = self._store.read(key)
-            for folder in self._folders(name) if body is None else ():
+            for folder in (NEW, _day_of(name), REJECTED):
                 if body is None:
                     body = self._store.read(f"{folder}/{name}")
             return body
@@ -119,7 +129,7 @@ class ObjectStorageInbox:
 
     async def done(self, name: str) -> None:
         """A post is read, and all that was in it is stored."""
-        await self._do(lambda: self._store.move(f"{NEW}/{name}", f"{DONE}/{self._now():%Y%m%d}/{name}"))
+        await self._do(lambda: self._store.move(f"{NEW}/{name}", f"{_day_of(name)}/{name}"))
 
     async def reject(self, name: str, reason: str) -> None:
         """A post holds something that cannot be read: it is kept, with the reason beside it, until a person looks."""
@@ -131,12 +141,12 @@ class ObjectStorageInbox:
         await self._do(move)
 
     async def tidy(self) -> None:
-        """Remove what was read long ago, and what a killed receiver left half-written."""
+        """Remove what is read and came long ago, and what a killed receiver left half-written."""
 
         def tidy() -> None:
-            read_before = f"{self._now() - self._keep:%Y%m%d}"
+            came_before = f"{self._now() - self._keep:%Y%m%d}"
             for day in self._store.list(DONE):
-                if day < read_before:
+                if day < came_before:
                     self._store.remove_folder(f"{DONE}/{day}")
             written_before = name_at(self._now() - PARTIAL_KEEP)
             for name in self._store.list(PARTIAL):
@@ -144,11 +154,6 @@ class ObjectStorageInbox:
                     self._store.remove(f"{PARTIAL}/{name}")
 
         await self._do(tidy)
-
-    def _folders(self, since: str) -> list[str]:
-        """Where a post can be that arrived since. In the order of its way, so that none slips by while it is moved."""
-        days = sorted(day for day in self._store.list(DONE) if day >= since[:8])
-        return [NEW, *(f"{DONE}/{day}" for day in days), REJECTED]
 
     def _posts(self, folder: str) -> list[str]:
         return sorted(name for name in self._store.list(folder) if name.endswith(".json"))
@@ -165,6 +170,11 @@ def name_at(moment: datetime) -> str:
 def moment_of(name: str) -> datetime:
     """When a post arrived, by its name."""
     return datetime.strptime(name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+
+
+def _day_of(name: str) -> str:
+    # Of its arrival, so that whoever pulls in the order of arrival needs to list few days.
+    return f"{DONE}/{name[:8]}"
 
 
 class _Store(Protocol):

@@ -52,7 +52,7 @@ class TwilioSettings:
     :param events_url: what Twilio posts to; empty: what the request itself says, which behind a reverse proxy is wrong
     :param events_conn_id: the Airflow connection of type ``http`` that source ``http`` pulls from
     :param events_endpoint: the path there
-    :param inbox_keep_days: days that a post is kept after it was read
+    :param inbox_keep_days: days that a post is kept after it has arrived
     :param kinesis_stream: name or ARN of the stream that source ``kinesis`` pulls from
     :param kinesis_conn_id: the Airflow connection of type ``aws`` for it
     """

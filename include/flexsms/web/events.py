@@ -56,6 +56,7 @@ async def receive(request: Request) -> Response:
     try:
         events = envelopes(body)
     except InvalidInput as error:
+        logger.warning("A post that Twilio has signed cannot be read and is lost to the stream: %s", error)
         raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
     if events:
         await _store(reception.inbox, body)
@@ -110,19 +111,23 @@ def _is_genuine(reception: Reception, request: Request, query: str) -> bool:
 
 async def _read(request: Request) -> bytes:
     """The body, as far as it is allowed to go: what is announced need not be what comes."""
-    too_large = HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and len(announced) < 20 and int(announced) > MAX_BODY:
-        raise too_large
+        raise _too_large()
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY:
-                raise too_large
+                raise _too_large()
     except ClientDisconnect:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, "The body has no end.") from None
     return bytes(body)
+
+
+def _too_large() -> HTTPException:
+    logger.warning("A post of over %d bytes is lost to the stream; TaskRouter still has its events", MAX_BODY)
+    return HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
 
 
 async def _store(inbox: ObjectStorageInbox, body: bytes) -> None:
@@ -137,7 +142,7 @@ async def _store(inbox: ObjectStorageInbox, body: bytes) -> None:
 async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list[bytes], str | None]:
     """Events as they were written, and the name of the last post."""
     settled = name_at(datetime.now(UTC) - SETTLED_AFTER)
-    keys = [key for key in await inbox.kept(after) if key.rpartition("/")[2] < settled]
+    keys = [key for key in await inbox.kept(after, limit) if key.rpartition("/")[2] < settled]
     page: list[bytes] = []
     cursor, found, size = None, 0, 0
     for start in range(0, len(keys), AT_ONCE):
