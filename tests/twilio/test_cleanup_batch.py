@@ -141,6 +141,27 @@ class TestWhatIsDue:
         assert (await house.retire(await house.scan())).outcomes == {sid: Outcome.DEACTIVATED}
         assert await house.is_open(unreadable)
 
+    async def test_beside_an_unreadable_document_the_others_are_judged_by_their_last_task(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However often states are written before the events that ended the tasks are read."""
+        monkeypatch.setattr("flexsms.twilio.track.MAX_PENDING", 2)
+        monkeypatch.setattr("flexsms.twilio.sources.taskrouter.PAGE_SIZE", 2)
+        customers = [f"+1415555101{n}" for n in range(5)]
+        just_ended, unreadable, *_ = [house.conversation(customer) for customer in customers]
+        await house.track()
+        documents = house.account.client.sync.v1.services(house.account.settings.sync_service_sid).documents
+        await documents(f"flexsms.{unreadable}").update_async(data={"v": 1})
+        house.clock.advance(days=3)
+        for customer in customers:
+            house.control.customer(customer, house.number, "Me again")
+            house.clock.advance(seconds=2)
+        house.control.agent("complete", channel_sid=just_ended)
+        house.clock.advance(hours=1)
+        with pytest.raises(UnreadableState):
+            await house.track()
+        assert await house.scan() == []
+
 
 class TestWhoWritesInBetween:
     """The customer writes at exactly one moment; the channel stays live, with its attributes as before."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.errors import FlexSmsError, InvalidInput, UnreadableState
 from flexsms.core.events import TaskEvent, from_cloud_event
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
@@ -144,6 +144,7 @@ async def test_the_good_ones_beside_a_bad_one_are_kept() -> None:
 
 
 async def test_nothing_is_put_away_before_the_next_page_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
     monkeypatch.setattr(module, "POSTS_PER_PAGE", 2)
     shelf = Shelf(*([event(task=n)] for n in range(5)))
     reading = InboxSource(shelf).read(None)
@@ -165,6 +166,46 @@ async def test_a_reader_that_fails_leaves_everything(account: Account, sandbox: 
     report = await run(account, shelf)
     assert (report.created + report.updated + report.unchanged, report.rejected) == (2, 1)
     assert shelf.new == {}
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"), [({"POSTS_PER_PAGE": 4}, [8, 8, 4]), ({"EVENTS_PER_PAGE": 3}, [4, 4, 4, 4, 4])]
+)
+async def test_a_page_ends_by_posts_and_by_events(
+    monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], sizes: list[int]
+) -> None:
+    for name, limit in {"AT_ONCE": 2, **limits}.items():
+        monkeypatch.setattr(module, name, limit)
+    shelf = Shelf(*([event(task=n), event("completed", task=n)] for n in range(10)))
+    found = await pages(shelf)
+    assert [len(page.events) for page in found] == sizes
+    assert found[-1].cursor == "000009.json"
+    assert shelf.new == {}
+
+
+async def test_an_unreadable_document_holds_up_only_what_tells_of_its_channel(
+    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(module, "POSTS_PER_PAGE", 2)
+    document = f"flexsms.{sid('CH', 1)}"
+    sandbox.control.load(documents=[{"unique_name": document, "data": {"v": 99}}])
+    posts = [[event(channel=n, task=n)] for n in range(1, 8)]
+    shelf = Shelf(*posts, [event(channel=7, task=8), BAD, event("completed", channel=1)], b"no")
+    for _ in range(2):
+        with pytest.raises(UnreadableState, match="upgrade"):
+            await run(account, shelf)
+        # What tells of the channel is needed once the document is repaired.
+        assert list(shelf.new) == ["000000.json", "000007.json"]
+        assert list(shelf.reasons) == ["000008.json"]
+    assert [number for number in range(2, 8) if await account.store.load(sid("CH", number))] == [*range(2, 8)]
+    documents = account.client.sync.v1.services(account.settings.sync_service_sid).documents
+    await documents(document).delete_async()
+    await run(account, shelf)
+    stored = await account.store.load(sid("CH", 1))
+    assert stored is not None
+    assert set(stored.state.ended) == {sid("WT", 1)}
+    assert (shelf.new, list(shelf.reasons)) == ({}, ["000008.json", "000007.json"])
 
 
 async def test_a_page_is_stored_before_the_next_one_is_asked_for(account: Account) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable
+from flexsms.core.errors import FlexSmsError, InvalidInput, NotAuthorized, ServiceUnavailable, UnreadableState
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
@@ -245,6 +245,77 @@ async def test_one_channel_that_cannot_be_written_does_not_stop_the_others_but_t
         await cursor.run(account)
     assert cursor.value is None
     assert await account.store.load(good["channel_sid"]) is not None
+
+
+async def test_one_unreadable_document_does_not_end_a_run_of_many_writes(
+    account: Account,
+    sandbox: SandboxProcess,
+    kind: type[House],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Types of events come one after another: who stops at the first write has not seen that tasks ended."""
+    monkeypatch.setattr(track_module, "MAX_PENDING", 3)
+    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
+    sids = sandbox.control.events(channels=12, events=96, hours=24, stack=str(kind.stack))["channels"]
+    poison = f"flexsms.{sids[0]}"
+    sandbox.control.load(documents=[{"unique_name": poison, "data": {"v": 1}}])
+    cursor = Cursor()
+    with pytest.raises(UnreadableState, match="delete the document or repair it"):
+        await cursor.run(account)
+    assert cursor.value is None
+    assert caplog.text.count(f"Channel {sids[0]} was not updated") == 1
+    halfway = {sid: await account.store.load(sid) for sid in sids[1:]}
+    documents = account.client.sync.v1.services(account.settings.sync_service_sid).documents
+    await documents(poison).delete_async()
+    report = await cursor.run(account)
+    assert (report.created, report.updated, report.cursor) == (1, report.updated, cursor.value)
+    assert cursor.value is not None
+    assert halfway == {sid: await account.store.load(sid) for sid in sids[1:]}
+
+
+async def test_no_cursor_is_saved_behind_what_is_not_stored_and_the_source_is_told(
+    account: Account, sandbox: SandboxProcess
+) -> None:
+    poison, good = "CH" + "c" * 32, "CH" + "d" * 32
+    sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 1}}])
+    told: list[set[str]] = []
+
+    class Source:
+        name, scope = "three pages", "here"
+
+        async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+            for number, channel in enumerate((good, poison, good), 1):
+                event = TaskEvent(
+                    "EV1", TaskEventType.CREATED, f"WT{number:032x}", channel, StackName.CHAT, number, {}
+                )
+                yield (page := EventPage(events=[event], cursor=str(number)))
+                told.append(page.unstored)
+
+    cursor = Cursor()
+    with pytest.raises(UnreadableState):
+        await cursor.read(account, Source())
+    assert (cursor.value, told) == ("1", [set(), {poison}, {poison}])
+    stored = await account.store.load(good)
+    assert stored is not None
+    assert len(stored.state.seen) == 2
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, NotAuthorized), (503, ServiceUnavailable)])
+async def test_what_may_befall_every_channel_ends_the_run(
+    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, status: int, error: Any
+) -> None:
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr(track_module, "MAX_PENDING", 3)
+    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
+    poison = sandbox.control.events(channels=12, events=96, hours=24)["channels"][0]
+    sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 1}}])
+    sandbox.control.fault(match={"method": "POST", "host": "sync.twilio.com"}, action="status", status=status)
+    sandbox.control.clear_journal()
+    with pytest.raises(error):
+        await Cursor().run(account)
+    writes = [entry for entry in sandbox.control.journal() if entry["method"] == "POST"]
+    assert 0 < len(writes) <= 6
 
 
 async def test_the_cursor_stays_when_the_source_fails(

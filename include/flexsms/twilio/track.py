@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from flexsms.core.errors import FlexSmsError, RetryableError, UnreadableState
@@ -63,9 +63,10 @@ async def track(
 
     :param cursor: where the last run stopped, None at the first
     :param at_once: channels written at a time
-    :raises UnreadableState: when nothing else is wrong than documents that hold no state; all other channels are
-        written, and the cursor stays until somebody repairs or deletes the documents
-    :raises FlexSmsError: when a channel could not be written; all the others are, and the cursor stays
+    :raises UnreadableState: at the end, when nothing else is wrong than documents that hold no state; all other
+        channels are up to now, and the cursor stays until somebody repairs or deletes the documents
+    :raises FlexSmsError: when the source fails, or as soon as a channel could not be written for another reason; the
+        cursor stays before what is not stored
     """
     report = TrackReport()
     pending: dict[str, ChannelState] = {}
@@ -75,6 +76,8 @@ async def track(
         try:
             written = await store.merge(learnt)
         except FlexSmsError as error:
+            if learnt.channel_sid not in failures:
+                logger.error("Channel %s was not updated: %s", learnt.channel_sid, error)
             failures[learnt.channel_sid] = error
             return
         setattr(report, written, getattr(report, written) + 1)
@@ -84,20 +87,22 @@ async def track(
         pending.clear()
         report.channels += len(states)
         await for_each(states, merge, at_once=at_once)
+        _raise_what_cannot_wait(failures.values())
 
     async for page in source.read(cursor):
         absorb(page, pending, report)
         if page.cursor is not None or len(pending) >= MAX_PENDING:
             await flush()
-        if failures:
-            raise _first_failure(failures)
-        if page.cursor is not None:
+        if page.cursor is None:
+            continue
+        page.unstored.update(failures)
+        if not failures:
             await save_cursor(page.cursor)
             report.cursor = page.cursor
     # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
     await flush()
     if failures:
-        raise _first_failure(failures)
+        raise next(iter(failures.values()))
     return report
 
 
@@ -115,12 +120,9 @@ def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackRepor
         pending[event.channel_sid] = learnt if known is None else known.merge(learnt)
 
 
-def _first_failure(failures: dict[str, FlexSmsError]) -> FlexSmsError:
-    """The error to end with: one that another try may heal outranks those that it cannot."""
-    for channel_sid, error in failures.items():
-        logger.error("Channel %s was not updated: %s", channel_sid, error)
-    return min(failures.values(), key=_rank)
-
-
-def _rank(error: FlexSmsError) -> int:
-    return 0 if isinstance(error, RetryableError) else 2 if isinstance(error, UnreadableState) else 1
+def _raise_what_cannot_wait(failures: Iterable[FlexSmsError]) -> None:
+    """A document that holds no state is nobody else's misfortune; all else may befall the next channels too."""
+    fatal = [error for error in failures if not isinstance(error, UnreadableState)]
+    if fatal:
+        # One that another try may heal outranks those that it cannot.
+        raise next((error for error in fatal if isinstance(error, RetryableError)), fatal[0])

@@ -15,7 +15,9 @@ from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage, scope_of
 
+# A page ends behind the posts, read at once, that bring it to so many of them, or of events: 20 to 40 MB.
 POSTS_PER_PAGE = 1000
+EVENTS_PER_PAGE = 20_000
 AT_ONCE = 32
 
 
@@ -55,6 +57,14 @@ class _Post:
     rejected: Sequence[str]
     ignored: int
 
+    def size(self) -> int:
+        """What of it has to be held in memory."""
+        return len(self.events) + len(self.rejected)
+
+    def channels(self) -> set[str]:
+        """Which channels it tells of."""
+        return {event.channel_sid for event in self.events}
+
 
 class InboxSource:
     """Reads what has arrived in an inbox and puts it away once it is stored.
@@ -71,24 +81,25 @@ class InboxSource:
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it
         """All posts that are there now, wherever the cursor is; no page when there are none."""
         waiting = await self._inbox.names()
-        for start in range(0, len(waiting), POSTS_PER_PAGE):
-            posts: list[_Post] = []
+        posts: list[_Post] = []
 
-            async def read(name: str, posts: list[_Post] = posts) -> None:
-                body = await self._inbox.read(name)
-                if body is not None:
-                    posts.append(_parse(name, body))
+        async def read(name: str) -> None:
+            body = await self._inbox.read(name)
+            if body is not None:
+                posts.append(_parse(name, body))
 
-            names = waiting[start : start + POSTS_PER_PAGE]
+        for start in range(0, len(waiting), AT_ONCE):
+            names = waiting[start : start + AT_ONCE]
             await for_each(names, read, at_once=AT_ONCE)
-            yield EventPage(
-                events=[event for post in posts for event in post.events],
-                rejected=[f"{post.name}: {sentence}" for post in posts for sentence in post.rejected],
-                ignored=sum(post.ignored for post in posts),
-                cursor=names[-1],
-            )
+            is_full = len(posts) >= POSTS_PER_PAGE or sum(map(_Post.size, posts)) >= EVENTS_PER_PAGE
+            if not is_full and names[-1] != waiting[-1]:
+                continue
+            page = _page(posts, names[-1])
+            yield page
             # Asked for more, so this page is stored: see EventSource.
-            await for_each(posts, self._put_away, at_once=AT_ONCE)
+            stored = [post for post in posts if page.unstored.isdisjoint(post.channels())]
+            await for_each(stored, self._put_away, at_once=AT_ONCE)
+            posts.clear()
         await self._inbox.tidy()
 
     async def _put_away(self, post: _Post) -> None:
@@ -96,6 +107,15 @@ class InboxSource:
             await self._inbox.reject(post.name, "\n".join(post.rejected))
         else:
             await self._inbox.done(post.name)
+
+
+def _page(posts: Sequence[_Post], cursor: str) -> EventPage:
+    return EventPage(
+        events=[event for post in posts for event in post.events],
+        rejected=[f"{post.name}: {sentence}" for post in posts for sentence in post.rejected],
+        ignored=sum(post.ignored for post in posts),
+        cursor=cursor,
+    )
 
 
 def _parse(name: str, body: bytes) -> _Post:
