@@ -8,7 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -82,6 +82,8 @@ class Kinesis:
         self.portion = portion
         self.shard: dict[str, Shard] = {}
         self.valid_from = 0
+        # So many more requests for records are answered before one fails.
+        self.patience: int | None = None
         self.calls: list[tuple[str, ...]] = []
         self.in_flight = self.most_in_flight = self.serial = self.number = 0
         for _ in range(shards):
@@ -137,6 +139,11 @@ class Kinesis:
         await asyncio.sleep(0)
         self.in_flight -= 1
         self.calls.append(("records", iterator))
+        if self.patience is not None:
+            self.patience -= 1
+            if self.patience < 0:
+                self.patience = None
+                raise ServiceUnavailable("busy")
         shard_id, place, serial = iterator.split(":")
         if int(serial) < self.valid_from:
             raise ExpiredIterator("expired")
@@ -438,6 +445,53 @@ async def test_an_error_of_one_shard_ends_the_run_as_it_is() -> None:
         await read(kinesis)
 
 
+async def test_what_was_read_before_an_error_is_kept_and_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "EVENTS_PER_CURSOR", 1000)
+    kinesis = Kinesis(2)
+    for number in range(24):
+        kinesis.put(event(number), shard=number % 2)
+    found, cursor = [], None
+    for _ in range(2):
+        kinesis.patience = 3  # three of four calls get through
+        reading = source(kinesis).read(cursor)
+        pages = [await anext(reading), await anext(reading)]
+        with pytest.raises(ServiceUnavailable):
+            await anext(reading)
+        assert pages[0].cursor is None
+        cursor = pages[1].cursor
+        found += ids(*pages)
+    assert len(found) == 18
+    found += ids(*await read(kinesis, cursor))
+    assert sorted(found) == sorted(f"EZ{number}" for number in range(24))
+
+
+async def test_a_shard_that_fails_at_once_every_time_does_not_keep_the_others_from_moving() -> None:
+    kinesis = Kinesis(2)
+    for number in range(12):
+        kinesis.put(event(number), shard=number % 2)
+    real = kinesis.records
+
+    async def records(iterator: str, limit: int) -> Batch:
+        if iterator.startswith("shardId-000000000000"):
+            raise ServiceUnavailable("busy")
+        return await real(iterator, limit)
+
+    kinesis.records = records  # type: ignore[method-assign]
+    found, cursor = [], None
+    for _ in range(2):
+        reading = source(kinesis).read(cursor)
+        page = await anext(reading)
+        with pytest.raises(ServiceUnavailable):
+            await anext(reading)
+        found += ids(page)
+        cursor = page.cursor
+    assert found == ["EZ1", "EZ3", "EZ5", "EZ7", "EZ9", "EZ11"]
+    with pytest.raises(ServiceUnavailable):  # and no page: nothing new
+        await anext(source(kinesis).read(cursor))
+
+
 async def test_a_refusal_to_begin_at_all_is_an_error() -> None:
     kinesis = Kinesis()
 
@@ -459,8 +513,11 @@ async def test_a_cursor_of_something_else_is_named(cursor: str) -> None:
 
 PUT = st.tuples(st.just("put"), st.lists(st.integers(0, 9), min_size=1, max_size=20))
 RESHARD = st.tuples(st.sampled_from(["split", "merge"]), st.integers(0, 9))
-# What happens behind each page of a run, again and again: it is stored, or killed before, or the iterators expire.
-RUN = st.tuples(st.just("run"), st.lists(st.sampled_from(["stored", "killed", "expired"]), max_size=4))
+# What happens behind each page of a run, again and again: it is stored, or killed before, or the iterators expire, or
+# the next request but one fails.
+RUN = st.tuples(
+    st.just("run"), st.lists(st.sampled_from(["stored", "killed", "expired", "busy"]), max_size=4)
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -481,17 +538,21 @@ async def test_no_event_is_skipped_whatever_happens_to_the_stream(
 
     async def run(behind_pages: list[str]) -> None:
         nonlocal cursor
+        kinesis.patience = None
         reading = cast("AsyncGenerator[EventPage]", source(kinesis).read(cursor))
         behind = itertools.cycle([*behind_pages, "stored"])
-        async with aclosing(reading) as pages:
-            async for page in pages:
-                what = next(behind)
-                if what == "killed":
-                    return
-                seen.update(ids(page))
-                cursor = page.cursor
-                if what == "expired":
-                    kinesis.expire()
+        with suppress(ServiceUnavailable):
+            async with aclosing(reading) as pages:
+                async for page in pages:
+                    what = next(behind)
+                    if what == "killed":
+                        return
+                    seen.update(ids(page))
+                    cursor = page.cursor
+                    if what == "expired":
+                        kinesis.expire()
+                    if what == "busy":
+                        kinesis.patience = 1
 
     for action, detail in script:
         opened = kinesis.opened()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 
@@ -48,19 +48,13 @@ class HttpSource:
         """
         reached, since = cursor, 0
         while True:
-            answer = await self._collector.fetch(reached, EVENTS_PER_PAGE)
-            events = answer.get("events") if isinstance(answer, Mapping) else None
-            if not isinstance(events, list):
-                raise InvalidInput(
-                    "source",
-                    "the collector's answer has no list of events",
-                    'expected {"events": […], "next": …}',
-                )
-            following = answer.get("next")
-            if following is not None and (not isinstance(following, str) or following == reached):
-                raise InvalidInput(
-                    "source", "the collector's answer leads nowhere", "next has to be a new cursor, or null"
-                )
+            try:
+                events, following = await self._ask(reached)
+            except FlexSmsError:
+                # One that always fails on the way, at its limit perhaps, gets further every time.
+                if reached != cursor:
+                    yield EventPage(cursor=reached)
+                raise
             since += len(events)
             if following is None:
                 # What a last page has without saying how to go on behind it is stored, and will be read once more.
@@ -72,3 +66,19 @@ class HttpSource:
             else:
                 yield read_envelopes(events, cursor=reached)
                 cursor, since = reached, 0
+
+    async def _ask(self, after: str | None) -> tuple[list[Any], str | None]:
+        answer = await self._collector.fetch(after, EVENTS_PER_PAGE)
+        events = answer.get("events") if isinstance(answer, Mapping) else None
+        if not isinstance(events, list):
+            raise InvalidInput(
+                "source",
+                "the collector's answer has no list of events",
+                'expected {"events": […], "next": …}',
+            )
+        following = answer.get("next")
+        if following is not None and (not isinstance(following, str) or following == after):
+            raise InvalidInput(
+                "source", "the collector's answer leads nowhere", "next has to be a new cursor, or null"
+            )
+        return events, following

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from aiolimiter import AsyncLimiter
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.events import TaskEvent, envelopes
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
@@ -81,22 +81,38 @@ class KinesisSource:
             for shard_id in listed
             if positions.get(shard_id) != END
         ]
+        saved = dict(positions)
         collected, since = _Collected(), 0
+        failures: list[FlexSmsError] = []
+
+        async def advance(shard: _Shard) -> None:
+            try:
+                await shard.advance()
+            except FlexSmsError as error:
+                failures.append(error)
+
         while waiting:
             reading = waiting[:SHARDS_AT_ONCE]
-            await for_each(reading, _Shard.advance, at_once=SHARDS_AT_ONCE)
+            await for_each(reading, advance, at_once=SHARDS_AT_ONCE)
             for shard in reading:
                 collected.add(shard)
                 if shard.position is None:
                     positions.pop(shard.shard_id, None)
                 else:
                     positions[shard.shard_id] = shard.position
+            if failures:
+                # What the others had, and what came before, need not be read again, however often it ends here.
+                if positions != saved:
+                    yield collected.page(_cursor(created, positions))
+                raise failures[0]
             waiting = [shard for shard in waiting if not shard.is_read]
             if collected.size >= RECORDS_PER_PAGE and waiting:
                 since += collected.size
                 due = since >= EVENTS_PER_CURSOR
                 yield collected.page(_cursor(created, positions) if due else None)
-                collected, since = _Collected(), 0 if due else since
+                collected = _Collected()
+                if due:
+                    saved, since = dict(positions), 0
         yield collected.page(_cursor(created, positions))
 
 
@@ -126,13 +142,14 @@ class _Shard:
 
     async def advance(self) -> None:
         """Replace :attr:`records` by the next ones, perhaps none, and move :attr:`position` behind them."""
+        self.records = ()
         try:
             batch = await self._next()
         except ShardGone:
             logger.warning(
                 "Shard %s is no longer in the stream; nothing is left of it to read.", self.shard_id
             )
-            self.records, self.position, self.is_read = (), None, True
+            self.position, self.is_read = None, True
             return
         self.records, self._iterator = batch.records, batch.following
         if batch.records:
