@@ -29,7 +29,7 @@ FORMS = {
         "idempotency_key",
         "twilio_conn_id",
     ],
-    "flexsms_track": ["source", "lookback_minutes", "twilio_conn_id"],
+    "flexsms_track": ["source", "lookback_minutes", "since", "until", "twilio_conn_id"],
     "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "twilio_conn_id"],
     "flexsms_setup": [
         "dry_run",
@@ -105,6 +105,7 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
         ("flexsms_send", {"twilio_conn_id": ""}),
         ("flexsms_track", {"source": "fax"}),
         ("flexsms_track", {"lookback_minutes": -1}),
+        ("flexsms_track", {"since": "monday"}),
         ("flexsms_cleanup", {"retention_days": 0}),
         ("flexsms_cleanup", {"action": "archive"}),
         ("flexsms_cleanup", {"dry_run": "no"}),

@@ -44,7 +44,7 @@ def test_it_is_made_again_from_what_airflow_keeps(texts: Texts) -> None:
 
 
 async def test_it_waits_for_the_setup_to_end(texts: Texts) -> None:
-    texts.control.settings(interaction_setup_s=1)
+    texts.control.settings(interaction_setup_s=3)
     trigger = waiting_for(texts.account.open_interaction())
     texts.control.clear_journal()
     assert await event_of(trigger) == {"status": "active", "error_code": None, "error_message": None}
