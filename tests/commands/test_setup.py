@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from flexsms import cli
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.setup_stream import Patience
 
 NUMBER = "+14155550177"
 URL = "https://airflow.example.com/flexsms/events"
@@ -63,6 +66,13 @@ def stored(airflow_db: Path, connection: dict[str, Any]) -> Iterator[Callable[[]
     yield read
     with create_session() as session:
         session.execute(delete(Connection).where(Connection.conn_id == "twilio_setup"))
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's sinks change at once, or when somebody acts: nothing is worth waiting for."""
+    at_once = partial(Patience, active=timedelta(), drain=timedelta())
+    monkeypatch.setattr("flexsms.twilio.setup.Patience", at_once)
 
 
 def extra_of(printed: str) -> dict[str, Any]:
@@ -128,7 +138,7 @@ def test_every_option_reaches_set_up(sandbox: SandboxProcess, capsys: pytest.Cap
     assert sink["description"] == "x"
 
 
-@pytest.mark.usefixtures("in_environment")
+@pytest.mark.usefixtures("in_environment", "hurried")
 def test_what_waits_for_a_person_is_no_success(
     sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +186,29 @@ def test_the_extra_is_stored_and_everything_else_stays(
     # The address is known now: the second time needs no option and stores the same.
     assert cli.main(["setup", "--conn-id", "twilio_setup", "--write"]) == 0
     assert stored() == after
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_connection_that_is_stored_knows_one_way_of_the_events(
+    stored: Callable[[], dict[str, Any]], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["setup", "--conn-id", "twilio_setup", "--write"]
+    kinesis = ["--kinesis", json.dumps(KINESIS)]
+
+    def way() -> tuple[str, str]:
+        settings = TwilioHook("twilio_setup").settings
+        return settings.events_url, settings.kinesis_stream
+
+    assert cli.main([*command, "--events-url", URL]) == 0
+    assert cli.main([*command, *kinesis]) == 1
+    assert way() == (URL, ARN)
+    test_id = sandbox.control.state()["tables"]["sinks"][-1]["test_id"]
+    assert cli.main([*command, *kinesis, "--test-id", test_id]) == 0
+    assert way() == ("", ARN)
+    assert cli.main([*command, "--number", NUMBER]) == 0
+    [sink] = sandbox.control.state()["tables"]["sinks"]
+    assert (sink["type"], sink["status"]) == ("kinesis", "active")
+    assert way() == ("", ARN)
 
 
 def test_what_is_behind_the_environment_is_not_written(

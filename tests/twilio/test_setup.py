@@ -364,6 +364,103 @@ async def test_a_kinesis_sink_waits_for_the_test_event_to_be_read(house: House) 
     assert house.delivers()
 
 
+async def kinesis_of(house: House, **extra: Any) -> tuple[House, SetupReport]:
+    """Events go to a stream whose sink is validated.
+
+    :return: the house with such an extra in its connection, and the report of the run that validated
+    """
+    await house.set_up(number="", events_url="", kinesis=KINESIS)
+    [sink] = [row for row in house.rows("sinks") if row["type"] == "kinesis"]
+    report = await house.set_up(number="", events_url="", kinesis=KINESIS, test_id=sink["test_id"])
+    assert house.delivers()
+    house.sandbox.control.clear_journal()
+    return house.on(StackName.CONVERSATIONS, **extra), report
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"kinesis_stream": ARN, "events_url": URL},
+        {"kinesis_stream": "flexsms", "events_url": URL},
+        {"kinesis_stream": ARN},
+        {"kinesis_stream": "another", "events_url": URL},
+        {"events_url": URL},
+        {},
+    ],
+    ids=["both", "both, by name", "the stream", "another stream", "a URL of before", "neither"],
+)
+async def test_a_run_for_a_number_keeps_the_kinesis_sink(extra: dict[str, Any], house: House) -> None:
+    on, _ = await kinesis_of(house, **extra)
+    before = [house.rows(name) for name in ("sinks", "subscriptions")]
+    report = await on.set_up(events_url="")
+    assert [line for line in house.written() if "events." in line] == []
+    assert [house.rows(name) for name in ("sinks", "subscriptions")] == before
+    assert not report.waiting
+    told = {name: value for name, value in report.extra.items() if name in ("events_url", "kinesis_stream")}
+    assert told == ({"kinesis_stream": ARN, **extra} if extra else {})
+
+
+async def test_a_kinesis_sink_that_waits_is_kept_too_and_still_waits(house: House) -> None:
+    first = await house.set_up(number="", events_url="", kinesis=KINESIS)
+    sinks = house.sinks()
+    on = house.on(StackName.CONVERSATIONS, events_url=URL, kinesis_stream=ARN)
+    second = await on.set_up(events_url="")
+    assert house.sinks() == sinks
+    assert second.waiting == first.waiting
+    assert states(second)[-1] == ("Address configuration", "made")
+    [sink] = house.rows("sinks")
+    third = await on.set_up(events_url="", test_id=sink["test_id"])
+    assert not third.waiting
+    assert house.delivers()
+
+
+async def test_of_both_kinds_none_goes_before_a_run_names_one(house: House) -> None:
+    await house.set_up(number="")
+    await house.set_up(number="", kinesis=KINESIS)
+    [waiting] = [row for row in house.rows("sinks") if row["type"] == "kinesis"]
+    on = house.on(StackName.CHAT, events_url=URL)
+    report = await on.set_up(number="", events_url="")
+    [left] = [row for row in report.rows if row.state is RowState.LEFT]
+    assert (left.sid, left.note) == (
+        waiting["sid"],
+        "leads elsewhere; give events_url or kinesis to keep only what that names",
+    )
+    assert len(house.sinks()) == 2
+    # The URL in the connection was changed: that says which webhook, and still not that the stream is over.
+    on = house.on(StackName.CHAT, events_url=OTHER_URL)
+    await on.set_up(number="", events_url="")
+    assert [place for _, place, _ in house.sinks()] == [ARN, OTHER_URL]
+    await on.set_up(number="", events_url=OTHER_URL)
+    assert [place for _, place, _ in house.sinks()] == [OTHER_URL]
+
+
+async def test_a_failed_kinesis_sink_is_left_to_a_run_that_names_it(house: House) -> None:
+    house.sandbox.control.settings(sink_failures=["*"])
+    with pytest.raises(InvalidInput, match="kinesis: Twilio has no way to it"):
+        await house.set_up(number="", events_url="", kinesis=KINESIS)
+    house.sandbox.control.settings(sink_failures=[])
+    await house.on(StackName.CHAT, kinesis_stream=ARN, events_url=URL).set_up(number="", events_url="")
+    assert house.sinks() == [(STREAM_NAME, ARN, "failed"), (STREAM_NAME, URL, "active")]
+
+
+async def test_who_names_a_way_gets_a_connection_that_knows_no_other(house: House) -> None:
+    def way(report: SetupReport) -> tuple[str | None, ...]:
+        return report.extra.get("events_url"), report.extra.get("kinesis_stream")
+
+    on, report = await kinesis_of(house, kinesis_stream=ARN)
+    assert way(report) == (None, ARN)
+    assert way(await on.set_up(number="", dry_run=True)) == (URL, ARN)
+    assert way(await on.set_up(number="")) == (URL, "")
+    assert house.sinks() == [(STREAM_NAME, URL, "active")]
+    on = house.on(StackName.CHAT, events_url=URL)
+    # Until the stream's sink is active the webhook delivers, and its posts are checked by events_url.
+    assert way(await on.set_up(number="", events_url="", kinesis=KINESIS)) == (URL, ARN)
+    [sink] = [row for row in house.rows("sinks") if row["type"] == "kinesis"]
+    report = await on.set_up(number="", events_url="", kinesis=KINESIS, test_id=sink["test_id"])
+    assert way(report) == ("", ARN)
+    assert house.sinks() == [(STREAM_NAME, ARN, "active")]
+
+
 @pytest.mark.parametrize("action", ["drop_after", "drop_before"])
 async def test_a_test_event_is_not_sent_twice(action: str, house: House) -> None:
     on = house.on(StackName.CHAT, timeout_s=0.2)

@@ -14,9 +14,10 @@ from typing import Any
 from flexsms.core.errors import InvalidInput, MissingSetting, NotFound
 from flexsms.core.events import StackName
 from flexsms.core.message import parse_number
-from flexsms.core.setup import STREAM_NAME, Row, RowState, Target
+from flexsms.core.setup import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
 from flexsms.twilio.account import SETTLE_IN_TIMEOUTS, Account
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.event_streams import list_sinks
 from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup_stream import Patience, StreamSetup
 from flexsms.twilio.setup_works import Works
@@ -42,6 +43,8 @@ EXTRA_FIELDS = (
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What to set up. Fields of the connection count where these are empty.
+
+    A run that names neither ``events_url`` nor ``kinesis`` keeps events on the way that they go, be it a Kinesis sink.
 
     :param number: the Twilio number, E.164; empty: no number is set up
     :param events_url: where Twilio posts events
@@ -69,8 +72,8 @@ class Wishes:
     overwrite: bool = False
     dry_run: bool = False
 
-    def target(self, settings: TwilioSettings) -> Target | None:
-        """Where events are to go, None: nowhere.
+    def target(self) -> Target | None:
+        """Where this run says that events are to go, None: it does not say.
 
         :raises InvalidInput: when the configuration of the Kinesis sink is not complete
         """
@@ -83,17 +86,15 @@ class Wishes:
                     f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown)}",
                     "give arn, role_arn and external_id",
                 )
-            return Target("kinesis", dict(self.kinesis))
-        if not settings.events_url:
-            return None
-        return Target("webhook", {"destination": settings.events_url, "method": "POST", "batch_events": True})
+            return Target(KINESIS, dict(self.kinesis))
+        return webhook(self.events_url.strip()) if self.events_url.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
 class SetupReport:
     """What was found and done.
 
-    :param extra: what the connection's extra has to hold for it
+    :param extra: what the connection's extra has to hold for it; a field that must not say otherwise is empty
     :param api_calls: requests, repeated ones included
     """
 
@@ -132,19 +133,23 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         given["kinesis_stream"] = wishes.kinesis["arn"]
     settings = account.settings.changed(**given)
     number = parse_number("number", wishes.number) if wishes.number else ""
-    target = wishes.target(settings)
-    if not wishes.stream_name.strip():
+    target, stream_name = wishes.target(), wishes.stream_name.strip()
+    if not stream_name:
         raise InvalidInput("stream_name", "is empty", "give the text by which flexsms knows its own sink")
     works = Works(dry_run=wishes.dry_run, settle=timedelta(seconds=settings.timeout_s) * SETTLE_IN_TIMEOUTS)
     sync_service_sid = await _sync_service(account, works, settings)
+    if target is None and (settings.events_url or settings.kinesis_stream or wishes.test_id):
+        sinks = await list_sinks(account.client)
+        target = standing(sinks, stream_name, url=settings.events_url, stream=settings.kinesis_stream)
+    is_only_way = False
     if target is None:
         note = "give events_url or kinesis for events at once; without, flexsms_track asks every ten minutes"
         works.note("Sink", RowState.SKIPPED, note=note)
     else:
-        await StreamSetup(
+        is_only_way = await StreamSetup(
             account.client,
             works,
-            name=wishes.stream_name.strip(),
+            name=stream_name,
             target=target,
             test_id=wishes.test_id,
             patience=patience or Patience(),
@@ -157,7 +162,24 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         await (setup.flex_flows() if settings.stack is StackName.CHAT else setup.address_configuration())
     found = replace(settings, sync_service_sid=sync_service_sid)
     extra = {name: str(value) for name in EXTRA_FIELDS if (value := getattr(found, name))}
+    if target:
+        extra |= _way(target, settings, is_only=is_only_way)
     return SetupReport(works.rows, extra, wishes.dry_run, account.transport.total_calls)
+
+
+def _way(target: Target, settings: TwilioSettings, *, is_only: bool) -> dict[str, str]:
+    """What the extra has to say of the way that events go.
+
+    :param is_only: whether nothing is left of another one. As long as the old webhook delivers, its posts are checked
+        by ``events_url``
+    """
+    here, other = (
+        ("kinesis_stream", "events_url") if target.kind == KINESIS else ("events_url", "kinesis_stream")
+    )
+    way = {here: getattr(settings, here) or target.address}
+    if target.named and is_only and getattr(settings, other):
+        way[other] = ""
+    return way
 
 
 async def _sync_service(account: Account, works: Works, settings: TwilioSettings) -> str:

@@ -22,6 +22,7 @@ from flexsms.core.setup import (
     EVENT_TYPES,
     FAILED,
     SCHEMA_VERSION,
+    WEBHOOK,
     Choice,
     RowState,
     Sink,
@@ -65,8 +66,11 @@ class StreamSetup:
         self._patience = patience
         self._choice = Choice()
 
-    async def run(self) -> None:
-        """Make what is missing, then remove what it replaces."""
+    async def run(self) -> bool:
+        """Make what is missing, then remove what it replaces.
+
+        :return: whether events have no other way any more
+        """
         sink, is_new = await self._works.find_or_make(
             "Sink", self._look, self._make, self._sink_fields, self._target.address
         )
@@ -74,17 +78,21 @@ class StreamSetup:
             self._works.note("Sink", RowState.EXISTS, sink.sid, self._target.address)
         for other in self._choice.foreign:
             self._works.note("Sink", RowState.NOT_OURS, other.sid, f"{redact(other.description)!r} stays")
+        for other in self._choice.left:
+            note = "leads elsewhere; give events_url or kinesis to keep only what that names"
+            self._works.note("Sink", RowState.LEFT, other.sid, note)
         # A sink that failed before it was subscribed never had an event.
         await self._remove(self._choice.dead, "it had failed")
         replaced = self._choice.replaced
         if sink and not await self._is_active(sink):
             for old in replaced:
                 self._works.note("Sink", RowState.EXISTS, old.sid, "delivers until the new one does")
-            return
+            return not replaced
         await self._subscribe(sink)
         if any(old.subscriptions for old in replaced) and not self._works.dry_run:
             await asyncio.sleep(self._patience.drain.total_seconds())
         await self._remove(replaced, "replaced")
+        return not self._choice.left and not (self._works.dry_run and replaced)
 
     # Sinks
 
@@ -132,7 +140,7 @@ class StreamSetup:
             sink = await self._fetch(sink)
         if sink.status == FAILED:
             raise InvalidInput(
-                "events_url" if sink.kind == "webhook" else "kinesis",
+                "events_url" if sink.kind == WEBHOOK else "kinesis",
                 f"Twilio has no way to it, the sink {sink.sid} has failed",
                 "correct it, and run again",
             )
