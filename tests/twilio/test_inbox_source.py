@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.errors import FlexSmsError, InvalidInput, UnreadableState
+from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, UnreadableState
 from flexsms.core.events import TaskEvent, from_cloud_event
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
@@ -141,6 +141,68 @@ async def test_the_good_ones_beside_a_bad_one_are_kept() -> None:
         "event 2 (EZbad)",
         "event 3",
     ]
+
+
+class Rough(Shelf):
+    """An inbox whose store fails now and then.
+
+    :ivar fails: what is asked of it, and for which post (or ``""`` for all), to the error
+    """
+
+    def __init__(self, *posts: Any) -> None:
+        super().__init__(*posts)
+        self.fails: dict[tuple[str, str], Exception] = {}
+
+    async def read(self, name: str) -> bytes | None:
+        self._stumble("read", name)
+        return await super().read(name)
+
+    async def done(self, name: str) -> None:
+        self._stumble("done", name)
+        await super().done(name)
+
+    async def tidy(self) -> None:
+        self._stumble("tidy", "")
+        await super().tidy()
+
+    def _stumble(self, what: str, name: str) -> None:
+        if (what, name) in self.fails:
+            raise self.fails[what, name]
+
+
+@pytest.mark.parametrize("what", ["read", "done"])
+async def test_a_post_that_there_is_no_getting_at_does_not_hold_up_the_others(
+    what: str, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(module, "POSTS_PER_PAGE", 2)
+    shelf = Rough(*([event(channel=n, task=n)] for n in range(1, 8)))
+    shelf.fails[what, "000000.json"] = IsADirectoryError(21, "Is a directory", "/secret/000000.json")
+    shelf.fails[what, "000004.json"] = ConnectionError("https://key:secret@store.example.com")
+    with pytest.raises(ServiceUnavailable) as caught:
+        await run(account, shelf)
+    assert str(caught.value).startswith(
+        "Post 000000.json in the inbox cannot be read and moved (Is a directory), like 1 more; all else is stored; let"
+    )
+    assert list(shelf.new) == ["000000.json", "000004.json"]
+    assert shelf.tidied == 1
+    stored = [number for number in range(1, 8) if await account.store.load(sid("CH", number))]
+    assert stored == ([2, 3, 4, 6, 7] if what == "read" else [*range(1, 8)])
+    del shelf.fails[what, "000004.json"]
+    with pytest.raises(ServiceUnavailable, match=r"directory\); all else"):
+        await run(account, shelf)
+    shelf.fails.clear()
+    await run(account, shelf)
+    assert shelf.new == {}
+
+
+async def test_tidying_can_wait(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Rough([event()])
+    shelf.fails["tidy", ""] = PermissionError("https://key:secret@store.example.com")
+    assert (await run(account, shelf)).created == 1
+    assert (shelf.new, shelf.tidied) == ({}, 0)
+    assert "could not be removed from the inbox: PermissionError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_nothing_is_put_away_before_the_next_page_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,19 @@ Source: https://www.twilio.com/docs/events/event-delivery
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import InvalidInput, ServiceUnavailable
 from flexsms.core.events import TaskEvent, envelopes
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage, scope_of
+
+logger = logging.getLogger(__name__)
 
 # A page ends behind the posts, read at once, that bring it to so many of them, or of events: 20 to 40 MB.
 POSTS_PER_PAGE = 1000
@@ -79,14 +83,27 @@ class InboxSource:
         self._inbox = inbox
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it
-        """All posts that are there now, wherever the cursor is; no page when there are none."""
+        """All posts that are there now, wherever the cursor is; no page when there are none.
+
+        :raises ServiceUnavailable: at the end, when there is no getting at some of the posts; the others are stored
+        """
         waiting = await self._inbox.names()
         posts: list[_Post] = []
+        stuck = _Stuck()
 
         async def read(name: str) -> None:
-            body = await self._inbox.read(name)
+            body = None
+            with stuck.unless_read_and_moved(name):
+                body = await self._inbox.read(name)
             if body is not None:
                 posts.append(_parse(name, body))
+
+        async def put_away(post: _Post) -> None:
+            with stuck.unless_read_and_moved(post.name):
+                if post.rejected:
+                    await self._inbox.reject(post.name, "\n".join(post.rejected))
+                else:
+                    await self._inbox.done(post.name)
 
         for start in range(0, len(waiting), AT_ONCE):
             names = waiting[start : start + AT_ONCE]
@@ -98,15 +115,46 @@ class InboxSource:
             yield page
             # Asked for more, so this page is stored: see EventSource.
             stored = [post for post in posts if page.unstored.isdisjoint(post.channels())]
-            await for_each(stored, self._put_away, at_once=AT_ONCE)
+            await for_each(stored, put_away, at_once=AT_ONCE)
             posts.clear()
-        await self._inbox.tidy()
+        try:
+            await self._inbox.tidy()
+        except (
+            Exception
+        ) as error:  # whatever the store raises: the events are stored, and the next run tidies too
+            logger.warning("What was read long ago could not be removed from the inbox: %s", _reason(error))
+        stuck.raise_if_any()
 
-    async def _put_away(self, post: _Post) -> None:
-        if post.rejected:
-            await self._inbox.reject(post.name, "\n".join(post.rejected))
-        else:
-            await self._inbox.done(post.name)
+
+class _Stuck:
+    """Posts that the store neither gives nor moves. One of them does not hold up the others."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    @contextmanager
+    def unless_read_and_moved(self, name: str) -> Iterator[None]:
+        """Remember the post if that fails."""
+        try:
+            yield
+        except Exception as error:  # whatever the store raises
+            self._reasons[name] = _reason(error)
+            logger.warning("Post %s cannot be read and moved: %s", name, self._reasons[name])
+
+    def raise_if_any(self) -> None:
+        """Name the first of them."""
+        if self._reasons:
+            name = min(self._reasons)
+            more = f", like {len(self._reasons) - 1} more" if len(self._reasons) > 1 else ""
+            raise ServiceUnavailable(
+                f"Post {name} in the inbox cannot be read and moved ({self._reasons[name]}){more}; all else is stored; "
+                "let Airflow read and move what is in the inbox, or take it away."
+            )
+
+
+def _reason(error: Exception) -> str:
+    # Not all that it says: the URL of the inbox may be in it, and a secret in that.
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _page(posts: Sequence[_Post], cursor: str) -> EventPage:
