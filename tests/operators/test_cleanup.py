@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.account import connect, utc_now
 
 from .conftest import FakeContext, taskrouter_cursor
 
@@ -84,6 +87,25 @@ async def test_a_missing_setting_is_named(connection: Callable[..., None], conte
     connection(workspace_sid="")
     with pytest.raises(MissingSetting, match=r"workspace_sid: is empty.*'twilio_default'"):
         await plan(context)
+
+
+async def test_a_clock_that_is_days_ahead_retires_nothing_early(
+    stack: str, context: FakeContext, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channels = sandbox.control.seed(channels=4, due=2, stack=stack)["channels"]
+
+    def ahead() -> datetime:
+        return utc_now() + timedelta(days=4)
+
+    monkeypatch.setattr("flexsms.hooks.twilio.connect", partial(connect, now=ahead))
+    [batch] = await plan(context)
+    due = [values[0] for values in batch["channels"]]
+    assert (len(channels), len(due)) == (4, 2)
+    assert datetime.fromisoformat(batch["scanned_at"]) < utc_now() + timedelta(minutes=1)
+    # What happens from the scan on counts, too.
+    sandbox.control.tasks(due[:1])
+    report = await retire(context, batch)
+    assert (report["deactivated"], report["skipped_open_task"] + report["skipped_changed"]) == (1, 1)
 
 
 async def test_a_batch_that_is_tried_again_does_not_redo_what_is_done(

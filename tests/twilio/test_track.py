@@ -23,6 +23,8 @@ from .house import HOUSES, House
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
 
+    from .conftest import Clock
+
 pytestmark = pytest.mark.anyio
 
 Calls = Callable[[], Counter[str]]
@@ -43,6 +45,17 @@ class Cursor:
 
     async def read(self, account: Account, source: EventSource) -> TrackReport:
         return await track(source, account.store, cursor=self.value, save_cursor=self.save, at_once=8)
+
+
+class OurClock:
+    """The right clock, or one that is ahead of it."""
+
+    def __init__(self, right: Clock) -> None:
+        self._right = right
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return self._right() + self.ahead
 
 
 @pytest.fixture(params=HOUSES, ids=lambda house: str(house.stack))
@@ -152,6 +165,68 @@ async def test_every_run_overlaps_the_one_before(
     again = await cursor.run(account)
     assert (again.events, again.unchanged, again.updated) == (1, 1, 0)
     assert (await cursor.run(account, lookback=timedelta())).events in (0, 1)
+
+
+@pytest.fixture
+def ours(account: Account, clock: Clock) -> OurClock:
+    """Our clock, which this account goes by. Twilio's is right."""
+    account.now = OurClock(clock)
+    return account.now
+
+
+class TestAClockThatIsWrong:
+    async def test_what_happened_while_it_was_ahead_is_not_passed_over(
+        self, account: Account, sandbox: SandboxProcess, number: str, clock: Clock, ours: OurClock
+    ) -> None:
+        cursor, written = Cursor(), []
+        await cursor.run(account)
+        ours.ahead = timedelta(days=1)
+        await cursor.run(account)
+        for customer in customers(4):
+            clock.advance(minutes=10)
+            written.append(sandbox.control.customer(customer, number, "Hello")["channel_sid"])
+        assert (await cursor.run(account)).created == 4
+        for customer in customers(8)[4:]:
+            clock.advance(minutes=10)
+            written.append(sandbox.control.customer(customer, number, "Hello")["channel_sid"])
+        ours.ahead = timedelta()
+        clock.advance(minutes=10)
+        assert (await cursor.run(account)).created == 4
+        assert all([await account.store.load(sid) for sid in written])
+
+    @pytest.mark.parametrize("days", [1, 40])
+    async def test_a_clock_ahead_takes_nothing_of_the_thirty_days(
+        self, account: Account, sandbox: SandboxProcess, number: str, clock: Clock, ours: OurClock, days: int
+    ) -> None:
+        sandbox.control.customer("+14155551001", number, "Hello")
+        clock.advance(days=29.9)
+        ours.ahead = timedelta(days=days)
+        cursor = Cursor()
+        assert (await cursor.run(account)).created == 1
+        assert cursor.value is not None
+        assert datetime.fromisoformat(cursor.value) <= clock()
+
+    async def test_a_cursor_that_has_not_come_yet_is_none(
+        self, account: Account, sandbox: SandboxProcess, number: str, clock: Clock
+    ) -> None:
+        sandbox.control.customer("+14155551001", number, "Hello")
+        clock.advance(days=2)
+        cursor = Cursor()
+        cursor.value = (clock() + timedelta(hours=1)).isoformat()
+        assert (await cursor.run(account)).created == 1
+        assert datetime.fromisoformat(cursor.value) <= clock()
+
+    async def test_a_clock_behind_does_not_read_thirty_days_again(
+        self, account: Account, sandbox: SandboxProcess, number: str, clock: Clock, ours: OurClock
+    ) -> None:
+        sandbox.control.customer("+14155551001", number, "Hello")
+        cursor = Cursor()
+        clock.advance(days=2)
+        await cursor.run(account)
+        ours.ahead = timedelta(minutes=-10)
+        sandbox.control.clear_journal()
+        assert (await cursor.run(account)).events == 0
+        assert len(sandbox.control.journal()) == 6
 
 
 async def test_the_cost(account: Account, sandbox: SandboxProcess, kind: type[House], calls: Calls) -> None:

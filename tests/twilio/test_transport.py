@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +106,22 @@ async def test_the_original_host_becomes_the_first_path_segment(peer: Peer, acco
     await fetch(account)
     assert peer.seen[0][:2] == ("GET", f"/sync.twilio.com/v1/Services/{SERVICE}/Documents/x")
     assert account.transport.calls == {"GET sync.twilio.com/v1/Services/{id}/Documents/{id}": 1}
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("GMT", 3), ("-0000", 3), ("+0200", 1)])
+async def test_twilios_time_is_that_of_its_newest_answer(
+    peer: Peer, account: Account, zone: str, hours: int
+) -> None:
+    assert account.transport.twilio_now is None
+    assert account.skew() == timedelta()
+    peer.answers(says(200, {"sid": "ET1"}, {"Date": f"Sat, 21 Nov 2026 03:00:00 {zone}"}))
+    await fetch(account)
+    account.now = lambda: datetime(2026, 11, 21, 9, tzinfo=UTC)
+    assert timedelta(hours=9 - hours) - account.skew() < timedelta(seconds=5)
+    assert account.present() <= datetime(2026, 11, 21, hours, 0, 5, tzinfo=UTC)
+    # Where Twilio is ahead, ours is the earlier one.
+    account.now = lambda: datetime(2026, 11, 20, tzinfo=UTC)
+    assert account.present() == account.now()
 
 
 async def test_absolute_next_page_urls_are_routed_too(peer: Peer, account: Account) -> None:

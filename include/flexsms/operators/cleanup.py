@@ -90,13 +90,15 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
             # Before anything is read: what happens from here on is the batches' business.
-            scanned_at = account.now()
+            began = account.now()
             learnt = await _learn(account, context) if preview else {}
             if not preview:
                 with suppress(
                     UnreadableState
                 ):  # the scan names these documents, and the others are up to date
                     await drain(account, account.taskrouter(), context)
+            # Tasks end by Twilio's clock, and only by now it has told its time.
+            scanned_at = account.earlier(began)
             scan = await find_due(
                 account.store.scan(adopt=not preview),
                 now_ms=to_ms("now", scanned_at),
@@ -108,7 +110,7 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
         batches = _batches(scan.due, size, scanned_at)
         summary = {
             **_found(scan),
-            "started_at": scanned_at.isoformat(),
+            "started_at": began.isoformat(),
             "api_calls": calls,
             "batches": [len(batch["channels"]) for batch in batches],
         }

@@ -127,7 +127,7 @@ class FlexTrackOperator(BaseAsyncOperator):
         if self.source == source.name:
             return False
         cursor = last_cursor(source, context)
-        return cursor is None or account.now() - parse_cursor(cursor) > RECONCILE_AFTER
+        return cursor is None or abs(account.now() - parse_cursor(cursor)) > RECONCILE_AFTER
 
 
 async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:

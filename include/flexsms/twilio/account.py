@@ -55,6 +55,22 @@ class Account:
         self.client = twilio_client(settings, transport)
         self.now = now
 
+    def skew(self) -> timedelta:
+        """How far our clock is ahead of Twilio's by its newest answer; negative: behind, zero: nobody knows."""
+        theirs = self.transport.twilio_now
+        return self.now() - theirs if theirs else timedelta()
+
+    def earlier(self, moment: datetime) -> datetime:
+        """A moment of our clock, put back by as much as that is ahead of Twilio's.
+
+        What is judged by it is never judged too early: tasks end by Twilio's clock.
+        """
+        return moment - max(self.skew(), timedelta())
+
+    def present(self) -> datetime:
+        """The present, by the earlier of the two clocks."""
+        return self.earlier(self.now())
+
     @property
     def store(self) -> SyncStore:
         """The channel states."""
@@ -102,13 +118,22 @@ class Account:
     def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
         """The source of task events that every account has."""
         return TaskRouterSource(
-            self.client, self.settings.need("workspace_sid"), now=self.now, lookback=lookback
+            self.client,
+            self.settings.need("workspace_sid"),
+            now=self.now,
+            skew=self.skew,
+            lookback=lookback,
         )
 
     def taskrouter_range(self, since: datetime, until: datetime | None = None) -> TaskRouterRange:
         """The same events of one stretch of time."""
         return TaskRouterRange(
-            self.client, self.settings.need("workspace_sid"), now=self.now, since=since, until=until
+            self.client,
+            self.settings.need("workspace_sid"),
+            now=self.now,
+            skew=self.skew,
+            since=since,
+            until=until,
         )
 
     @property
@@ -144,7 +169,7 @@ class Account:
             action=action,
             at_once=self.settings.max_in_flight,
             run_id=run_id,
-            now=self.now,
+            now=self.present,
             dry_run=dry_run,
         )
 

@@ -182,7 +182,7 @@ class Doctor:
         now, newest = self._account.now(), None
         for back in RANGES:
             source = self._account.taskrouter(lookback=timedelta())
-            pages = source.read((now - back).isoformat())
+            pages = source.read((self._account.present() - back).isoformat())
             moments = [event.at_ms async for page in pages for event in page.events]
             if moments:
                 newest = datetime.fromtimestamp(max(moments) / 1000, UTC)

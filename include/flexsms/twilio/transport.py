@@ -13,8 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -55,6 +58,7 @@ class TwilioTransport(AsyncHttpClient):
         super().__init__(logger, is_async=True, timeout=settings.timeout_s)
         self.calls: Counter[str] = Counter()
         self.last_date = ""  # when Twilio gave its newest answer, as it writes it
+        self._answered_s = 0.0  # and when that was, by a clock that nobody sets
         self._settings = settings
         self._limits = RateLimits(settings.rate_limits)
         self._in_flight = asyncio.Semaphore(settings.max_in_flight)
@@ -79,6 +83,19 @@ class TwilioTransport(AsyncHttpClient):
     def total_calls(self) -> int:
         """Requests sent so far, repeated ones included."""
         return self.calls.total()
+
+    @property
+    def twilio_now(self) -> datetime | None:
+        """The present by Twilio's clock, UTC: its newest answer's date, and what has passed since.
+
+        Never too late, but too early by up to a second and that answer's way. None when it gave no date.
+        """
+        try:
+            date = parsedate_to_datetime(self.last_date)
+        except ValueError:
+            return None
+        passed = timedelta(seconds=time.monotonic() - self._answered_s)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)) + passed
 
     async def request(  # type: ignore[override]  # the SDK declares the synchronous form
         self,
@@ -141,7 +158,7 @@ class TwilioTransport(AsyncHttpClient):
             try:
                 async with self._session.request(method, url, **sent) as answer:
                     response = Response(answer.status, await answer.text(), answer.headers)
-                    self.last_date = answer.headers.get("Date", "")
+                    self.last_date, self._answered_s = answer.headers.get("Date", ""), time.monotonic()
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
                 raise ServiceUnavailable(f"{where}: no connection ({error.strerror}); check the network and base_url.",

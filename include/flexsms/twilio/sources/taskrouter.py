@@ -19,6 +19,8 @@ from flexsms.twilio.sources.protocol import EventPage
 RETENTION = timedelta(days=30)
 PAGE_SIZE = 1000
 DEFAULT_LOOKBACK = timedelta(minutes=15)
+# Twilio dates its answers to the second, and they are on their way for a while.
+SAME_MOMENT = timedelta(minutes=1)
 OPEN_STATUSES = ["pending", "reserved", "assigned", "wrapping"]
 
 
@@ -26,9 +28,11 @@ class TaskRouterSource:
     """Pulls the events of one workspace, one list per event type.
 
     The cursor is the moment up to which events were read, ISO 8601 UTC. Every read starts ``lookback`` before it,
-    because events may come late; the reducer does not mind seeing them twice.
+    because events may come late; the reducer does not mind seeing them twice. It is never later than Twilio's own
+    time: with a clock that was ahead for a while, all that happens until it was right again would be passed over.
 
     :param now: the present, an aware datetime
+    :param skew: how far that is ahead of Twilio's clock, by Twilio's newest answer
     """
 
     name = "taskrouter"
@@ -39,28 +43,43 @@ class TaskRouterSource:
         workspace_sid: str,
         *,
         now: Callable[[], datetime],
+        skew: Callable[[], timedelta],
         lookback: timedelta = DEFAULT_LOOKBACK,
     ) -> None:
         self.scope = workspace_sid
         self._workspace = client.taskrouter.v1.workspaces(workspace_sid)
         self._now = now
+        self._skew = skew
         self._lookback = lookback
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """All events since the cursor, or of the last 30 days."""
-        until = self._now().astimezone(UTC)
-        oldest = until - RETENTION
-        since = max(parse_cursor(cursor) - self._lookback, oldest) if cursor else oldest
+        began = self._now().astimezone(UTC)
+        reached = parse_cursor(cursor) if cursor else None
+        since = self._since(reached, max(began, reached or began))
         # Without an EndDate, because an event that comes in while the lists are read is welcome.
-        async for page in self._between(since, until):
+        firsts = await self._firsts(since)
+        # Only these answers tell Twilio's time. Where ours has led astray, that makes it too late to have begun.
+        theirs = began - self._skew()
+        earlier = self._since(reached, theirs)
+        if since - earlier > SAME_MOMENT:
+            since, firsts = earlier, await self._firsts(earlier)
+        async for page in self._pages(firsts, since, began):
             yield page
-        yield EventPage(cursor=until.isoformat())
+        yield EventPage(cursor=min(began, theirs).isoformat())
 
-    async def _between(
-        self, since: datetime, until: datetime, *, end: datetime | None = None
-    ) -> AsyncIterator[EventPage]:
-        """All types of events. Most are one page: asking for the first ones at once makes that one round trip."""
-        firsts = await asyncio.gather(*(self._list(event_type, since, end) for event_type in TaskEventType))
+    def _since(self, reached: datetime | None, now: datetime) -> datetime:
+        """Where to begin: before what was reached, but as far back as can be if that has not come yet."""
+        oldest = now - RETENTION
+        if reached is None or reached - now > SAME_MOMENT:
+            return oldest
+        return max(reached - self._lookback, oldest)
+
+    async def _firsts(self, since: datetime, end: datetime | None = None) -> list[Any]:
+        """The first page of every type of event. Most have only one: asking at once makes that one round trip."""
+        return await asyncio.gather(*(self._list(event_type, since, end) for event_type in TaskEventType))
+
+    async def _pages(self, firsts: list[Any], since: datetime, until: datetime) -> AsyncIterator[EventPage]:
         for event_type, first in zip(TaskEventType, firsts, strict=True):
             async for page in self._slice(event_type, since, until, first):
                 yield page
@@ -132,11 +151,12 @@ class TaskRouterRange(TaskRouterSource):
         workspace_sid: str,
         *,
         now: Callable[[], datetime],
+        skew: Callable[[], timedelta],
         since: datetime,
         until: datetime | None = None,
     ) -> None:
-        super().__init__(client, workspace_sid, now=now)
-        self._since, self._until = since, until
+        super().__init__(client, workspace_sid, now=now, skew=skew)
+        self._from, self._until = since, until
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # a range is a range
         """All events of the range.
@@ -145,11 +165,12 @@ class TaskRouterRange(TaskRouterSource):
         """
         now = self._now().astimezone(UTC)
         until = self._until or now
-        if self._since >= until:
+        if self._from >= until:
             raise InvalidInput("since", f"is not before {until:%Y-%m-%d %H:%M} UTC", "give an earlier moment")
-        if now - self._since > RETENTION:
+        if now - self._from > RETENTION:
             raise InvalidInput("since", "is over 30 days ago", "TaskRouter keeps events for 30 days")
-        async for page in self._between(self._since, until, end=until):
+        firsts = await self._firsts(self._from, until)
+        async for page in self._pages(firsts, self._from, until):
             yield page
 
 
