@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -106,6 +108,44 @@ async def test_a_clock_that_is_days_ahead_retires_nothing_early(
     sandbox.control.tasks(due[:1])
     report = await retire(context, batch)
     assert (report["deactivated"], report["skipped_open_task"] + report["skipped_changed"]) == (1, 1)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+async def test_a_plan_finds_what_taskrouter_lists_hours_late(
+    preview: bool, stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=2, due=2, stack=stack)
+    [batch] = await plan(context)
+    channel_sid, *_ = batch["channels"][0]
+    # Long after the cursor has moved on, an end comes that is older than it.
+    context.cursors[taskrouter_cursor(sandbox)] = (utc_now() - timedelta(minutes=10)).isoformat()
+    attributes = json.dumps({"channelSid": channel_sid, "conversationSid": channel_sid})
+    task_sid = "WT" + "f" * 32
+    sandbox.control.events(
+        raw=[
+            {
+                "type": "task.completed",
+                "data": {"task_attributes": attributes, "task_sid": task_sid},
+                "resource_sid": task_sid,
+                "at_ms": int((utc_now() - timedelta(hours=20)).timestamp() * 1000),
+            }
+        ]
+    )
+    [again] = await plan(context, preview=preview)
+    assert channel_sid not in [values[0] for values in again["channels"]]
+
+
+async def test_what_a_plan_costs(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.events(channels=30, events=600, hours=20)
+    await plan(context)
+    sandbox.control.clear_journal()
+    assert await plan(context) == []
+    hosts = Counter(entry["host"] for entry in sandbox.control.journal())
+    # The events of a day, a look at each channel that had one, and the documents.
+    assert (hosts["taskrouter.twilio.com"], hosts["sync.twilio.com"]) == (6, 31)
+    assert writes(sandbox) == []
 
 
 async def test_a_batch_that_is_tried_again_does_not_redo_what_is_done(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseAsyncOperator, Context
@@ -28,6 +28,8 @@ from flexsms.twilio.track import TrackReport, absorb
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
 MAX_LIMIT = 100_000
+# Nobody says how late TaskRouter may list an event. Tracking overlaps by minutes; this, once a day, by a day.
+PLAN_LOOKBACK = timedelta(days=1)
 
 
 class FlexCleanupPlanOperator(BaseAsyncOperator):
@@ -96,7 +98,7 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
                 with suppress(
                     UnreadableState
                 ):  # the scan names these documents, and the others are up to date
-                    await drain(account, account.taskrouter(), context)
+                    await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context)
             # Tasks end by Twilio's clock, and only by now it has told its time.
             scanned_at = account.earlier(began)
             scan = await find_due(
@@ -213,7 +215,7 @@ def parse_action(value: str) -> Action:
 
 async def _learn(account: Account, context: Context) -> dict[str, ChannelState]:
     """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
-    source = account.taskrouter()
+    source = account.taskrouter(lookback=PLAN_LOOKBACK)
     learnt: dict[str, ChannelState] = {}
     async for page in source.read(last_cursor(source, context)):
         absorb(page, learnt, TrackReport())
