@@ -226,3 +226,14 @@ async def test_another_airflow_pulls_all_that_arrived_here(
     assert len(pages) == asked == 4
     last = pages[-1].cursor
     assert [page.events async for page in HttpSource(Elsewhere()).read(last)] == [[]]
+
+
+async def test_half_an_emoji_is_taken_in_and_handed_out(
+    api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON allows what a text ends in that was cut in the middle of a character; some parsers do not."""
+    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    body = json.dumps([event(1, text="Hello \ud83d"), event(2)]).encode()
+    assert (await api.post(content=body, **signed(body))).status_code == 204
+    page = (await api.get(PATH, headers=login("user"))).json()
+    assert page["events"] == json.loads(body)
