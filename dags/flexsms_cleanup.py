@@ -4,8 +4,8 @@
 Every day, channels whose last task ended at least *Retention* ago are made short-lived (`long_lived=false`,
 `status=INACTIVE`) and their Proxy session is closed, so that the customer's next contact starts a fresh channel.
 
-1. **plan** brings the channel states up to now (with the events of a whole day, because TaskRouter may list one late), reads
-   them all and finds those that are due.
+1. **plan** brings the channel states up to now, with the events of a whole day because TaskRouter may list one late,
+   reads them all and finds those that are due.
 2. **retire** works through them, one batch after the other so that Twilio's rate limits hold, many channels at a time.
    A channel with an open task, or with any news since the scan, is left alone; one that comes alive while it is being
    retired is put back.
@@ -30,6 +30,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.policies import TASK_DEFAULTS
@@ -81,7 +82,7 @@ with DAG(
             description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
         ),
         "twilio_conn_id": Param(
-            "twilio_default",
+            default_conn_id(),
             type="string",
             title="Connection",
             description="The Airflow connection of type twilio.",

@@ -40,6 +40,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.fields import PHONE_NUMBER
 from flexsms.operators.send import FlexSendOperator
@@ -134,7 +135,7 @@ with DAG(
             section="Key and connection",
         ),
         "twilio_conn_id": Param(
-            "twilio_default",
+            default_conn_id(),
             type="string",
             title="Connection",
             description="The Airflow connection of type twilio to send with.",

@@ -32,7 +32,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.core.setup import STREAM_NAME
-from flexsms.hooks.twilio import inbox_conn_id
+from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.fields import PHONE_NUMBER
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.policies import TASK_DEFAULTS
@@ -133,7 +133,7 @@ with DAG(
             section="Event Streams",
         ),
         "twilio_conn_id": Param(
-            inbox_conn_id(),
+            default_conn_id(),
             type="string",
             title="Connection",
             description="The Airflow connection of type twilio.",

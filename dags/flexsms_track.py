@@ -30,7 +30,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from flexsms.assets import INBOX
-from flexsms.hooks.twilio import inbox_conn_id
+from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -87,7 +87,7 @@ with DAG(
             description="Where that ends; empty: now.",
         ),
         "twilio_conn_id": Param(
-            inbox_conn_id(),
+            default_conn_id(),
             type="string",
             title="Connection",
             description="The Airflow connection of type twilio.",

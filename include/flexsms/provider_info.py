@@ -125,8 +125,8 @@ CONFIG: dict[str, Any] = {
         "description": "flexsms: SMS conversations of Twilio Flex.",
         "options": {
             "twilio_conn_id": {
-                "description": "The Airflow connection of the account whose events are received under /flexsms/events "
-                "and read from the inbox.",
+                "description": "The Airflow connection that the DAGs and commands of flexsms use unless told "
+                "otherwise, and of the account whose events are received under /flexsms/events.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": None,

@@ -168,6 +168,21 @@ def test_what_is_wrong_is_one_sentence(
     assert sentence in said
 
 
+@pytest.mark.parametrize("command", ["setup", "doctor"])
+def test_airflows_option_names_the_connection(
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    airflow_db: Path,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "nowhere")
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    assert cli.main([command]) == 1
+    assert "Airflow has no connection 'nowhere'" in "".join(capsys.readouterr())
+    assert cli.main([command, "--conn-id", "elsewhere"]) == 1
+    assert "Airflow has no connection 'elsewhere'" in "".join(capsys.readouterr())
+
+
 def test_the_extra_is_stored_and_everything_else_stays(
     stored: Callable[[], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,14 @@ def test_there_are_no_other_dags(dags: dict[str, Any]) -> None:
     assert set(dags) == set(FORMS)
 
 
+def test_one_option_moves_every_dag_to_another_connection(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "twilio_other")
+    dags = request.getfixturevalue("dags")  # only now: they read it when they are parsed
+    assert {dag.params["twilio_conn_id"] for dag in dags.values()} == {"twilio_other"}
+
+
 @pytest.mark.parametrize("dag_id", FORMS)
 def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[str, Any]) -> None:
     params = dags[dag_id].params

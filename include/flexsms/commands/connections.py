@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -10,6 +11,22 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from flexsms.core.errors import PermanentError
+
+
+def add_conn_id(parser: argparse.ArgumentParser) -> None:
+    """The option `--conn-id`."""
+    parser.add_argument(
+        "--conn-id",
+        default="",
+        help="the Airflow connection of type twilio (default: the one that the option [flexsms] twilio_conn_id names)",
+    )
+
+
+def conn_id_of(args: argparse.Namespace) -> str:
+    """The connection to work with. Imports Airflow, which is slow and logs: only :func:`in_airflow`."""
+    from flexsms.hooks.twilio import default_conn_id
+
+    return args.conn_id or default_conn_id()
 
 
 @contextmanager

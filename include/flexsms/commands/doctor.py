@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from flexsms.commands.connections import in_airflow
+from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow
 from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.errors import FlexSmsError, MissingSetting
 from flexsms.core.setup import STREAM_NAME
@@ -27,11 +27,7 @@ MARKS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `flexsms doctor`."""
-    parser.add_argument(
-        "--conn-id",
-        default="twilio_default",
-        help="the Airflow connection of type twilio (default: %(default)s)",
-    )
+    add_conn_id(parser)
     parser.add_argument("--number", default="", help="a Twilio number that has to be complete, E.164")
     parser.add_argument("--stream-name", default=STREAM_NAME, help="as given to flexsms setup")
 
@@ -42,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     :returns: 1 when anything is wrong, else 0
     """
     with in_airflow():
-        findings = examine(args.conn_id, number=args.number, stream_name=args.stream_name)
+        findings = examine(conn_id_of(args), number=args.number, stream_name=args.stream_name)
     _show(findings)
     return 1 if any(one.verdict is Verdict.WRONG for one in findings) else 0
 

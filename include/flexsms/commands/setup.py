@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flexsms.commands.connections import in_airflow, store_extra
+from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow, store_extra
 from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.setup import STREAM_NAME, Row, RowState, table
 
@@ -31,11 +31,7 @@ COLOURS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `flexsms setup`."""
     on_off = argparse.BooleanOptionalAction
-    parser.add_argument(
-        "--conn-id",
-        default="twilio_default",
-        help="the Airflow connection of type twilio (default: %(default)s)",
-    )
+    add_conn_id(parser)
     parser.add_argument("--number", default="", help="your Twilio number to set up, E.164; none unless given")
     parser.add_argument(
         "--events-url", default="", help="where Twilio posts events; the connection's unless given"
@@ -68,19 +64,20 @@ def run(args: argparse.Namespace) -> int:
     """
     try:
         with in_airflow():
-            report = _set_up(args)
-        _show(report, args.conn_id)
+            conn_id = conn_id_of(args)
+            report = _set_up(conn_id, args)
+        _show(report, conn_id)
         if args.write:
             with in_airflow():
-                store_extra(args.conn_id, report.extra)
-            print(f"Stored in the Airflow connection '{args.conn_id}'.")
+                store_extra(conn_id, report.extra)
+            print(f"Stored in the Airflow connection '{conn_id}'.")
     except FlexSmsError as error:
         print(f"flexsms setup: {error}", file=sys.stderr)
         return 1
     return 1 if report.waiting else 0
 
 
-def _set_up(args: argparse.Namespace) -> SetupReport:
+def _set_up(conn_id: str, args: argparse.Namespace) -> SetupReport:
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.twilio.setup import Wishes, set_up
 
@@ -97,7 +94,7 @@ def _set_up(args: argparse.Namespace) -> SetupReport:
         overwrite=args.overwrite,
         dry_run=args.dry_run,
     )
-    return TwilioHook(args.conn_id).run(lambda account: set_up(account, wishes))
+    return TwilioHook(conn_id).run(lambda account: set_up(account, wishes))
 
 
 def _kinesis(text: str) -> dict[str, Any]:

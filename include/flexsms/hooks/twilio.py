@@ -119,8 +119,11 @@ class TwilioHook(BaseHook):
             raise
 
 
-def inbox_conn_id() -> str:
-    """The Airflow connection of the account whose events are received and read: ``[flexsms] twilio_conn_id``."""
+def default_conn_id() -> str:
+    """The Airflow connection that DAGs, commands, web app and trigger use unless told otherwise.
+
+    It is the option ``[flexsms] twilio_conn_id``.
+    """
     return str(conf.get("flexsms", "twilio_conn_id", fallback=TwilioHook.default_conn_name))
 
 

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from flexsms.core.errors import PermanentError
 from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.twilio import TwilioHook, inbox_conn_id
+from flexsms.hooks.twilio import TwilioHook, default_conn_id
 
 # Seconds. From an event to its state it takes at most a pause, a look and however long Airflow needs to start a task.
 PAUSE_S = 60
@@ -30,7 +30,7 @@ class InboxTrigger(BaseEventTrigger):
 
     def __init__(self, *, twilio_conn_id: str | None = None, poll_interval_s: float = 10) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
-        self.twilio_conn_id = twilio_conn_id or inbox_conn_id()
+        self.twilio_conn_id = twilio_conn_id or default_conn_id()
         self.poll_interval_s = poll_interval_s
         self._inbox: ObjectStorageInbox | None = None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flexsms.core.errors import PermanentError
 from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.twilio import TwilioHook, inbox_conn_id
+from flexsms.hooks.twilio import TwilioHook, default_conn_id
 from flexsms.twilio.config import TwilioSettings
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Desk:
 
     def _look(self) -> Reception | None:
         try:
-            settings = TwilioHook(inbox_conn_id()).settings
+            settings = TwilioHook(default_conn_id()).settings
             key, url = settings.signing_key, settings.need("inbox_path")
         except PermanentError as error:
             logger.warning("Nothing is taken in under /flexsms/events: %s", error)
