@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from flexsms import cli
 from flexsms.commands.doctor import examine
 from flexsms.core.doctor import Finding, Verdict
-from flexsms.core.setup import EVENT_TYPES, STREAM_NAME
+from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, webhook
 from flexsms.hooks.inbox import name_at
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
 from flexsms.twilio.setup import Wishes, set_up
+from flexsms.twilio.setup_stream import Patience
+from flexsms.web.app import create_app
+from flexsms.web.desk import Desk
 from tests.kinesis import KinesisServer
 
 NUMBER = "+14155550177"
+AT_ONCE = Patience(active=timedelta(), drain=timedelta())
 Connect = Callable[..., None]
 
 
@@ -55,11 +62,18 @@ def connection(
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers every post with the server's status."""
+    """Answers a post that is signed with the server's key by its `taken`, every other by its `refused`."""
 
     def do_POST(self) -> None:
-        self.server.bodies.append(self.headers["X-Twilio-Signature"])  # type: ignore[attr-defined]
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        server: Any = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        signature = self.headers["X-Twilio-Signature"] or ""
+        validator = RequestValidator(server.key)  # type: ignore[no-untyped-call]
+        url = f"http://{self.headers['Host']}{self.path}"
+        # The SDK asks for no digest, and takes a body without one as it comes.
+        is_genuine = "bodySHA256=" in url and validator.validate(url, body, signature)  # type: ignore[no-untyped-call]
+        server.posts.append((body, is_genuine))
+        self.send_response(server.taken if is_genuine else server.refused)
         self.send_header("Location", "/login")
         self.end_headers()
 
@@ -68,10 +82,11 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def receiver() -> Iterator[Any]:
-    """Something that takes posts; `status` is what it answers."""
+def receiver(sandbox: SandboxProcess) -> Iterator[Any]:
+    """Something that takes posts like the web app, until it is told otherwise."""
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        server.status, server.bodies = 403, []  # type: ignore[attr-defined]
+        server.refused, server.taken, server.posts = 403, 204, []  # type: ignore[attr-defined]
+        server.key = sandbox.settings["auth_token"]  # type: ignore[attr-defined]
         server.url = f"http://127.0.0.1:{server.server_port}/flexsms/events"  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -119,9 +134,9 @@ def test_nothing_is_wrong_with_a_whole_account(
         "Subscription",
         "Last event",
     } <= set(found)
-    assert {"Signature", "Events URL", "Clock", "Rate limits"} <= set(found)
+    assert {"Rejected posts", "Signature", "Events URL", "Clock", "Rate limits"} <= set(found)
     assert all(entry["method"] == "GET" for entry in sandbox.control.journal())
-    assert receiver.bodies == [None]
+    assert receiver.posts == [("[]", False), ("[]", True)]
     assert "+1415" not in repr(found)
 
 
@@ -311,7 +326,7 @@ def test_a_stream_that_is_not_whole(
     [
         (180, Verdict.WRONG, "the inbox's newest 3 h; look for 91302 to 91308"),
         (10, Verdict.OK, "the inbox's newest 10 min"),
-        (None, Verdict.WRONG, "nothing came to the inbox within a day"),
+        (None, Verdict.WRONG, "nothing is in the inbox"),
     ],
 )
 def test_events_that_do_not_arrive(
@@ -333,6 +348,35 @@ def test_events_that_do_not_arrive(
     told = findings()["Last event"]
     assert told.verdict is verdict
     assert text in told.text
+
+
+@pytest.mark.parametrize("good", [None, 120, 1])
+def test_posts_that_were_rejected_have_not_arrived(
+    good: int | None, connection: Connect, receiver: Any, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    connection(events_url=receiver.url, inbox_path=f"file://{tmp_path}")
+    stream(receiver.url)
+    sandbox.control.seed(story=True)
+
+    def put(folder: str, minutes: int) -> None:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        name = f"{name_at(datetime.now(UTC) - timedelta(minutes=minutes))}-1.json"
+        (tmp_path / folder / name).write_text("[]")
+        if folder == "rejected":
+            (tmp_path / folder / f"{name}.txt").write_text("is not JSON")
+
+    put("rejected", 200)
+    put("rejected", 5)
+    if good is not None:
+        put("new", good)
+    told, found = wrong(), findings()["Rejected posts"]
+    assert found.text.startswith("2 in rejected/, the newest ")
+    if good == 1:
+        assert found.verdict is Verdict.NOTE
+        assert told == {}
+    else:
+        assert list(told) == ["Last event", "Rejected posts"]
+        assert told["Last event"].endswith("and what has come since was rejected")
 
 
 def test_an_inbox_that_cannot_be_read(
@@ -363,11 +407,78 @@ def test_an_events_url_that_does_not_refuse(
 ) -> None:
     connection(events_url=receiver.url)
     stream(receiver.url)
-    receiver.status = status
+    receiver.refused = status
     told = wrong()
     assert list(told) == ["Events URL"]
     assert told["Events URL"].startswith(f"answers {status} to an unsigned post, not 403; ")
     assert text in told["Events URL"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, "something else takes the posts there"),
+        (302, "Twilio does not follow"),
+        (403, "give the connection that [flexsms] twilio_conn_id names this auth_token and events_url"),
+        (503, "names an inbox_path and an auth_token"),
+        (500, "look into the log of the API server"),
+    ],
+)
+def test_an_events_url_that_refuses_twilio_too(
+    status: int, text: str, connection: Connect, receiver: Any
+) -> None:
+    connection(events_url=receiver.url)
+    stream(receiver.url)
+    receiver.taken = status
+    told = wrong()
+    assert list(told) == ["Events URL"]
+    assert told["Events URL"].startswith(f"answers {status} to a post signed as Twilio signs, not 204; ")
+    assert text in told["Events URL"]
+
+
+def test_a_web_app_with_another_key(connection: Connect, receiver: Any) -> None:
+    connection(events_url=receiver.url)
+    stream(receiver.url)
+    receiver.key = "of somebody else"
+    assert wrong()["Events URL"].startswith("answers 403 to a post signed as Twilio signs")
+
+
+@pytest.fixture
+def web_app() -> Iterator[str]:
+    """The URL of the web app itself, in front of an inbox of its connection's."""
+    from fastapi import FastAPI
+    from uvicorn import Config, Server
+
+    app = FastAPI()
+    app.mount("/flexsms", create_app())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = Server(Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/flexsms/events"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Airflow's, as in tests/web
+def test_the_web_app_itself_takes_it_and_stores_nothing(
+    connection: Connect, web_app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = f"file://{tmp_path}/inbox"
+    connection(events_url=web_app, inbox_path=inbox)
+    stream(web_app)
+    assert findings()["Events URL"].text == "takes what Twilio has signed, and refuses what it has not"
+    assert wrong() == {}
+    assert not (tmp_path / "inbox").exists()
+    other = json.loads(os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"])
+    other["extra"]["events_url"] = "https://elsewhere.example.com/flexsms/events"
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(other))
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "other")
+    monkeypatch.setattr("flexsms.web.events.desk", Desk())
+    assert wrong()["Events URL"].startswith("answers 403 to a post signed")
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "nowhere")
+    monkeypatch.setattr("flexsms.web.events.desk", Desk())
+    assert wrong()["Events URL"].startswith("answers 503 to a post signed")
 
 
 def test_an_events_url_that_nobody_answers(connection: Connect) -> None:
@@ -385,6 +496,7 @@ def test_a_signature_that_cannot_be_checked(
     stream(receiver.url)
     assert list(wrong()) == ["Signature"]
     assert "auth_token: is empty" in wrong()["Signature"]
+    assert findings()["Events URL"].verdict is Verdict.NOTE
 
 
 def test_a_clock_that_is_wrong(connection: Connect, sandbox: SandboxProcess) -> None:
@@ -440,3 +552,52 @@ def test_the_stream_of_source_kinesis_is_asked_for_a_record(
     kinesis.put(b"nonsense")
     connection(kinesis_stream=arn)
     assert findings()["Kinesis"] == Finding("Kinesis", Verdict.OK, f"{arn} can be read; shards: 2")
+
+
+def into_kinesis(arn: str, sandbox: SandboxProcess) -> None:
+    """Events go to a stream."""
+    wishes = Wishes(kinesis={"arn": arn, "role_arn": "arn:aws:iam::111111111111:role/x", "external_id": "1"})
+    with_account(lambda account: set_up(account, wishes, patience=AT_ONCE))
+    [sink] = sandbox.control.state()["tables"]["sinks"]
+    validated = replace(wishes, test_id=sink["test_id"])
+    with_account(lambda account: set_up(account, validated, patience=AT_ONCE))
+
+
+def test_a_kinesis_sink_has_to_feed_the_stream_that_is_read(
+    connection: Connect, kinesis: KinesisServer, sandbox: SandboxProcess
+) -> None:
+    arn = kinesis.create()
+    connection(kinesis_stream=arn)
+    assert "no sink is described" in wrong()["Event Streams"]
+    into_kinesis(arn, sandbox)
+    for name_or_arn in (arn, "events"):
+        connection(kinesis_stream=name_or_arn)
+        assert wrong() == {}
+        assert "is active" in findings()["Sink"].text
+    connection(kinesis_stream=kinesis.create("another"))
+    told = wrong()
+    assert list(told) == ["Event Streams"]
+    assert told["Event Streams"].endswith(
+        "writes elsewhere than to kinesis_stream; run flexsms setup --kinesis … --write, or correct kinesis_stream"
+    )
+    connection(kinesis_stream="")
+    assert "writes, and kinesis_stream is empty" in wrong()["Event Streams"]
+
+
+def test_a_second_way_of_the_events_is_named(
+    connection: Connect, receiver: Any, kinesis: KinesisServer, sandbox: SandboxProcess
+) -> None:
+    arn = kinesis.create()
+    into_kinesis(arn, sandbox)
+    connection(kinesis_stream=arn, events_url=receiver.url)
+    assert wrong() == {"Second way": "no sink leads to events_url; empty it"}
+
+    async def spoil(account: Account) -> None:
+        target = webhook(receiver.url)
+        sinks = account.client.events.v1.sinks
+        await sinks.create_async(STREAM_NAME, target.configuration, target.kind)  # type: ignore[arg-type]
+
+    with_account(spoil)
+    told = wrong()
+    assert list(told) == ["Other sinks"]
+    assert told["Other sinks"].endswith("should be gone; run flexsms setup --kinesis")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flexsms.core.doctor import Verdict, judge_last_event, judge_limits, judge_skew
+from flexsms.core.doctor import Arrivals, Verdict, judge_last_event, judge_limits, judge_rejected, judge_skew
 
 NOW = datetime(2026, 11, 20, 12, 0, 10, tzinfo=UTC)
 DOCUMENTED = {"POST flex-api.twilio.com/v1/Channels": 10.0, "proxy.twilio.com": 30.0}
@@ -52,23 +52,56 @@ def test_limits_may_be_off_for_a_sandbox() -> None:
     assert judge_limits("off", DOCUMENTED, for_twilio=False).verdict is Verdict.OK
 
 
+def ago(minutes: int | None) -> datetime | None:
+    return None if minutes is None else NOW - timedelta(minutes=minutes)
+
+
 @pytest.mark.parametrize(
-    ("minutes", "post", "inbox", "verdict", "text"),
+    ("minutes", "post", "rejected", "verdict", "text"),
     [
-        (None, None, True, "note", "no task of a channel within a day"),
-        (90, None, False, "ok", "newest is 90 min old"),
-        (180, None, False, "ok", "newest is 3 h old"),
-        (1, None, True, "ok", "60 s old"),  # may still be under way
-        (30, None, True, "wrong", "nothing came to the inbox within a day"),
-        (30, 40, True, "wrong", "the inbox's newest 40 min"),
-        (30, 34, True, "ok", "30 min old, the inbox's newest 34 min"),
-        (30, 2, True, "ok", "the inbox's newest 2 min"),
+        (None, None, None, "note", "no task of a channel within a day"),
+        (1, None, None, "ok", "60 s old"),  # may still be under way
+        (30, None, None, "wrong", "nothing is in the inbox; look for 91302"),
+        (30, 40, None, "wrong", "the inbox's newest 40 min; look for 91302"),
+        (30, 34, None, "ok", "30 min old, the inbox's newest 34 min"),
+        (30, 2, None, "ok", "the inbox's newest 2 min"),
+        (30, None, 28, "wrong", "30 min old, and what has come since was rejected"),
+        (30, 40, 28, "wrong", "30 min old, and what has come since was rejected"),
+        (30, 40, 50, "wrong", "the inbox's newest 40 min; look for 91302"),
+        (30, 29, 28, "ok", "the inbox's newest 29 min"),
     ],
 )
-def test_last_event(minutes: int | None, post: int | None, inbox: bool, verdict: str, text: str) -> None:
-    def ago(given: int | None) -> datetime | None:
-        return None if given is None else NOW - timedelta(minutes=given)
+def test_last_event(
+    minutes: int | None, post: int | None, rejected: int | None, verdict: str, text: str
+) -> None:
+    found = judge_last_event(ago(minutes), Arrivals(ago(post), 1, ago(rejected)), NOW)
+    assert found.verdict == verdict
+    assert text in found.text
 
-    found = judge_last_event(ago(minutes), ago(post), NOW, inbox=inbox)
+
+@pytest.mark.parametrize(("minutes", "text"), [(90, "newest is 90 min old"), (180, "newest is 3 h old")])
+def test_events_that_are_not_to_come_to_an_inbox_need_not(minutes: int, text: str) -> None:
+    found = judge_last_event(ago(minutes), None, NOW)
+    assert found.verdict is Verdict.OK
+    assert text in found.text
+
+
+@pytest.mark.parametrize(
+    ("post", "rejected", "verdict", "text"),
+    [
+        (None, None, "ok", "none"),
+        (5, None, "ok", "none"),
+        (5, 180, "note", "3 in rejected/, the newest 3 h old; the .txt beside each"),
+        (
+            5,
+            4,
+            "wrong",
+            "3 in rejected/, the newest 4 min old, and no good post has come since; its .txt says",
+        ),
+        (None, 180, "wrong", "no good post has come since"),
+    ],
+)
+def test_rejected_posts(post: int | None, rejected: int | None, verdict: str, text: str) -> None:
+    found = judge_rejected(Arrivals(ago(post), 3, ago(rejected)), NOW)
     assert found.verdict == verdict
     assert text in found.text

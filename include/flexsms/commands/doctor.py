@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow
-from flexsms.core.doctor import Finding, Verdict
+from flexsms.core.doctor import Arrivals, Finding, Verdict
 from flexsms.core.errors import FlexSmsError, MissingSetting
 from flexsms.core.setup import STREAM_NAME
 
@@ -52,10 +51,10 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
     from flexsms.twilio.doctor import Doctor
 
     async def work(account: Account) -> list[Finding]:
-        async def last_post() -> datetime | None:
-            return await _last_post(account)
+        async def arrivals() -> Arrivals:
+            return await _arrivals(account)
 
-        doctor = Doctor(account, number=number, stream_name=stream_name, last_post=last_post)
+        doctor = Doctor(account, number=number, stream_name=stream_name, arrivals=arrivals)
         return [*await doctor.examine(), *await _kinesis(account)]
 
     hook = TwilioHook(conn_id)
@@ -67,14 +66,15 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
     return [Finding("Connection", Verdict.OK, f"{conn_id}, stack {stack}"), *found]
 
 
-async def _last_post(account: Account) -> datetime | None:
-    """When the newest post came to the inbox, if one did within a day."""
-    from flexsms.hooks.inbox import ObjectStorageInbox, moment_of, name_at
+async def _arrivals(account: Account) -> Arrivals:
+    """What has come to the inbox."""
+    from flexsms.hooks.inbox import REJECTED, ObjectStorageInbox, moment_of
 
-    inbox = ObjectStorageInbox(account.settings.inbox_path)
     try:
-        keys = await inbox.kept(name_at(account.now() - timedelta(days=1)))
-        return moment_of(keys[-1].rpartition("/")[2]) if keys else None
+        keys = [key.rpartition("/") for key in await ObjectStorageInbox(account.settings.inbox_path).kept("")]
+        good = [moment_of(name) for folder, _, name in keys if folder != REJECTED]
+        rejected = [moment_of(name) for folder, _, name in keys if folder == REJECTED]
+        return Arrivals(max(good, default=None), len(rejected), max(rejected, default=None))
     except MissingSetting:
         raise
     except Exception as error:  # whatever the store raises

@@ -38,6 +38,20 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The posts in an inbox.
+
+    :param last: when the newest came that was not rejected, None: there is none
+    :param rejected: how many are in ``rejected/``
+    :param last_rejected: when the newest of those came
+    """
+
+    last: datetime | None = None
+    rejected: int = 0
+    last_rejected: datetime | None = None
+
+
 def judge_skew(date: str, now: datetime) -> Finding:
     """Twilio's clock against ours.
 
@@ -97,34 +111,44 @@ def judge_limits(
     return Finding(about, Verdict.OK, f"as Twilio documents them, but for {', '.join(limits)}")
 
 
-def judge_last_event(
-    last: datetime | None, last_post: datetime | None, now: datetime, *, inbox: bool
-) -> Finding:
+def judge_last_event(last: datetime | None, arrivals: Arrivals | None, now: datetime) -> Finding:
     """How old the newest event is, and whether it has come in.
 
     :param last: the newest task event by TaskRouter's own list, None: none within a day
-    :param last_post: when the newest post came to the inbox, None: none within a day
-    :param inbox: whether events are to come to an inbox
+    :param arrivals: what has come to the inbox, None: events are not to come to one
     """
     about = "Last event"
     if last is None:
         return Finding(about, Verdict.NOTE, "TaskRouter has had no task of a channel within a day")
     found = f"TaskRouter's newest is {_age(now - last)} old"
-    if not inbox or now - last < LATE_AFTER:
+    if arrivals is None or now - last < LATE_AFTER:
         return Finding(about, Verdict.OK, found)
-    came = (
-        f"the inbox's newest {_age(now - last_post)}"
-        if last_post
-        else "nothing came to the inbox within a day"
+    enough = last - LATE_AFTER
+    came = f"the inbox's newest {_age(now - arrivals.last)}" if arrivals.last else "nothing is in the inbox"
+    if arrivals.last and arrivals.last >= enough:
+        return Finding(about, Verdict.OK, f"{found}, {came}")
+    if arrivals.last_rejected and arrivals.last_rejected >= enough:
+        return Finding(about, Verdict.WRONG, f"{found}, and what has come since was rejected")
+    return Finding(
+        about,
+        Verdict.WRONG,
+        f"{found}, and {came}; look for 91302 to 91308 in the Console's error log, and whether events_url is right",
     )
-    if last_post is None or last_post < last - LATE_AFTER:
+
+
+def judge_rejected(arrivals: Arrivals, now: datetime) -> Finding:
+    """What cannot be read, and whether that is all there is now."""
+    about = "Rejected posts"
+    if arrivals.last_rejected is None:
+        return Finding(about, Verdict.OK, "none")
+    found = f"{arrivals.rejected} in rejected/, the newest {_age(now - arrivals.last_rejected)} old"
+    if arrivals.last is None or arrivals.last < arrivals.last_rejected:
         return Finding(
             about,
             Verdict.WRONG,
-            f"{found}, and {came}; look for 91302 to 91308 in the Console's error log, and whether events_url is "
-            "right",
+            f"{found}, and no good post has come since; its .txt says what cannot be read",
         )
-    return Finding(about, Verdict.OK, f"{found}, {came}")
+    return Finding(about, Verdict.NOTE, f"{found}; the .txt beside each says what cannot be read")
 
 
 def _age(age: timedelta) -> str:

@@ -9,16 +9,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiohttp
-
-from flexsms.core.doctor import Finding, Verdict, judge_last_event, judge_limits, judge_skew
-from flexsms.core.errors import FlexSmsError, MissingSetting
+from flexsms.core.doctor import (
+    Arrivals,
+    Finding,
+    Verdict,
+    judge_last_event,
+    judge_limits,
+    judge_rejected,
+    judge_skew,
+)
+from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
 from flexsms.core.message import parse_number
 from flexsms.core.redaction import mask_number
-from flexsms.core.setup import ACTIVE, EVENT_TYPES, SCHEMA_VERSION, Sink
 from flexsms.twilio.account import Account
-from flexsms.twilio.event_streams import list_sinks, wrong_types
+from flexsms.twilio.doctor_stream import StreamDoctor
 from flexsms.twilio.limits import DOCUMENTED
 from flexsms.twilio.products import ask_products
 from flexsms.twilio.setup_numbers import STUDIO, TASK, sms_addresses, sms_flows
@@ -27,7 +32,7 @@ OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
 # How far back the newest event is looked for; the short range first, because a busy workspace has many.
 RANGES = (timedelta(hours=1), timedelta(days=1))
 NAMED = 5
-LastPost = Callable[[], Awaitable[datetime | None]]
+LookIntoInbox = Callable[[], Awaitable[Arrivals]]
 
 
 class Doctor:
@@ -35,16 +40,16 @@ class Doctor:
 
     :param number: a Twilio number that has to be complete; empty: what is missing to any number is only noted
     :param stream_name: the description of our sink
-    :param last_post: tells when the newest post came to the inbox, None: none within a day
+    :param arrivals: tells what has come to the inbox
     """
 
-    def __init__(self, account: Account, *, number: str, stream_name: str, last_post: LastPost) -> None:
+    def __init__(self, account: Account, *, number: str, stream_name: str, arrivals: LookIntoInbox) -> None:
         self._account = account
         self._client = account.client
         self._settings = account.settings
         self._number = parse_number("number", number) if number else ""
-        self._stream_name = stream_name
-        self._last_post = last_post
+        self._stream = StreamDoctor(account.client, account.settings, stream_name)
+        self._arrivals = arrivals
 
     async def examine(self) -> list[Finding]:
         """Everything, in the order in which a person would mend it."""
@@ -53,10 +58,11 @@ class Doctor:
             return findings
         checks: list[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]]] = [
             ("Numbers", self._numbers),
-            ("Event Streams", self._stream),
+            ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),
-            ("Signature", self._signature),
-            ("Events URL", self._events_url),
+            ("Rejected posts", self._rejected),
+            ("Signature", self._stream.signature),
+            ("Events URL", self._stream.events_url),
         ]
         for about, check in checks:
             try:
@@ -134,49 +140,7 @@ class Doctor:
             )
         return problems
 
-    # Event Streams
-
-    async def _stream(self) -> list[Finding]:
-        about, url = "Event Streams", self._settings.events_url
-        ours = [sink for sink in await list_sinks(self._client) if sink.description == self._stream_name]
-        if not ours:
-            if url:
-                return [
-                    Finding(about, WRONG, f"no sink is described {self._stream_name!r}; run flexsms setup")
-                ]
-            return [Finding(about, NOTE, "not set up; flexsms_track asks TaskRouter every ten minutes")]
-        fitting = [
-            sink for sink in ours if sink.kind != "webhook" or sink.configuration.get("destination") == url
-        ]
-        if not fitting:
-            where = "posts elsewhere than to events_url" if url else "posts, and events_url is empty"
-            return [Finding(about, WRONG, f"{ours[0].sid} {where}; run flexsms setup --write")]
-        sink = next((one for one in fitting if one.status == ACTIVE and one.subscriptions), fitting[0])
-        findings = [await self._of_sink(sink), await self._of_subscription(sink)]
-        if len(ours) > 1:
-            others = ", ".join(one.sid for one in ours if one is not sink)
-            findings.append(Finding("Other sinks", WRONG, f"{others} should be gone; run flexsms setup"))
-        return findings
-
-    async def _of_sink(self, sink: Sink) -> Finding:
-        if sink.status != ACTIVE:
-            return Finding("Sink", WRONG, f"{sink.sid} is {sink.status}; run flexsms setup")
-        return Finding("Sink", OK, f"{sink.sid} is active")
-
-    async def _of_subscription(self, sink: Sink) -> Finding:
-        if not sink.subscriptions:
-            return Finding("Subscription", WRONG, f"{sink.sid} has none; run flexsms setup")
-        sid = sink.subscriptions[0]
-        wrong = await wrong_types(self._client, sid)
-        if wrong:
-            named = ", ".join(
-                f"{kind} has schema version {version}" if version else f"{kind} is missing"
-                for kind, version in wrong.items()
-            )
-            return Finding("Subscription", WRONG, f"{sid}: {named}; run flexsms setup")
-        return Finding(
-            "Subscription", OK, f"{sid}: {len(EVENT_TYPES)} task events, schema version {SCHEMA_VERSION}"
-        )
+    # Events that have come
 
     async def _last_event(self) -> list[Finding]:
         now, newest = self._account.now(), None
@@ -188,55 +152,15 @@ class Doctor:
                 newest = datetime.fromtimestamp(max(moments) / 1000, UTC)
                 break
         inbox = bool(self._settings.inbox_path and self._settings.events_url)
-        last_post = await self._last_post() if inbox and newest else None
-        return [judge_last_event(newest, last_post, now, inbox=inbox)]
+        arrivals = await self._arrivals() if inbox and newest else None
+        return [judge_last_event(newest, arrivals, now)]
 
-    # The way from Twilio to us
-
-    async def _signature(self) -> list[Finding]:
-        if not self._settings.inbox_path and not self._settings.events_url:
+    async def _rejected(self) -> list[Finding]:
+        if not self._settings.inbox_path:
             return []
-        try:
-            _ = self._settings.signing_key
-        except MissingSetting as error:
-            return [Finding("Signature", WRONG, str(error))]
-        return [Finding("Signature", OK, "the Auth Token is there to check it")]
-
-    async def _events_url(self) -> list[Finding]:
-        """Whether what is to receive the events refuses a post that Twilio has not signed."""
-        about, url = "Events URL", self._settings.events_url
-        if not url:
-            return []
-        timeout = aiohttp.ClientTimeout(total=self._settings.timeout_s)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
-                http.post(url, json=[], allow_redirects=False) as answer,
-            ):
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return [
-                Finding(
-                    about, WRONG, "cannot be reached from here; check its host, and that the API server runs"
-                )
-            ]
-        if status == 403:
-            return [Finding(about, OK, "refuses what Twilio has not signed")]
-        return [Finding(about, WRONG, f"answers {status} to an unsigned post, not 403; {_advice(status)}")]
+        return [judge_rejected(await self._arrivals(), self._account.now())]
 
 
 def _of_number(number: str, missing: Sequence[str], verdict: Verdict) -> Finding:
     text = f"{'; '.join(missing)}; run flexsms setup --number" if missing else "complete"
     return Finding(f"Number {mask_number(number)}", verdict if missing else OK, text)
-
-
-def _advice(status: int) -> str:
-    if status < 300:
-        return "something else takes the posts there, and checks no signature"
-    if status < 400:
-        return "Twilio does not follow; give the address that it leads to"
-    if status == 401:
-        return "something before Airflow asks for a login; let posts to this path through"
-    if status == 404:
-        return "check the path, /flexsms/events, and that the API server has the plugin"
-    return "look into the log of the API server"
