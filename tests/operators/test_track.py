@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flexsms.assets import cursor_key
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, UnreadableState
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
@@ -174,6 +174,36 @@ async def test_what_a_stream_lost_is_fetched_from_taskrouter_after_three_hours(
     assert report["created"] == (3 if asks else 0)
     assert (context.cursors[listed] != asked_at) is asks
     assert context.cursors[streamed] == "b"
+
+
+@pytest.mark.parametrize("trouble", [UnreadableState, ServiceUnavailable])
+async def test_a_stream_in_trouble_does_not_keep_taskrouter_from_being_asked(
+    trouble: type[FlexSmsError],
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+) -> None:
+    connection(inbox_path=f"file://{tmp_path}")
+    listed = sandbox.control.events(channels=3, events=12, hours=24)["channels"]
+    task = FlexTrackOperator(task_id="track", source="inbox")
+    if trouble is ServiceUnavailable:
+        (tmp_path / "new" / "20261118T160000.000000Z-0.json").mkdir(parents=True)
+    else:
+        poison = "CH" + "c" * 32
+        sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 99}}])
+        payload = {
+            "task_sid": "WT" + "1" * 32,
+            "task_attributes": json.dumps({"channelSid": poison}),
+            "timestamp": "2026-11-18T16:00:00Z",
+        }
+        event = {"type": "com.twilio.taskrouter.task.created", "id": "EZ1", "data": {"payload": payload}}
+        await ObjectStorageInbox(f"file://{tmp_path}").put(json.dumps(event).encode())
+    with pytest.raises(trouble):
+        await task.aexecute(context)  # type: ignore[arg-type]
+    async with TwilioHook().account() as account:
+        assert all([await account.store.load(channel) for channel in listed])
+    assert taskrouter_cursor(sandbox) in context.cursors
 
 
 @pytest.mark.parametrize("lost", ["an outage longer than Twilio tries", "91303"])

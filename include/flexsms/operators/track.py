@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key
-from flexsms.core.errors import InvalidInput
+from flexsms.core.errors import InvalidInput, RetryableError, UnreadableState
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
@@ -84,10 +85,15 @@ class FlexTrackOperator(BaseAsyncOperator):
         began = time.monotonic()
         async with TwilioHook(self.twilio_conn_id).account() as account:
             lookback = timedelta(minutes=minutes)
-            report = await drain(account, self._source(account, lookback, since, until), context)
-            if self._has_gap(account, context):
-                self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
-                report.add(await drain(account, account.taskrouter(lookback=lookback), context))
+            source = self._source(account, lookback, since, until)
+            try:
+                report = await drain(account, source, context)
+            except (RetryableError, UnreadableState):
+                # While something keeps a stream from its end, it is all gap. Unreadable states are logged already.
+                with suppress(UnreadableState):
+                    await self._fill_gap(account, lookback, context)
+                raise
+            report.add(await self._fill_gap(account, lookback, context))
             summary: dict[str, Any] = {
                 **report.to_json(),
                 "api_calls": account.transport.total_calls,
@@ -120,6 +126,13 @@ class FlexTrackOperator(BaseAsyncOperator):
         if since:
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)
+
+    async def _fill_gap(self, account: Account, lookback: timedelta, context: Context) -> TrackReport:
+        """Ask TaskRouter for what a stream may have lost, unless that was done lately."""
+        if not self._has_gap(account, context):
+            return TrackReport()
+        self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
+        return await drain(account, account.taskrouter(lookback=lookback), context)
 
     def _has_gap(self, account: Account, context: Context) -> bool:
         """Whether what a stream may have lost was not looked for lately."""
