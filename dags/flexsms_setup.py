@@ -7,7 +7,8 @@ was killed: nothing is made a second time.
 1. **Sync service**: the one that the connection names, or one of its own named *flexsms*.
 2. **Event Streams**: a sink that posts task events to *Events URL* (or puts them into a Kinesis stream), and one
    subscription with all task events that count, at a fixed schema version. A changed URL is a new sink; the old one
-   goes when the new one is subscribed, so that nothing is lost between.
+   goes when the new one is subscribed, so that nothing is lost between. A run that names neither a URL nor a stream
+   leaves events on their way, and a Kinesis sink where it is.
 3. **Number**, by the stack of the connection. `chat`: its Flex Flows, *studio* for what customers write and *task* for
    what agents send, long-lived. `conversations`: its address configuration, which runs the Studio flow.
 
@@ -104,8 +105,8 @@ with DAG(
             None,
             type=["null", "string"],
             title="Events URL",
-            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events. Empty: the "
-            "connection's; empty there, too: no Event Streams.",
+            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events. Empty: events "
+            "stay on their way, or go to the connection's URL; without any, no Event Streams.",
             pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
             section="Event Streams",
         ),

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_conn_id(parser)
     parser.add_argument("--number", default="", help="your Twilio number to set up, E.164; none unless given")
     parser.add_argument(
-        "--events-url", default="", help="where Twilio posts events; the connection's unless given"
+        "--events-url", default="", help="where Twilio posts events; unless given, they stay on their way"
     )
     parser.add_argument(
         "--kinesis", default="", metavar="JSON", help='instead: {"arn": …, "role_arn": …, "external_id": …}'

@@ -23,7 +23,8 @@ class FlexSetupOperator(BaseAsyncOperator):
     configuration of a number. Run again, also after it was killed, it makes nothing a second time.
 
     :param number: the Twilio number to set up, E.164; empty: none (templated)
-    :param events_url: where Twilio posts events; empty: the connection's (templated)
+    :param events_url: where Twilio posts events; without it and ``kinesis`` they stay on their way, else go to the
+        connection's (templated)
     :param kinesis: instead, ``{"arn", "role_arn", "external_id"}`` of a Kinesis sink, as a mapping or JSON (templated)
     :param test_id: of the sink's test event, for a sink that has to be validated (templated)
     :param stream_name: the description by which our sink is known; every Airflow that shares the account needs its own
