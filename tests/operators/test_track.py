@@ -131,10 +131,12 @@ async def test_each_account_has_a_cursor_of_its_own(
         assert context.cursors.keys() == {taskrouter_cursor(sandbox), taskrouter_cursor(other)}
         # The same connection, moved to the other account.
         monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(values))
-        first, second = (context.cursors[taskrouter_cursor(one)] for one in (sandbox, other))
+        first = context.cursors[taskrouter_cursor(sandbox)]
+        before = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        context.cursors[taskrouter_cursor(other)] = before
         await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
         assert context.cursors[taskrouter_cursor(sandbox)] == first
-        assert context.cursors[taskrouter_cursor(other)] > second
+        assert context.cursors[taskrouter_cursor(other)] > before
 
 
 async def test_no_key_gives_away_where_events_come_from(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ class TaskRouterSource:
             since, firsts = earlier, await self._firsts(earlier)
         async for page in self._pages(firsts, since, began):
             yield page
-        yield EventPage(cursor=min(began, theirs).isoformat())
+        cursor_at = min(began, theirs)
+        if reached is not None and reached - cursor_at <= SAME_MOMENT:
+            cursor_at = max(cursor_at, reached)  # Twilio tells its time in whole seconds
+        yield EventPage(cursor=cursor_at.isoformat())
 
     def _since(self, reached: datetime | None, now: datetime) -> datetime:
         """Where to begin: before what was reached, but as far back as can be if that has not come yet."""
