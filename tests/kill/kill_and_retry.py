@@ -116,11 +116,16 @@ def duration_of(job: Job) -> float:
     return time.monotonic() - began
 
 
-def until(kills: int, play_round: Callable[[int], bool]) -> int:
-    """Play rounds until so many jobs were killed; a kill that came too late proves nothing. Returns the rounds."""
+def until(kills: int, longest_s: float, play_round: Callable[[int, float], bool]) -> int:
+    """Play rounds until so many jobs were killed; a kill that came too late proves nothing. Returns the rounds.
+
+    :param longest_s: how long a job took. The machine may be faster or slower by now, so the rounds correct it
+    """
     done = 0
     for number in range(5 * kills):
-        done += play_round(number)
+        in_time = play_round(number, longest_s)
+        longest_s *= 1.1 if in_time else 0.7
+        done += in_time
         if done == kills:
             return number + 1
     raise Violation(f"only {done} of {kills} kills came in time")
@@ -379,13 +384,13 @@ def main(arguments: list[str] | None = None) -> int:
     with SandboxProcess() as sandbox, tempfile.TemporaryDirectory() as scratch:
         rig = Rig(sandbox, Path(scratch), random.Random(seed), options.stack)
         longest = duration_of(rig.send_job("+14155551999", "Warm-up", "warm-up"))
-        rounds = until(options.instants, lambda n: rig.kill_a_send(n, longest))
+        rounds = until(options.instants, longest, rig.kill_a_send)
         print(f"send: {options.instants} killed in {rounds} rounds, no text twice, no text lost", flush=True)
         if options.stack is StackName.CONVERSATIONS:
             rig.reset()
             rig.control.settings(interaction_setup_s=LONG_SETUP_S)
             longest = duration_of(rig.send_job("+14155551998", "Warm-up", "warm-up"))
-            rounds = until(options.instants, lambda n: rig.kill_a_send(n, longest))
+            rounds = until(options.instants, longest, rig.kill_a_send)
             print(f"wait: {options.instants} killed in {rounds} rounds, no second interaction", flush=True)
         rig.reset()
         for n in range(options.instants):
@@ -393,7 +398,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"race: {options.instants} times two processes, one channel and no text twice", flush=True)
         rig.fill()
         longest = duration_of(rig.clean_job(Path(scratch) / "warm-up.json"))
-        rounds = until(options.instants, lambda n: rig.kill_a_cleanup(n, longest))
+        rounds = until(options.instants, longest, rig.kill_a_cleanup)
         print(
             f"cleanup: {options.instants} killed in {rounds} rounds of {CHANNELS} channels, "
             "no channel half done, no live one closed",
