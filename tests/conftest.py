@@ -35,7 +35,7 @@ RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
 HOME = RUN / (WORKER or "home")
 RECORDINGS = RUN / "recordings"
 WAIT_FOR_WORKERS_S = 500
-TAKES_LONG = ("e2e", "kill", "web", "bench", "dags")  # the longest first
+TAKES_LONG = ("e2e", "kill", "web", "twilio", "bench", "dags")  # the longest first
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
