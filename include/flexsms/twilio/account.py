@@ -127,14 +127,7 @@ class Account:
 
     def taskrouter_range(self, since: datetime, until: datetime | None = None) -> TaskRouterRange:
         """The same events of one stretch of time."""
-        return TaskRouterRange(
-            self.client,
-            self.settings.need("workspace_sid"),
-            now=self.now,
-            skew=self.skew,
-            since=since,
-            until=until,
-        )
+        return TaskRouterRange(self.taskrouter(), since, until)
 
     @property
     def _settle(self) -> timedelta:

@@ -119,9 +119,8 @@ class InboxSource:
             posts.clear()
         try:
             await self._inbox.tidy()
-        except (
-            Exception
-        ) as error:  # whatever the store raises: the events are stored, and the next run tidies too
+        except Exception as error:
+            # Whatever the store raises: the events are stored, and the next run tidies too.
             logger.warning("What was read long ago could not be removed from the inbox: %s", _reason(error))
         stuck.raise_if_any()
 

@@ -71,6 +71,21 @@ class TaskRouterSource:
             cursor_at = max(cursor_at, reached)  # Twilio tells its time in whole seconds
         yield EventPage(cursor=cursor_at.isoformat())
 
+    async def between(self, since: datetime, until: datetime | None = None) -> AsyncIterator[EventPage]:
+        """All events of a stretch of time, without a cursor.
+
+        :raises InvalidInput: when it is empty, or begins before what TaskRouter keeps
+        """
+        now = self._now().astimezone(UTC)
+        until = until or now
+        if since >= until:
+            raise InvalidInput("since", f"is not before {until:%Y-%m-%d %H:%M} UTC", "give an earlier moment")
+        if now - since > RETENTION:
+            raise InvalidInput("since", "is over 30 days ago", "TaskRouter keeps events for 30 days")
+        firsts = await self._firsts(since, until)
+        async for page in self._pages(firsts, since, until):
+            yield page
+
     def _since(self, reached: datetime | None, now: datetime) -> datetime:
         """Where to begin: before what was reached, but as far back as can be if that has not come yet."""
         oldest = now - RETENTION
@@ -141,40 +156,22 @@ class TaskRouterSource:
         return frozenset(channels)
 
 
-class TaskRouterRange(TaskRouterSource):
+class TaskRouterRange:
     """Pulls the events of one stretch of time, to fill a gap. It has no cursor and moves none.
 
     :param since: an aware datetime
     :param until: an aware datetime, None for now
     """
 
-    def __init__(
-        self,
-        client: Client,
-        workspace_sid: str,
-        *,
-        now: Callable[[], datetime],
-        skew: Callable[[], timedelta],
-        since: datetime,
-        until: datetime | None = None,
-    ) -> None:
-        super().__init__(client, workspace_sid, now=now, skew=skew)
-        self._from, self._until = since, until
+    name = TaskRouterSource.name
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # a range is a range
-        """All events of the range.
+    def __init__(self, source: TaskRouterSource, since: datetime, until: datetime | None = None) -> None:
+        self.scope = source.scope
+        self._source, self._since, self._until = source, since, until
 
-        :raises InvalidInput: when it is empty, or begins before what TaskRouter keeps
-        """
-        now = self._now().astimezone(UTC)
-        until = self._until or now
-        if self._from >= until:
-            raise InvalidInput("since", f"is not before {until:%Y-%m-%d %H:%M} UTC", "give an earlier moment")
-        if now - self._from > RETENTION:
-            raise InvalidInput("since", "is over 30 days ago", "TaskRouter keeps events for 30 days")
-        firsts = await self._firsts(self._from, until)
-        async for page in self._pages(firsts, self._from, until):
-            yield page
+    def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # a range is a range
+        """All events of the range; see :meth:`TaskRouterSource.between`."""
+        return self._source.between(self._since, self._until)
 
 
 def parse_cursor(cursor: str) -> datetime:
