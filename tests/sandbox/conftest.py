@@ -141,6 +141,8 @@ class Account:
 
 @pytest.fixture
 def account(sandbox: SandboxProcess) -> Iterator[Account]:
+    """Its time passes only by `control.advance`: a slow machine changes nothing."""
+    sandbox.control.run_clock(False)
     settings = sandbox.settings
     http = Rewriting(sandbox.base_url)
     yield Account(

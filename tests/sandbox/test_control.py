@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -42,10 +43,21 @@ def test_the_extra_of_a_connection(account: Account) -> None:
 
 
 def test_the_clock_only_moves_forward(account: Account) -> None:
-    before = account.control.clock()["now_s"]
+    before = account.control.run_clock()["now_s"]
     assert account.control.advance(3600)["now_s"] - before >= 3600
     with pytest.raises(ControlError):
         account.control.advance(-1)
+
+
+def test_the_clock_may_stand_still_and_go_on_from_there(account: Account) -> None:
+    stands_at = account.control.run_clock(False)["now_s"]
+    time.sleep(0.01)
+    assert account.control.clock()["now_s"] == pytest.approx(stands_at, abs=0.001)
+    assert account.control.advance(60)["now_s"] == pytest.approx(stands_at + 60, abs=0.001)
+    went_on = account.control.run_clock()["now_s"]
+    assert stands_at + 60 <= went_on < time.time() + 60
+    time.sleep(0.01)
+    assert account.control.clock()["now_s"] > went_on
 
 
 def test_snapshot_and_restore(account: Account) -> None:

@@ -326,6 +326,7 @@ def test_what_happens_by_itself_is_delivered_without_being_asked(
     stream(
         account, receiver, "com.twilio.taskrouter.task.system-deleted", "com.twilio.taskrouter.task.canceled"
     )
+    account.control.run_clock()
     account.workspace.tasks.create(attributes="{}", timeout=1)
     eventually(lambda: bool(receiver.deliveries))
     assert receiver.events[0]["data"]["payload"]["task_attributes"] == "{}"

@@ -75,6 +75,10 @@ class SandboxControl:
     def clock(self) -> Json:
         return self._object("GET", "clock")
 
+    def run_clock(self, runs: bool = True) -> Json:
+        """Whether it goes with the wall clock, as at first, or stands still and only `advance` moves it."""
+        return self._object("POST", "clock", {"runs": runs})
+
     def advance(self, seconds: float) -> Json:
         return self._object("POST", "clock", {"advance_s": seconds})
 

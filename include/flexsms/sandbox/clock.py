@@ -1,4 +1,4 @@
-"""The virtual clock: wall clock plus an offset that only grows, and Twilio's date formats."""
+"""The virtual clock: wall clock plus an offset, or standing still until it is moved, and Twilio's date formats."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ class Clock:
     def __init__(self, offset: float = 0.0) -> None:
         self.offset = offset
         self._pinned: float | None = None
+        self._stopped_at: float | None = None
 
     def now(self) -> float:
         return self.present() if self._pinned is None else self._pinned
 
     def present(self) -> float:
         """The moment it is, also while something happens `at` another: a seeded history is delivered now."""
-        return time.time() + self.offset
+        return (time.time() if self._stopped_at is None else self._stopped_at) + self.offset
+
+    def run(self, runs: bool) -> None:
+        """Go on with the wall clock from here, or stand still: then only `advance` moves it."""
+        present = self.present()
+        self._stopped_at = None if runs else time.time()
+        self.offset += present - self.present()
 
     def advance(self, seconds: float) -> float:
         """Move forward; a clock that ran backwards would un-happen what was already answered."""

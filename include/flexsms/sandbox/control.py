@@ -48,7 +48,7 @@ class Control:
             ("GET", "/settings"): lambda _body, _query: self.settings(),
             ("POST", "/settings"): self._change_settings,
             ("GET", "/clock"): lambda _body, _query: self._clock(),
-            ("POST", "/clock"): self._advance,
+            ("POST", "/clock"): self._set_clock,
             ("GET", "/state"): lambda _body, _query: self.world.snapshot(),
             ("PUT", "/state"): self._restore,
             ("GET", "/story"): lambda _body, _query: self.world.story,
@@ -116,8 +116,10 @@ class Control:
         now = self.world.clock.now()
         return {"now": iso(now), "now_s": now, "offset_s": self.world.clock.offset}
 
-    def _advance(self, body: Body, _query: Form) -> Body:
-        self.world.clock.advance(float(body["advance_s"]))
+    def _set_clock(self, body: Body, _query: Form) -> Body:
+        if "runs" in body:
+            self.world.clock.run(bool(body["runs"]))
+        self.world.clock.advance(float(body.get("advance_s", 0)))
         self.world.settle()
         return self._clock()
 
