@@ -1,8 +1,9 @@
-"""``python -m bench``: measure, print, and write JSON and a picture of each part into ``.bench/``."""
+"""``python -m bench``: measure, print, and write JSON and pictures into ``.bench/``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import stories, streams
+from bench import posts, stories, streams
 from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import LATENCY_MS, QUICK, Scenarios, Sizes
@@ -20,7 +21,7 @@ from bench.streams_report import draw_streams, show_streams, write_streams_json
 from flexsms.sandbox.client import SandboxProcess
 
 FOLDER = Path(__file__).resolve().parents[1] / ".bench"
-PARTS = ("speed", "streams")
+PARTS = ("speed", "posts", "streams")
 Say = Callable[[str], None]
 
 
@@ -29,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller and only once: about two minutes")
     parser.add_argument(
-        "--only", choices=PARTS, help="speed: cleanup and tracking; streams: events over three sources"
+        "--only",
+        choices=PARTS,
+        help="speed: cleanup and tracking; posts: 200 a second to the inbox; streams: events over three sources",
     )
     parser.add_argument("--rounds", type=int, help="how often the speed is measured (default: 3)")
     parser.add_argument("--batch", type=int, help=f"channels per batch (default: {Sizes().batch})")
@@ -47,10 +50,12 @@ def main(argv: list[str] | None = None) -> int:
         console.print(f"[dim]{time.monotonic() - began:4.0f} s[/dim]  {what}")
 
     reached = True
-    if asked.only != "streams":
+    if asked.only in (None, "speed"):
         changes = {name: value for name in ("rounds", "batch") if (value := getattr(asked, name))}
         reached &= _speed(replace(QUICK if asked.quick else Sizes(), **changes), console, say)
-    if asked.only != "speed":
+    if asked.only in (None, "posts"):
+        reached &= _posts(posts.QUICK if asked.quick else posts.Rush(), console, say)
+    if asked.only in (None, "streams"):
         reached &= _streams(stories.QUICK if asked.quick else stories.Load(), console, say)
     console.print(f"{time.monotonic() - began:.0f} s.")
     return 0 if reached else 1
@@ -65,6 +70,15 @@ def _speed(sizes: Sizes, console: Console, say: Say) -> bool:
     draw(FOLDER / "latest.png", found, facts)
     console.print("Written: .bench/latest.json, .bench/latest.png")
     return all(target.ok for target in found.targets)
+
+
+def _posts(rush: posts.Rush, console: Console, say: Say) -> bool:
+    answers = posts.run(rush, say)
+    posts.show_posts(console, answers)
+    content = {"environment": environment(asdict(rush)), **answers.to_json()}
+    (FOLDER / "posts.json").write_text(json.dumps(content, indent=2) + "\n")
+    console.print("Written: .bench/posts.json")
+    return all(target.ok for target in answers.targets)
 
 
 def _streams(load: stories.Load, console: Console, say: Say) -> bool:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Self
-from unittest import mock
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
@@ -45,11 +44,7 @@ class Server:
         """
         environment = {**os.environ, **self.environment}
         self._process = _forks.Process(target=_run, args=(self._serve, self.port, environment), daemon=True)
-        # The first start makes the process that imports. Traced by coverage it would take twice as long, and what is
-        # killed never tells what it covered.
-        with mock.patch.dict(os.environ):
-            os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-            self._process.start()
+        self._process.start()
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):

@@ -139,7 +139,7 @@ def test_latency(account: Account) -> None:
     account.control.settings(latency_ms=60)
     begin = time.monotonic()
     account.sync.documents.list()
-    assert 0.06 <= time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin >= 0.06
 
 
 def test_two_requests_never_mix(sandbox: SandboxProcess, account: Account) -> None:

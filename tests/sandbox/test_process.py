@@ -63,9 +63,9 @@ def test_the_recording(tmp_path: Path) -> None:
         settings = sandbox.settings
         http.auth = (settings["account_sid"], settings["auth_token"])
         url = f"{sandbox.base_url}/sync.twilio.com/v1/Services/{settings['sync_service_sid']}/Documents"
-        revision = http.post(url, data={"UniqueName": "a"}, timeout=5).json()["revision"]
-        http.post(f"{url}/a", data={"Data": "{}"}, headers={"If-Match": revision}, timeout=5)
-        http.delete(f"{url}/a", timeout=5)
+        revision = http.post(url, data={"UniqueName": "a"}, timeout=30).json()["revision"]
+        http.post(f"{url}/a", data={"Data": "{}"}, headers={"If-Match": revision}, timeout=30)
+        http.delete(f"{url}/a", timeout=30)
         sandbox.control.health()
     (file,) = tmp_path.glob("*.jsonl")
     first, second, third = map(json.loads, file.read_text().splitlines())
@@ -85,20 +85,19 @@ def test_a_page_costs_the_same_in_a_large_service(account: Account) -> None:
     account.control.load(documents=[{"unique_name": f"d{n}", "data": {"n": n}} for n in range(30_000)])
 
     def cost(token: str) -> float:
-        times = []
-        for _ in range(15):
-            begin = time.perf_counter()
-            assert len(http.get(f"{url}?PageSize=100{token}", timeout=5).json()["documents"]) == 100
-            times.append(time.perf_counter() - begin)
-        return sorted(times)[3]
+        begin = time.perf_counter()
+        assert len(http.get(f"{url}?PageSize=100{token}", timeout=30).json()["documents"]) == 100
+        return time.perf_counter() - begin
 
     with requests.Session() as http:
         http.auth = auth
-        page = http.get(f"{url}?PageSize=100", timeout=5).json()
+        page = http.get(f"{url}?PageSize=100", timeout=30).json()
         for _ in range(290):
             page = http.get(
                 page["meta"]["next_page_url"].replace("https://", f"{account.settings['base_url']}/"),
-                timeout=5,
+                timeout=30,
             ).json()
         late = "&PageToken=" + page["meta"]["next_page_url"].rpartition("PageToken=")[2]
-        assert cost(late) < cost("") * 3
+        # One after the other, and the quickest of each: whatever else the machine does meets both.
+        costs = [(cost(late), cost("")) for _ in range(15)]
+        assert min(costs)[0] < min(first for _, first in costs) * 3

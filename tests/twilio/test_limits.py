@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from flexsms.twilio.limits import REPEATABLE_POSTS, RateLimits, endpoint, is_repeatable
@@ -42,6 +40,17 @@ def test_only_what_is_harmless_is_repeated() -> None:
     assert all(is_repeatable("POST", name) for name in REPEATABLE_POSTS)
 
 
+def has_to_wait(limits: RateLimits, endpoint_name: str) -> bool:
+    """Whether a call may not go out at once."""
+    call = limits.wait(endpoint_name)
+    try:
+        call.send(None)
+    except StopIteration:
+        return False
+    call.close()
+    return True
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("configured", "endpoint_name", "waits"),
@@ -54,19 +63,15 @@ def test_only_what_is_harmless_is_repeated() -> None:
         ({"POST flex-api.twilio.com/v1/Channels": 1000}, "POST flex-api.twilio.com/v1/Channels", False),
     ],
 )
-async def test_the_thirteenth_call_waits_where_a_limit_says_so(
+async def test_of_thirteen_calls_some_wait_where_a_limit_says_so(
     configured: str | dict[str, float], endpoint_name: str, waits: bool
 ) -> None:
     limits = RateLimits(configured)
-    began = time.monotonic()
-    for _ in range(13):
-        await limits.wait(endpoint_name)
-    assert (time.monotonic() - began > 0.15) is waits
+    assert any(has_to_wait(limits, endpoint_name) for _ in range(13)) is waits
 
 
 @pytest.mark.anyio
 async def test_a_limit_below_one_per_second_still_lets_one_through() -> None:
     limits = RateLimits({"x": 0.5})
-    began = time.monotonic()
-    await limits.wait("GET x/v1/Things")
-    assert time.monotonic() - began < 0.5
+    assert not has_to_wait(limits, "GET x/v1/Things")
+    assert has_to_wait(limits, "GET x/v1/Things")
