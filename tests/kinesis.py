@@ -1,38 +1,28 @@
-"""A Kinesis that answers like AWS: moto as a process of its own, and what happens to a stream in it."""
+"""A Kinesis that answers like AWS, and what happens to a stream in it."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Mapping
-from typing import IO, Any, Self
+from typing import Any
 
 import boto3
 import requests  # noqa: TID251
 
+from bench.processes import Server, kinesis
+
 REGION = "us-east-1"
-STARTS_WITHIN_S = 60
 LOGIN, PASSWORD = "AKIAEXAMPLE000000000", "of-nobody-at-all"
 
 
-class KinesisServer:
-    """``python -m moto.server`` on a free port, from ``with`` to its end.
+class KinesisServer(Server):
+    """moto, from ``with`` to its end.
 
     It splits and merges in its own way (5.2.5): what is in the shards comes a second time, with new sequence numbers,
     and later records go to the parents, which never end. What AWS does is in ``tests/twilio/test_kinesis_source.py``.
     """
 
     def __init__(self) -> None:
-        self.url = ""
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        with tempfile.TemporaryFile() as said:
-            command = [sys.executable, "-m", "moto.server", "-p", "0"]
-            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-            self.url = self._address(said)
+        super().__init__(kinesis)
         self.client = boto3.client(
             "kinesis",
             endpoint_url=self.url,
@@ -40,32 +30,10 @@ class KinesisServer:
             aws_access_key_id=LOGIN,
             aws_secret_access_key=PASSWORD,
         )
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        if self.url:
-            self.client.close()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _address(self, said: IO[bytes]) -> str:
-        assert self._process is not None
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            said.seek(0)
-            for line in said.read().decode().splitlines():
-                if "Running on http" in line:
-                    return line.split()[-1]
-            time.sleep(0.05)
-        said.seek(0)
-        problem = said.read().decode()[-2000:]
-        self.__exit__()
-        raise RuntimeError(f"moto did not start: {problem}")
+    def __exit__(self, *end: Any) -> None:
+        self.client.close()
+        super().__exit__(*end)
 
     def reset(self) -> None:
         """Nothing is in it any more."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 # Cleanup compares dates of Twilio's with this clock, and tracking reads 15 minutes back.
@@ -52,17 +51,13 @@ class Arrivals:
     last_rejected: datetime | None = None
 
 
-def judge_skew(date: str, now: datetime) -> Finding:
+def judge_skew(ahead: timedelta | None) -> Finding:
     """Twilio's clock against ours.
 
-    :param date: the header ``Date`` of an answer
-    :param now: when it was read, aware
+    :param ahead: how far ours is ahead; negative: behind, None: nobody knows
     """
-    try:
-        theirs = parsedate_to_datetime(date)
-    except ValueError:
+    if ahead is None:
         return Finding("Clock", Verdict.NOTE, "Twilio's answer has no date to compare with")
-    ahead = now.astimezone(UTC) - theirs.replace(tzinfo=theirs.tzinfo or UTC)
     seconds = round(ahead.total_seconds())
     if abs(ahead) > MOST_SKEW:
         which = "ahead of" if seconds > 0 else "behind"

@@ -70,7 +70,8 @@ class Doctor:
             except FlexSmsError as error:
                 findings.append(Finding(about, WRONG, str(error)))
         for_twilio = not self._settings.base_url
-        findings.append(judge_skew(self._account.transport.last_date, self._account.now()))
+        dated = self._account.transport.twilio_now is not None
+        findings.append(judge_skew(self._account.skew() if dated else None))
         findings.append(judge_limits(self._settings.rate_limits, DOCUMENTED, for_twilio=for_twilio))
         return findings
 

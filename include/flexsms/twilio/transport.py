@@ -57,7 +57,7 @@ class TwilioTransport(AsyncHttpClient):
     def __init__(self, settings: TwilioSettings) -> None:
         super().__init__(logger, is_async=True, timeout=settings.timeout_s)
         self.calls: Counter[str] = Counter()
-        self.last_date = ""  # when Twilio gave its newest answer, as it writes it
+        self._last_date = ""  # when Twilio gave its newest answer, as it writes it
         self._answered_s = 0.0  # and when that was, by a clock that nobody sets
         self._settings = settings
         self._limits = RateLimits(settings.rate_limits)
@@ -91,7 +91,7 @@ class TwilioTransport(AsyncHttpClient):
         Never too late, but too early by up to a second and that answer's way. None when it gave no date.
         """
         try:
-            date = parsedate_to_datetime(self.last_date)
+            date = parsedate_to_datetime(self._last_date)
         except ValueError:
             return None
         passed = timedelta(seconds=time.monotonic() - self._answered_s)
@@ -158,7 +158,7 @@ class TwilioTransport(AsyncHttpClient):
             try:
                 async with self._session.request(method, url, **sent) as answer:
                     response = Response(answer.status, await answer.text(), answer.headers)
-                    self.last_date, self._answered_s = answer.headers.get("Date", ""), time.monotonic()
+                    self._last_date, self._answered_s = answer.headers.get("Date", ""), time.monotonic()
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
                 raise ServiceUnavailable(f"{where}: no connection ({error.strerror}); check the network and base_url.",
