@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flexsms.core.doctor import Arrivals, Verdict, judge_last_event, judge_limits, judge_rejected, judge_skew
+from flexsms.core.doctor import (
+    Arrivals,
+    Verdict,
+    judge_last_event,
+    judge_limits,
+    judge_rejected,
+    judge_skew,
+    judge_unread,
+)
 
 NOW = datetime(2026, 11, 20, 12, 0, 10, tzinfo=UTC)
 DOCUMENTED = {"POST flex-api.twilio.com/v1/Channels": 10.0, "proxy.twilio.com": 30.0}
@@ -104,3 +112,25 @@ def test_rejected_posts(post: int | None, rejected: int | None, verdict: str, te
     found = judge_rejected(Arrivals(ago(post), 3, ago(rejected)), NOW)
     assert found.verdict == verdict
     assert text in found.text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "verdict", "text"),
+    [
+        (None, "ok", "none"),
+        (19, "ok", "3 in new/"),
+        (21, "wrong", "the oldest 21 min old; unpause flexsms_track"),
+    ],
+)
+def test_posts_that_nobody_reads(minutes: int | None, verdict: str, text: str) -> None:
+    first = None if minutes is None else NOW - timedelta(minutes=minutes)
+    found = judge_unread(Arrivals(unread=3, first_unread=first), NOW)
+    assert found.verdict == verdict
+    assert text in found.text
+
+
+def test_what_was_rejected_long_ago_says_nothing_of_now() -> None:
+    """Good posts of then are no longer kept."""
+    ago = NOW - timedelta(hours=216)
+    assert judge_rejected(Arrivals(rejected=1, last_rejected=ago), NOW).verdict == "note"
+    assert judge_rejected(Arrivals(ago - timedelta(hours=1), 1, ago), NOW).verdict == "wrong"

@@ -17,6 +17,7 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from flexsms.core.errors import MissingSetting
 from flexsms.hooks import inbox as module
@@ -34,6 +35,11 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+
+def dies(*_: object, **__: object) -> None:
+    """What a killed process does last."""
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -78,6 +84,51 @@ async def test_a_rejected_post_has_its_reason_beside_it(inbox: ObjectStorageInbo
     root = ObjectStoragePath(url)
     assert root.fs.cat_file(f"{root.path}/rejected/{name}") == b"no"
     assert root.fs.cat_file(f"{root.path}/rejected/{name}.txt") == b"body: is not JSON.\n"
+
+
+async def test_a_rejection_that_was_cut_short_is_not_in_the_way_of_the_next(
+    inbox: ObjectStorageInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await inbox.put(b"no")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dies)
+        patch.setattr("fsspec.implementations.memory.MemoryFileSystem.pipe_file", dies)
+        with pytest.raises(KeyboardInterrupt):
+            await inbox.reject(name, "is not JSON")
+    await inbox.reject(name, "is not JSON")
+    assert await inbox.names() == []
+
+
+async def test_a_probe_leaves_nothing(inbox: ObjectStorageInbox, url: str) -> None:
+    await inbox.probe()
+    assert files(url) == []
+
+
+async def test_credentials_that_are_over_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow keeps the file system of a connection for as long as the process lives."""
+    keys = {"here": "old", "there": "old"}
+
+    class Store(MemoryFileSystem):
+        cachable = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.key = keys["here"]
+
+        def pipe_file(self, *args: Any, **kwargs: Any) -> None:
+            if self.key != keys["there"]:
+                raise PermissionError("InvalidAccessKeyId")
+            super().pipe_file(*args, **kwargs)
+
+    monkeypatch.setattr(module, "has_fs", lambda _: True)
+    monkeypatch.setattr(module, "get_fs", lambda *_: Store())
+    inbox = ObjectStorageInbox("memory://rotated/inbox")
+    await inbox.put(b"[1]")
+    keys.update(here="new", there="new")
+    with pytest.raises(PermissionError):
+        await inbox.put(b"[2]")
+    await inbox.put(b"[2]")
+    assert len(await inbox.names()) == 2
 
 
 async def test_an_inbox_that_does_not_exist_yet_is_empty(inbox: ObjectStorageInbox) -> None:
@@ -262,7 +313,7 @@ asyncio.run(ObjectStorageInbox(sys.argv[1]).put(b"[" + b"1," * 100000 + b"1]"))
         monkeypatch.setattr(os, "fsync", synced)
         monkeypatch.setattr(Path, "replace", renamed)
         name = await inbox.put(b"[1]")
-        partial = f"sync inbox/partial/{name}"
+        [partial] = [what for what in done if what.startswith(f"sync inbox/partial/{name}")]
         made = done[: done.index(partial)]
         assert {"sync inbox", f"sync {tmp_path}"} <= set(made)
         assert done[done.index(partial) :] == [partial, "rename", "sync inbox/new"]

@@ -146,9 +146,22 @@ async def test_what_was_read_is_not_told(
         assert len(watch.fired) == 1
 
 
-@pytest.mark.parametrize(
-    "extra", [{"inbox_path": ""}, {"timeout_s": "soon"}, {"inbox_path": "s3://bucket/inbox"}, None]
-)
+async def test_an_inbox_that_it_cannot_read_is_told(
+    connection: Callable[..., None], pause: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection(inbox_path="s3://bucket/inbox")
+    said = ""
+
+    def is_told() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return "install its provider, for s3:// apache-airflow-providers-amazon[s3fs]" in said
+
+    async with Watch(quick()):
+        await until(is_told)
+
+
+@pytest.mark.parametrize("extra", [{"inbox_path": ""}, {"timeout_s": "soon"}, None])
 async def test_without_an_inbox_it_is_quiet_and_cheap(
     extra: dict[str, Any] | None,
     connection: Callable[..., None],

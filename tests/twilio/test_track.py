@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,7 +127,10 @@ async def test_a_range_is_read_again_whatever_was_read_before_and_moves_no_curso
     cursor.value = before = clock().isoformat()
 
     async def fill(**between: float) -> TrackReport:
-        ends = {name: began + timedelta(hours=hours) for name, hours in between.items()}
+        elsewhere = timezone(timedelta(hours=5))  # people give hours of their own
+        ends = {
+            name: (began + timedelta(hours=hours)).astimezone(elsewhere) for name, hours in between.items()
+        }
         return await cursor.read(account, account.taskrouter_range(**ends))
 
     middle = await fill(since=0.5, until=1.5)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from flexsms.core.events import TaskEventType
+from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
@@ -76,6 +77,18 @@ async def test_many_at_a_time_are_all_kept(receiver: ApiServer, inbox: ObjectSto
         answers = await asyncio.gather(*(post(client, number) for number in range(300)))
     assert set(answers) == {204}
     assert len(await inbox.names()) == 300
+
+
+async def test_another_airflow_pulls_with_a_login(
+    logins: None, connection: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "passwords.json").write_text(json.dumps({"puller": "secret of a puller"}))
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "puller:user")
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(tmp_path / "passwords.json"))
+    with ApiServer() as server:
+        login = {"conn_type": "http", "host": server.url, "login": "puller", "password": "secret of a puller"}
+        monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(login))
+        assert await HttpCollector("flexsms_events", PATH).fetch(None, 7) == {"events": [], "next": None}
 
 
 async def test_two_replicas_share_an_inbox(receiver: ApiServer, inbox: ObjectStorageInbox) -> None:

@@ -68,13 +68,20 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
 
 async def _arrivals(account: Account) -> Arrivals:
     """What has come to the inbox."""
-    from flexsms.hooks.inbox import REJECTED, ObjectStorageInbox, moment_of
+    from flexsms.hooks.inbox import NEW, REJECTED, ObjectStorageInbox, moment_of
 
     try:
         keys = [key.rpartition("/") for key in await ObjectStorageInbox(account.settings.inbox_path).kept("")]
         good = [moment_of(name) for folder, _, name in keys if folder != REJECTED]
         rejected = [moment_of(name) for folder, _, name in keys if folder == REJECTED]
-        return Arrivals(max(good, default=None), len(rejected), max(rejected, default=None))
+        unread = [moment_of(name) for folder, _, name in keys if folder == NEW]
+        return Arrivals(
+            last=max(good, default=None),
+            rejected=len(rejected),
+            last_rejected=max(rejected, default=None),
+            unread=len(unread),
+            first_unread=min(unread, default=None),
+        )
     except MissingSetting:
         raise
     except Exception as error:  # whatever the store raises

@@ -12,6 +12,10 @@ from enum import StrEnum
 MOST_SKEW = timedelta(seconds=60)
 # Event Streams delivers within seconds; Twilio promises nothing.
 LATE_AFTER = timedelta(minutes=5)
+# A run reads what has come within a minute, or ten minutes later if the one before failed.
+READ_WITHIN = timedelta(minutes=20)
+# Good posts are kept for at least so long after they were read; rejected ones for ever.
+KEPT_FOR = timedelta(days=1)
 # What a limit may be set for: an endpoint or a host. Any other name counts for nothing.
 _LIMIT = re.compile(r"(GET|POST|DELETE) [a-z-]+\.twilio\.com/\S+|[a-z-]+\.twilio\.com")
 
@@ -44,11 +48,15 @@ class Arrivals:
     :param last: when the newest came that was not rejected, None: there is none
     :param rejected: how many are in ``rejected/``
     :param last_rejected: when the newest of those came
+    :param unread: how many wait to be read
+    :param first_unread: when the oldest of those came
     """
 
     last: datetime | None = None
     rejected: int = 0
     last_rejected: datetime | None = None
+    unread: int = 0
+    first_unread: datetime | None = None
 
 
 def judge_skew(ahead: timedelta | None) -> Finding:
@@ -136,14 +144,31 @@ def judge_rejected(arrivals: Arrivals, now: datetime) -> Finding:
     about = "Rejected posts"
     if arrivals.last_rejected is None:
         return Finding(about, Verdict.OK, "none")
-    found = f"{arrivals.rejected} in rejected/, the newest {_age(now - arrivals.last_rejected)} old"
-    if arrivals.last is None or arrivals.last < arrivals.last_rejected:
+    age = now - arrivals.last_rejected
+    found = f"{arrivals.rejected} in rejected/, the newest {_age(age)} old"
+    if arrivals.last < arrivals.last_rejected if arrivals.last else age <= KEPT_FOR:
         return Finding(
             about,
             Verdict.WRONG,
             f"{found}, and no good post has come since; its .txt says what cannot be read",
         )
     return Finding(about, Verdict.NOTE, f"{found}; the .txt beside each says what cannot be read")
+
+
+def judge_unread(arrivals: Arrivals, now: datetime) -> Finding:
+    """Whether what has come is read."""
+    about = "Unread posts"
+    if arrivals.first_unread is None:
+        return Finding(about, Verdict.OK, "none")
+    age = now - arrivals.first_unread
+    found = f"{arrivals.unread} in new/, the oldest {_age(age)} old"
+    if age <= READ_WITHIN:
+        return Finding(about, Verdict.OK, found)
+    return Finding(
+        about,
+        Verdict.WRONG,
+        f"{found}; unpause flexsms_track, and see that a triggerer runs and can read inbox_path",
+    )
 
 
 def _age(age: timedelta) -> str:

@@ -17,7 +17,8 @@ TIMEOUT = aiohttp.ClientTimeout(total=60)
 class HttpCollector:
     """Asks a collector for its events, one page at a time.
 
-    :param http_conn_id: the Airflow connection; login and password, or an ``Authorization`` header in its extra
+    :param http_conn_id: the Airflow connection; login and password, or an ``Authorization`` header in its extra. For
+        another Airflow, a user of that: it is given a token at ``/auth/token``, which is the only login Airflow takes
     :param endpoint: path behind the connection's host
     """
 
@@ -25,6 +26,7 @@ class HttpCollector:
         self.scope = scope_of(http_conn_id, endpoint)
         self._conn_id = http_conn_id
         self._endpoint = endpoint
+        self._token = ""
 
     async def fetch(self, after: str | None, limit: int) -> Any:
         """One page, parsed.
@@ -35,9 +37,13 @@ class HttpCollector:
         where = f"Airflow connection '{self._conn_id}', endpoint {self._endpoint}"
         query = {"limit": str(limit), **({"after": after} if after else {})}
         try:
-            async with HttpAsyncHook(method="GET", http_conn_id=self._conn_id).session() as session:
-                answer = await session.run(self._endpoint, data=query, extra_options={"timeout": TIMEOUT})
-                return await answer.json()
+            try:
+                return await self._ask(query)
+            except aiohttp.ClientResponseError as error:
+                if error.status != 401 or not (token := await self._log_in()):
+                    raise
+            self._token = token
+            return await self._ask(query)
         except AirflowNotFoundException:
             raise PermanentError(
                 f"Airflow has no connection '{self._conn_id}'; create it with type 'http', or name another in "
@@ -60,3 +66,46 @@ class HttpCollector:
             raise ServiceUnavailable(
                 f"{where}: no answer ({type(error).__name__}); trying again later."
             ) from error
+
+    async def _ask(self, query: dict[str, str]) -> Any:
+        hook, login = await self._connect("GET")
+        headers = {}
+        if self._token:
+            headers = {"Authorization": f"Bearer {self._token}"}
+        elif login:
+            headers = {"Authorization": aiohttp.encode_basic_auth(*login)}
+        async with hook.session() as session:
+            options = {"timeout": TIMEOUT}
+            answer = await session.run(self._endpoint, data=query, headers=headers, extra_options=options)
+            return await answer.json()
+
+    async def _log_in(self) -> str:
+        """A token for the connection's login, by Airflow's API; empty where there is none to be had.
+
+        Source: https://airflow.apache.org/docs/apache-airflow/stable/security/api.html
+        """
+        hook, login = await self._connect("POST")
+        if login is None:
+            return ""
+        asked = dict(zip(("username", "password"), login, strict=True))
+        try:
+            async with hook.session() as session:
+                answer = await session.run("auth/token", json=asked, extra_options={"timeout": TIMEOUT})
+                return str((await answer.json())["access_token"])
+        except aiohttp.ClientResponseError as error:
+            if error.status >= 500:
+                raise
+        except (ValueError, KeyError, TypeError):  # it answers, but is no Airflow
+            pass
+        return ""
+
+    async def _connect(self, method: str) -> tuple[HttpAsyncHook, tuple[str, str] | None]:
+        """A hook, and the connection's login beside it: the hook would make of it what aiohttp has deprecated."""
+        logins: list[tuple[str, str]] = []
+
+        def keep(login: str, password: str | None) -> None:
+            logins.append((login, password or ""))
+
+        hook = HttpAsyncHook(method=method, http_conn_id=self._conn_id, auth_type=keep)
+        await hook.config()
+        return hook, next(iter(logins), None)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import get_fs, has_fs
 
 from flexsms.core.errors import MissingSetting
 from flexsms.twilio.config import DEFAULT_INBOX_KEEP_DAYS
@@ -65,7 +66,9 @@ class ObjectStorageInbox:
         if path.protocol in ("file", "local"):
             return _Folder(Path(path.path))
         try:
-            return _Bucket(path.fs, path.path.rstrip("/"))
+            # Not the path's own, unless it was attached: Airflow keeps that, and its credentials, for ever.
+            fs = get_fs(path.protocol, path.conn_id) if has_fs(path.protocol) else path.fs
+            return _Bucket(fs, path.path.rstrip("/"))
         except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
             raise MissingSetting(
                 "inbox_path",
@@ -81,6 +84,16 @@ class ObjectStorageInbox:
         name = f"{name_at(self._now())}-{secrets.token_hex(6)}.json"
         await self._do(lambda: self._store.write(f"{NEW}/{name}", body))
         return name
+
+    async def probe(self) -> None:
+        """Write something and remove it again, as proof that a post could be kept."""
+        key = f"{PARTIAL}/{name_at(self._now())}-{secrets.token_hex(6)}.probe"
+
+        def probe() -> None:
+            self._store.write(key, b"")
+            self._store.remove(key)
+
+        await self._do(probe)
 
     async def names(self) -> list[str]:
         """What has arrived and is not read, oldest first."""
@@ -159,7 +172,15 @@ class ObjectStorageInbox:
         return sorted(name for name in self._store.list(folder) if name.endswith(".json"))
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        def attempt() -> T:
+            try:
+                return work()
+            except Exception:
+                # Its credentials may be over: the next one asks the Airflow connection again.
+                vars(self).pop("_store", None)
+                raise
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, attempt)
 
 
 def name_at(moment: datetime) -> str:
@@ -196,7 +217,8 @@ class _Folder:
 
     def write(self, key: str, body: bytes) -> None:
         target = self._root / key
-        partial = self._root / PARTIAL / target.name
+        # What a killed writer left behind must not be in the way of the next one.
+        partial = self._root / PARTIAL / f"{target.name}-{secrets.token_hex(4)}"
         self._make(partial.parent)
         self._make(target.parent)
         with partial.open("xb") as file:

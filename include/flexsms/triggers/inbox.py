@@ -56,14 +56,23 @@ class InboxTrigger(BaseEventTrigger):
         """The posts that are not read yet; None when that cannot be told now."""
         try:
             settings = await TwilioHook(self.twilio_conn_id).asettings()
-            url = settings.inbox_path
-            if not url:
-                return None
+        except PermanentError as error:  # flexsms_track says so too, by the clock
+            self.log.debug("There is no inbox to look into: %s", error)
+            return None
+        except Exception:
+            self.log.warning(
+                "The connection cannot be looked up; doing so again in %d s", PAUSE_S, exc_info=True
+            )
+            return None
+        url = settings.inbox_path
+        if not url:
+            return None
+        try:
             if self._inbox is None or self._inbox.url != url:
                 self._inbox = ObjectStorageInbox(url)
             return await self._inbox.names()
-        except PermanentError as error:  # flexsms_track says so too, when it runs
-            self.log.debug("There is no inbox to look into: %s", error)
+        except PermanentError as error:
+            self.log.warning("The inbox cannot be read; looking again in %d s. %s", PAUSE_S, error)
         except Exception:
             self.log.warning("The inbox cannot be read; looking again in %d s", PAUSE_S, exc_info=True)
         return None

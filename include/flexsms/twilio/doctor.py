@@ -17,6 +17,7 @@ from flexsms.core.doctor import (
     judge_limits,
     judge_rejected,
     judge_skew,
+    judge_unread,
 )
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
@@ -60,7 +61,7 @@ class Doctor:
             ("Numbers", self._numbers),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),
-            ("Rejected posts", self._rejected),
+            ("Inbox", self._inbox),
             ("Signature", self._stream.signature),
             ("Events URL", self._stream.events_url),
         ]
@@ -156,10 +157,11 @@ class Doctor:
         arrivals = await self._arrivals() if inbox and newest else None
         return [judge_last_event(newest, arrivals, now)]
 
-    async def _rejected(self) -> list[Finding]:
+    async def _inbox(self) -> list[Finding]:
         if not self._settings.inbox_path:
             return []
-        return [judge_rejected(await self._arrivals(), self._account.now())]
+        arrivals, now = await self._arrivals(), self._account.now()
+        return [judge_unread(arrivals, now), judge_rejected(arrivals, now)]
 
 
 def _of_number(number: str, missing: Sequence[str], verdict: Verdict) -> Finding:

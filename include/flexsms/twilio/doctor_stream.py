@@ -17,7 +17,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.event_streams import list_sinks, wrong_types
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
-# Of no events, so that nothing is stored by whoever takes it.
+# Of no events: whoever takes it keeps nothing, and answers 204 only if it could.
 BODY = b"[]"
 
 

@@ -168,7 +168,14 @@ class StreamSetup:
                 "give data.test_id of the newest test event",
             ) from error
         self._works.note("Sink", RowState.CHANGED, sink.sid, "is validated")
-        return (await self._fetch(sink)).status == ACTIVE
+
+        async def is_active() -> bool | None:
+            return True if (await self._fetch(sink)).status == ACTIVE else None
+
+        if await self._works.until(is_active):
+            return True
+        self._works.note("Sink", RowState.WAITS, sink.sid, "it is validated, and not yet active; run again")
+        return False
 
     async def _fetch(self, sink: Sink) -> Sink:
         return as_sink(await self._client.sinks(sink.sid).fetch_async())

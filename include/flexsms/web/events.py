@@ -58,8 +58,7 @@ async def receive(request: Request) -> Response:
     except InvalidInput as error:
         logger.warning("A post that Twilio has signed cannot be read and is lost to the stream: %s", error)
         raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
-    if events:
-        await _store(reception.inbox, body)
+    await _store(reception.inbox, body if events else None)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
@@ -130,10 +129,11 @@ def _too_large() -> HTTPException:
     return HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
 
 
-async def _store(inbox: ObjectStorageInbox, body: bytes) -> None:
+async def _store(inbox: ObjectStorageInbox, body: bytes | None) -> None:
+    """Keep a body; without one, as from `flexsms doctor`, see only whether it could be kept."""
     try:
         async with asyncio.timeout(STORE_WITHIN_S):
-            await inbox.put(body)
+            await (inbox.probe() if body is None else inbox.put(body))
     except Exception:  # whatever the store raises: Twilio has to keep the post
         logger.exception("A post could not be stored in %s; Twilio will send it again", inbox.url)
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "It could not be stored.") from None

@@ -76,8 +76,9 @@ class TaskRouterSource:
 
         :raises InvalidInput: when it is empty, or begins before what TaskRouter keeps
         """
-        now = self._now().astimezone(UTC)
-        until = until or now
+        # The SDK writes the hour of whatever zone as UTC's.
+        now, since = self._now().astimezone(UTC), since.astimezone(UTC)
+        until = until.astimezone(UTC) if until else now
         if since >= until:
             raise InvalidInput("since", f"is not before {until:%Y-%m-%d %H:%M} UTC", "give an earlier moment")
         if now - since > RETENTION:
