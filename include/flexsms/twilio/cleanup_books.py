@@ -51,7 +51,10 @@ class CleanupBooks:
         """
         sid = channel.channel_sid
         mark = str(Outcome.ALREADY_GONE if gone else self.action)
-        state, revision = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms), channel.revision
+        # With the links, because what could not be finished is retired by them the next day.
+        links = {name: (channel.ended_ms, linked) for name, linked in channel.links.items()}
+        state = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms, links=links)
+        revision = channel.revision
         for _ in range(SETTLE_ATTEMPTS):
             try:
                 await self.store.settle(state.settle(to_ms("now", self.now()), mark), revision)

@@ -215,13 +215,16 @@ class CleanupSteps:
         if closed:
             verdicts = await self._in_use()
             late = [channel for channel in closed if channel.channel_sid in verdicts]
-            await self._each(late, self._let_go_on)
+            await self._each(late, self._let_go_on_or_reopen)
 
     async def _let_go_on(self, channel: DueChannel) -> None:
         """A channel that is closed stays so, and is not deleted either: the text is in there."""
         if not await self._put_back(channel):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
             await self._checkpoint.set(_late(channel), True)
+
+    async def _let_go_on_or_reopen(self, channel: DueChannel) -> None:
+        await self._or_reopen_the_books(channel, lambda *_: self._let_go_on(channel))
 
     async def _put_back_once(self, channel: DueChannel) -> None:
         if await self._checkpoint.get(_late(channel)):

@@ -150,7 +150,10 @@ class Sender:
                 async with asyncio.timeout(seconds):
                     sid: str | None = await self._stack.post(conversation, message.body, claim.marker)
             except ChannelClosed as error:
-                raise _ClosedUnder(error, replace(claim, opened=None)) from error
+                # Certain: nothing left. A later try must not look for the text in what is closed.
+                raise _ClosedUnder(
+                    error, replace(claim, stage=Stage.CLAIMED, result=None, opened=None)
+                ) from error
             except TwilioRefused:
                 # Certain: nothing left. Whoever puts it right and tries again need not wait for it.
                 await self._ledger.advance(replace(claim, stage=Stage.CLAIMED, result=None))

@@ -157,7 +157,8 @@ class TwilioTransport(AsyncHttpClient):
             self.calls[name] += 1
             try:
                 async with self._session.request(method, url, **sent) as answer:
-                    response = Response(answer.status, await answer.text(), answer.headers)
+                    # What stands between us and Twilio may answer in any encoding.
+                    response = Response(answer.status, await answer.text(errors="replace"), answer.headers)
                     self._last_date, self._answered_s = answer.headers.get("Date", ""), time.monotonic()
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
@@ -170,6 +171,8 @@ class TwilioTransport(AsyncHttpClient):
                 raise _lost(where, name, "the connection was lost", repeatable=repeatable) from error
         if response.status_code >= 300:
             raise _refused(response, where, name, repeatable=repeatable)
+        if response.text and not response.text.startswith("{"):
+            raise _lost(where, name, "the answer was not Twilio's", repeatable=repeatable)
         return response
 
     def _route(self, url: str) -> str:

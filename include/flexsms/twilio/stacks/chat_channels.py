@@ -13,7 +13,7 @@ from typing import Any
 from twilio.rest import Client
 
 from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
-from flexsms.core.events import parse_attributes
+from flexsms.core.events import parse_attributes, write_attributes
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
@@ -69,7 +69,7 @@ class ChatChannels:
                 return
             try:
                 await self._channels(snapshot.channel_sid).update_async(
-                    attributes=json.dumps(merged, ensure_ascii=False), x_twilio_webhook_enabled="true"
+                    attributes=write_attributes(merged), x_twilio_webhook_enabled="true"
                 )
             except OutcomeUnknown as error:
                 if attempt == WRITE_ATTEMPTS:

@@ -66,12 +66,15 @@ class ChatSessions:
 
         :param session_sid: where nobody knows it, it is looked up by its name, the channel's SID
         """
+        given = session_sid
         try:
             if session_sid is None:
                 session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
             await self._sessions(session_sid).update_async(status="in-progress")
         except NotFound as error:
             await self._check.confirm(error)
+            if given:  # the channel may be in another one since
+                await self.reopen(channel_sid, None)
         except TwilioRefused:
             session: Any = await self._sessions(str(session_sid)).fetch_async()
             if session.status not in OPEN:
@@ -83,13 +86,15 @@ class ChatSessions:
         :param session_sid: where nobody knows it, it is looked up by its name, the channel's SID
         :return: the session that was closed, None when none was open
         """
+        given = session_sid
         try:
             if session_sid is None:
                 session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
             await self._sessions(session_sid).update_async(status="closed")
         except NotFound as error:
             await self._check.confirm(error)
-            return None
+            # The channel may be in another one since, which would swallow the customer's next text.
+            return await self.close(channel_sid, None) if given else None
         except TwilioRefused as error:
             if error.code == ALREADY_CLOSED:
                 return None

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from twilio.rest import Client
 
-from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError
+from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import redact
@@ -70,6 +70,9 @@ class ConversationOpening:
         try:
             return await self._with_care(conversation, message, key, resumed=resumed)
         except PermanentError as error:
+            if await self._is_over(conversation.channel_sid, error):
+                closed = f"{conversation.channel_sid} was closed before anybody could look after it."
+                raise ChannelClosed(closed) from error
             if conversation.is_new and not await self._let_go(conversation.channel_sid, key):
                 error.args = (f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}", *error.args[1:])
             raise
@@ -132,9 +135,24 @@ class ConversationOpening:
             + ("" if released else f" {_SOMEBODY_WROTE.format(conversation.channel_sid)}")
         )
 
+    async def _is_over(self, channel_sid: str, error: PermanentError) -> bool:
+        """Whether a refusal came of a conversation that was closed or deleted meanwhile."""
+        is_gone = isinstance(error, NotFound)
+        if not is_gone and not (isinstance(error, TwilioRefused) and error.code in CLOSED_CODES):
+            return False
+        try:
+            conversation: Any = await self._conversations(channel_sid).fetch_async()
+        except NotFound:
+            return True
+        return str(conversation.state) == "closed"
+
     async def _let_go(self, channel_sid: str, key: str) -> bool:
         """Release the pair, unless somebody is at work in the conversation; False when a text waits in it."""
-        return await self._open_task(channel_sid) is not None or await self._pairs.release(channel_sid, key)
+        try:
+            task = await self._open_task(channel_sid)
+        except PermanentError:  # TaskRouter itself refuses, and so can have given nobody a task for us
+            task = None
+        return task is not None or await self._pairs.release(channel_sid, key)
 
     async def go_on_afresh(self, closed_sid: str) -> None:
         """Give the customer of a closed conversation a fresh one, with a task that names the closed one."""

@@ -126,7 +126,12 @@ class ConversationPairs:
         return None
 
     async def _start(self, message: OutboundMessage, key: str) -> Any:
-        timers = {"timers_closed": f"P{self._close_after_days}D"} if self._close_after_days else {}
+        # Timers without a state can be refused (https://www.twilio.com/docs/api/errors/50382).
+        timers = (
+            {"state": "active", "timers_closed": f"P{self._close_after_days}D"}
+            if self._close_after_days
+            else {}
+        )
         for name in _names(key):
             try:
                 return await self._client.conversations.create_async(

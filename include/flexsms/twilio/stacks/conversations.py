@@ -23,7 +23,7 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.events import StackName, parse_attributes
+from flexsms.core.events import StackName, parse_attributes, write_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
@@ -186,7 +186,7 @@ class ConversationsStack:
         for attempt in range(1, WRITE_ATTEMPTS + 1):
             try:
                 await self._conversations(snapshot.channel_sid).update_async(
-                    attributes=json.dumps(attributes, ensure_ascii=False),
+                    attributes=write_attributes(attributes),
                     state=state,
                     x_twilio_webhook_enabled="true",
                 )
