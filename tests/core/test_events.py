@@ -15,7 +15,9 @@ from flexsms.core.events import (
     envelopes,
     from_cloud_event,
     from_taskrouter,
+    parse_attributes,
     to_ms,
+    write_attributes,
 )
 
 CHANNEL = "CH" + "a1" * 16
@@ -179,3 +181,9 @@ def test_half_an_emoji_does_not_spoil_a_post() -> None:
 def test_what_is_no_json_is_named(body: bytes) -> None:
     with pytest.raises(InvalidInput, match="body: is not JSON; expected what Event Streams posts"):
         envelopes(body)
+
+
+@pytest.mark.parametrize("attributes", [{"name": "Zoë 🙂"}, {"name": "Zo\ud83d"}, {}])
+def test_attributes_are_written_so_that_they_come_back(attributes: dict[str, Any]) -> None:
+    text = write_attributes(attributes)
+    assert parse_attributes(text.encode().decode()) == attributes

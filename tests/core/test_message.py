@@ -85,3 +85,10 @@ def test_a_wrong_number_is_named_by_its_last_digits_only() -> None:
         parse(to_number="+15555550199")
     assert "…0199" in str(caught.value)
     assert "555555" not in str(caught.value)
+
+
+def test_half_an_emoji_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(InvalidInput, match="body: holds half an emoji"):
+        OutboundMessage.parse(from_number=FROM, to_number="+14155550142", body="Hi \ud83d")
+    whole = OutboundMessage.parse(from_number=FROM, to_number="+14155550142", body="Hi \U0001f600")
+    assert whole.body == "Hi \U0001f600"

@@ -37,6 +37,20 @@ class TestChat:
         assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_OPEN_TASK}
         await house.assert_live(sid, before)
 
+    async def test_the_session_of_today_counts_whatever_the_channel_names(self, house: House) -> None:
+        """Whoever opens a channel a second session need not write its SID into the attributes."""
+        quiet, live = house.conversation(), house.conversation(OTHER)
+        for sid in (quiet, live):
+            house.set_attributes(sid, proxySession="KC" + "9" * 32)
+        before = await house.attributes(live)
+        due = await house.due()
+        house.fault({**house.fetch, "path": f"/{live}$"}, after=[house.writes(OTHER)])
+        report = await house.retire(due)
+        assert report.outcomes == {quiet: Outcome.DEACTIVATED, live: Outcome.SKIPPED_OPEN_TASK}
+        assert await house.attributes(live) == before
+        assert await house.is_open(live)
+        await house.assert_retired(quiet)
+
     async def test_a_session_that_is_gone_is_as_good_as_closed(self, house: House) -> None:
         quiet, live = house.conversation(), house.conversation(OTHER)
         before = await house.attributes(live)

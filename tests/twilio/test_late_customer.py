@@ -51,6 +51,18 @@ async def test_the_customer_goes_on_in_a_fresh_conversation(
     assert (again["channel_sid"], len(open_tasks(house))) == (task["conversationSid"], 1)
 
 
+async def test_what_could_not_be_opened_is_taken_up_by_the_next_run(house: ConversationsHouse) -> None:
+    sid = house.conversation()
+    house.fault(CLOSE, before=[house.writes()])
+    opening = {"method": "POST", "host": "conversations.twilio.com", "path": "/Conversations$"}
+    house.fault(opening, action="status", status=403, code=20003, message="No")
+    report = await house.clean()
+    assert report.outcomes == {sid: Outcome.FAILED}
+    stored = await house.account.store.load(sid)
+    assert not stored.state.is_retired
+    assert {"interaction", "interaction_channel"} <= set(stored.state.links)
+
+
 async def test_a_customer_who_wrote_again_by_then_has_a_task_already(house: ConversationsHouse) -> None:
     house.conversation()
     house.fault(CLOSE, before=[house.writes()], after=[house.writes()])

@@ -13,6 +13,7 @@ from flexsms.core.errors import (
     ChannelInSetup,
     InteractionFailed,
     MissingSetting,
+    PermanentError,
     SendInProgress,
     ServiceUnavailable,
     TwilioRefused,
@@ -298,6 +299,51 @@ async def test_a_conversation_that_closes_under_the_text_is_followed_by_a_fresh_
     # The task that was opened on the closed conversation does not wait for an agent.
     assert desk.open_tasks() == ([sent.task_sid] if route == "agent" else [])
     assert desk.answers()["channel_sid"] == sent.channel_sid
+
+
+async def test_a_text_that_a_closed_conversation_refused_is_not_looked_for_there(desk: Desk) -> None:
+    before = await desk.send("First.", key="k0", route="studio")
+    close = {"conversation_state": {"channel_sid": before.channel_sid, "state": "closed"}}
+    desk.fault_post(before=[close])
+    desk.clock.advance(seconds=5)
+    desk.sandbox.control.clear_journal()
+    deleted, sent = False, None
+    async with desk.account() as account:
+        for _ in range(100):
+            try:
+                sent = await account.sender().send(desk.text(), key="k1", owner="me")
+                break
+            except ChannelInSetup:
+                if desk.posts() and not deleted:
+                    await account.client.conversations.v1.conversations(before.channel_sid).delete_async()
+                    deleted = True
+                await asyncio.sleep(0.1)
+    assert deleted
+    assert sent.channel_sid != before.channel_sid
+    assert desk.texts() == ["First.", "Your results are in."]
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 45354), (400, 50377), (404, 20404)])
+async def test_a_conversation_that_closes_before_its_task_is_made_is_followed_by_a_fresh_one(
+    desk: Desk, status: int, code: int
+) -> None:
+    before = await desk.send("First.", key="k0", route="studio")
+    close = {"conversation_state": {"channel_sid": before.channel_sid, "state": "closed"}}
+    refused = {"action": "status", "status": status, "code": code, "message": "Closed"}
+    desk.fault("flex-api.twilio.com", "/Interactions$", before=[close], **refused)
+    desk.clock.advance(seconds=5)
+    sent = await desk.send()
+    assert sent.channel_sid != before.channel_sid
+    assert desk.texts() == ["First.", "Your results are in."]
+    assert desk.open_tasks() == [sent.task_sid]
+
+
+async def test_where_taskrouter_refuses_the_customer_is_let_go(desk: Desk) -> None:
+    tasks = {"method": "GET", "host": "taskrouter.twilio.com", "path": "/Tasks$"}
+    desk.sandbox.control.fault(match=tasks, action="status", status=403, code=20003, message="No")
+    with pytest.raises(PermanentError):
+        await desk.send()
+    assert desk.channels() == []
 
 
 async def test_a_parked_conversation_gets_one_webhook_however_many_texts(desk: Desk) -> None:

@@ -286,3 +286,26 @@ async def test_edge_and_region_go_into_the_host(monkeypatch: pytest.MonkeyPatch)
         assert account.client.get_hostname("https://sync.twilio.com/v1").startswith(
             "https://sync.dublin.ie1."
         )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda: web.Response(
+            status=502, body="Zwischenfall Nr. 1: gestört".encode("latin-1"), content_type="text/html"
+        ),
+        lambda: web.Response(text="<html>Please log in</html>", content_type="text/html"),
+    ],
+    ids=["no UTF-8", "no JSON"],
+)
+async def test_what_stands_in_between_may_answer_oddly(
+    peer: Peer, account: Account, odd: Callable[[], web.Response]
+) -> None:
+    async def answers(_: web.Request) -> web.Response:
+        return odd()
+
+    peer.answers(answers, DOCUMENT)
+    assert (await fetch(account)).unique_name == "x"
+    peer.answers(answers)
+    with pytest.raises(errors.OutcomeUnknown):
+        await post_text(account)
