@@ -16,7 +16,7 @@ from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.setup import SetupReport, Wishes, set_up
-from flexsms.twilio.setup_stream import Patience
+from flexsms.twilio.setup_stream import Patience, StreamSetup
 
 NUMBER = "+14155550177"
 URL = "https://one.example.com/flexsms/events"
@@ -343,6 +343,31 @@ async def test_a_sink_that_fails_is_named_and_replaced_when_it_is_mended(house: 
     assert house.sinks() == [(STREAM_NAME, URL, "active")]
 
 
+@pytest.mark.parametrize("looks", [2, 10_000])
+async def test_a_sink_that_is_validated_may_need_a_moment(
+    house: House, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    await house.set_up(number="", kinesis=KINESIS)
+    [sink] = house.rows("sinks")
+    fetch = StreamSetup._fetch
+    looked = 0
+
+    async def late(self: StreamSetup, sink: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        found = await fetch(self, sink)
+        return replace(found, status="validating") if looked < looks else found
+
+    monkeypatch.setattr(StreamSetup, "_fetch", late)
+    report = await house.set_up(number="", kinesis=KINESIS, test_id=sink["test_id"])
+    assert [row.note for row in report.waiting] == (
+        [] if looks == 2 else ["it is validated, and not yet active; run again"]
+    )
+    monkeypatch.undo()
+    await house.set_up(number="", kinesis=KINESIS)
+    assert house.delivers()
+
+
 async def test_a_kinesis_sink_waits_for_the_test_event_to_be_read(house: House) -> None:
     await house.set_up(number="")  # until the stream works, the webhook does
     first = await house.set_up(number="", kinesis=KINESIS)
@@ -607,6 +632,8 @@ async def test_an_address_that_runs_some_studio_flow_is_as_good_as_any(house: Ho
         ({"number": "4155550177"}, "number: has no country code"),
         ({"number": "+1415"}, "number: "),
         ({"events_url": "ftp://example.com/x"}, "events_url: is not a URL"),
+        ({"events_url": "https://example.com:99999/x"}, "events_url: is not a URL"),
+        ({"events_url": "https://example.com:https/x"}, "events_url: is not a URL"),
         ({"kinesis": {"arn": ARN}}, "kinesis: lacks role_arn, external_id"),
         ({"kinesis": {**KINESIS, "region": "x"}}, "kinesis: has region"),
         ({"studio_flow_sid": "FW1"}, "studio_flow_sid: is not a SID of this kind"),
