@@ -132,7 +132,10 @@ async def test_a_store_that_fails_makes_twilio_post_again(
     assert await send(api) == 503
     assert "could not be stored" in caplog.text
     assert KEY not in caplog.text
+    # Nor does a post without events look as if all were well.
+    assert await send(api, b"[]") == 503
     (tmp_path / "inbox").unlink()
+    assert await send(api, b"[]") == 204
     assert await send(api) == 204
     assert await stored(inbox) == [BODY]
 
