@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest import mock
 
 import aiohttp
 from rich.console import Console, Group
 from rich.table import Table
-from twilio.request_validator import RequestValidator
 
 from bench.figures import Spread, Target
 from bench.processes import Server, receiver
 from bench.report import targets_table
 from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.twilio.doctor_stream import signed
 
 # https://www.twilio.com/docs/events/event-streams/webhook-quickstart: a sink has five seconds to answer.
 TWILIO_WAITS_S = 5.0
@@ -58,6 +55,11 @@ class Answers:
     kept: int
 
     @property
+    def percentiles_ms(self) -> list[float]:
+        """From the first to the 99th."""
+        return [1000 * wait for wait in quantiles(self.waits, n=100)]
+
+    @property
     def targets(self) -> list[Target]:
         """Each post confirmed, kept, and in time."""
         unanswered, lost = self.rush.posts - len(self.waits), len(self.waits) - self.kept
@@ -73,7 +75,7 @@ class Answers:
         return {
             "posts": self.rush.posts,
             "per_second": self.rush.per_second,
-            "percentiles_ms": [round(1000 * wait, 1) for wait in quantiles(self.waits, n=100)],
+            "percentiles_ms": [round(wait, 1) for wait in self.percentiles_ms],
             "targets": [target.to_json() for target in self.targets],
         }
 
@@ -89,7 +91,7 @@ def run(rush: Rush, say: Callable[[str], None]) -> Answers:
         extra = {"inbox_path": inbox_url, "events_url": f"{server.url}/events"}
         connection = {"conn_type": "twilio", "login": ACCOUNT, "password": KEY, "extra": extra}
         server.environment["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps(connection)
-        with mock.patch.dict(os.environ), server:
+        with server:
             say(f"{rush.per_second} posts a second for {rush.seconds} s")
             waits = asyncio.run(_post_all(rush, f"{server.url}/events"))
             names = asyncio.run(ObjectStorageInbox(inbox_url).names())
@@ -98,14 +100,14 @@ def run(rush: Rush, say: Callable[[str], None]) -> Answers:
 
 def show_posts(console: Console, answers: Answers) -> None:
     """How long Twilio waited, and the targets."""
-    rush, percentiles = answers.rush, quantiles(answers.waits, n=100)
+    rush, percentiles = answers.rush, answers.percentiles_ms
     table = Table(
         title=f"{rush.posts:,} posts, {rush.per_second} a second, until the answer", title_justify="left"
     )
     for heading in ("median", "90 %", "99 %", "slowest"):
         table.add_column(heading, justify="right")
-    shown = (percentiles[49], percentiles[89], percentiles[98], max(answers.waits))
-    table.add_row(*(f"{1000 * wait:.0f} ms" for wait in shown))
+    shown = (percentiles[49], percentiles[89], percentiles[98], 1000 * max(answers.waits))
+    table.add_row(*(f"{wait:.0f} ms" for wait in shown))
     console.print(Group(table, targets_table(answers.targets)))
 
 
@@ -116,10 +118,9 @@ async def _post_all(rush: Rush, url: str) -> list[float]:
     async def post(client: aiohttp.ClientSession, number: int) -> None:
         await asyncio.sleep(number / rush.per_second)
         body = json.dumps([{"specversion": "1.0", "id": f"EZ{number:032x}"}]).encode()
-        signed = f"{url}?bodySHA256={hashlib.sha256(body).hexdigest()}"
-        headers = {"x-twilio-signature": RequestValidator(KEY).compute_signature(signed, {})}
+        signed_url, headers = signed(url, KEY, body)
         began = time.monotonic()
-        async with client.post(signed, data=body, headers=headers) as answer:
+        async with client.post(signed_url, data=body, headers=headers) as answer:
             if answer.ok:
                 waits.append(time.monotonic() - began)
 

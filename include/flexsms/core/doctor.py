@@ -14,7 +14,7 @@ MOST_SKEW = timedelta(seconds=60)
 LATE_AFTER = timedelta(minutes=5)
 # A run reads what has come within a minute, or ten minutes later if the one before failed.
 READ_WITHIN = timedelta(minutes=20)
-# Good posts are kept for at least so long after they were read; rejected ones for ever.
+# Good posts are kept for at least so long after they came; rejected ones for ever.
 KEPT_FOR = timedelta(days=1)
 # What a limit may be set for: an endpoint or a host. Any other name counts for nothing.
 _LIMIT = re.compile(r"(GET|POST|DELETE) [a-z-]+\.twilio\.com/\S+|[a-z-]+\.twilio\.com")
@@ -146,7 +146,9 @@ def judge_rejected(arrivals: Arrivals, now: datetime) -> Finding:
         return Finding(about, Verdict.OK, "none")
     age = now - arrivals.last_rejected
     found = f"{arrivals.rejected} in rejected/, the newest {_age(age)} old"
-    if arrivals.last < arrivals.last_rejected if arrivals.last else age <= KEPT_FOR:
+    # Without a good post nobody knows whether one came since, once it would have been removed again.
+    only_rejected = arrivals.last < arrivals.last_rejected if arrivals.last else age <= KEPT_FOR
+    if only_rejected:
         return Finding(
             about,
             Verdict.WRONG,

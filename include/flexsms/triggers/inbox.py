@@ -55,19 +55,9 @@ class InboxTrigger(BaseEventTrigger):
     async def _waiting(self) -> list[str] | None:
         """The posts that are not read yet; None when that cannot be told now."""
         try:
-            settings = await TwilioHook(self.twilio_conn_id).asettings()
-        except PermanentError as error:  # flexsms_track says so too, by the clock
-            self.log.debug("There is no inbox to look into: %s", error)
-            return None
-        except Exception:
-            self.log.warning(
-                "The connection cannot be looked up; doing so again in %d s", PAUSE_S, exc_info=True
-            )
-            return None
-        url = settings.inbox_path
-        if not url:
-            return None
-        try:
+            url = await self._url()
+            if not url:
+                return None
             if self._inbox is None or self._inbox.url != url:
                 self._inbox = ObjectStorageInbox(url)
             return await self._inbox.names()
@@ -76,3 +66,11 @@ class InboxTrigger(BaseEventTrigger):
         except Exception:
             self.log.warning("The inbox cannot be read; looking again in %d s", PAUSE_S, exc_info=True)
         return None
+
+    async def _url(self) -> str:
+        """Of the inbox; empty while the connection has none."""
+        try:
+            return (await TwilioHook(self.twilio_conn_id).asettings()).inbox_path
+        except PermanentError as error:  # flexsms_track says so too, by the clock
+            self.log.debug("There is no inbox to look into: %s", error)
+            return ""

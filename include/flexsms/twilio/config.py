@@ -260,7 +260,7 @@ def _inbox_path(extra: Mapping[str, Any]) -> str:
 def _events_url(extra: Mapping[str, Any]) -> str:
     value = _text(extra, "events_url")
     # Whether Twilio signs a user and password in the URL is not documented, and the SDK's validator mangles them.
-    if value and not (re.fullmatch(r"https?://[^/?#@\s]+/[^?#\s]*", value) and _has_port(value)):
+    if value and not (re.fullmatch(r"https?://[^/?#@\s]+/[^?#\s]*", value) and _has_valid_port(value)):
         raise MissingSetting(
             "events_url",
             "is not a URL",
@@ -269,7 +269,7 @@ def _events_url(extra: Mapping[str, Any]) -> str:
     return value
 
 
-def _has_port(url: str) -> bool:
+def _has_valid_port(url: str) -> bool:
     """Whether the port of a URL, if it names one, is one."""
     try:
         return urlsplit(url).port != 0

@@ -117,7 +117,7 @@ class StreamDoctor:
             except MissingSetting:
                 said = "refuses what Twilio has not signed; what it has, nobody can say without auth_token"
                 return [Finding(about, NOTE, said)]
-            status = await self._post(*signed(url, key))
+            status = await self._post(*signed(url, key, BODY))
         except (aiohttp.ClientError, TimeoutError, OSError):
             said = "cannot be reached from here; check its host, and that the API server runs"
             return [Finding(about, WRONG, said)]
@@ -137,12 +137,12 @@ class StreamDoctor:
             return answer.status
 
 
-def signed(url: str, key: str) -> tuple[str, dict[str, str]]:
-    """The URL and the headers with which Twilio would post :data:`BODY`.
+def signed(url: str, key: str, body: bytes) -> tuple[str, dict[str, str]]:
+    """The URL and the headers with which Twilio would post a body.
 
     Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security
     """
-    url = f"{url}?bodySHA256={hashlib.sha256(BODY).hexdigest()}"
+    url = f"{url}?bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = RequestValidator(key).compute_signature(url, {})  # type: ignore[no-untyped-call]
     return url, {SIGNATURE_HEADER: signature}
 
