@@ -87,6 +87,20 @@ async def test_a_try_that_died_after_the_close_is_made_up_for(house: Conversatio
     assert task["sourceChatChannelSid"] == sid
 
 
+async def test_what_that_try_could_not_open_is_taken_up_by_the_next_run(house: ConversationsHouse) -> None:
+    sid = house.conversation()
+    due = await house.due()
+    house.fault(CLOSE, before=[house.writes()])
+    house.fault(TASKS, skip=2, times=None, action="status", status=400, code=20001)
+    with pytest.raises(FlexSmsError):
+        await house.retire(due)
+    house.control.clear_faults()
+    opening = {"method": "POST", "host": "conversations.twilio.com", "path": "/Conversations$"}
+    house.fault(opening, action="status", status=403, code=20003, message="No")
+    assert (await house.retire(due)).outcomes == {sid: Outcome.FAILED}
+    assert not (await house.account.store.load(sid)).state.is_retired
+
+
 async def test_nobody_is_disturbed_when_nobody_wrote(house: ConversationsHouse) -> None:
     house.conversation()
     await house.clean()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flexsms.core.errors import (
     MIGRATE,
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Checkpoint, Cleaner
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class CleanupSteps:
@@ -207,7 +209,8 @@ class CleanupSteps:
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
         if self._was_done(channel):
-            await self._or_reopen_the_books(channel, self._stack(channel).close)
+            close = self._stack(channel).close(channel.channel_sid, channel.links)
+            await self._or_reopen_the_books(channel, close)
 
     async def _let_late_customers_go_on(self, finished: Sequence[DueChannel]) -> None:
         """A text between the second look and a final close is in a closed channel: an agent has to learn of it."""
@@ -215,16 +218,13 @@ class CleanupSteps:
         if closed:
             verdicts = await self._in_use()
             late = [channel for channel in closed if channel.channel_sid in verdicts]
-            await self._each(late, self._let_go_on_or_reopen)
+            await self._each(late, self._let_go_on)
 
     async def _let_go_on(self, channel: DueChannel) -> None:
         """A channel that is closed stays so, and is not deleted either: the text is in there."""
-        if not await self._put_back(channel):
+        if not await self._or_reopen_the_books(channel, self._put_back(channel)):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
             await self._checkpoint.set(_late(channel), True)
-
-    async def _let_go_on_or_reopen(self, channel: DueChannel) -> None:
-        await self._or_reopen_the_books(channel, lambda *_: self._let_go_on(channel))
 
     async def _put_back_once(self, channel: DueChannel) -> None:
         if await self._checkpoint.get(_late(channel)):
@@ -236,17 +236,16 @@ class CleanupSteps:
 
     async def _delete(self, channel: DueChannel) -> None:
         if self._was_done(channel) and self._cleaner.action is Action.DELETE:
-            await self._or_reopen_the_books(channel, self._stack(channel).delete)
+            delete = self._stack(channel).delete(channel.channel_sid, channel.links)
+            await self._or_reopen_the_books(channel, delete)
 
     def _was_done(self, channel: DueChannel) -> bool:
         """Whether the channel is retired by us, so far without an error."""
         return self._report.outcomes[channel.channel_sid] is DONE[self._cleaner.action]
 
-    async def _or_reopen_the_books(
-        self, channel: DueChannel, work: Callable[[str, Mapping[str, str]], Awaitable[None]]
-    ) -> None:
+    async def _or_reopen_the_books(self, channel: DueChannel, work: Awaitable[T]) -> T:
         try:
-            await work(channel.channel_sid, channel.links)
+            return await work
         except FlexSmsError:
             await self._books.reopen(channel)
             raise
