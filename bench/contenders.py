@@ -17,10 +17,11 @@ import aiohttp
 from bench.world import RETENTION_DAYS, chunks
 from flexsms.core.events import TaskEventType
 from flexsms.core.retention import window_ms
-from flexsms.twilio.account import connect, utc_now
+from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Scan, find_due
+from flexsms.twilio.clock import utc_now
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.sync_map import ONE_YEAR

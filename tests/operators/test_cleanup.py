@@ -14,7 +14,8 @@ import pytest
 from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.account import connect, utc_now
+from flexsms.twilio.account import connect
+from flexsms.twilio.clock import utc_now
 
 from .conftest import FakeContext, taskrouter_cursor
 

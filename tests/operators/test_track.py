@@ -19,7 +19,7 @@ from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess, connection_extra
-from flexsms.twilio.account import utc_now
+from flexsms.twilio.clock import utc_now
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource

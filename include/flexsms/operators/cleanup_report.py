@@ -12,7 +12,7 @@ from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import PermanentError
 from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
 from flexsms.operators.fields import flag
-from flexsms.twilio.account import utc_now
+from flexsms.twilio import clock
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
 
 Json = dict[str, Any]
@@ -69,7 +69,7 @@ class FlexCleanupReportOperator(BaseOperator):
         if None in reports:
             batches = ti.xcom_pull(task_ids=self.plan_task_id)
             reports = [report or _unreported(batches[index], index) for index, report in enumerate(reports)]
-        summary = summarize(plan, reports, now=utc_now())
+        summary = summarize(plan, reports, now=clock.utc_now())
         if preview:
             for channel_sid in (sid for report in reports for sid in report.get("would", ())):
                 self.log.info("Would be retired: %s", channel_sid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import moment, number
+from flexsms.twilio import clock
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
@@ -82,7 +82,7 @@ class FlexTrackOperator(BaseAsyncOperator):
             raise InvalidInput("since", "is empty", "say where the range up to `until` begins")
         if since and self.source != TaskRouterSource.name:
             raise InvalidInput("since", f"cannot go with source {self.source}", "choose source taskrouter")
-        began = time.monotonic()
+        began = clock.monotonic_s()
         async with TwilioHook(self.twilio_conn_id).account() as account:
             lookback = timedelta(minutes=minutes)
             source = self._source(account, lookback, since, until)
@@ -97,7 +97,7 @@ class FlexTrackOperator(BaseAsyncOperator):
             summary: dict[str, Any] = {
                 **report.to_json(),
                 "api_calls": account.transport.total_calls,
-                "duration_s": round(time.monotonic() - began, 2),
+                "duration_s": round(clock.monotonic_s() - began, 2),
             }
         context["outlet_events"][CHANNEL_STATE].extra = summary
         self.log.info(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from flexsms.core.errors import PermanentError
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
+from flexsms.twilio import clock
 
 # Seconds. From an event to its state it takes at most a pause, a look and however long Airflow needs to start a task.
 PAUSE_S = 60
@@ -45,8 +45,8 @@ class InboxTrigger(BaseEventTrigger):
         told, told_at = "", float("-inf")
         while True:
             waiting = await self._waiting()
-            if waiting and (waiting[-1] > told or time.monotonic() - told_at >= REMIND_S):
-                told, told_at = waiting[-1], time.monotonic()
+            if waiting and (waiting[-1] > told or clock.monotonic_s() - told_at >= REMIND_S):
+                told, told_at = waiting[-1], clock.monotonic_s()
                 yield TriggerEvent({"waiting": len(waiting)})  # type: ignore[no-untyped-call]  # Airflow's own
                 await asyncio.sleep(PAUSE_S)
             else:

@@ -6,7 +6,6 @@ Airflow may run a trigger twice at the same time, and again after a restart, so 
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -16,6 +15,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flexsms.core.errors import PermanentError, RetryableError, ServiceUnavailable
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.twilio import clock
 from flexsms.twilio.account import Account
 
 TIMEOUT, ERROR = "timeout", "error"
@@ -52,7 +52,7 @@ class PollingTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self.twilio_conn_id = twilio_conn_id
         self.poll_interval_s = poll_interval_s
-        self.deadline = time.time() + timeout_s if deadline is None else deadline
+        self.deadline = clock.utc_now().timestamp() + timeout_s if deadline is None else deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that Airflow makes the trigger from again."""
@@ -91,7 +91,7 @@ class PollingTrigger(BaseTrigger):
                 failures = 0
                 if event is not None:
                     return event
-            left_s = self.deadline - time.time()
+            left_s = self.deadline - clock.utc_now().timestamp()
             if left_s <= 0:
                 return {"status": TIMEOUT, **self.so_far()}
             await asyncio.sleep(min(self.poll_interval_s, left_s))

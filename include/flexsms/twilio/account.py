@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
 
 from flexsms.core.events import StackName
+from flexsms.twilio import clock
 from flexsms.twilio.cleanup_batch import Cleaner
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action
+from flexsms.twilio.clock import Now
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
@@ -28,19 +29,6 @@ from flexsms.twilio.turns import Turns
 SETTLE_IN_TIMEOUTS = 2
 # A key is held long enough to post, to wait for a lost text, and to try again.
 LEASE_IN_TIMEOUTS = 8
-
-
-class Now(Protocol):
-    """Tells the present."""
-
-    def __call__(self) -> datetime:
-        """The present, an aware datetime."""
-        ...
-
-
-def utc_now() -> datetime:
-    """The present by this machine's clock, UTC."""
-    return datetime.now(UTC)
 
 
 class Account:
@@ -168,7 +156,10 @@ class Account:
 
 
 @asynccontextmanager
-async def connect(settings: TwilioSettings, *, now: Now = utc_now) -> AsyncIterator[Account]:
-    """An account for as long as the block lasts; its connections are closed behind it."""
+async def connect(settings: TwilioSettings, *, now: Now | None = None) -> AsyncIterator[Account]:
+    """An account for as long as the block lasts; its connections are closed behind it.
+
+    :param now: the present; this machine's clock unless given
+    """
     async with TwilioTransport(settings) as transport:
-        yield Account(settings, transport, now)
+        yield Account(settings, transport, now or clock.utc_now)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -38,6 +39,7 @@ from yarl import URL
 from flexsms import __version__
 from flexsms.core.errors import RateLimited, ServiceUnavailable, TwilioError, advice, error_class
 from flexsms.core.redaction import redact
+from flexsms.twilio import clock
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.limits import RateLimits, endpoint, is_repeatable
 
@@ -46,6 +48,31 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 8
 _backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
 LONGEST_RETRY_AFTER_S = 60
+
+
+_before_sending: ContextVar[Callable[[], None] | None] = ContextVar("before_sending", default=None)
+
+
+@contextmanager
+def checked_before_sending(check: Callable[[], None]) -> Iterator[None]:
+    """Let a check stop the requests of a block at the last moment, the repeated ones too.
+
+    :param check: raises when a request must not leave any more
+    """
+    token = _before_sending.set(check)
+    try:
+        yield
+    finally:
+        _before_sending.reset(token)
+
+
+def open_session(settings: TwilioSettings) -> aiohttp.ClientSession:
+    """The connections to Twilio."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=settings.max_in_flight, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=settings.timeout_s),
+    )
 
 
 class TwilioTransport(AsyncHttpClient):
@@ -65,11 +92,7 @@ class TwilioTransport(AsyncHttpClient):
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._settings.max_in_flight, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
-        )
+        self._session = open_session(self._settings)
         return self
 
     async def __aexit__(
@@ -94,7 +117,7 @@ class TwilioTransport(AsyncHttpClient):
             date = parsedate_to_datetime(self._last_date)
         except ValueError:
             return None
-        passed = timedelta(seconds=time.monotonic() - self._answered_s)
+        passed = timedelta(seconds=clock.monotonic_s() - self._answered_s)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)) + passed
 
     async def request(  # type: ignore[override]  # the SDK declares the synchronous form
@@ -154,12 +177,15 @@ class TwilioTransport(AsyncHttpClient):
         repeatable = is_repeatable(method, name)
         await self._limits.wait(name)
         async with self._in_flight:
+            check = _before_sending.get()
+            if check:
+                check()
             self.calls[name] += 1
             try:
                 async with self._session.request(method, url, **sent) as answer:
                     # What stands between us and Twilio may answer in any encoding.
                     response = Response(answer.status, await answer.text(errors="replace"), answer.headers)
-                    self._last_date, self._answered_s = answer.headers.get("Date", ""), time.monotonic()
+                    self._last_date, self._answered_s = answer.headers.get("Date", ""), clock.monotonic_s()
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
                 raise ServiceUnavailable(f"{where}: no connection ({error.strerror}); check the network and base_url.",
