@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests  # noqa: TID251 (its errors are what a lost connection looks like)
@@ -59,6 +60,94 @@ def test_lost_connections(account: Account, action: str, stored: list[str]) -> N
         account.sync.documents.create(unique_name="once")
     assert [document.unique_name for document in account.sync.documents.list()] == stored
     assert account.control.journal()[0]["status"] is None
+
+
+def raw(account: Account, method: str, path: str, **data: str) -> requests.Response:
+    """An answer as it arrives; `path` begins with the host."""
+    auth = account.settings["account_sid"], account.settings["auth_token"]
+    return requests.request(method, f"{account.control.base_url}/{path}", data=data, auth=auth, timeout=5)
+
+
+def documents_path(account: Account) -> str:
+    return f"sync.twilio.com/v1/Services/{account.settings['sync_service_sid']}/Documents"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("<html>Sign in to the Wi-Fi</html>", "text/html"),
+        ("[]", "application/json"),
+        ('{"sid": "ET', "application/json"),
+        ("", "application/json"),
+        ("{}", "application/json"),
+    ],
+)
+@pytest.mark.parametrize("applied", [True, False])
+def test_an_answer_that_is_not_twilios(account: Account, body: str, content_type: str, applied: bool) -> None:
+    account.control.fault(action="answer", body=body, content_type=content_type, applied=applied, times=1)
+    answer = raw(account, "POST", documents_path(account), UniqueName="once")
+    assert (answer.status_code, answer.text) == (200, body)
+    assert answer.headers.get("Content-Type") == (content_type if body else None)
+    assert [one.unique_name for one in account.sync.documents.list()] == (["once"] if applied else [])
+    assert account.control.journal()[0]["status"] == 200
+
+
+def test_an_answer_with_a_status_and_headers(account: Account) -> None:
+    account.control.fault(
+        action="answer", status=502, body="Bad Gateway", content_type="text/plain", headers={"Via": "1.1 x"}
+    )
+    answer = raw(account, "GET", "flex-api.twilio.com/v1/FlexFlows")
+    assert (answer.status_code, answer.text, answer.headers["Via"]) == (502, "Bad Gateway", "1.1 x")
+
+
+def test_fields_that_are_missing_or_something_else(account: Account) -> None:
+    for name in ("a", "b"):
+        account.sync.documents.create(unique_name=name)
+    account.control.fault(
+        action="mangle", times=1,
+        drop=["meta.next_page_url", "documents.0.sid", "documents.7", "no.such.place"],
+        put={"documents.1.revision": 7, "documents.9": {}, "meta.key": None, "extra": [1]},
+    )  # fmt: skip
+    found = raw(account, "GET", documents_path(account)).json()
+    assert "next_page_url" not in found["meta"]
+    assert found["meta"]["key"] is None
+    assert [one.get("unique_name") for one in found["documents"]] == ["a", "b"]
+    assert "sid" not in found["documents"][0]
+    assert found["documents"][1]["revision"] == 7
+    assert found["extra"] == [1]
+    assert "next_page_url" in raw(account, "GET", documents_path(account)).json()["meta"]
+
+
+def test_an_answer_that_ends_too_early(account: Account) -> None:
+    account.control.fault(action="mangle", cut_bytes=20, times=1)
+    answer = raw(account, "POST", documents_path(account), UniqueName="once")
+    assert (answer.status_code, len(answer.content)) == (201, 20)
+    assert [one.unique_name for one in account.sync.documents.list()] == ["once"]
+
+
+@pytest.mark.parametrize("cut_bytes", [None, 10])
+def test_a_connection_that_ends_in_the_middle_of_an_answer(account: Account, cut_bytes: int | None) -> None:
+    account.control.fault(action="drop_midway", cut_bytes=cut_bytes, times=1)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        raw(account, "POST", documents_path(account), UniqueName="once")
+    assert [one.unique_name for one in account.sync.documents.list()] == ["once"]
+    assert account.control.journal()[0]["status"] is None
+
+
+def test_what_a_fault_damages_is_recorded_as_it_was(account: Account, tmp_path: Path) -> None:
+    """The contract check sees the sandbox's own answers, and nothing that a test made up."""
+    with SandboxProcess(record=str(tmp_path)) as own:
+        mine = Account(account.client, own.control, own.settings)
+        own.control.fault(action="answer", body="x", times=1)
+        own.control.fault(action="answer", body="x", applied=True, times=1)
+        own.control.fault(action="mangle", drop=["sid"], cut_bytes=5, times=1)
+        for name in ("never", "applied", "mangled"):
+            raw(mine, "POST", documents_path(mine), UniqueName=name)
+    (file,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(line["status"], line["body"]["unique_name"]) for line in lines] == [
+        (201, "applied"), (201, "mangled"),
+    ]  # fmt: skip
 
 
 def test_a_late_request_is_applied_although_the_client_has_gone(
@@ -127,7 +216,16 @@ def test_a_play_that_fails_is_seen(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [{"action": "explode"}, {"match": {"path": "("}}, {"colour": "red"}, {"match": {"verb": "GET"}}]
+    "rule",
+    [
+        {"action": "explode"},
+        {"match": {"path": "("}},
+        {"colour": "red"},
+        {"match": {"verb": "GET"}},
+        {"match": {"form": {"Body": "(a+)+$"}}},
+        {"action": "answer", "body": []},
+        {"seen": 5},
+    ],
 )
 def test_rules_that_are_none(account: Account, rule: dict[str, object]) -> None:
     with pytest.raises(ControlError):

@@ -13,6 +13,7 @@ It imports nothing else of flexsms, so that the two cannot share a mistake. The 
     conversations.py interactions.py inbound.py    of Conversations with Interactions
     streams.py mail.py courier.py                  Event Streams: what is sent, what is on its way, and who carries it
     cloud_events.py webhook.py kinesis.py          in what form, and to where
-    control.py   everything under /_sandbox/; seed.py, bulk.py, faults.py, limits.py and journal.py behind it
+    control.py   everything under /_sandbox/; seed.py, bulk.py, limits.py and journal.py behind it
+    faults.py    which request goes wrong, and how: patterns.py, tamper.py, plays.py
     client.py    start a sandbox and talk to its control plane, for tests, demo and benchmark
 """

@@ -16,8 +16,9 @@ from . import products  # noqa: F401 (registers the routes)
 from .clock import http_date
 from .control import Control
 from .courier import Courier
-from .faults import Rule, play
+from .faults import Rule
 from .journal import Recorder
+from .plays import play
 from .router import ROUTERS
 from .wire import NotFound, Problem, Request, Response, decode_form, presented
 from .world import World
@@ -59,23 +60,21 @@ class App:
         request = _request(scope, path, body)
         self._running += 1
         try:
-            answer = await self._answer(request)
+            response, rule = await self._answer(request)
         finally:
             self._running -= 1
             self.courier.nudge()
-        if answer is None:
-            scope["extensions"]["flexsms.cut"]()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return
         self._served += 1
-        answer.headers.append((b"date", http_date(int(self.control.world.clock.present()))))
-        answer.headers.append((b"twilio-request-id", b"RQ%032x" % self._served))
-        answer.headers.append((b"twilio-concurrent-requests", b"%d" % (self._running + 1)))
-        await _respond(send, answer)
+        response.headers.append((b"date", http_date(int(self.control.world.clock.present()))))
+        response.headers.append((b"twilio-request-id", b"RQ%032x" % self._served))
+        response.headers.append((b"twilio-concurrent-requests", b"%d" % (self._running + 1)))
+        if rule and rule.cuts:
+            await _cut(scope, receive, send, response, rule.begins(response))
+        else:
+            await _respond(send, response)
 
-    async def _answer(self, request: Request) -> Response | None:
-        """The response, or None when the connection is to be cut."""
+    async def _answer(self, request: Request) -> tuple[Response, Rule | None]:
+        """What is to be sent, and the fault rule that hit the request."""
         control = self.control
         rule = control.faults.take(request) if control.faults.rules else None
         latency = control.world.config.latency_ms / 2000
@@ -84,34 +83,36 @@ class App:
         if rule and rule.action == "delay":
             await asyncio.sleep(rule.delay_ms / 1000)
         world = control.world
-        response = self._apply(world, request, rule)
+        response, sent = self._apply(world, request, rule)
         fault = rule.name if rule else None
-        if self.recorder and not (rule and rule.action == "drop_before"):
+        if self.recorder and not (rule and rule.invents):
             self.recorder.add(request, response, fault)
-        answer = None if rule and rule.cuts else response
-        control.journal.add(world.clock.now(), request, answer, fault)
+        control.journal.add(world.clock.now(), request, None if rule and rule.cuts else sent, fault)
         if latency:
             await asyncio.sleep(latency)
-        return answer
+        return sent, rule
 
-    def _apply(self, world: World, request: Request, rule: Rule | None) -> Response:
+    def _apply(self, world: World, request: Request, rule: Rule | None) -> tuple[Response, Response]:
+        """The sandbox's own answer, and what a fault rule makes of it."""
         try:
             world.settle()
             if rule is None:
-                return self._serve(world, request)
+                response = self._serve(world, request)
+                return response, response
             play(world, rule.before)
             response = rule.problem().response() if rule.refuses else self._serve(world, request)
-            response.headers.extend(
+            sent = rule.sent(response)
+            sent.headers.extend(
                 (name.lower().encode(), value.encode()) for name, value in rule.headers.items()
             )
             play(world, rule.after)
         except Problem as problem:  # of a play: the test that wrote it wants to see it
-            return problem.response()
+            response = sent = problem.response()
         except Exception:
             # A mistake of the sandbox: told by GET /_sandbox/health, so that a test run can fail for it.
             self.control.errors.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
-            return Problem(500, 20500, "Internal Server Error").response()
-        return response
+            response = sent = Problem(500, 20500, "Internal Server Error").response()
+        return response, sent
 
     def _serve(self, world: World, request: Request) -> Response:
         try:
@@ -162,8 +163,22 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _respond(send: Send, response: Response) -> None:
+    await _begin(send, response)
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _begin(send: Send, response: Response) -> None:
     headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
     if response.body:
-        headers.append((b"content-type", b"application/json"))
+        headers.append((b"content-type", response.content_type))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _cut(scope: Scope, receive: Receive, send: Send, response: Response, begins: int | None) -> None:
+    """End the connection, without a word or after so many bytes of the body."""
+    if begins is not None:
+        await _begin(send, response)
+        await send({"type": "http.response.body", "body": response.body[:begins], "more_body": True})
+    scope["extensions"]["flexsms.cut"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -83,7 +83,10 @@ class SandboxControl:
         return self._object("POST", "clock", {"advance_s": seconds})
 
     def fault(self, **rule: Any) -> Json:
-        """Add a fault rule: name, match, skip, times, action, status, code, headers, delay_ms, before, after."""
+        """Add a fault rule, with the fields of `faults.Rule`; `match` has method, host, path and form.
+
+        What it does is `action`: status, answer, mangle, delay, drop_before, drop_midway, drop_after or none.
+        """
         return self._object("POST", "faults", rule)
 
     def faults(self) -> list[Json]:

@@ -18,9 +18,10 @@ import orjson
 from . import actors, bulk, seed
 from .clock import iso
 from .config import Config
-from .faults import Faults, play
+from .faults import Faults
 from .journal import Journal
 from .limits import Limits
+from .plays import play
 from .wire import Form, Problem, Response
 from .world import World
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
-from . import actors, channels, conversations, interactions
-from .wire import Invalid, Problem, Request
-from .world import World
+from .patterns import Pattern
+from .tamper import Mangling
+from .wire import Invalid, Problem, Request, Response
 
-Action = Literal["status", "delay", "drop_before", "drop_after", "none"]
-ACTIONS = ("status", "delay", "drop_before", "drop_after", "none")
+Action = Literal["status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none"]
+ACTIONS = ("status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none")
+MATCH = {"method", "host", "path", "form"}
+OWN = {"seen", "hits"}  # counted, not given
 
 
 @dataclass(slots=True)
@@ -23,24 +24,39 @@ class Rule:
     method, host, path, form: what a request must match. `path` is a regular expression searched in the path
         behind the host, `form` has one per field, searched in any of its values (of the query for GET).
     skip: how many matching requests pass first. times: how many are then hit; None is all.
-    action: `status` answers with status/code/message/headers and applies nothing, `delay` applies after
-        delay_ms even if the client is gone by then, `drop_before` cuts the connection, `drop_after` applies
-        and then cuts it.
+    action: what the client gets.
+        `status`: an error of Twilio's with status/code/message/headers; the request is not applied.
+        `answer`: exactly `body` with status (200 unless it is given), content_type and headers.
+        `mangle`: the real answer, damaged by `drop`, `put` and `cut_bytes`.
+        `delay`: the real answer after delay_ms; the request is applied then, even if the client is gone by then.
+        `drop_before`: a cut connection; the request is not applied.
+        `drop_midway`: a connection that is cut after `cut_bytes` of the answer, or half of it; the request is applied.
+        `drop_after`: a cut connection; the request is applied.
+    applied: whether a request that gets an `answer` takes effect first.
+    drop: fields to take out of the JSON answer, by path: `sid`, `meta.next_page_url`, `documents.0.data`.
+    put: path -> what is there instead.
+    cut_bytes: how many bytes of the answer's body are left.
     before, after: plays at the moment of applying, atomic with it.
     """
 
     name: str
     method: str | None = None
     host: str | None = None
-    path: re.Pattern[str] | None = None
-    form: dict[str, re.Pattern[str]] = field(default_factory=dict)
+    path: Pattern | None = None
+    form: dict[str, Pattern] = field(default_factory=dict)
     skip: int = 0
     times: int | None = None
     action: Action = "none"
-    status: int = 500
+    status: int | None = None
     code: int | None = None
     message: str = "A fault of the sandbox"
     headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    content_type: str = "application/json"
+    applied: bool = False
+    drop: list[str] = field(default_factory=list)
+    put: dict[str, Any] = field(default_factory=dict)
+    cut_bytes: int | None = None
     delay_ms: float = 0.0
     before: list[dict[str, Any]] = field(default_factory=list)
     after: list[dict[str, Any]] = field(default_factory=list)
@@ -52,28 +68,15 @@ class Rule:
         """From JSON; Invalid names what is wrong with it."""
         body = dict(body)
         match = dict(body.pop("match", {}))
-        known = {
-            "name",
-            "skip",
-            "times",
-            "action",
-            "status",
-            "code",
-            "message",
-            "headers",
-            "delay_ms",
-            "before",
-            "after",
-        }
-        if unknown := (body.keys() - known) | (match.keys() - {"method", "host", "path", "form"}):
+        known = {one.name for one in fields(cls)} - MATCH - OWN
+        if unknown := (body.keys() - known) | (match.keys() - MATCH):
             raise Invalid(f"fault: unknown field {', '.join(sorted(unknown))}")
         if body.get("action", "none") not in ACTIONS:
             raise Invalid(f"fault: action is one of {', '.join(ACTIONS)}")
-        try:
-            path = re.compile(match["path"]) if match.get("path") else None
-            form = {name: re.compile(pattern) for name, pattern in (match.get("form") or {}).items()}
-        except re.error as error:
-            raise Invalid(f"fault: {error}") from None
+        if not isinstance(body.get("body", ""), str):
+            raise Invalid("fault: body is the text of the answer")
+        path = Pattern(match["path"]) if match.get("path") else None
+        form = {name: Pattern(pattern) for name, pattern in (match.get("form") or {}).items()}
         method = match["method"].upper() if match.get("method") else None
         body.setdefault("name", f"rule {number}")
         return cls(**body, method=method, host=match.get("host"), path=path, form=form)
@@ -83,26 +86,47 @@ class Rule:
             return False
         if self.method not in (None, request.method) or self.host not in (None, request.host):
             return False
-        if self.path is not None and not self.path.search(request.path):
+        if self.path is not None and not self.path.found_in(request.path):
             return False
-        fields = {**request.query, **request.form}
+        given = {**request.query, **request.form}
         return all(
-            any(pattern.search(one) for one in fields.get(name, [])) for name, pattern in self.form.items()
+            any(pattern.found_in(one) for one in given.get(name, [])) for name, pattern in self.form.items()
         )
 
     @property
     def refuses(self) -> bool:
         """Whether the request is not applied at all."""
-        return self.action in ("status", "drop_before")
+        return self.action in ("status", "drop_before") or (self.action == "answer" and not self.applied)
+
+    @property
+    def invents(self) -> bool:
+        """Whether what is answered says nothing about the request, and is no answer of Twilio's."""
+        return self.refuses and self.action != "status"
 
     @property
     def cuts(self) -> bool:
-        """Whether the client gets no answer."""
-        return self.action in ("drop_before", "drop_after")
+        """Whether the client gets no whole answer."""
+        return self.action in ("drop_before", "drop_midway", "drop_after")
 
     def problem(self) -> Problem:
         """The answer of action `status`. Without a code it is Twilio's generic one, 20000 and the status."""
-        return Problem(self.status, self.code if self.code is not None else 20000 + self.status, self.message)
+        status = self.status if self.status is not None else 500
+        return Problem(status, self.code if self.code is not None else 20000 + status, self.message)
+
+    def sent(self, response: Response) -> Response:
+        """What leaves instead of the real answer."""
+        if self.action == "answer":
+            status = self.status if self.status is not None else 200
+            return Response(status, self.body.encode(), response.headers, None, self.content_type.encode())
+        if self.action == "mangle":
+            return Mangling(self.drop, self.put, self.cut_bytes).of(response)
+        return response
+
+    def begins(self, response: Response) -> int | None:
+        """How much of the answer's body arrives before the connection is cut; None for not even its status."""
+        if self.action != "drop_midway":
+            return None
+        return len(response.body) // 2 if self.cut_bytes is None else self.cut_bytes
 
     def report(self) -> dict[str, Any]:
         return {
@@ -110,8 +134,8 @@ class Rule:
             "match": {
                 "method": self.method,
                 "host": self.host,
-                "path": self.path and self.path.pattern,
-                "form": {name: pattern.pattern for name, pattern in self.form.items()},
+                "path": self.path and self.path.source,
+                "form": {name: pattern.source for name, pattern in self.form.items()},
             },
             "skip": self.skip,
             "times": self.times,
@@ -140,68 +164,3 @@ class Faults:
                     rule.hits += 1
                     return rule
         return None
-
-
-def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
-    """Run control actions now, each named by its key.
-
-    {"customer": {"from", "to", "body"}}, {"agent": {"action", …}}, {"advance_s": 60},
-    {"channel_attributes" or "conversation_attributes": {"channel_sid", "attributes": merged}},
-    {"conversation_state": {"channel_sid", "state"}},
-    {"interaction": {"status": "active" or "failed", "error_code"?, "error_message"?, "interaction_channel_sid"?}}:
-    the end of a channel's `setup`, of the newest one if none is named.
-    """
-    results: list[Any] = []
-    for one in plays:
-        for kind, value in one.items():
-            results.append(_play(world, kind, value))
-    return results
-
-
-def _play(world: World, kind: str, value: Any) -> Any:
-    if kind == "customer":
-        return actors.customer(world, value["from"], value["to"], value["body"])
-    if kind == "agent":
-        return actors.agent(world, **cast("dict[str, Any]", value))
-    if kind == "advance_s":
-        world.clock.advance(float(value))
-        world.settle()
-        return world.clock.now()
-    if kind == "interaction":
-        return _interaction(world, **value)
-    if kind == "conversation_state":
-        conversations.close(world, world.store.conversations.get(value["channel_sid"]), value["state"])
-        return value
-    if kind == "conversation_attributes":
-        conversation = world.store.conversations.get(value["channel_sid"])
-        if conversation is None:
-            raise Invalid(f"conversation_attributes: no conversation {value['channel_sid']}")
-        conversations.merge_attributes(world, conversation, **value["attributes"])
-        return conversation.facts()
-    if kind == "channel_attributes":
-        channel = world.store.channels.get(value["channel_sid"])
-        if channel is None:
-            raise Invalid(f"channel_attributes: no channel {value['channel_sid']}")
-        channels.merge_attributes(world, channel, **value["attributes"])
-        return channel.facts()
-    raise Invalid(f"unknown play {kind!r}")
-
-
-def _interaction(
-    world: World,
-    status: str,
-    interaction_channel_sid: str | None = None,
-    error_code: int | None = None,
-    error_message: str | None = None,
-) -> dict[str, Any]:
-    rows = world.store.flex_channels
-    found = [one for one in rows if interaction_channel_sid in (None, one.sid) and one.status == "setup"]
-    if not found:
-        raise Invalid(f"interaction: no channel {interaction_channel_sid or ''} in setup")
-    if status == "active":
-        interactions.activate(world, found[-1])
-    elif status == "failed":
-        interactions.fail(world, found[-1], error_code, error_message)
-    else:
-        raise Invalid(f"interaction: status {status!r} is neither active nor failed")
-    return {"interaction_channel_sid": found[-1].sid, "status": found[-1].status}

@@ -23,11 +23,14 @@ PARENT_CHECK_S = 0.25
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, which also tells the application how to cut the connection (faults drop_before, drop_after)."""
+    """uvicorn's, which also tells the application how to cut the connection (faults drop_…).
+
+    What was sent by then still arrives.
+    """
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"flexsms.cut": self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {"flexsms.cut": self.transport.close}  # type: ignore[dict-item]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

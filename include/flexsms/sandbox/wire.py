@@ -74,12 +74,13 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """An answer, its body already JSON bytes."""
+    """An answer, its body already bytes: JSON, unless a fault rule says otherwise."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     code: int | None = None
+    content_type: bytes = b"application/json"
 
 
 def ok(body: dict[str, Any], status: int = 200, *, etag: str | None = None) -> Response:

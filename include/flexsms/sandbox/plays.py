@@ -1,0 +1,74 @@
+"""What else happens at a moment that a test chooses: a customer writes, an agent acts, time passes."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from . import actors, channels, conversations, interactions
+from .wire import Invalid
+from .world import World
+
+
+def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
+    """Run control actions now, each named by its key.
+
+    {"customer": {"from", "to", "body"}}, {"agent": {"action", …}}, {"advance_s": 60},
+    {"channel_attributes" or "conversation_attributes": {"channel_sid", "attributes": merged}},
+    {"conversation_state": {"channel_sid", "state"}},
+    {"interaction": {"status": "active" or "failed", "error_code"?, "error_message"?, "interaction_channel_sid"?}}:
+    the end of a channel's `setup`, of the newest one if none is named.
+    """
+    results: list[Any] = []
+    for one in plays:
+        for kind, value in one.items():
+            results.append(_play(world, kind, value))
+    return results
+
+
+def _play(world: World, kind: str, value: Any) -> Any:
+    if kind == "customer":
+        return actors.customer(world, value["from"], value["to"], value["body"])
+    if kind == "agent":
+        return actors.agent(world, **cast("dict[str, Any]", value))
+    if kind == "advance_s":
+        world.clock.advance(float(value))
+        world.settle()
+        return world.clock.now()
+    if kind == "interaction":
+        return _interaction(world, **value)
+    if kind == "conversation_state":
+        conversations.close(world, world.store.conversations.get(value["channel_sid"]), value["state"])
+        return value
+    if kind == "conversation_attributes":
+        conversation = world.store.conversations.get(value["channel_sid"])
+        if conversation is None:
+            raise Invalid(f"conversation_attributes: no conversation {value['channel_sid']}")
+        conversations.merge_attributes(world, conversation, **value["attributes"])
+        return conversation.facts()
+    if kind == "channel_attributes":
+        channel = world.store.channels.get(value["channel_sid"])
+        if channel is None:
+            raise Invalid(f"channel_attributes: no channel {value['channel_sid']}")
+        channels.merge_attributes(world, channel, **value["attributes"])
+        return channel.facts()
+    raise Invalid(f"unknown play {kind!r}")
+
+
+def _interaction(
+    world: World,
+    status: str,
+    interaction_channel_sid: str | None = None,
+    error_code: int | None = None,
+    error_message: str | None = None,
+) -> dict[str, Any]:
+    rows = world.store.flex_channels
+    found = [one for one in rows if interaction_channel_sid in (None, one.sid) and one.status == "setup"]
+    if not found:
+        raise Invalid(f"interaction: no channel {interaction_channel_sid or ''} in setup")
+    if status == "active":
+        interactions.activate(world, found[-1])
+    elif status == "failed":
+        interactions.fail(world, found[-1], error_code, error_message)
+    else:
+        raise Invalid(f"interaction: status {status!r} is neither active nor failed")
+    return {"interaction_channel_sid": found[-1].sid, "status": found[-1].status}
