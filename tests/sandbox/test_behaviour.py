@@ -240,4 +240,4 @@ def test_the_conflict_of_two_flows_on_one_number(account: Account) -> None:
     inbound = account.customer("Hello?")["channel_sid"]
     outbound = account.open_channel()
     assert outbound.sid != inbound
-    assert refused(account.open_session, outbound.sid) == (400, 80103)
+    assert refused(account.open_session, outbound.sid) == (400, 80604)

@@ -142,7 +142,7 @@ def test_plays_for_conversations(account: Account) -> None:
 def test_snapshot_and_restore(account: Account) -> None:
     first = write(account)
     account.open_interaction(OTHER)
-    account.open_conversation("+14155550144", timers_closed="PT10M")
+    account.open_conversation("+14155550144", timers_closed="PT10M", state="active")
     state = account.control.state()
     account.control.reset()
     assert account.conversations.conversations.list() == []

@@ -113,7 +113,7 @@ def test_unique_names(account: Account) -> None:
 
 
 def test_timers(account: Account) -> None:
-    conversation = account.open_conversation(timers_inactive="P1D", timers_closed="P2DT12H")
+    conversation = account.open_conversation(timers_inactive="P1D", timers_closed="P2DT12H", state="active")
     one = account.conversations.conversations(conversation.sid)
     account.control.advance(3600)
     one.messages.create(body="Hello")  # starts both again
@@ -132,7 +132,7 @@ def test_timers(account: Account) -> None:
 
 
 def test_new_timers_start_anew(account: Account) -> None:
-    conversation = account.open_conversation(timers_closed="PT10M")
+    conversation = account.open_conversation(timers_closed="PT10M", state="active")
     one = account.conversations.conversations(conversation.sid)
     account.control.advance(500)
     one.update(timers_closed="PT20M")
@@ -149,7 +149,10 @@ def test_new_timers_start_anew(account: Account) -> None:
         ({"timers_closed": "PT9M"}, 20001),
         ({"timers_closed": "ten minutes"}, 20001),
         ({"timers_closed": "P"}, 20001),
-        ({"timers_closed": "PT10M", "state": "closed"}, 50382),
+        ({"timers_closed": "PT10M"}, 50382),
+        ({"timers_inactive": "PT10M"}, 50382),
+        ({"timers_closed": "PT10M", "state": "closed"}, 50384),
+        ({"state": "closed"}, 50384),
         ({"timers_inactive": "PT10M", "state": "inactive"}, 50382),
         ({"state": "initializing"}, 20001),
         ({"attributes": "{"}, 20001),
@@ -231,7 +234,7 @@ def test_the_conversations_of_a_participant(account: Account) -> None:
         one = account.open_conversation()
         account.conversations.conversations(one.sid).update(state="closed")
         others.append(one)
-    current = account.open_conversation(timers_closed="P1D")
+    current = account.open_conversation(timers_closed="P1D", state="active")
     account.join(account.conversations.conversations.create().sid, OTHER)
     found = account.conversations.participant_conversations.list(address=CUSTOMER)
     assert [one.conversation_sid for one in found] == sorted(one.sid for one in [*others, current])
@@ -254,7 +257,9 @@ def test_a_conversation_with_its_participants(account: Account) -> None:
         return [json.dumps(one) for one in ({"messaging_binding": pair}, *more)]
 
     create = account.conversations.conversation_with_participants.create
-    made = create(friendly_name="Ada", timers_closed="P1D", participant=people({"identity": "grace"}))
+    more = {"timers_closed": "P1D", "participant": people({"identity": "grace"})}
+    assert refused(create, friendly_name="Ada", **more) == (400, 50382)
+    made = create(friendly_name="Ada", state="active", **more)
     one = account.conversations.conversations(made.sid)
     assert [who.identity for who in one.participants.list()] == [None, "grace"]
     assert refused(create, participant=people()) == (409, 50425)
@@ -285,6 +290,54 @@ def test_webhooks_of_one_conversation(account: Account) -> None:
     assert refused(hooks.create, target="webhook", configuration_url="https://example.com") == (400, 20001)
     assert hooks(hook.sid).delete()
     assert refused(hooks(hook.sid).fetch) == (404, 20404)
+
+
+def test_a_closed_conversation_takes_no_webhook(account: Account) -> None:
+    one = account.conversations.conversations(account.conversations.conversations.create().sid)
+    flow = {"target": "studio", "configuration_flow_sid": account.settings["studio_flow_sid"]}
+    hook = one.webhooks.create(**flow)
+    one.update(state="closed")
+    assert refused(one.webhooks.create, **flow) == (400, 50377)
+    assert refused(one.webhooks(hook.sid).update, configuration_method="get") == (400, 50377)
+    assert [row.sid for row in one.webhooks.list()] == [hook.sid]
+
+
+def test_a_flow_that_is_attached_beside_an_agent_answers_as_well(account: Account) -> None:
+    """Whoever attaches a Studio flow and opens a task has two who answer each text of the customer."""
+    conversation = account.open_conversation()
+    account.control.advance(1)
+    task_sid = account.customer(number=account.conversations_number)["task_sid"]
+    flow_sid = account.settings["studio_flow_sid"]
+    hooks = account.conversations.conversations(conversation.sid).webhooks
+    hook = hooks.create(target="studio", configuration_flow_sid=flow_sid)
+    found = {"channel_sid": conversation.sid, "task_sid": task_sid, "webhook_sid": hook.sid}
+    assert account.control.contested() == [found]
+    assert account.control.outbox() == []
+    assert account.customer("Is anybody there?", number=account.conversations_number)["task_sid"] == task_sid
+    account.control.agent("write", task_sid=task_sid, body="I am.")
+    assert [text["to"] for text in account.control.outbox()] == [CUSTOMER, CUSTOMER]
+    assert flow_sid in account.control.outbox()[0]["body"]
+    account.customer("STOP", number=account.conversations_number)
+    assert len(account.control.outbox()) == 2
+    hooks(hook.sid).delete()
+    account.customer("START", number=account.conversations_number)
+    account.customer("Thank you", number=account.conversations_number)
+    assert len(account.control.outbox()) == 2
+    assert account.control.contested() == []
+
+
+def test_a_flow_waits_for_the_task_that_it_made(account: Account) -> None:
+    conversation = account.open_conversation()
+    account.conversations.conversations(conversation.sid).webhooks.create(
+        target="studio", configuration_flow_sid=account.settings["studio_flow_sid"]
+    )
+    made = account.customer(number=account.conversations_number)
+    assert account.customer("Hello?", number=account.conversations_number)["task_sid"] == made["task_sid"]
+    assert account.control.outbox() == account.control.contested() == []
+    account.control.agent("complete", task_sid=made["task_sid"])
+    again = account.customer(number=account.conversations_number)
+    assert again["task_sid"] not in (None, made["task_sid"])
+    assert account.control.outbox() == account.control.contested() == []
 
 
 def test_address_configurations(account: Account) -> None:

@@ -27,7 +27,7 @@ def test_flows(account: Account) -> None:
     assert [flow.sid for flow in account.flex.flex_flow.list(friendly_name="Help")] == [created.sid]
     assert len(account.flex.flex_flow.list(page_size=2)) == 5
     assert account.flex.flex_flow(created.sid).delete()
-    assert refused(account.flex.flex_flow(created.sid).fetch) == (404, 20404)
+    assert refused(account.flex.flex_flow(created.sid).fetch) == (404, 45205)
 
 
 def test_a_flow_needs_what_its_integration_needs(account: Account) -> None:
@@ -74,6 +74,7 @@ def test_a_channel_of_a_task_flow_opens_a_task(account: Account) -> None:
     chat = account.chat.channels(channel.sid).fetch()
     assert json.loads(chat.attributes) == {
         "status": "ACTIVE", "long_lived": True, "from": "Ada", "channel_type": "sms",
+        "twilioNumber": account.number, "serviceNumber": CUSTOMER,
     }  # fmt: skip
     assert chat.type == "private"
 
@@ -158,12 +159,12 @@ def test_list_fetch_delete(account: Account) -> None:
     session = account.open_session(first.sid)
     assert account.flex.channel(first.sid).fetch().flex_flow_sid == account.settings["flex_flow_sids"]["task"]
     assert account.flex.channel(first.sid).delete()
-    assert refused(account.flex.channel(first.sid).fetch) == (404, 20404)
+    assert refused(account.flex.channel(first.sid).fetch) == (404, 45204)
     assert refused(account.chat.channels(first.sid).fetch) == (404, 50300)
     assert refused(account.proxy.sessions(session.sid).fetch) == (404, 20404)
 
 
 def test_a_channel_of_an_unknown_flow(account: Account) -> None:
     account.settings["flex_flow_sids"]["none"] = "FO" + "0" * 32
-    assert refused(account.open_channel, flow="none") == (400, 45204)
+    assert refused(account.open_channel, flow="none") == (400, 45205)
     del account.settings["flex_flow_sids"]["none"]

@@ -101,9 +101,10 @@ def test_an_agents_own_interaction_is_reserved_for_the_agent(account: Account) -
     assert sorted(kinds) == ["reservation.accepted", "reservation.created", "task.created"]
 
 
-def test_an_interaction_on_an_existing_conversation(account: Account) -> None:
+@pytest.mark.parametrize("initiated_by", ["api", "customer"])
+def test_an_interaction_on_an_existing_conversation(account: Account, initiated_by: str) -> None:
     conversation = account.open_conversation()
-    for initiated_by in ("api", "customer"):
+    for _ in range(2):
         interaction = account.flex.interaction.create(
             channel={
                 "type": "sms",
@@ -116,10 +117,60 @@ def test_an_interaction_on_an_existing_conversation(account: Account) -> None:
         assert attributes(interaction)["customerAddress"] == CUSTOMER
         account.control.advance(1)
         assert channel_of(account, interaction).fetch().status == "active"
+        channel_of(account, interaction).update(status="inactive", routing={"status": "closed"})
+        account.control.settings(second_interaction="opened")
     assert len(account.conversations.conversations(conversation.sid).participants.list()) == 1
     assert account.flex.interaction.create(
         channel={"type": "sms", "initiated_by": "api", "properties": {"media_channel_sid": conversation.sid}}
     ).sid
+
+
+def test_a_conversation_has_one_interaction_channel(account: Account, active: Any) -> None:
+    """Another interaction on it is dropped (45353) as long as the channel lives; an invite opens the next task."""
+    account.control.settings(second_interaction="refused")
+    conversation_sid = attributes(active)["conversationSid"]
+
+    def again() -> Any:
+        channel = {
+            "type": "sms",
+            "initiated_by": "api",
+            "properties": {"media_channel_sid": conversation_sid},
+        }
+        return account.flex.interaction.create(channel=channel, routing=account.routing())
+
+    with pytest.raises(TwilioRestException, match=active.channel["sid"]) as caught:
+        again()
+    assert (caught.value.status, caught.value.code) == (409, 45353)
+    assert conversation_sid in caught.value.msg
+    account.control.agent("park", task_sid=task_sid(active))
+    assert refused(again) == (409, 45353)
+    invite = channel_of(account, active).invites.create(routing=account.routing())
+    task = account.workspace.tasks(invite.routing["properties"]["sid"]).fetch()
+    assert (task.assignment_status, json.loads(task.attributes)["conversationSid"]) == (
+        "pending", conversation_sid,
+    )  # fmt: skip
+    channel_of(account, active).update(status="inactive", routing={"status": "closed"})
+    assert refused(again) == (409, 45353)
+    account.control.advance(181 * 86_400)  # Flex has forgotten the channel
+    fresh = again()
+    assert fresh.sid != active.sid
+    account.control.settings(interaction_failures={"*": {"error_code": 19025}})
+    account.control.advance(1)
+    assert channel_of(account, fresh).fetch().status == "failed"
+    assert again().sid
+
+
+@pytest.mark.parametrize("code", [45376, 45008])
+def test_an_invite_on_a_channel_that_has_ended(account: Account, active: Any, code: int) -> None:
+    account.control.settings(closed_invite_code=code)
+    sid = attributes(active)["conversationSid"]
+    failing = account.open_interaction(OTHER)
+    account.control.play({"interaction": {"status": "failed"}})
+    account.conversations.conversations(sid).update(state="closed")
+    for interaction in (active, failing):
+        invites = channel_of(account, interaction).invites
+        assert refused(invites.create, routing=account.routing()) == (400, code)
+        assert len(invites.list()) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,9 +198,9 @@ def test_what_is_refused_at_once(account: Account, channel: dict[str, Any], rout
     good = {"type": "sms", "initiated_by": "api", "participants": [ends]}
     properties = {**account.routing()["properties"], **routing}
     asked = {"channel": {**good, **channel}, "routing": {"properties": properties}}
-    assert refused(account.flex.interaction.create, **asked) == (400, 20001)
-    assert refused(account.flex.interaction.create, channel=good) == (400, 20001)
-    assert refused(account.flex.interaction.create, channel=good, routing={}) == (400, 20001)
+    assert refused(account.flex.interaction.create, **asked) == (400, 45008)
+    assert refused(account.flex.interaction.create, channel=good) == (400, 45008)
+    assert refused(account.flex.interaction.create, channel=good, routing={}) == (400, 45008)
     assert account.workspace.tasks.list() == account.conversations.conversations.list() == []
 
 
@@ -158,7 +209,7 @@ def test_a_worker_needs_a_queue(account: Account) -> None:
     del routing["properties"]["queue_sid"]
     ends = {"address": CUSTOMER, "proxy_address": account.conversations_number}
     channel = {"type": "sms", "initiated_by": "agent", "participants": [ends]}
-    assert refused(account.flex.interaction.create, channel=channel, routing=routing) == (400, 20001)
+    assert refused(account.flex.interaction.create, channel=channel, routing=routing) == (400, 45008)
 
 
 def test_two_at_the_same_moment(account: Account) -> None:
@@ -243,7 +294,7 @@ def test_closing(
             channel_of(account, active).update(status="closed", routing={"status": "closed"}).status
             == "closed"
         )
-        assert refused(channel_of(account, active).invites.create, routing=account.routing()) == (400, 20001)
+        assert refused(channel_of(account, active).invites.create, routing=account.routing()) == (400, 45376)
         assert account.open_conversation()
 
 
@@ -262,9 +313,9 @@ def test_closing_in_setup(account: Account) -> None:
 
 def test_how_a_channel_cannot_be_closed(account: Account, active: Any) -> None:
     update = channel_of(account, active).update
-    assert refused(update, status="inactive") == (400, 20001)
-    assert refused(update, status="closed", routing={"status": "gone"}) == (400, 20001)
-    assert refused(update, status="paused") == (400, 20001)
+    assert refused(update, status="inactive") == (400, 45008)
+    assert refused(update, status="closed", routing={"status": "gone"}) == (400, 45008)
+    assert refused(update, status="paused") == (400, 45008)
 
 
 def test_park_and_invite_again(account: Account, active: Any) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests  # noqa: TID251 (what the SDK would never send)
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
 
-from tests.sandbox.conftest import CUSTOMER, Account, refused
+from flexsms.sandbox.client import SandboxProcess
+from tests.sandbox.conftest import CUSTOMER, Account, Rewriting, refused
 
 
 def test_services(account: Account) -> None:
@@ -53,15 +59,71 @@ def test_unique_names_are_unique_even_when_closed(account: Account) -> None:
     assert refused(account.proxy.sessions.create, unique_name="x" * 192) == (400, 20001)
 
 
-def test_a_number_pair_is_in_one_open_session(account: Account) -> None:
+@pytest.mark.parametrize(
+    ("switches", "codes"),
+    [({}, (80604, 80801)), ({"pair_taken_code": 80103, "reopen_taken_code": 80604}, (80103, 80604))],
+)
+def test_a_number_pair_is_in_one_open_session(
+    account: Account, switches: dict[str, int], codes: tuple[int, int]
+) -> None:
+    account.control.settings(reopen_taken_code=80801)
+    account.control.settings(**switches)
     first = account.open_session(account.open_channel().sid)
     other = account.open_channel(flow="studio")
-    assert refused(account.open_session, other.sid) == (400, 80103)
+    assert refused(account.open_session, other.sid) == (400, codes[0])
+    free = account.proxy.sessions(account.proxy.sessions.create(unique_name="free").sid)
+    assert refused(free.participants.create, identifier=CUSTOMER) == (400, codes[0])
     account.proxy.sessions(first.sid).update(status="closed")
     second = account.open_session(other.sid)
-    assert refused(account.proxy.sessions(first.sid).update, status="in-progress") == (400, 80604)
+    assert refused(account.proxy.sessions(first.sid).update, status="in-progress") == (400, codes[1])
     account.proxy.sessions(second.sid).delete()
     assert account.proxy.sessions(first.sid).update(status="in-progress").status == "in-progress"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_who_holds_a_pair_is_told_only_if_asked_for(account: Account, named: bool) -> None:
+    account.control.settings(pair_taken_names_session=named)
+    first = account.open_session(account.open_channel().sid)
+    with pytest.raises(TwilioRestException) as caught:
+        account.open_session(account.open_channel(flow="studio").sid)
+    assert (first.sid in caught.value.msg) is named
+
+
+@pytest.mark.parametrize("code", [80623, 80802])
+def test_two_requests_for_one_participant_at_the_same_moment(
+    account: Account, sandbox: SandboxProcess, code: int
+) -> None:
+    """The later one is refused with 409 while the earlier one is under way, and may be repeated after that."""
+    first, second = account.open_channel().sid, account.open_channel(flow="studio").sid
+    account.control.settings(latency_ms=2000, same_moment_code=code)
+    account.control.clear_journal()
+    http = Rewriting(sandbox.base_url)
+    client = Client(account.settings["account_sid"], account.settings["auth_token"], http_client=http)
+    other = Account(client, account.control, account.settings)
+    with ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(other.open_session, first)
+        while not account.control.journal():
+            time.sleep(0.01)
+        account.control.settings(latency_ms=0)
+        assert refused(account.open_session, second) == (409, code)
+        assert earlier.result().unique_name == first
+    http.close()
+    assert refused(account.open_session, second) == (400, 80604)
+
+
+def test_participants_as_one_list(account: Account, sandbox: SandboxProcess) -> None:
+    """The outbound recipes send them so: one field with a JSON array."""
+    channel_sid = account.open_channel().sid
+    people = [{"Identifier": who, "ProxyIdentifier": account.number} for who in (CUSTOMER, channel_sid)]
+    service, auth = account.settings["session_service_sid"], account.settings["account_sid"]
+    answer = requests.post(
+        f"{sandbox.base_url}/proxy.twilio.com/v1/Services/{service}/Sessions",
+        data={"UniqueName": channel_sid, "Participants": json.dumps(people)},
+        auth=(auth, account.settings["auth_token"]), timeout=5,
+    )  # fmt: skip
+    assert answer.status_code == 201
+    found = account.proxy.sessions(answer.json()["sid"]).participants.list()
+    assert [one.identifier for one in found] == [CUSTOMER, channel_sid]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +131,7 @@ def test_a_number_pair_is_in_one_open_session(account: Account) -> None:
     [
         ("closed", "closed", 80607),
         ("closed", None, 80607),
-        ("closed", "open", 80801),
+        ("closed", "open", 80608),
         ("open", "in-progress", 80608),
         ("open", "failed", 80608),
         ("in-progress", "open", 80608),
@@ -126,6 +188,9 @@ def test_participants(account: Account) -> None:
     two = session.participants.create(identifier="+14155550143", proxy_identifier=account.number)
     assert [row.sid for row in session.participants.list()] == [one.sid, two.sid]
     assert refused(session.participants.create, identifier="+14155550144") == (400, 80609)
+    half = account.proxy.sessions(account.proxy.sessions.create(unique_name="half").sid)
+    half.participants.create(identifier="+14155550145")
+    assert refused(half.participants.create, identifier="+14155550145") == (400, 80103)
     assert session.participants(two.sid).delete()
     assert [row.sid for row in session.participants.list()] == [one.sid]
     assert session.participants(two.sid).fetch().date_deleted is not None
@@ -143,6 +208,7 @@ def test_participants_that_cannot_be(account: Account) -> None:
         80404,
     )
     assert refused(create, participants=[{"Identifier": CUSTOMER}] * 2) == (400, 80103)
+    assert refused(create, participants=["nobody"]) == (400, 20001)
     assert refused(create, mode="smoke-signals") == (400, 20001)
     assert account.proxy.sessions.list() == []
 

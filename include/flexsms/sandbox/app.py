@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from . import products  # noqa: F401 (registers the routes)
 from .clock import http_date
+from .contention import under_way
 from .control import Control
 from .courier import Courier
 from .faults import Rule
@@ -89,7 +90,8 @@ class App:
             self.recorder.add(request, response, fault)
         control.journal.add(world.clock.now(), request, None if rule and rule.cuts else sent, fault)
         if latency:
-            await asyncio.sleep(latency)
+            with under_way(world, request):
+                await asyncio.sleep(latency)
         return sent, rule
 
     def _apply(self, world: World, request: Request, rule: Rule | None) -> tuple[Response, Response]:

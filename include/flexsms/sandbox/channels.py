@@ -57,6 +57,10 @@ def start(
         "long_lived": flow.long_lived if long_lived is None else long_lived,
         "from": name,
         "channel_type": flow.channel_type,
+        # Proxy's integration wants them (https://www.twilio.com/docs/api/errors/80619). Which number is which is
+        # not documented.
+        "twilioNumber": flow.contact_identity,
+        "serviceNumber": customer,
     }
     if pre_engagement:
         attributes["pre_engagement_data"] = pre_engagement

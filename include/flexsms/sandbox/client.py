@@ -72,6 +72,14 @@ class SandboxControl:
         found = self._object("POST", "settings", changes) if changes else self._object("GET", "settings")
         return {**found, "base_url": self.base_url}
 
+    def switches(self) -> list[Json]:
+        """All settings that can be changed: name, value, default, values, doc, source."""
+        return self._list("switches", "switches")
+
+    def contested(self) -> list[Json]:
+        """The conversations in which an agent's task and a Studio flow both answer the customer."""
+        return self._list("contested", "conversations")
+
     def clock(self) -> Json:
         return self._object("GET", "clock")
 

@@ -1,7 +1,7 @@
 """The control plane under /_sandbox/: JSON in, JSON out, no authentication, for tests, demo and benchmark
 only.
 
-GET  health settings clock state story journal?after=n outbox faults
+GET  health settings switches clock state story journal?after=n outbox contested faults
      deliveries?after=n
 POST reset settings clock faults customer agent seed load tasks events play
 PUT  state journal        DELETE faults journal
@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from . import actors, bulk, seed
+from . import actors, bulk, inbound, seed
 from .clock import iso
 from .config import Config
 from .faults import Faults
@@ -48,6 +48,8 @@ class Control:
             ("POST", "/reset"): lambda body, _query: self.reset(body),
             ("GET", "/settings"): lambda _body, _query: self.settings(),
             ("POST", "/settings"): self._change_settings,
+            ("GET", "/switches"): lambda _body, _query: {"switches": self.world.config.report()},
+            ("GET", "/contested"): lambda _body, _query: {"conversations": inbound.contested(self.world)},
             ("GET", "/clock"): lambda _body, _query: self._clock(),
             ("POST", "/clock"): self._set_clock,
             ("GET", "/state"): lambda _body, _query: self.world.snapshot(),

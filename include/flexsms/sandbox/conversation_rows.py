@@ -66,6 +66,7 @@ class Webhook(Row):
     parent: str  # the conversation
     target: str
     configuration: dict[str, Any]
+    task_sid: str | None = None  # the task that the Studio flow made and waits for
 
 
 @dataclass(slots=True)

@@ -2,12 +2,15 @@
 
 Whether a text that meets no open task opens one follows the number's address configuration, or a Studio webhook of
 the conversation: both run a flow whose Send-to-Flex widget makes the task. `default` and `webhook` open none.
+
+A flow that is attached to the conversation by a webhook runs for each text, whoever else is at work there. It only
+stays quiet while it waits for the task that it made itself. Beside an agent's task it answers the customer, too.
 """
 
 from __future__ import annotations
 
 from . import conversations, interactions, tasks
-from .conversation_rows import Address, Conversation
+from .conversation_rows import Address, Conversation, Webhook
 from .store import Message, Task
 from .world import World
 
@@ -32,8 +35,16 @@ def receive(
     outcome = "reactivated" if conversation.state == "inactive" else "conversation"
     message = conversations.post(world, conversation, frm, body)
     task = tasks.open_task(world, conversation.sid)
-    if task is None and not keyword and _runs_studio(world, conversation, to):
+    if keyword:
+        return outcome, conversation, task, message
+    flow = studio_flow(world, conversation)
+    if flow and task and flow.task_sid != task.sid:
+        sid = flow.configuration["flow_sid"]
+        conversations.post(world, conversation, sid, f"The answer of Studio flow {sid}.")
+    elif task is None and (flow or _autocreates_studio(world, to)):
         task = interactions.ensure_task(world, conversation, INBOUND)
+        if flow:
+            flow.task_sid = task.sid
     return outcome, conversation, task, message
 
 
@@ -46,8 +57,23 @@ def autocreate(world: World, address: Address, frm: str, body: str) -> Received:
     return "started", conversation, task, message
 
 
-def _runs_studio(world: World, conversation: Conversation, number: str) -> bool:
+def studio_flow(world: World, conversation: Conversation) -> Webhook | None:
+    """The Studio flow that is attached to the conversation."""
+    hooks = world.store.webhooks.under(conversation.sid).forward()
+    return next((hook for _, hook in hooks if hook.target == "studio"), None)
+
+
+def contested(world: World) -> list[dict[str, str]]:
+    """The open conversations in which an agent's task and a Studio flow both answer the customer."""
+    found = []
+    for conversation in world.store.conversations:
+        flow = studio_flow(world, conversation) if conversation.open else None
+        task = tasks.open_task(world, conversation.sid) if flow else None
+        if flow and task and flow.task_sid != task.sid:
+            found.append({"channel_sid": conversation.sid, "task_sid": task.sid, "webhook_sid": flow.sid})
+    return found
+
+
+def _autocreates_studio(world: World, number: str) -> bool:
     address = address_of(world, number)
-    if address is not None and address.auto_creation.get("type") == "studio":
-        return True
-    return any(hook.target == "studio" for _, hook in world.store.webhooks.under(conversation.sid).forward())
+    return address is not None and address.auto_creation.get("type") == "studio"

@@ -236,6 +236,22 @@ def of_conversation(world: World, conversation_sid: str) -> FlexChannel | None:
     return world.store.flex_channels.get(next(reversed(world.flex_channels.get(conversation_sid, {})), None))
 
 
+def live(world: World, conversation: Conversation) -> FlexChannel | None:
+    """The interaction channel of a conversation, unless it has ended or Flex has forgotten it."""
+    channel = of_conversation(world, conversation.sid)
+    if channel is None or channel.status not in USABLE or forgotten(world, channel):
+        return None
+    return channel
+
+
+def check_single(world: World, conversation: Conversation) -> None:
+    """A conversation has one interaction channel: Flex drops the request for another one (45353)."""
+    channel = live(world, conversation)
+    if channel is not None and world.config.second_interaction == "refused":
+        sentence = f"The Conversation sid {conversation.sid} already has a mapped Channel sid {channel.sid}."
+        raise Problem(409, 45353, sentence)
+
+
 def ensure_task(world: World, conversation: Conversation, given: dict[str, Any] | None = None) -> Task:
     """The conversation's open task, or a new one: an invite on its interaction channel, else a new interaction.
 
@@ -244,8 +260,8 @@ def ensure_task(world: World, conversation: Conversation, given: dict[str, Any] 
     if task := tasks.open_task(world, conversation.sid):
         return task
     routing = Routing(attributes=given or {})
-    channel = of_conversation(world, conversation.sid)
-    if channel is not None and channel.status in USABLE and not forgotten(world, channel):
+    channel = live(world, conversation)
+    if channel is not None:
         task_sid = invite(world, channel, routing).task_sid
         wake(world, channel)
     else:

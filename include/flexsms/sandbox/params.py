@@ -140,6 +140,7 @@ class Params:
     """The parameters of one route. Names with a dot are given as a dict."""
 
     def __init__(self, dotted: dict[str, Param] | None = None, /, **params: Param) -> None:
+        self._code = 20001
         self._params = {**params, **(dotted or {})}
         self._required = [name for name, param in self._params.items() if param.required]
 
@@ -147,12 +148,24 @@ class Params:
         """The same parameters for an update, where none is required."""
         return Params({name: replace(param, required=False) for name, param in self._params.items()})
 
+    def refused_as(self, code: int) -> Params:
+        """The same parameters of a product with a code of its own for a request that is wrong."""
+        params = Params(self._params)
+        params._code = code
+        return params
+
     def declared(self) -> dict[str, Param]:
         """The parameters by name, for a route that takes these and more."""
         return dict(self._params)
 
     def read(self, fields: Form) -> dict[str, Any]:
         """Values by name, only of those given. Raises Invalid for the first one at fault."""
+        try:
+            return self._read(fields)
+        except Invalid as invalid:
+            raise (Invalid(invalid.message, self._code) if invalid.code == 20001 else invalid) from None
+
+    def _read(self, fields: Form) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, raws in fields.items():
             param = self._params.get(name)

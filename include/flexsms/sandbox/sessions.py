@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from . import texts
+from . import contention, texts
 from .store import Channel, Interaction, Message, Participant, Session, Sms
 from .wire import Problem
 from .world import World, timer
@@ -41,6 +41,7 @@ def start(
     identifiers = [str(one["Identifier"]) for one in people]
     if len(set(identifiers)) < len(identifiers):
         raise Problem(400, 80103, "The same participant is given twice")
+    contention.check(world, identifiers)
     for one in people:
         check_free(world, str(one["Identifier"]), one.get("ProxyIdentifier"))
     session = world.store.sessions.add(
@@ -68,11 +69,16 @@ def add(world: World, session: Session, one: dict[str, Any]) -> Participant:
     return participant
 
 
-def check_free(world: World, identifier: str, number: str | None, *, code: int = 80103) -> None:
-    """80103 for a participant, 80604 for a reopened session, whose pair another open session holds."""
+def check_free(world: World, identifier: str, number: str | None, *, code: int | None = None) -> None:
+    """A participant whose pair another open session holds: `pair_taken_code`, and which session is nobody's to know."""
     holder = world.pairs.get((identifier, number or next(iter(world.number_sids))))
-    if holder is not None:
-        raise Problem(400, code, f"Participant is already in session {holder} with the same Proxy number")
+    if holder is None:
+        return
+    if world.config.pair_taken_names_session:
+        sentence = f"Participant is already in session {holder} with the same Proxy number"
+    else:
+        sentence = "Proxy identifier already in use with the requested identifier"
+    raise Problem(400, code or world.config.pair_taken_code, sentence)
 
 
 def stamp_channel(world: World, session: Session) -> None:
@@ -87,7 +93,7 @@ def change_status(world: World, session: Session, status: str | None) -> None:
     """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are facts A.6."""
     if session.status == "closed":
         if status in ("open", "failed", "unknown"):
-            raise Problem(400, 80801, f"Session {session.sid} can only be reopened as in-progress")
+            raise Problem(400, 80608, f"Session {session.sid} can only be reopened as in-progress")
         if status != "in-progress":
             raise Problem(400, 80607, f"Session {session.sid} is closed and cannot be updated")
         _reopen(world, session)
@@ -104,7 +110,7 @@ def _reopen(world: World, session: Session) -> None:
     if session.expires is not None and session.expires <= now:
         raise Problem(400, 80904, f"Session {session.sid} has expired")
     for one in participants(world, session):
-        check_free(world, one.identifier, one.proxy_identifier, code=80604)
+        check_free(world, one.identifier, one.proxy_identifier, code=world.config.reopen_taken_code)
     session.status, session.closed_reason, session.ended = "in-progress", None, None
     session.reopened = now
     _schedule_expiry(world, session)

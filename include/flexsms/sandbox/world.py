@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from heapq import heappop, heappush
@@ -52,6 +53,7 @@ class World(Indexes):
         self.mail = Mail()
         self.opted_out: set[str] = set()  # "customer>number"
         self.story: dict[str, Any] = {}
+        self.under_way: Counter[str] = Counter()  # participants of Proxy requests that are not answered yet
         self._timers: list[tuple[float, int, str, str]] = []
         self._credentials()
         self._furnish()

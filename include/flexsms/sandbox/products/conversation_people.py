@@ -17,7 +17,7 @@ from .conversations import (
     CONVERSATION,
     Scope,
     both,
-    check_timers,
+    check_state,
     conversation_json,
     conversation_of,
     timers_json,
@@ -215,7 +215,7 @@ def _participant_conversation_json(
 def create_with_participants(call: Call, scope: Scope) -> Response:
     """All of it or nothing: 50425 for a pair that is taken. Always 201, though 202 is published, too."""
     check_webhook_header(call.request)
-    check_timers(call.p)
+    check_state(call.p)
     people = call.p.pop("Participant", [])
     if len(people) > MOST_AT_ONCE:
         raise Invalid(f"Invalid Participant: more than {MOST_AT_ONCE}")

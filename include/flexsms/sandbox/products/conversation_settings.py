@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import conversations
 from ..clock import iso
 from ..conversation_rows import Address, Conversation, Webhook
 from ..paging import page, walk
@@ -104,6 +105,7 @@ def list_webhooks(call: Call, scope: Scope, name: str) -> Response:
 def create_webhook(call: Call, scope: Scope, name: str) -> Response:
     """`ReplayAfter` is taken and does nothing: no text of the past is told again."""
     conversation = conversation_of(call, scope, name)
+    conversations.check_open(conversation)
     if len(call.world.store.webhooks.under(conversation.sid)) >= MOST_WEBHOOKS:
         raise Invalid(f"Conversation {conversation.sid} already has {MOST_WEBHOOKS} webhooks")
     configuration = _dotted(call.p, "Configuration.")
@@ -119,7 +121,9 @@ def fetch_webhook(call: Call, scope: Scope, name: str, sid: str) -> Response:
 
 @both.post(WEBHOOKS + "/{webhook}", Params(CONFIGURATION))
 def update_webhook(call: Call, scope: Scope, name: str, sid: str) -> Response:
-    hook = _webhook(call, conversation_of(call, scope, name), sid)
+    conversation = conversation_of(call, scope, name)
+    conversations.check_open(conversation)
+    hook = _webhook(call, conversation, sid)
     configuration = {**hook.configuration, **_dotted(call.p, "Configuration.")}
     _check_webhook(hook.target, configuration)
     hook.configuration, hook.updated = configuration, call.world.clock.now()

@@ -226,19 +226,23 @@ def values_of(p: dict[str, Any]) -> dict[str, Any]:
     return {**values, "name": name or None} if name is not None else values
 
 
-def check_timers(p: dict[str, Any]) -> None:
-    """Timers that a new conversation's state contradicts: 50382 (facts B.3)."""
-    state = p.get("State", "active")
-    if (state == "closed" and p.keys() & {"Timers.Inactive", "Timers.Closed"}) or (
-        state == "inactive" and "Timers.Inactive" in p
-    ):
-        raise Problem(400, 50382, f"Timers cannot be set for a conversation that is created {state}")
+def check_state(p: dict[str, Any]) -> None:
+    """What a new conversation cannot be: closed (50384), with timers but no state, or with one it contradicts (50382).
+
+    Sources: https://www.twilio.com/docs/api/errors/50382, /50384.
+    """
+    state = p.get("State")
+    if state == "closed":
+        raise Problem(400, 50384, "The initial state of a conversation cannot be closed")
+    timers = p.keys() & {"Timers.Inactive", "Timers.Closed"}
+    if (timers and state is None) or (state == "inactive" and "Timers.Inactive" in p):
+        raise Problem(400, 50382, "Timers cannot be set without a State that they fit")
 
 
 @both.post("/Conversations", CONVERSATION)
 def create_conversation(call: Call, scope: Scope) -> Response:
     check_webhook_header(call.request)
-    check_timers(call.p)
+    check_state(call.p)
     conversation = conversations.start(call.world, scope.service_sid, **values_of(call.p))
     return created(conversation_json(call.world, scope, conversation))
 

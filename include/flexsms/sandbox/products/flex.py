@@ -100,7 +100,7 @@ def channel_json(world: World, channel: Channel) -> dict[str, Any]:
 def _flow(call: Call, sid: str) -> FlexFlow:
     flow = call.world.store.flows.get(sid)
     if flow is None:
-        raise NotFound(call.request.path)
+        raise NotFound(call.request.path, 45205)
     return flow
 
 
@@ -153,7 +153,7 @@ def delete_flow(call: Call, sid: str) -> Response:
 def _channel(call: Call, sid: str) -> Channel:
     channel = call.world.store.channels.get(sid)
     if channel is None or not channel.flow_sid:
-        raise NotFound(call.request.path)
+        raise NotFound(call.request.path, 45204)
     return channel
 
 
@@ -195,7 +195,7 @@ def create_channel(call: Call) -> Response:
     """
     flow = call.world.store.flows.get(call.p["FlexFlowSid"])
     if flow is None:
-        raise Invalid(f"FlexFlow {call.p['FlexFlowSid']} does not exist", 45204)
+        raise Invalid(f"FlexFlow {call.p['FlexFlowSid']} does not exist", 45205)
     attributes: dict[str, Any] = call.p.get("TaskAttributes") or {}
     customer = call.p.get("Target") or attributes.get("to")
     channel = channels.find(call.world, flow, customer) if customer else None

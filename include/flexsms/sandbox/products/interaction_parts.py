@@ -10,9 +10,9 @@ from ..invites import invite, routing_json
 from ..paging import page, walk
 from ..params import Params, enum, json_value
 from ..router import Call, router
-from ..wire import Invalid, NotFound, Response, ok
+from ..wire import NotFound, Problem, Response, ok
 from ..world import World
-from .interactions import CHANNEL, HOST, channel_of, channel_url, read_routing
+from .interactions import CHANNEL, HOST, UNPROCESSABLE, channel_of, channel_url, read_routing
 
 api = router(HOST)
 
@@ -38,9 +38,13 @@ def participant_json(channel: FlexChannel, one: FlexParticipant) -> dict[str, An
     }
 
 
-def _check_usable(channel: FlexChannel) -> None:
-    if channel.status not in interactions.USABLE:
-        raise Invalid(f"Interaction channel {channel.sid} is {channel.status}")
+def _check_usable(call: Call, channel: FlexChannel, code: int) -> None:
+    conversation = call.world.store.conversations.get(channel.conversation_sid)
+    if channel.status not in interactions.USABLE or conversation is None or not conversation.open:
+        sentence = (
+            f"Failed to add Participant. Conversation {channel.conversation_sid} was closed or not found"
+        )
+        raise Problem(400, code, sentence)
 
 
 @api.get(CHANNEL + "/Invites", paged=True)
@@ -52,11 +56,11 @@ def list_invites(call: Call, interaction: str, sid: str) -> Response:
     )
 
 
-@api.post(CHANNEL + "/Invites", Params(Routing=json_value(dict).must()))
+@api.post(CHANNEL + "/Invites", Params(Routing=json_value(dict).must()).refused_as(UNPROCESSABLE))
 def create_invite(call: Call, interaction: str, sid: str) -> Response:
     """Another task, for example when a parked conversation goes on; the attributes have to be given again."""
     channel = channel_of(call, interaction, sid)
-    _check_usable(channel)
+    _check_usable(call, channel, call.world.config.closed_invite_code)
     one = invite(call.world, channel, read_routing(call.world, call.p["Routing"]))
     interactions.wake(call.world, channel)
     return ok(invite_json(call.world, channel, one))
@@ -78,18 +82,21 @@ def list_participants(call: Call, interaction: str, sid: str) -> Response:
         Type=enum("supervisor", "customer", "external", "agent", "unknown").must(),
         MediaProperties=json_value(dict).must(),
         RoutingProperties=json_value(dict),
-    ),
+    ).refused_as(UNPROCESSABLE),
 )
 def create_participant(call: Call, interaction: str, sid: str) -> Response:
     """Recorded only: what the media properties say is not carried out."""
     channel = channel_of(call, interaction, sid)
-    _check_usable(channel)
+    _check_usable(call, channel, 45376)
     one = FlexParticipant(*call.world.stamp("UT"), channel.sid, call.p["Type"])
     channel.used = one.created
     return ok(participant_json(channel, call.world.store.flex_participants.add(one)))
 
 
-@api.post(CHANNEL + "/Participants/{participant}", Params(Status=enum("closed", "wrapup").must()))
+@api.post(
+    CHANNEL + "/Participants/{participant}",
+    Params(Status=enum("closed", "wrapup").must()).refused_as(UNPROCESSABLE),
+)
 def update_participant(call: Call, interaction: str, sid: str, who: str) -> Response:
     """Park: the agent's task ends or wraps up, the conversation stays (facts B.2)."""
     channel = channel_of(call, interaction, sid)

@@ -21,6 +21,7 @@ HOST = "flex-api.twilio.com"
 api = router(HOST)
 
 CHANNEL = "/v1/Interactions/{interaction}/Channels/{channel}"
+UNPROCESSABLE = 45008
 TYPES = ("sms", "whatsapp", "web", "chat", "email", "messenger", "gbm", "voice")
 CHANNEL_KEYS = {"type", "initiated_by", "participants", "properties"}
 ROUTING_KEYS = {
@@ -34,6 +35,13 @@ ROUTING_KEYS = {
     "priority",
     "timeout",
 }
+
+
+class Unprocessable(Invalid):
+    """400 45008, Flex's own code for an interaction that is asked for wrongly (facts A.3: error pages)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, UNPROCESSABLE)
 
 
 def channel_url(channel: FlexChannel) -> str:
@@ -86,21 +94,23 @@ def read_routing(world: World, given: Any) -> Routing:
     """The `Routing` of an interaction or an invite; Invalid names what is wrong with it."""
     properties = given.get("properties") if isinstance(given, dict) else None
     if not isinstance(properties, dict):
-        raise Invalid("Invalid Routing: properties is required")
+        raise Unprocessable("Invalid Routing: properties is required")
     if unknown := properties.keys() - ROUTING_KEYS:
-        raise Invalid(f"Invalid Routing: unknown property {min(unknown)}")
+        raise Unprocessable(f"Invalid Routing: unknown property {min(unknown)}")
     if properties.get("workspace_sid") != world.workspace_sid:
-        raise Invalid(f"Invalid Routing: workspace_sid {properties.get('workspace_sid')} does not exist")
+        raise Unprocessable(
+            f"Invalid Routing: workspace_sid {properties.get('workspace_sid')} does not exist"
+        )
     values: dict[str, Any] = {}
     for name, table in (("workflow_sid", "workflows"), ("queue_sid", "queues"), ("worker_sid", "workers")):
         values[name] = sid = properties.get(name)
         if sid and not world.store.fixtures.within(f"{table}/{world.workspace_sid}", str(sid)):
-            raise Invalid(f"Invalid Routing: {name} {sid} is not in workspace {world.workspace_sid}")
+            raise Unprocessable(f"Invalid Routing: {name} {sid} is not in workspace {world.workspace_sid}")
     if values["worker_sid"] and not values["queue_sid"]:
-        raise Invalid("Invalid Routing: worker_sid needs queue_sid")
+        raise Unprocessable("Invalid Routing: worker_sid needs queue_sid")
     attributes = properties.get("attributes", {})
     if not isinstance(attributes, dict):
-        raise Invalid("Invalid Routing: attributes is a JSON object")
+        raise Unprocessable("Invalid Routing: attributes is a JSON object")
     values |= {name: _number(properties, name) for name in ("priority", "timeout") if name in properties}
     return Routing(**values, channel_name=_task_channel(world, properties), attributes=attributes)
 
@@ -108,7 +118,7 @@ def read_routing(world: World, given: Any) -> Routing:
 def _number(properties: dict[str, Any], name: str) -> int:
     value = properties[name]
     if not isinstance(value, int) or value < 0:
-        raise Invalid(f"Invalid Routing: {name} is no number")
+        raise Unprocessable(f"Invalid Routing: {name} is no number")
     return value
 
 
@@ -117,7 +127,7 @@ def _task_channel(world: World, properties: dict[str, Any]) -> str:
     for name, sid in world.task_channel_sids.items():
         if wanted in (name, sid):
             return name
-    raise Invalid(f"Invalid Routing: task channel {wanted} does not exist")
+    raise Unprocessable(f"Invalid Routing: task channel {wanted} does not exist")
 
 
 @api.post(
@@ -127,26 +137,30 @@ def _task_channel(world: World, properties: dict[str, Any]) -> str:
         Routing=json_value(dict),
         InteractionContextSid=text(),
         WebhookTtid=text(),
-    ),
+    ).refused_as(UNPROCESSABLE),
 )
 def create_interaction(call: Call) -> Response:
     """200, which says "accepted". Who may leave out what is facts B.1."""
     channel = call.p["Channel"]
     if unknown := channel.keys() - CHANNEL_KEYS:
-        raise Invalid(f"Invalid Channel: unknown field {min(unknown)}")
+        raise Unprocessable(f"Invalid Channel: unknown field {min(unknown)}")
     if channel.get("type") not in TYPES:
-        raise Invalid(f"Invalid Channel: type {channel.get('type')!r}")
+        raise Unprocessable(f"Invalid Channel: type {channel.get('type')!r}")
     initiated_by = channel.get("initiated_by")
     if initiated_by not in ("agent", "customer", "api"):
-        raise Invalid("Invalid Channel: initiated_by is agent, customer or api")
+        raise Unprocessable("Invalid Channel: initiated_by is agent, customer or api")
     conversation = _existing(call.world, channel)
     if conversation is None and "Routing" not in call.p:
-        raise Invalid("Missing required parameter Routing in the post body")
+        raise Unprocessable("Missing required parameter Routing in the post body")
     routing = read_routing(call.world, call.p["Routing"]) if "Routing" in call.p else Routing()
     if initiated_by == "agent" and (conversation or not routing.worker_sid):
-        raise Invalid("Invalid Channel: agent takes participants, and queue_sid and worker_sid in Routing")
+        raise Unprocessable(
+            "Invalid Channel: agent takes participants, and queue_sid and worker_sid in Routing"
+        )
+    if conversation is not None:
+        interactions.check_single(call.world, conversation)
     if initiated_by == "customer" and conversation is None:
-        raise Invalid("Invalid Channel: customer needs properties.media_channel_sid")
+        raise Unprocessable("Invalid Channel: customer needs properties.media_channel_sid")
     customer, number = (None, None) if conversation else _ends(channel)
     one = interactions.start(
         call.world,
@@ -168,17 +182,17 @@ def _existing(world: World, channel: dict[str, Any]) -> Conversation | None:
         return None
     conversation = world.store.conversations.get(sid)
     if conversation is None:
-        raise Invalid(f"Invalid Channel: conversation {sid} does not exist")
+        raise Unprocessable(f"Invalid Channel: conversation {sid} does not exist")
     return conversation
 
 
 def _ends(channel: dict[str, Any]) -> tuple[str, str]:
     people = channel.get("participants")
     if not isinstance(people, list) or len(people) != 1 or not isinstance(people[0], dict):
-        raise Invalid("Invalid Channel: participants is a list of one address and proxy_address")
+        raise Unprocessable("Invalid Channel: participants is a list of one address and proxy_address")
     ends = people[0].get("address"), people[0].get("proxy_address")
     if not all(isinstance(end, str) and end for end in ends):
-        raise Invalid("Invalid Channel: a participant has an address and a proxy_address")
+        raise Unprocessable("Invalid Channel: a participant has an address and a proxy_address")
     return ends  # type: ignore[return-value]
 
 
@@ -187,7 +201,7 @@ def fetch_interaction(call: Call, sid: str) -> Response:
     return ok(interaction_json(call.world, _interaction(call, sid)))
 
 
-@api.post("/v1/Interactions/{interaction}", Params(WebhookTtid=text()))
+@api.post("/v1/Interactions/{interaction}", Params(WebhookTtid=text()).refused_as(UNPROCESSABLE))
 def update_interaction(call: Call, sid: str) -> Response:
     one = _interaction(call, sid)
     one.webhook_ttid = call.p.get("WebhookTtid", one.webhook_ttid)
@@ -208,14 +222,17 @@ def fetch_channel(call: Call, interaction: str, sid: str) -> Response:
     return ok(channel_json(channel_of(call, interaction, sid)))
 
 
-@api.post(CHANNEL, Params(Status=enum("closed", "inactive").must(), Routing=json_value(dict)))
+@api.post(
+    CHANNEL,
+    Params(Status=enum("closed", "inactive").must(), Routing=json_value(dict)).refused_as(UNPROCESSABLE),
+)
 def update_channel(call: Call, interaction: str, sid: str) -> Response:
     """The closing table of facts B.1. Closing what is closed or failed is 200 and changes nothing (80906)."""
     channel = channel_of(call, interaction, sid)
     routing = call.p.get("Routing", {}).get("status")
     if routing not in (None, "closed", "wrapup"):
-        raise Invalid(f"Invalid Routing: status {routing!r} is neither closed nor wrapup")
+        raise Unprocessable(f"Invalid Routing: status {routing!r} is neither closed nor wrapup")
     if call.p["Status"] == "inactive" and routing != "closed":
-        raise Invalid('Invalid Routing: with Status inactive, {"status": "closed"} is required')
+        raise Unprocessable('Invalid Routing: with Status inactive, {"status": "closed"} is required')
     interactions.close(call.world, channel, call.p["Status"], routing or "wrapup")
     return ok(channel_json(channel))

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import sessions
 from ..clock import iso
+from ..contention import people_of
 from ..paging import page, walk
 from ..params import Params, enum, integer, json_value, moment, text
 from ..router import Call, router
@@ -115,12 +116,15 @@ def list_sessions(call: Call, service: str) -> Response:
         Ttl=integer(0),
         Mode=enum("message-only", "voice-only", "voice-and-message"),
         Status=STATUS,
-        Participants=json_value(dict).repeated(),
+        Participants=json_value().repeated(),
     ),
 )
 def create_session(call: Call, service: str) -> Response:
-    people: list[dict[str, Any]] = call.p.get("Participants", [])
+    """`Participants` are objects in repeated fields, as the SDK sends them, or one list of them (facts A.6)."""
+    people: list[dict[str, Any]] = people_of(call.p.get("Participants", []))
     for one in people:
+        if not isinstance(one, dict):
+            raise Invalid("Invalid Participants: a JSON object is expected")
         if not isinstance(one.get("Identifier"), str) or not one["Identifier"]:
             raise Invalid("Invalid Participants: an Identifier is missing", 80404)
         if unknown := one.keys() - PARTICIPANT:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from .. import sessions
+from .. import contention, sessions
 from ..clock import iso
 from ..paging import page, walk
 from ..params import Params, text
@@ -103,7 +103,11 @@ def create_participant(call: Call, service: str, sid: str) -> Response:
     if len(sessions.participants(call.world, session)) >= 2:
         raise Problem(400, 80609, f"Session {session.sid} already has two participants")
     check_number(call.world, call.p.get("ProxyIdentifier"))
-    sessions.check_free(call.world, call.p["Identifier"], call.p.get("ProxyIdentifier"))
+    identifier = call.p["Identifier"]
+    if any(one.identifier == identifier for one in sessions.participants(call.world, session)):
+        raise Problem(400, 80103, f"The participant is already in session {session.sid}")
+    contention.check(call.world, [identifier])
+    sessions.check_free(call.world, identifier, call.p.get("ProxyIdentifier"))
     return created(participant_json(call.world, session, sessions.add(call.world, session, call.p)))
 
 
