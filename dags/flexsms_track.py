@@ -14,9 +14,13 @@ The first run reads back the 30 days that TaskRouter keeps. Every later one star
 *Look back*, because events may come late. Order and repetition do not matter. Posts in the inbox are moved to `done/`
 once everything in them is stored, and to `rejected/`, with the reason beside them, where something cannot be read.
 
-**Result** (XCom of `track`, and `extra` of the asset event): `events`, `ignored` (no messaging channel), `rejected` and
-`rejects` (unreadable, the first ones by name), `channels`, `created`, `updated`, `unchanged`, `cursor`, `api_calls`,
-`duration_s`.
+**Result** (XCom of `track`, and `extra` of the asset event, which a run without changes does not emit): `events`,
+`ignored` (no messaging channel), `rejected` and `rejects` (unreadable, the first ones by name), `channels`, `created`,
+`updated`, `unchanged`, `parked`, `cursor`, `api_calls`, `duration_s`.
+
+**Parked** are channels whose documents hold no channel state. The run that meets such a document first fails, and names
+it; later ones list it. What is learnt of the channel waits in the state of the asset, and goes into the document once
+you have repaired or deleted that.
 
 **When it fails** nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the
 same again. To fill a gap that you know of, give *Read again from* and *until*; the cursor stays where it is. To read 30

@@ -7,7 +7,8 @@ from airflow.sdk import Asset, AssetWatcher
 from flexsms.triggers.inbox import InboxTrigger
 from flexsms.twilio.sources.protocol import EventSource
 
-# Track and cleanup emit it; its asset_state_store holds the cursors of the sources, named by `cursor_key`.
+# Track and cleanup emit it when documents have changed. Its asset_state_store holds the cursors of the sources, named
+# by `cursor_key`, and the states that no document takes, by `parked_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
 
 # What Event Streams has posted. Nobody emits it: the triggerer looks.
@@ -21,3 +22,8 @@ INBOX = Asset(
 def cursor_key(source: EventSource) -> str:
     """The key under which the cursor of a source is kept: there is one asset for all accounts, and a key for each."""
     return f"cursor.{source.name}.{source.scope}"
+
+
+def parked_key(sync_service_sid: str) -> str:
+    """The key under which the states wait whose documents in a Sync service hold no state."""
+    return f"parked.{sync_service_sid}"

@@ -14,6 +14,7 @@ import pytest
 from airflow.utils.types import DagRunType  # noqa: TID251
 
 from flexsms.assets import INBOX
+from flexsms.hooks.inbox import name_at
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.triggers.inbox import InboxTrigger
 
@@ -43,6 +44,7 @@ def test_the_first_run_reads_everything_and_the_second_only_what_is_new(
     second = run("flexsms_track", lookback_minutes=0)
     assert second.xcom("track")["events"] == 0
     assert writes() == []
+    assert second.events() == []  # nobody is told that nothing has changed
     assert str(cursor()) >= str(reached)
 
 
@@ -100,15 +102,16 @@ def test_posts_in_the_inbox_are_stored_and_put_away(
         "id": "EZ1",
         "data": {"timestamp": "2026-11-18T16:42:07.105Z", "payload": payload},
     }
+    name = f"{name_at(datetime.now(UTC))}-1.json"  # one that came long ago would be removed
     (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "20261118T164208.000000Z-1.json").write_text(json.dumps([event]))
+    (tmp_path / "new" / name).write_text(json.dumps([event]))
     tracked = run("flexsms_track", source="inbox")
     assert tracked.state == "success"
     report = tracked.xcom("track")
     assert (report["events"], report["created"]) == (1, 1)
     assert f"flexsms.{channel}" in json.dumps(table("documents"))
     assert os.listdir(tmp_path / "new") == []
-    assert [path.name for path in tmp_path.glob("done/*/*")] == ["20261118T164208.000000Z-1.json"]
+    assert [path.name for path in tmp_path.glob("done/*/*")] == [name]
     assert run("flexsms_track", source="inbox").xcom("track")["events"] == 0
 
 

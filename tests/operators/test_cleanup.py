@@ -216,8 +216,10 @@ async def test_an_unreadable_document_is_named_and_the_others_are_planned(
     (batch,) = await plan(context)
     assert len(batch["channels"]) == 3
     assert [failure["channel_sid"] for failure in context.pushed["plan"]["failures"]] == [bad]
-    # Its events are not stored, so they are read again until somebody repairs or deletes the document.
-    assert context.cursors == {}
+    # What they tell of it waits until somebody repairs or deletes the document.
+    parked = f"parked.{sandbox.settings['sync_service_sid']}"
+    assert context.cursors.keys() == {taskrouter_cursor(sandbox), parked}
+    assert list(context.cursors[parked]) == [bad]
 
 
 async def test_a_lost_stack_is_one_sentence_and_the_other_one_is_cleaned(

@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from airflow.sdk import Asset
 
-from flexsms.assets import cursor_key
-from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, UnreadableState
+from flexsms.assets import CHANNEL_STATE, cursor_key
+from flexsms.core.errors import (
+    InvalidInput,
+    MissingSetting,
+    PermanentError,
+    ServiceUnavailable,
+    UnreadableState,
+)
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
@@ -36,6 +44,7 @@ REPORT = [
     "created",
     "updated",
     "unchanged",
+    "parked",
     "cursor",
     "api_calls",
     "duration_s",
@@ -178,34 +187,189 @@ async def test_what_a_stream_lost_is_fetched_from_taskrouter_after_three_hours(
     assert context.cursors[streamed] == "b"
 
 
-@pytest.mark.parametrize("trouble", [UnreadableState, ServiceUnavailable])
-async def test_a_stream_in_trouble_does_not_keep_taskrouter_from_being_asked(
-    trouble: type[FlexSmsError],
-    connection: Callable[..., None],
-    context: FakeContext,
-    sandbox: SandboxProcess,
-    tmp_path: Path,
-) -> None:
-    connection(inbox_path=f"file://{tmp_path}")
-    listed = sandbox.control.events(channels=3, events=12, hours=24)["channels"]
-    task = FlexTrackOperator(task_id="track", source="inbox")
-    if trouble is ServiceUnavailable:
+def post(channel_sid: str, task: int = 1) -> bytes:
+    """An event of a channel, as Event Streams posts it."""
+    payload = {
+        "task_sid": f"WT{task:032x}",
+        "task_attributes": json.dumps({"channelSid": channel_sid}),
+        "timestamp": "2026-11-18T16:00:00Z",
+    }
+    return json.dumps(
+        {"type": "com.twilio.taskrouter.task.created", "id": "EZ1", "data": {"payload": payload}}
+    ).encode()
+
+
+class TestAStreamInTrouble:
+    """TaskRouter is asked all the same: while something keeps a stream from its end, it is all gap."""
+
+    @pytest.fixture
+    def listed(self, sandbox: SandboxProcess) -> list[str]:
+        """Channels of which TaskRouter alone knows."""
+        channels: list[str] = sandbox.control.events(channels=3, events=12, hours=24)["channels"]
+        return channels
+
+    async def fails(
+        self,
+        source: str,
+        error: type[Exception],
+        says: str,
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+    ) -> None:
+        task = FlexTrackOperator(task_id="track", source=source)
+        with pytest.raises(error, match=says):
+            await task.aexecute(context)  # type: ignore[arg-type]
+        async with TwilioHook().account() as account:
+            assert all([await account.store.load(channel) for channel in listed])
+        assert taskrouter_cursor(sandbox) in context.cursors
+
+    async def test_a_post_that_cannot_be_read(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+        tmp_path: Path,
+    ) -> None:
+        connection(inbox_path=f"file://{tmp_path}")
         (tmp_path / "new" / "20261118T160000.000000Z-0.json").mkdir(parents=True)
-    else:
+        await self.fails("inbox", ServiceUnavailable, "cannot be read", context, sandbox, listed)
+
+    async def test_a_document_that_holds_no_state(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        connection(inbox_path=f"file://{tmp_path}")
         poison = "CH" + "c" * 32
         sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 99}}])
-        payload = {
-            "task_sid": "WT" + "1" * 32,
-            "task_attributes": json.dumps({"channelSid": poison}),
-            "timestamp": "2026-11-18T16:00:00Z",
-        }
-        event = {"type": "com.twilio.taskrouter.task.created", "id": "EZ1", "data": {"payload": payload}}
-        await ObjectStorageInbox(f"file://{tmp_path}").put(json.dumps(event).encode())
-    with pytest.raises(trouble):
-        await task.aexecute(context)  # type: ignore[arg-type]
-    async with TwilioHook().account() as account:
-        assert all([await account.store.load(channel) for channel in listed])
-    assert taskrouter_cursor(sandbox) in context.cursors
+        await ObjectStorageInbox(f"file://{tmp_path}").put(post(poison))
+        await self.fails("inbox", UnreadableState, "upgrade", context, sandbox, listed)
+        assert "that failed, too" not in capsys.readouterr().out
+        # What is known of it waits in the asset's state; the run after that is told so, and does not fail.
+        kept = context.cursors[f"parked.{sandbox.settings['sync_service_sid']}"]
+        assert list(kept) == [poison]
+        sandbox.control.clear_journal()
+        report = await FlexTrackOperator(task_id="track", source="inbox").aexecute(context)  # type: ignore[arg-type]
+        assert (report["parked"], report["events"]) == ([poison], 0)
+        asked = [one for one in sandbox.control.journal() if poison in one["path"]]
+        assert len(asked) == 1
+
+    @pytest.mark.parametrize(
+        ("setting", "says"),
+        [("", "inbox_path: is empty"), ("file:///proc/1/mem", "Not a directory")],
+        ids=["not configured", "no folder"],
+    )
+    async def test_an_inbox_that_is_not_there(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+        setting: str,
+        says: str,
+    ) -> None:
+        connection(inbox_path=setting)
+        error = NotADirectoryError if setting else MissingSetting
+        await self.fails("inbox", error, says, context, sandbox, listed)
+
+    async def test_a_collector_that_refuses_for_good(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        async def forbidden(request: web.Request) -> web.Response:
+            return web.Response(status=403)
+
+        app = web.Application()
+        app.router.add_get("/{tail:.*}", forbidden)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host = {"conn_type": "http", "host": "http://127.0.0.1", "port": runner.addresses[0][1]}
+        monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(host))
+        await self.fails("http", PermanentError, "HTTP 403", context, sandbox, listed)
+        await runner.cleanup()
+
+    async def test_a_stream_that_may_not_be_read(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        listed: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        connection(kinesis_stream="events")
+
+        async def denied(self: KinesisStream) -> str:
+            raise self._refused("DescribeStreamSummary", "AccessDeniedException", 400)
+
+        monkeypatch.setattr(KinesisStream, "created", denied)
+        await self.fails("kinesis", PermanentError, "allow this login kinesis:", context, sandbox, listed)
+
+    async def test_taskrouter_in_trouble_as_well_does_not_hide_the_first_error(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        sandbox.control.fault(match={"host": "taskrouter.twilio.com"}, action="status", status=503)
+        with pytest.raises(PermanentError, match="Airflow has no connection 'flexsms_events'"):
+            await FlexTrackOperator(task_id="track", source="http").aexecute(context)  # type: ignore[arg-type]
+        assert "TaskRouter was asked as well, and that failed, too: GET taskrouter" in capsys.readouterr().out
+
+    async def test_where_sync_fails_taskrouter_is_not_asked(
+        self,
+        connection: Callable[..., None],
+        context: FakeContext,
+        sandbox: SandboxProcess,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        connection(inbox_path=f"file://{tmp_path}")
+        await ObjectStorageInbox(f"file://{tmp_path}").put(post("CH" + "c" * 32))
+        sandbox.control.fault(match={"host": "sync.twilio.com"}, action="status", status=503)
+        sandbox.control.clear_journal()
+        with pytest.raises(ServiceUnavailable, match=r"sync\.twilio\.com"):
+            await FlexTrackOperator(task_id="track", source="inbox").aexecute(context)  # type: ignore[arg-type]
+        assert len(sandbox.control.journal()) == 1
+
+
+async def test_the_asset_is_announced_only_when_something_changed(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    mine = Asset(name="mine", uri="x-mine://asset")
+
+    async def announces() -> bool:
+        context.event.extra = {}
+        task = FlexTrackOperator(task_id="track", lookback_minutes=120, outlets=[CHANNEL_STATE, mine])
+        report = await task.aexecute(context)  # type: ignore[arg-type]
+        assert context.event.extra in ({}, report)
+        assert mine in task.outlets
+        assert (CHANNEL_STATE in task.outlets) == bool(context.event.extra)
+        return CHANNEL_STATE in task.outlets
+
+    assert not await announces()
+    channel = sandbox.control.events(channels=1, events=1, hours=1)["channels"]
+    assert await announces()  # created
+    assert not await announces()  # the same events once more
+    sandbox.control.events(channel_sids=channel, events=4, hours=1)
+    assert await announces()  # updated
+    attributes = f'{{"channelSid": "CH{"a" * 32}"}}'
+    sandbox.control.events(raw=[{"type": "task.created", "data": {"task_attributes": attributes}}])
+    assert await announces()  # an event was left out
 
 
 @pytest.mark.parametrize("lost", ["an outage longer than Twilio tries", "91303"])

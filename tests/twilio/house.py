@@ -18,8 +18,11 @@ from flexsms.core.retention import window_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.track import track
+
+from .kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -90,6 +93,7 @@ class House(ABC):
         self.clock = clock
         self.memory = Memory()
         self.cursor: str | None = None
+        self.parked = Kept()
         self.scanned_at: datetime = clock()
 
     # What customers, agents and other systems do
@@ -128,7 +132,12 @@ class House(ABC):
             self.cursor = cursor
 
         await track(
-            self.account.taskrouter(), self.account.store, cursor=self.cursor, save_cursor=save, at_once=8
+            self.account.taskrouter(),
+            self.account.store,
+            cursor=self.cursor,
+            save_cursor=save,
+            at_once=8,
+            parked=ParkedStates(self.parked),
         )
 
     async def scan(self, limit: int = 1000) -> list[DueChannel]:

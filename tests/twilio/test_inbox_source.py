@@ -18,10 +18,13 @@ from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, 
 from flexsms.core.events import TaskEvent, from_cloud_event
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources import inbox as module
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.track import TrackReport, track
+
+from .kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -245,7 +248,7 @@ async def test_a_page_ends_by_posts_and_by_events(
     assert shelf.new == {}
 
 
-async def test_an_unreadable_document_holds_up_only_what_tells_of_its_channel(
+async def test_an_unreadable_document_holds_up_no_post_and_none_is_read_twice(
     account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AT_ONCE", 2)
@@ -254,20 +257,30 @@ async def test_an_unreadable_document_holds_up_only_what_tells_of_its_channel(
     sandbox.control.load(documents=[{"unique_name": document, "data": {"v": 99}}])
     posts = [[event(channel=n, task=n)] for n in range(1, 8)]
     shelf = Shelf(*posts, [event(channel=7, task=8), BAD, event("completed", channel=1)], b"no")
-    for _ in range(2):
-        with pytest.raises(UnreadableState, match="upgrade"):
-            await run(account, shelf)
-        # What tells of the channel is needed once the document is repaired.
-        assert list(shelf.new) == ["000000.json", "000007.json"]
-        assert list(shelf.reasons) == ["000008.json"]
+    kept = Kept()
+
+    async def run() -> TrackReport:
+        async def save(_: str) -> None:
+            assert shelf.new  # nothing is put away before it is stored
+
+        source, parked = InboxSource(shelf), ParkedStates(kept)
+        return await track(source, account.store, cursor=None, save_cursor=save, at_once=8, parked=parked)
+
+    with pytest.raises(UnreadableState, match="upgrade"):
+        await run()
+    assert (shelf.new, sorted(shelf.reasons)) == ({}, ["000007.json", "000008.json"])
     assert [number for number in range(2, 8) if await account.store.load(sid("CH", number))] == [*range(2, 8)]
+    shelf.arrive([event("wrapup", channel=1)])
+    for events in (1, 0):
+        report = await run()
+        assert (report.events, report.parked, shelf.new) == (events, [sid("CH", 1)], {})
     documents = account.client.sync.v1.services(account.settings.sync_service_sid).documents
     await documents(document).delete_async()
-    await run(account, shelf)
+    assert (await run()).created == 1
     stored = await account.store.load(sid("CH", 1))
     assert stored is not None
-    assert set(stored.state.ended) == {sid("WT", 1)}
-    assert (shelf.new, list(shelf.reasons)) == ({}, ["000008.json", "000007.json"])
+    told = [event(channel=1), event("completed", channel=1), event("wrapup", channel=1)]
+    assert stored.state == fold(told, sid("CH", 1))
 
 
 async def test_a_page_is_stored_before_the_next_one_is_asked_for(account: Account) -> None:

@@ -12,13 +12,17 @@ import pytest
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, NotAuthorized, ServiceUnavailable, UnreadableState
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
+from flexsms.core.state import ChannelState, fold
+from flexsms.twilio import parked as parked_module
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources import taskrouter
 from flexsms.twilio.sources.protocol import EventPage, EventSource
 from flexsms.twilio.track import TrackReport, track
 
 from .house import HOUSES, House
+from .kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -32,10 +36,11 @@ EVENTS = "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events"
 
 
 class Cursor:
-    """Where the last run stopped."""
+    """Where the last run stopped, and what it could not store."""
 
     def __init__(self) -> None:
         self.value: str | None = None
+        self.kept = Kept()
 
     async def save(self, value: str) -> None:
         self.value = value
@@ -44,7 +49,14 @@ class Cursor:
         return await self.read(account, account.taskrouter(**options))
 
     async def read(self, account: Account, source: EventSource) -> TrackReport:
-        return await track(source, account.store, cursor=self.value, save_cursor=self.save, at_once=8)
+        return await track(
+            source,
+            account.store,
+            cursor=self.value,
+            save_cursor=self.save,
+            at_once=8,
+            parked=ParkedStates(self.kept),
+        )
 
 
 class OurClock:
@@ -312,88 +324,243 @@ async def test_a_malformed_event_is_named_and_the_others_count(
     assert await account.store.load(good["channel_sid"]) is not None
 
 
-async def test_one_channel_that_cannot_be_written_does_not_stop_the_others_but_the_cursor(
-    account: Account, sandbox: SandboxProcess, number: str
-) -> None:
-    good = sandbox.control.customer("+14155551001", number, "Hello")
-    bad = sandbox.control.customer("+14155551002", number, "Hello")
-    sandbox.control.load(documents=[{"unique_name": f"flexsms.{bad['channel_sid']}", "data": {"v": 1}}])
-    cursor = Cursor()
-    with pytest.raises(InvalidInput, match="delete the document or repair it"):
+def poison(sandbox: SandboxProcess, channel_sid: str) -> None:
+    """Make the document of a channel hold no state."""
+    sandbox.control.load(documents=[{"unique_name": f"flexsms.{channel_sid}", "data": {"v": 1}}])
+
+
+def document(account: Account, channel_sid: str) -> Any:
+    return account.client.sync.v1.services(account.settings.sync_service_sid).documents(
+        f"flexsms.{channel_sid}"
+    )
+
+
+class TestADocumentThatHoldsNoState:
+    @pytest.fixture
+    def bad(self, sandbox: SandboxProcess, number: str, clock: Clock) -> str:
+        """A channel whose document holds no state, and that has an open task."""
+        channel: str = sandbox.control.customer("+14155551002", number, "Hello")["channel_sid"]
+        poison(sandbox, channel)
+        clock.advance(minutes=1)
+        return channel
+
+    async def test_stops_neither_the_others_nor_the_cursor(
+        self, account: Account, sandbox: SandboxProcess, number: str, bad: str
+    ) -> None:
+        good = sandbox.control.customer("+14155551001", number, "Hello")["channel_sid"]
+        cursor = Cursor()
+        with pytest.raises(
+            UnreadableState, match=rf"^Document flexsms\.{bad}: .*delete the document or repair it"
+        ):
+            await cursor.run(account)
+        assert cursor.value is not None
+        assert await account.store.load(good) is not None
+
+    async def test_costs_a_call_a_run_and_is_named_by_each(
+        self,
+        account: Account,
+        sandbox: SandboxProcess,
+        clock: Clock,
+        calls: Calls,
+        bad: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        cursor = Cursor()
+        with pytest.raises(UnreadableState):
+            await cursor.run(account)
+        for _ in range(3):
+            clock.advance(days=1)
+            sandbox.control.clear_journal()
+            caplog.clear()
+            report = await cursor.run(account, lookback=timedelta())
+            made = calls()
+            assert (report.parked, report.created, report.updated) == ([bad], 0, 0)
+            assert caplog.text.count(f"Channel {bad} was not updated") == 1
+            assert (made.pop(EVENTS), sum(made.values())) == (6, 1)
+            assert report.events <= 1  # the task's end at most, not all since its beginning
+
+    @pytest.mark.parametrize("mended", ["deleted", "repaired"])
+    async def test_gets_what_was_learnt_meanwhile_once_it_is(
+        self,
+        account: Account,
+        sandbox: SandboxProcess,
+        kind: type[House],
+        clock: Clock,
+        calls: Calls,
+        bad: str,
+        mended: str,
+    ) -> None:
+        cursor = Cursor()
+        with pytest.raises(UnreadableState):
+            await cursor.run(account)
+        clock.advance(hours=1)
+        sandbox.control.agent("complete", channel_sid=bad)
         await cursor.run(account)
-    assert cursor.value is None
-    assert await account.store.load(good["channel_sid"]) is not None
+        clock.advance(hours=1)
+        expected = [one async for page in account.taskrouter().read(None) for one in page.events]
+        state = fold(expected)[bad]
+        if mended == "deleted":
+            await document(account, bad).delete_async()
+        else:
+            before = TaskEvent("EV1", TaskEventType.CREATED, "WT" + "1" * 32, bad, kind.stack, 1, {})
+            old = ChannelState.of(before)
+            state = state.merge(old)
+            await document(account, bad).update_async(data=old.to_json())
+        sandbox.control.clear_journal()
+        report = await cursor.run(account, lookback=timedelta())
+        made = calls()
+        assert (made.pop(EVENTS), sum(made.values())) == (6, 2)
+        assert (report.parked, report.created + report.updated) == ([], 1)
+        stored = await account.store.load(bad)
+        assert stored is not None
+        assert stored.state == state
+        sandbox.control.clear_journal()
+        assert (await cursor.run(account, lookback=timedelta())).channels == 0
+        assert sum(calls().values()) == 6
+
+    async def test_is_asked_for_once_in_a_run_of_many_writes(
+        self,
+        account: Account,
+        sandbox: SandboxProcess,
+        kind: type[House],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Types of events come one after another: who stops at the first write has not seen that tasks ended."""
+        monkeypatch.setattr(track_module, "MAX_PENDING", 3)
+        monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
+        sids = sandbox.control.events(channels=12, events=96, hours=24, stack=str(kind.stack))["channels"]
+        poison(sandbox, sids[0])
+        cursor = Cursor()
+        sandbox.control.clear_journal()
+        with pytest.raises(UnreadableState):
+            await cursor.run(account)
+        assert caplog.text.count(f"Channel {sids[0]} was not updated") == 1
+        asked = [one for one in sandbox.control.journal() if one["path"].endswith(sids[0])]
+        assert len(asked) == 1
+        await document(account, sids[0]).delete_async()
+        report = await cursor.run(account)
+        assert (report.created, report.updated, report.parked) == (1, 0, [])
+        expected = fold([one async for page in account.taskrouter().read(None) for one in page.events])
+        for sid in sids:
+            stored = await account.store.load(sid)
+            assert stored is not None
+            assert stored.state == expected[sid]
+
+    async def test_is_remembered_before_the_cursor_moves(
+        self, account: Account, sandbox: SandboxProcess
+    ) -> None:
+        bad, good = "CH" + "c" * 32, "CH" + "d" * 32
+        poison(sandbox, bad)
+        order: list[str] = []
+        cursor = Cursor()
+
+        class Source:
+            name, scope = "three pages", "here"
+
+            async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+                for number, channel in enumerate((good, bad, good), 1):
+                    event = TaskEvent(
+                        "EV1", TaskEventType.CREATED, f"WT{number:032x}", channel, StackName.CHAT, number, {}
+                    )
+                    yield EventPage(events=[event], cursor=str(number))
+
+        async def save(value: str) -> None:
+            order.append(f"{value}, parked {len(cursor.kept.get() or ())}")
+
+        with pytest.raises(UnreadableState):
+            await track(
+                Source(),
+                account.store,
+                cursor=None,
+                save_cursor=save,
+                at_once=8,
+                parked=ParkedStates(cursor.kept),
+            )
+        assert order == ["1, parked 0", "2, parked 1", "3, parked 1"]
+        stored = await account.store.load(good)
+        assert stored is not None
+        assert len(stored.state.seen) == 2
+
+    async def test_when_there_are_too_many_of_them_the_run_ends(
+        self, account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parked_module, "MAX_PARKED", 5)
+        for sid in sandbox.control.events(channels=60, events=120, hours=24)["channels"]:
+            poison(sandbox, sid)
+        cursor = Cursor()
+        sandbox.control.clear_journal()
+        # No UnreadableState: whoever takes that for "all others are up to now" must not go on.
+        with pytest.raises(
+            InvalidInput, match=r"holds no channel state, like 5 others .*; delete or"
+        ) as caught:
+            await cursor.run(account)
+        assert not isinstance(caught.value, UnreadableState)
+        assert cursor.value is None
+        assert len(cursor.kept.get()) == 5
+        assert len([one for one in sandbox.control.journal() if one["host"] == "sync.twilio.com"]) <= 14
+
+    async def test_where_nothing_can_be_kept_it_ends_the_run(self, account: Account, bad: str) -> None:
+        cursor = Cursor()
+        with pytest.raises(
+            InvalidInput, match=rf"document flexsms.{bad}: holds no channel state \(data: is no"
+        ):
+            await track(account.taskrouter(), account.store, cursor=None, save_cursor=cursor.save, at_once=8)
+        assert cursor.value is None
 
 
-async def test_one_unreadable_document_does_not_end_a_run_of_many_writes(
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, NotAuthorized), (403, NotAuthorized), (503, ServiceUnavailable)]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_may_befall_every_channel_ends_the_run_at_once(
     account: Account,
     sandbox: SandboxProcess,
-    kind: type[House],
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Types of events come one after another: who stops at the first write has not seen that tasks ended."""
-    monkeypatch.setattr(track_module, "MAX_PENDING", 3)
-    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
-    sids = sandbox.control.events(channels=12, events=96, hours=24, stack=str(kind.stack))["channels"]
-    poison = f"flexsms.{sids[0]}"
-    sandbox.control.load(documents=[{"unique_name": poison, "data": {"v": 1}}])
-    cursor = Cursor()
-    with pytest.raises(UnreadableState, match="delete the document or repair it"):
-        await cursor.run(account)
-    assert cursor.value is None
-    assert caplog.text.count(f"Channel {sids[0]} was not updated") == 1
-    halfway = {sid: await account.store.load(sid) for sid in sids[1:]}
-    documents = account.client.sync.v1.services(account.settings.sync_service_sid).documents
-    await documents(poison).delete_async()
-    report = await cursor.run(account)
-    assert (report.created, report.updated, report.cursor) == (1, report.updated, cursor.value)
-    assert cursor.value is not None
-    assert halfway == {sid: await account.store.load(sid) for sid in sids[1:]}
-
-
-async def test_no_cursor_is_saved_behind_what_is_not_stored_and_the_source_is_told(
-    account: Account, sandbox: SandboxProcess
-) -> None:
-    poison, good = "CH" + "c" * 32, "CH" + "d" * 32
-    sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 1}}])
-    told: list[set[str]] = []
-
-    class Source:
-        name, scope = "three pages", "here"
-
-        async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
-            for number, channel in enumerate((good, poison, good), 1):
-                event = TaskEvent(
-                    "EV1", TaskEventType.CREATED, f"WT{number:032x}", channel, StackName.CHAT, number, {}
-                )
-                yield (page := EventPage(events=[event], cursor=str(number)))
-                told.append(page.unstored)
-
-    cursor = Cursor()
-    with pytest.raises(UnreadableState):
-        await cursor.read(account, Source())
-    assert (cursor.value, told) == ("1", [set(), {poison}, {poison}])
-    stored = await account.store.load(good)
-    assert stored is not None
-    assert len(stored.state.seen) == 2
-
-
-@pytest.mark.parametrize(("status", "error"), [(403, NotAuthorized), (503, ServiceUnavailable)])
-async def test_what_may_befall_every_channel_ends_the_run(
-    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, status: int, error: Any
+    method: str,
+    status: int,
+    error: Any,
 ) -> None:
     monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
-    monkeypatch.setattr(track_module, "MAX_PENDING", 3)
-    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
-    poison = sandbox.control.events(channels=12, events=96, hours=24)["channels"][0]
-    sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 1}}])
-    sandbox.control.fault(match={"method": "POST", "host": "sync.twilio.com"}, action="status", status=status)
+    sids = sandbox.control.events(channels=100, events=400, hours=24)["channels"]
+    poison(sandbox, sids[0])
+    sandbox.control.fault(match={"method": method, "host": "sync.twilio.com"}, action="status", status=status)
     sandbox.control.clear_journal()
+    cursor = Cursor()
     with pytest.raises(error):
+        await cursor.run(account)
+    tried = [
+        entry
+        for entry in sandbox.control.journal()
+        if (entry["method"], entry["host"]) == (method, "sync.twilio.com")
+    ]
+    # Eight are in flight when the first one fails; a document that holds no state is no failure.
+    assert 0 < len(tried) <= 8
+    assert cursor.value is None
+
+
+async def test_one_that_another_try_may_heal_outranks_the_others(
+    account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    sandbox.control.events(channels=20, events=40, hours=24)
+    match = {"method": "POST", "host": "sync.twilio.com"}
+    sandbox.control.fault(match=match, action="status", status=403, times=3)
+    sandbox.control.fault(match=match, action="status", status=503)
+    with pytest.raises(ServiceUnavailable):
         await Cursor().run(account)
-    writes = [entry for entry in sandbox.control.journal() if entry["method"] == "POST"]
-    assert 0 < len(writes) <= 6
+
+
+async def test_a_run_names_no_more_events_in_its_log_than_in_its_report(
+    account: Account, sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    attributes = '{"channelSid": "CH' + "a" * 32 + '"}'
+    raw = [{"type": "task.created", "data": {"task_attributes": attributes}, "resource_sid": "WX"}] * 90
+    sandbox.control.events(raw=raw)
+    report = await Cursor().run(account)
+    assert (report.rejected, len(report.rejects)) == (90, 20)
+    assert caplog.text.count("Event left out:") == 20
+    assert caplog.text.count("Events left out besides: 70.") == 1
 
 
 async def test_the_cursor_stays_when_the_source_fails(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 
-from flexsms.assets import CHANNEL_STATE, cursor_key
-from flexsms.core.errors import InvalidInput, RetryableError, UnreadableState
+from flexsms.assets import CHANNEL_STATE, cursor_key, parked_key
+from flexsms.core.errors import InvalidInput, TwilioError
 from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
@@ -18,6 +17,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import moment, number
 from flexsms.twilio import clock
 from flexsms.twilio.account import Account
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
@@ -47,9 +47,11 @@ class FlexTrackOperator(BaseAsyncOperator):
         where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
     :param until: where that ends, by default now (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "cursor",
-        "api_calls", "duration_s"}``, which is the asset event's ``extra`` too
+    :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "parked",
+        "cursor", "api_calls", "duration_s"}``, which is the asset event's ``extra`` too. A run that changed no document
+        and left no event out emits no asset event
     :raises InvalidInput: when an argument is wrong
+    :raises UnreadableState: at the end, when it met a document that holds no state, for the first time
     """
 
     template_fields: Sequence[str] = ("source", "lookback_minutes", "since", "until", "twilio_conn_id")
@@ -84,32 +86,61 @@ class FlexTrackOperator(BaseAsyncOperator):
             raise InvalidInput("since", f"cannot go with source {self.source}", "choose source taskrouter")
         began = clock.monotonic_s()
         async with TwilioHook(self.twilio_conn_id).account() as account:
-            lookback = timedelta(minutes=minutes)
-            source = self._source(account, lookback, since, until)
-            try:
-                report = await drain(account, source, context)
-            except (RetryableError, UnreadableState):
-                # While something keeps a stream from its end, it is all gap. Unreadable states are logged already.
-                with suppress(UnreadableState):
-                    await self._fill_gap(account, lookback, context)
-                raise
-            report.add(await self._fill_gap(account, lookback, context))
+            report = await self._track(account, timedelta(minutes=minutes), since, until, context)
             summary: dict[str, Any] = {
                 **report.to_json(),
                 "api_calls": account.transport.total_calls,
                 "duration_s": round(clock.monotonic_s() - began, 2),
             }
-        context["outlet_events"][CHANNEL_STATE].extra = summary
+        if report.is_news:
+            context["outlet_events"][CHANNEL_STATE].extra = summary
+        else:
+            # Airflow emits an event of every outlet that is left when the task has succeeded.
+            self.outlets = [outlet for outlet in self.outlets if outlet != CHANNEL_STATE]
         self.log.info(
-            "Read %d events of %d channels: %d new, %d updated, %d unchanged; %d events left out.",
+            "Read %d events of %d channels: %d new, %d updated, %d unchanged, %d parked; %d events left out.",
             report.events,
             report.channels,
             report.created,
             report.updated,
             report.unchanged,
+            len(report.parked),
             report.rejected,
         )
         return summary
+
+    async def _track(
+        self,
+        account: Account,
+        lookback: timedelta,
+        since: datetime | None,
+        until: datetime | None,
+        context: Context,
+    ) -> TrackReport:
+        """Read the source, and TaskRouter as well where the source may have lost something.
+
+        A source that fails, even for good, is all gap. Where Sync fails, what TaskRouter knows cannot be stored either.
+        """
+        parked = parked_states(account, context)
+        failure, report = None, TrackReport()
+        try:
+            source = self._source(account, lookback, since, until)
+            report = await drain(account, source, context, parked)
+        except Exception as error:  # also what the store of an inbox raises
+            if isinstance(error, TwilioError) and " sync.twilio.com/" in error.endpoint:
+                raise
+            failure = error
+        try:
+            if self._has_gap(account, context):
+                self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
+                report.add(await drain(account, account.taskrouter(lookback=lookback), context, parked))
+        except Exception as error:
+            if failure is None:
+                raise
+            self.log.error("TaskRouter was asked as well, and that failed, too: %s", error)
+        if failure is not None:
+            raise failure
+        return report
 
     def _source(
         self, account: Account, lookback: timedelta, since: datetime | None, until: datetime | None
@@ -127,13 +158,6 @@ class FlexTrackOperator(BaseAsyncOperator):
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)
 
-    async def _fill_gap(self, account: Account, lookback: timedelta, context: Context) -> TrackReport:
-        """Ask TaskRouter for what a stream may have lost, unless that was done lately."""
-        if not self._has_gap(account, context):
-            return TrackReport()
-        self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
-        return await drain(account, account.taskrouter(lookback=lookback), context)
-
     def _has_gap(self, account: Account, context: Context) -> bool:
         """Whether what a stream may have lost was not looked for lately."""
         source = account.taskrouter()
@@ -143,10 +167,13 @@ class FlexTrackOperator(BaseAsyncOperator):
         return cursor is None or abs(account.now() - parse_cursor(cursor)) > RECONCILE_AFTER
 
 
-async def drain(account: Account, source: EventSource, context: Context) -> TrackReport:
+async def drain(
+    account: Account, source: EventSource, context: Context, parked: ParkedStates | None = None
+) -> TrackReport:
     """Bring the channel states up to now and move the source's cursor.
 
     :param context: of a task that has the asset among its inlets or outlets
+    :param parked: those of the same run; by default, they are read
     """
 
     # The store is called synchronously: `dag.test()` of Airflow 3.3.2 lacks what its asynchronous methods need.
@@ -159,6 +186,7 @@ async def drain(account: Account, source: EventSource, context: Context) -> Trac
         cursor=last_cursor(source, context),
         save_cursor=save,
         at_once=account.settings.max_in_flight,
+        parked=parked or parked_states(account, context),
     )
 
 
@@ -166,3 +194,26 @@ def last_cursor(source: EventSource, context: Context) -> str | None:
     """Where the last run stopped reading the source, None when there was none."""
     cursor = context["asset_state_store"][CHANNEL_STATE].get(cursor_key(source))
     return None if cursor is None else str(cursor)
+
+
+def parked_states(account: Account, context: Context) -> ParkedStates:
+    """What is known of channels whose documents hold no state.
+
+    :param context: of a task that has the asset among its inlets or outlets
+    """
+    store = context["asset_state_store"][CHANNEL_STATE]
+    return ParkedStates(_Value(store, parked_key(account.settings.need("sync_service_sid"))))
+
+
+class _Value:
+    """One key of an asset's state store."""
+
+    def __init__(self, store: Any, key: str) -> None:
+        self._store = store
+        self._key = key
+
+    def get(self) -> Any:
+        return self._store.get(self._key)
+
+    def set(self, value: Any) -> None:
+        self._store.set(self._key, value)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from flexsms.core.errors import FlexSmsError, RetryableError, UnreadableState
+from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
 from flexsms.core.state import ChannelState
 from flexsms.twilio.parallel import for_each
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventPage, EventSource
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SyncStore
 
 logger = logging.getLogger(__name__)
 
 # So many changed channels are held in memory before they are written: about 20 MB.
 MAX_PENDING = 20_000
+# So many unreadable events are named in the log and in XCom; the others are counted.
 NAMED_REJECTS = 20
 
 
@@ -25,6 +27,7 @@ class TrackReport:
 
     :param rejected: events that could not be read; the first ones are named in ``rejects``
     :param ignored: events that concern no messaging channel
+    :param parked: channels whose documents hold no state; what is known of them waits
     """
 
     events: int = 0
@@ -35,13 +38,20 @@ class TrackReport:
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    parked: list[str] = field(default_factory=list)
     cursor: str | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether a document was changed, or an event was left out."""
+        return bool(self.created or self.updated or self.rejected)
 
     def add(self, other: TrackReport) -> None:
         """Count what another source told, too; the cursor stays that of the first."""
         for name in ("events", "ignored", "rejected", "channels", "created", "updated", "unchanged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.rejects.extend(other.rejects[: NAMED_REJECTS - len(self.rejects)])
+        self.parked = sorted({*self.parked, *other.parked})
 
     def to_json(self) -> dict[str, object]:
         """The XCom value."""
@@ -55,54 +65,77 @@ async def track(
     cursor: str | None,
     save_cursor: Callable[[str], Awaitable[None]],
     at_once: int,
+    parked: ParkedStates | None = None,
 ) -> TrackReport:
     """Bring the channel states up to now.
 
     At most two Sync calls per changed channel, however many events it had. The cursor is saved only after everything
-    before it is stored.
+    before it is stored. What is learnt of a channel whose document holds no state is stored among the parked ones, and
+    merged into the document by the first run that finds it repaired or deleted; that takes one call a run.
 
     :param cursor: where the last run stopped, None at the first
     :param at_once: channels written at a time
-    :raises UnreadableState: at the end, when nothing else is wrong than documents that hold no state; all other
-        channels are up to now, and the cursor stays until somebody repairs or deletes the documents
-    :raises FlexSmsError: when the source fails, or as soon as a channel could not be written for another reason; the
-        cursor stays before what is not stored
+    :param parked: channels whose documents hold no state; None: such a document ends the run
+    :raises UnreadableState: at the end, when channels were parked; all others are up to now. Later runs only name them
+    :raises FlexSmsError: when the source fails, or a channel could be neither written nor parked: then no other channel
+        is tried, and the cursor stays before what is not stored
     """
     report = TrackReport()
-    pending: dict[str, ChannelState] = {}
-    failures: dict[str, FlexSmsError] = {}
+    parked = parked or ParkedStates(None)
+    told = set(parked.news)
+    pending = {state.channel_sid: state for state in parked.due()}
+    failures: list[FlexSmsError] = []
 
     async def merge(learnt: ChannelState) -> None:
+        if failures:
+            return  # what has befallen one channel may befall all
+        sid = learnt.channel_sid
         try:
+            if parked.is_unreadable(sid):
+                parked.add(learnt)
+                return
             written = await store.merge(learnt)
+        except UnreadableState as error:
+            level = logging.WARNING if sid in parked.channels else logging.ERROR
+            logger.log(level, "Channel %s was not updated: %s", sid, error)
+            try:
+                parked.park(learnt, error)
+            except InvalidInput as full:
+                failures.append(full)
         except FlexSmsError as error:
-            if learnt.channel_sid not in failures:
-                logger.error("Channel %s was not updated: %s", learnt.channel_sid, error)
-            failures[learnt.channel_sid] = error
-            return
-        setattr(report, written, getattr(report, written) + 1)
+            logger.error("Channel %s was not updated: %s", sid, error)
+            failures.append(error)
+        else:
+            parked.release(learnt)
+            setattr(report, written, getattr(report, written) + 1)
 
     async def flush() -> None:
         states = list(pending.values())
         pending.clear()
         report.channels += len(states)
         await for_each(states, merge, at_once=at_once)
-        _raise_what_cannot_wait(failures.values())
+        parked.save()
+        if failures:
+            raise _weightiest(failures)
 
-    async for page in source.read(cursor):
-        absorb(page, pending, report)
-        if page.cursor is not None or len(pending) >= MAX_PENDING:
-            await flush()
-        if page.cursor is None:
-            continue
-        page.unstored.update(failures)
-        if not failures:
-            await save_cursor(page.cursor)
-            report.cursor = page.cursor
-    # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
-    await flush()
-    if failures:
-        raise next(iter(failures.values()))
+    try:
+        async for page in source.read(cursor):
+            absorb(page, pending, report)
+            if page.cursor is not None or len(pending) >= MAX_PENDING:
+                await flush()
+            if page.cursor is not None:
+                await save_cursor(page.cursor)
+                report.cursor = page.cursor
+        # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
+        await flush()
+    finally:
+        if report.rejected > len(report.rejects):
+            logger.warning("Events left out besides: %d.", report.rejected - len(report.rejects))
+    report.parked = parked.channels
+    for sid, error in parked.news.items():
+        if sid not in told:
+            error.args = (f"Document {DOCUMENT_PREFIX}{sid}: {error}",)
+            raise error
     return report
 
 
@@ -111,18 +144,16 @@ def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackRepor
     report.events += len(page.events)
     report.ignored += page.ignored
     report.rejected += len(page.rejected)
-    for sentence in page.rejected:
+    named = page.rejected[: NAMED_REJECTS - len(report.rejects)]
+    for sentence in named:
         logger.warning("Event left out: %s", sentence)
-    report.rejects.extend(page.rejected[: NAMED_REJECTS - len(report.rejects)])
+    report.rejects.extend(named)
     for event in page.events:
         learnt = ChannelState.of(event)
         known = pending.get(event.channel_sid)
         pending[event.channel_sid] = learnt if known is None else known.merge(learnt)
 
 
-def _raise_what_cannot_wait(failures: Iterable[FlexSmsError]) -> None:
-    """A document that holds no state is nobody else's misfortune; all else may befall the next channels too."""
-    fatal = [error for error in failures if not isinstance(error, UnreadableState)]
-    if fatal:
-        # One that another try may heal outranks those that it cannot.
-        raise next((error for error in fatal if isinstance(error, RetryableError)), fatal[0])
+def _weightiest(failures: Sequence[FlexSmsError]) -> FlexSmsError:
+    """One that another try may heal outranks those that it cannot."""
+    return next((error for error in failures if isinstance(error, RetryableError)), failures[0])

@@ -65,10 +65,6 @@ class _Post:
         """What of it has to be held in memory."""
         return len(self.events) + len(self.rejected)
 
-    def channels(self) -> set[str]:
-        """Which channels it tells of."""
-        return {event.channel_sid for event in self.events}
-
 
 class InboxSource:
     """Reads what has arrived in an inbox and puts it away once it is stored.
@@ -111,11 +107,9 @@ class InboxSource:
             is_full = len(posts) >= POSTS_PER_PAGE or sum(map(_Post.size, posts)) >= EVENTS_PER_PAGE
             if not is_full and names[-1] != waiting[-1]:
                 continue
-            page = _page(posts, names[-1])
-            yield page
+            yield _page(posts, names[-1])
             # Asked for more, so this page is stored: see EventSource.
-            stored = [post for post in posts if page.unstored.isdisjoint(post.channels())]
-            await for_each(stored, put_away, at_once=AT_ONCE)
+            await for_each(posts, put_away, at_once=AT_ONCE)
             posts.clear()
         try:
             await self._inbox.tidy()

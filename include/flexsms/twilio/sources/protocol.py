@@ -21,15 +21,12 @@ class EventPage:
     :param rejected: one sentence per event that should have been readable and was not
     :param ignored: events that concern no messaging channel
     :param cursor: where to go on once this page and all before it are stored; None while that is not yet known
-    :param unstored: channels whose documents hold no state, filled in by who has stored all else of a page that carries
-        a cursor; their events are to be handed out again, because somebody will repair the documents
     """
 
     events: Sequence[TaskEvent] = ()
     rejected: Sequence[str] = field(default=())
     ignored: int = 0
     cursor: str | None = None
-    unstored: set[str] = field(default_factory=set)
 
 
 class EventSource(Protocol):
@@ -46,9 +43,8 @@ class EventSource(Protocol):
         """Everything since the cursor, or all there is when there is none. The last page carries the new cursor.
 
         Whoever reads stores a page that carries a cursor, and all before it, before asking for the next. A source may
-        therefore put away behind such a ``yield`` what it has handed out, but for events of the page's ``unstored``
-        channels; if storing fails otherwise it is not asked again. A source that fails on its way may yield how far it
-        came before it raises.
+        therefore put away behind such a ``yield`` what it has handed out; if storing fails it is not asked again. A
+        source that fails on its way may yield how far it came before it raises.
         """
         ...
 
