@@ -51,6 +51,18 @@ def tables(desk: Desk) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+async def hold_turn(desk: Desk, channel_sid: str) -> None:
+    """Somebody else has the conversation's turn, and keeps it for a minute."""
+    async with desk.account() as account:
+        turns = SyncMap(
+            account.client,
+            account.settings.sync_service_sid,
+            MAP_PREFIX + channel_sid[-1].lower(),
+            ttl=timedelta(seconds=60),
+        )
+        await turns.create(channel_sid, {"by": "somebody", "nonce": "0"})
+
+
 async def test_the_text_waits_until_the_interaction_is_set_up(desk: Desk) -> None:
     desk.sandbox.control.settings(interaction_setup_s=3600)
     async with desk.account() as account:
@@ -399,15 +411,7 @@ async def test_a_missing_setting_is_named_before_anything_is_written(
 
 async def test_a_turn_that_somebody_else_has_is_waited_for(desk: Desk) -> None:
     first = await desk.send(route="studio")
-    async with desk.account() as account:
-        turns = SyncMap(
-            account.client,
-            account.settings.sync_service_sid,
-            MAP_PREFIX + first.channel_sid[-1].lower(),
-            ttl=timedelta(seconds=60),
-        )
-        held = await turns.fetch(first.channel_sid)
-        await turns.update(first.channel_sid, {"by": "somebody", "nonce": "0"}, revision=held.revision)
+    await hold_turn(desk, first.channel_sid)
     with pytest.raises(SendInProgress, match=rf"Another send is busy on {first.channel_sid}"):
         await desk.send("For you.", key="k2")
     assert desk.open_tasks() == []

@@ -63,7 +63,7 @@ WIRES = {
             (CONVERSATIONS, "/Webhooks$"),
             (FLEX, "/Interactions$"),
         ),
-        new={"agent": 12, "studio": 11},
+        new={"agent": 12, "studio": 8},
         reused={"agent": 7, "studio": 7},
     ),
 }

@@ -108,6 +108,11 @@ class OutboundMessage:
         return message
 
     @property
+    def name(self) -> str:
+        """What agents see: the customer's name, or the last four digits of the number."""
+        return self.to_name or mask_number(self.to_number)
+
+    @property
     def segments(self) -> Segments:
         """How many parts are billed (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
         return count_segments(self.body)
@@ -119,7 +124,7 @@ class OutboundMessage:
             "to": self.to_number,
             "from": self.from_number,
             "direction": "outbound",
-            "name": self.to_name or self.to_number,
+            "name": self.name,
         }
         if self.source_channel_sid:
             attributes["sourceChatChannelSid"] = self.source_channel_sid

@@ -19,6 +19,7 @@ DOCUMENTED: Mapping[str, float] = {
     "POST flex-api.twilio.com/v1/Interactions": 20,
     "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
+    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
     # With EvaluateTaskAttributes: https://www.twilio.com/docs/taskrouter/limits
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": 3,

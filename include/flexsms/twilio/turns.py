@@ -36,11 +36,13 @@ NOBODY = ""
 class Turn:
     """The right to add something.
 
+    :param is_first: nobody had it for a whole lease, so no other send can have added anything lately
     :param inherited: an earlier try of the same send had it, and may have sent its request
     """
 
     key: str
     revision: str
+    is_first: bool
     inherited: bool
 
 
@@ -72,11 +74,18 @@ class Turns:
         owner: str,
         look: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
+        *,
+        tidy: Callable[[T, Turn], Awaitable[T]],
+        looked: bool = False,
+        doubtful: bool = False,
     ) -> T:
         """What ``look`` finds on the channel, or, if nobody else makes it meanwhile, what ``make`` makes.
 
         :param owner: the same for all tries of one send, another for every other send
         :param make: a request that must not be repeated blindly
+        :param tidy: what else has to be so before the next one's turn; returns what is there then
+        :param looked: ``look`` has just found nothing, so a turn that nobody had lately needs no second look
+        :param doubtful: an earlier try may have sent the request without having the turn
         :raises SendInProgress: when somebody else keeps the turn and makes nothing, or nobody knows what was made
         """
         until = self._now() + self._settle
@@ -89,24 +98,40 @@ class Turns:
                     f"Another send is busy on {channel_sid}; trying again once it is through."
                 )
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
-        found = await self._look_for(look, self._settle if turn.inherited else timedelta())
-        if found is None:
-            try:
-                # Once the lease is over another send may take the turn, so nothing may leave after that.
-                async with asyncio.timeout((self._lease - 2 * self._settle).total_seconds()):
-                    found = await make()
-            except (OutcomeUnknown, TimeoutError) as error:
-                found = await self._look_for(look, self._settle)
+        known_missing = looked and turn.is_first and not doubtful
+        how_long = self._settle if turn.inherited or doubtful else timedelta()
+        try:
+            async with asyncio.timeout((self._lease - self._settle).total_seconds()):
+                found = None if known_missing else await self._look_for(look, how_long)
                 if found is None:
-                    # The turn is kept: the next try looks first.
-                    told = str(error) or "No answer in time."
-                    raise SendInProgress(f"{told} It was not found; trying again later.") from error
-            except FlexSmsError:
-                # It was refused. A cancelled wait keeps the turn, for the request may be on its way.
-                await self._release(turn)
-                raise
+                    found = await self.make(look, make)
+                found = await tidy(found, turn)
+        except TimeoutError as error:
+            raise SendInProgress(f"{channel_sid} took too long; trying again later.") from error
+        except SendInProgress:
+            raise  # The turn is kept: the next try looks first.
+        except FlexSmsError:
+            # It was refused. A cancelled wait keeps the turn, for the request may be on its way.
+            await self._release(turn)
+            raise
         await self._release(turn)
         return found
+
+    async def make(self, look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+        """What ``make`` makes, or what ``look`` finds where its answer was lost.
+
+        :raises SendInProgress: when nobody knows what was made
+        """
+        try:
+            # Once the lease is over another send may take the turn, so nothing may leave after that.
+            async with asyncio.timeout((self._lease - 2 * self._settle).total_seconds()):
+                return await make()
+        except (OutcomeUnknown, TimeoutError) as error:
+            found = await self._look_for(look, self._settle)
+            if found is None:
+                told = str(error) or "No answer in time."
+                raise SendInProgress(f"{told} It was not found; trying again later.") from error
+            return found
 
     async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
         until = self._now() + how_long
@@ -120,7 +145,8 @@ class Turns:
         turns, nonce = self._map(channel_sid), secrets.token_hex(8)
         data = {"by": owner, "nonce": nonce}
         try:
-            return Turn(channel_sid, (await turns.create(channel_sid, data)).revision, inherited=False)
+            created = await turns.create(channel_sid, data)
+            return Turn(channel_sid, created.revision, is_first=True, inherited=False)
         except AlreadyExists:
             pass
         try:
@@ -128,11 +154,11 @@ class Turns:
             if held.data["by"] not in (owner, NOBODY):
                 return None
             if held.data["nonce"] == nonce:  # our own, whose answer was lost
-                return Turn(channel_sid, held.revision, inherited=False)
+                return Turn(channel_sid, held.revision, is_first=True, inherited=False)
             taken = await turns.update(channel_sid, data, revision=held.revision)
         except (NotFound, RevisionMismatch):
             return None
-        return Turn(channel_sid, taken.revision, inherited=held.data["by"] == owner)
+        return Turn(channel_sid, taken.revision, is_first=False, inherited=held.data["by"] == owner)
 
     async def _release(self, turn: Turn) -> None:
         try:

@@ -52,7 +52,7 @@ class ChatOpening:
         channel: Any = await self._flex.channel.create_async(
             flex_flow_sid=str(flow.sid),
             identity=uuid.uuid4().hex,
-            chat_user_friendly_name=message.to_name or mask_number(message.to_number),
+            chat_user_friendly_name=message.name,
             chat_friendly_name=f"SMS{message.to_number}",
             target=message.to_number,
             task_attributes=json.dumps(message.routing_attributes())

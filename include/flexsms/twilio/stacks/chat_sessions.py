@@ -12,7 +12,6 @@ from twilio.rest import Client
 
 from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
 from flexsms.core.message import OutboundMessage
-from flexsms.core.redaction import mask_number
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 OPEN = ("open", "in-progress")
@@ -105,7 +104,7 @@ class ChatSessions:
         customer = {
             "Identifier": message.to_number,
             "ProxyIdentifier": message.from_number,
-            "FriendlyName": message.to_name or mask_number(message.to_number),
+            "FriendlyName": message.name,
         }
         flex = {"Identifier": channel_sid, "ProxyIdentifier": message.from_number, "FriendlyName": "Flex"}
         try:

@@ -9,38 +9,27 @@ https://www.twilio.com/docs/flex/developer/conversations/send-outbound-messages-
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from twilio.rest import Client
 
 from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
-from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import redact
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
+from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, find_open_task
-from flexsms.twilio.turns import Turns
+from flexsms.twilio.stacks.tasks import check_worker
+from flexsms.twilio.turns import Turn, Turns
 
 logger = logging.getLogger(__name__)
 
 # The error codes of a channel that failed because its conversation is closed: 45354 is Flex's own.
 CLOSED_CODES = (CLOSED, 45354)
-TASK_CHANNEL = "chat"
 _SOMEBODY_WROTE = "Somebody wrote in {} meanwhile, and no agent was told; look after it."
-
-
-@dataclass(frozen=True, slots=True)
-class OpenTask:
-    """A task that is not over, with the interaction that it belongs to, if Flex wrote it down."""
-
-    task_sid: str | None
-    interaction_sid: str | None
-    interaction_channel_sid: str | None
-    is_new: bool = False
 
 
 class ConversationOpening:
@@ -52,6 +41,8 @@ class ConversationOpening:
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
         self._turns = turns
+        self._tasks = ConversationTasks(client, settings)
+        self._flow = ConversationFlow(client, settings)
         self._pairs = ConversationPairs(client, close_after_days=settings.close_after_days)
 
     async def check(self, message: OutboundMessage) -> None:
@@ -66,7 +57,9 @@ class ConversationOpening:
 
     async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
-        conversation = await self._pairs.open(message, key, resumed=resumed)
+        # The customer may write as soon as they are in it, and then the flow has to be there already.
+        prepare = self._prepare_studio if message.route is Route.STUDIO else None
+        conversation = await self._pairs.open(message, key, resumed=resumed, prepare=prepare)
         try:
             return await self._with_care(conversation, message, key, resumed=resumed)
         except PermanentError as error:
@@ -80,26 +73,85 @@ class ConversationOpening:
     async def _with_care(
         self, conversation: OpenConversation, message: OutboundMessage, key: str, *, resumed: bool
     ) -> OpenConversation:
-        """The conversation with a task or, failing that, with the Studio flow."""
-        sid = conversation.channel_sid
+        """The conversation with a task or, on the other route and without one, with the Studio flow."""
         is_fresh = bool(conversation.is_new) and not resumed
-        task = None if is_fresh else await self._open_task(sid)
-        if task is None and message.route is Route.AGENT:
-            task = await self._turns.once(
-                sid, key, lambda: self._open_task(sid), lambda: self._start_interaction(sid, message)
-            )
-            if not is_fresh:
-                await self._detach_studio(sid)
-        if task is None:
-            await self._ensure_studio(sid, key, is_fresh=is_fresh)
+        sid = conversation.channel_sid
+        if message.route is Route.AGENT:
+            task = await self._ensure_task(sid, message, key, is_fresh=is_fresh, resumed=resumed)
+        elif is_fresh:
             return conversation
+        else:
+            found = await self._ensure_task_or_flow(sid, key, doubtful=bool(conversation.is_new))
+            if not isinstance(found, OpenTask):
+                return conversation
+            if resumed:
+                await self._flow.detach(sid)
+            task = found
         return replace(
             conversation,
             task_sid=task.task_sid,
             interaction_sid=task.interaction_sid,
             interaction_channel_sid=task.interaction_channel_sid,
             is_new_interaction=task.is_new,
+            lost_flow=task.replaces_flow,
         )
+
+    async def _ensure_task(
+        self, channel_sid: str, message: OutboundMessage, key: str, *, is_fresh: bool, resumed: bool
+    ) -> OpenTask:
+        """The conversation's open task, or a new one, and no flow beside it.
+
+        A task that an earlier try made may have the flow still beside it, so a later try looks under its turn.
+        """
+        looked = not is_fresh and not resumed
+        if looked:
+            found = await self._open_task(channel_sid)
+            if found is not None:
+                return found
+
+        async def detach_flow(task: OpenTask, turn: Turn) -> OpenTask:
+            if is_fresh and turn.is_first:
+                return task
+            return replace(task, replaces_flow=await self._flow.detach(channel_sid))
+
+        return await self._turns.once(
+            channel_sid,
+            key,
+            lambda: self._open_task(channel_sid),
+            lambda: self._tasks.make(channel_sid, message, is_fresh=is_fresh),
+            tidy=detach_flow,
+            looked=looked,
+        )
+
+    async def _ensure_task_or_flow(self, channel_sid: str, key: str, *, doubtful: bool) -> OpenTask | str:
+        """The conversation's open task, or else its Studio flow.
+
+        :param doubtful: an earlier try may have asked for the flow
+        """
+        found = await self._task_or_flow(channel_sid)
+        if found is not None:
+            return found
+
+        async def prefer_task(found: OpenTask | str, _: Turn) -> OpenTask | str:
+            # The customer may have written right before the flow was there.
+            task = None if isinstance(found, OpenTask) else await self._open_task(channel_sid)
+            if task is None:
+                return found
+            await self._flow.detach(channel_sid)
+            return task
+
+        return await self._turns.once(
+            channel_sid,
+            key,
+            lambda: self._task_or_flow(channel_sid),
+            lambda: self._flow.attach(channel_sid),
+            tidy=prefer_task,
+            looked=True,
+            doubtful=doubtful,
+        )
+
+    async def _task_or_flow(self, channel_sid: str) -> OpenTask | str | None:
+        return await self._open_task(channel_sid) or await self._flow.find(channel_sid)
 
     async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
         """Whether the interaction channel is active.
@@ -127,6 +179,8 @@ class ConversationOpening:
     async def _give_up(self, conversation: OpenConversation, key: str, channel: Any) -> NoReturn:
         if channel.error_code in CLOSED_CODES:
             raise ChannelClosed(f"{conversation.channel_sid} was closed; the next try starts a fresh one.")
+        if conversation.lost_flow:
+            await self._ensure_task_or_flow(conversation.channel_sid, key, doubtful=False)
         released = await self._let_go(conversation.channel_sid, key)
         raise InteractionFailed(
             f"Flex could not set up interaction channel {conversation.interaction_channel_sid}: "
@@ -175,78 +229,10 @@ class ConversationOpening:
                 )
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
-        task = await find_open_task(self._workspace(), "conversationSid", channel_sid)
-        if task is None:
-            return None
-        attributes = parse_attributes(task.attributes)
-        return OpenTask(
-            str(task.sid), attributes.get("flexInteractionSid"), attributes.get("flexInteractionChannelSid")
-        )
+        return await self._tasks.find(channel_sid)
 
-    async def _start_interaction(self, channel_sid: str, message: OutboundMessage) -> OpenTask:
-        """Open a task on the conversation, for one agent or by the workflow.
-
-        Always on a conversation that is there: an interaction that makes its own has no natural key, so a lost answer
-        would leave a second one.
-        """
-        interaction: Any = await self._interaction.create_async(
-            channel={
-                "type": "sms",
-                "initiated_by": "api",
-                "properties": {"media_channel_sid": channel_sid},
-            },
-            routing={"properties": self._routing(message)},
-        )
-        routed = (interaction.routing or {}).get("properties") or {}
-        return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]), is_new=True)
-
-    def _routing(self, message: OutboundMessage) -> dict[str, Any]:
-        routing: dict[str, Any] = {
-            "workspace_sid": self._settings.need("workspace_sid"),
-            "task_channel_unique_name": TASK_CHANNEL,
-            "attributes": {
-                **message.routing_attributes(),
-                "channelType": "sms",
-                "customerAddress": message.to_number,
-                "customerName": message.to_name or message.to_number,
-            },
-        }
-        if self._settings.workflow_sid:
-            routing["workflow_sid"] = self._settings.workflow_sid
-        if message.target_worker_sid:
-            routing |= {
-                "queue_sid": self._settings.need("queue_sid"),
-                "worker_sid": message.target_worker_sid,
-            }
-        return routing
-
-    async def _ensure_studio(self, channel_sid: str, key: str, *, is_fresh: bool) -> None:
-        if is_fresh or not await self._studio(channel_sid):
-            await self._turns.once(
-                channel_sid, key, lambda: self._studio(channel_sid), lambda: self._attach_studio(channel_sid)
-            )
-
-    async def _studio(self, channel_sid: str) -> str | None:
-        for webhook in await self._conversations(channel_sid).webhooks.list_async():
-            if str(webhook.target) == "studio":
-                return str(webhook.sid)
-        return None
-
-    async def _detach_studio(self, channel_sid: str) -> None:
-        """Answers go to the agent now; the flow of an earlier text of ours would answer as well."""
-        webhooks = self._conversations(channel_sid).webhooks
-        for webhook in await webhooks.list_async():
-            flow_sid = (webhook.configuration or {}).get("flow_sid")
-            if str(webhook.target) == "studio" and flow_sid == self._settings.studio_flow_sid:
-                with suppress(NotFound):
-                    await webhooks(str(webhook.sid)).delete_async()
-
-    async def _attach_studio(self, channel_sid: str) -> str:
-        webhook = await self._conversations(channel_sid).webhooks.create_async(
-            target="studio",  # type: ignore[arg-type]  # the SDK names a class whose members are texts
-            configuration_flow_sid=self._settings.need("studio_flow_sid"),
-        )
-        return str(webhook.sid)
+    async def _prepare_studio(self, channel_sid: str) -> None:
+        await self._turns.make(lambda: self._flow.find(channel_sid), lambda: self._flow.attach(channel_sid))
 
     def _workspace(self) -> Any:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))

@@ -8,14 +8,21 @@ https://www.twilio.com/docs/api/errors/50416
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from twilio.rest import Client
 
-from flexsms.core.errors import AlreadyExists, ChannelClosed, InvalidInput, NotFound, TwilioRefused
+from flexsms.core.errors import (
+    AlreadyExists,
+    ChannelClosed,
+    InvalidInput,
+    NotFound,
+    PermanentError,
+    TwilioRefused,
+)
 from flexsms.core.message import OutboundMessage
-from flexsms.core.redaction import mask_number
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.protocol import OpenConversation
 
@@ -50,15 +57,23 @@ class ConversationPairs:
         self._client = client.conversations.v1
         self._close_after_days = close_after_days
 
-    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+    async def open(
+        self,
+        message: OutboundMessage,
+        key: str,
+        *,
+        resumed: bool,
+        prepare: Callable[[str], Awaitable[object]] | None = None,
+    ) -> OpenConversation:
         """The open conversation of the pair, or a new one named after the send's key.
 
         :param key: the marker of the send
         :param resumed: an earlier try may have started one already
+        :param prepare: what a new conversation gets before the customer is in it, so before anybody else can find it
         :raises InvalidInput: when Twilio takes one of the numbers for none
         :raises ChannelClosed: when it was closed in this very moment
         """
-        own = await self._started(key) if resumed else None
+        own = await self._started(key, message) if resumed else None
         if own is None:
             # A customer of many years has many closed ones; on whichever page the open one is, the refusal below
             # names it, so one page is enough.
@@ -66,6 +81,12 @@ class ConversationPairs:
             if found is not None:
                 return found
             own = await self._start(message, key)
+            if prepare is not None and not resumed:
+                try:
+                    await prepare(str(own.sid))
+                except PermanentError:
+                    await self._discard(str(own.sid))
+                    raise
         return await self._claim(own, message)
 
     async def release(self, channel_sid: str, key: str) -> bool:
@@ -114,16 +135,36 @@ class ConversationPairs:
             page = None if first_page_only else await page.next_page_async()
         return None
 
-    async def _started(self, key: str) -> Any:
+    async def _started(self, key: str, message: OutboundMessage) -> Any:
         """What an earlier try of the send started, unless it is closed."""
         for name in _names(key):
             try:
                 conversation: Any = await self._client.conversations(name).fetch_async()
             except NotFound:
                 return None
-            if str(conversation.state) != "closed":
+            if await self._is_usable(conversation, message):
                 return conversation
         return None
+
+    async def _is_usable(self, conversation: Any, message: OutboundMessage) -> bool:
+        """Whether it is open, and nobody else is in it: an earlier try may have been for another number."""
+        if str(conversation.state) == "closed":
+            return False
+        pairs = await self._pairs_in(str(conversation.sid))
+        return not pairs or _pair(message) in pairs
+
+    async def _pairs_in(self, channel_sid: str) -> list[tuple[str, str]]:
+        """The customers of a conversation, each with the Twilio number that they text with."""
+        try:
+            members = await self._client.conversations(channel_sid).participants.list_async(
+                page_size=PAGE_SIZE
+            )
+        except NotFound:
+            return []
+        bindings = [member.messaging_binding or {} for member in members]
+        return [
+            (str(one["address"]), str(one.get("proxy_address"))) for one in bindings if one.get("address")
+        ]
 
     async def _start(self, message: OutboundMessage, key: str) -> Any:
         # Timers without a state can be refused (https://www.twilio.com/docs/api/errors/50382).
@@ -136,13 +177,13 @@ class ConversationPairs:
             try:
                 return await self._client.conversations.create_async(
                     unique_name=name,
-                    friendly_name=message.to_name or mask_number(message.to_number),
+                    friendly_name=message.name,
                     x_twilio_webhook_enabled="true",
                     **timers,
                 )
             except AlreadyExists:
                 conversation: Any = await self._client.conversations(name).fetch_async()
-                if str(conversation.state) != "closed":
+                if await self._is_usable(conversation, message):
                     return conversation
         raise ChannelClosed(
             "Every conversation that was started for this text was closed at once; trying again."
@@ -160,6 +201,8 @@ class ConversationPairs:
             if error.code == CLOSED:
                 raise ChannelClosed(f"{own.channel_sid} was closed before the customer was in it.") from error
             if error.code != PAIR_TAKEN and not isinstance(error, AlreadyExists):
+                if _pair(message) in await self._pairs_in(own.channel_sid):
+                    return own  # added by a request whose answer was lost, and refused when it was repeated
                 await self._discard(own.channel_sid)
                 if error.code in WRONG_NUMBERS:
                     raise InvalidInput(*WRONG_NUMBERS[error.code]) from error
@@ -189,11 +232,15 @@ class ConversationPairs:
         return own if found.channel_sid == own.channel_sid else found
 
     async def _discard(self, channel_sid: str) -> None:
-        """Delete a conversation that nobody has ever been in."""
+        """Delete a conversation that nobody has ever been in; where that is refused, it is in nobody's way."""
         conversation = self._client.conversations(channel_sid)
-        with suppress(NotFound):
+        with suppress(PermanentError):
             if not await conversation.participants.list_async(limit=1, page_size=1):
                 await conversation.delete_async(x_twilio_webhook_enabled="true")
+
+
+def _pair(message: OutboundMessage) -> tuple[str, str]:
+    return message.to_number, message.from_number
 
 
 def _names(key: str) -> list[str]:

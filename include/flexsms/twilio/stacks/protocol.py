@@ -28,6 +28,7 @@ class OpenConversation:
     :param is_new: this send made it; None where Twilio does not tell
     :param session_sid: KC…, what carries the texts (chat)
     :param is_new_interaction: this send has started it
+    :param lost_flow: this send has taken its Studio flow away, for an agent's task
     :param interaction_sid: KD…, and its channel UO…, what ties the conversation to its task (conversations)
     """
 
@@ -39,6 +40,7 @@ class OpenConversation:
     interaction_sid: str | None = None
     interaction_channel_sid: str | None = None
     is_new_interaction: bool = False
+    lost_flow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,3 +39,14 @@ async def find_open_task(workspace: Any, attribute: str, channel_sid: str) -> An
         limit=1,
     )
     return found[0] if found else None
+
+
+async def find_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[Any]:
+    """The tasks of a channel, finished ones too as long as TaskRouter keeps them, the newest first.
+
+    :param attribute: the task attribute that names the channel on this stack
+    """
+    found = await workspace.tasks.list_async(
+        evaluate_task_attributes=f'{attribute} == "{channel_sid}"', page_size=100
+    )
+    return sorted(found, key=lambda task: str(task.date_created), reverse=True)
