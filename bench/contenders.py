@@ -61,7 +61,9 @@ async def flexsms(settings: TwilioSettings, batch_size: int, limit: int = 1_000_
         cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="bench")
         retired = 0
         for batch in chunks(scan.due, batch_size):
-            report = await cleaner.retire(batch, scanned_at=began, checkpoint=Memory())
+            report = await cleaner.retire(
+                batch, scanned_at=began, attempt=account.attempt(Memory(), batch="bench", number=1)
+            )
             retired += report.to_json()["deactivated"]
         return scan, retired
 

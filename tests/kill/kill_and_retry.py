@@ -282,9 +282,9 @@ class Rig:
         async def job() -> None:
             async with connect(self.settings, now=self.now) as account:
                 cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="kill")
-                report = await cleaner.retire(
-                    self.due, scanned_at=self.scanned_at, checkpoint=FileCheckpoint(checkpoint)
-                )
+                # A try that follows a killed one waits for lease and grace.
+                attempt = account.attempt(FileCheckpoint(checkpoint), batch="kill", number=os.getpid())
+                report = await cleaner.retire(self.due, scanned_at=self.scanned_at, attempt=attempt)
             if report.errors:
                 raise next(iter(report.errors.values()))
 

@@ -44,6 +44,7 @@ class FakeContext(dict[str, Any]):
             run_id="manual__1",
             task_id=task_id,
             map_index=map_index,
+            try_number=1,
             xcom_push=lambda key, value: self.pushed.update({key: json.loads(json.dumps(value))}),
             xcom_pull=self._pull,
         )

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import PermanentError
+from flexsms.core.events import StackName
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator, sentence, summarize
+from flexsms.twilio.cleanup_scan import DueChannel, pack
 
 from .conftest import FakeContext
 
@@ -108,8 +110,8 @@ def test_it_is_one_sentence(counts: dict[str, Any], more: dict[str, Any], expect
 
 def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None:
     batches = [
-        {"channels": [["CHa", 1, "chat", "0", None]] * 200},
-        {"channels": [["CHb", 1, "chat", "0", None]] * 110},
+        {"channels": pack([DueChannel("CHa", 1, StackName.CHAT, "0")] * 200)},
+        {"channels": pack([DueChannel("CHb", 1, StackName.CHAT, "0")] * 110)},
     ]
     context.pulled = {
         ("plan", "plan", -1): PLAN,

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess
 
 
+@pytest.fixture(autouse=True)
+def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a replica that is not there."""
+    monkeypatch.setattr("flexsms.twilio.stacks.lookup.ASK_AGAIN_AFTER_S", 0.01)
+
+
 @pytest.fixture
 def settings(sandbox: SandboxProcess, connection_extra: dict[str, Any]) -> TwilioSettings:
     """A connection to the sandbox that gives up after a second."""

@@ -10,12 +10,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
 from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup_attempt import KEY, Attempt
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
 from flexsms.twilio.parked import ParkedStates
@@ -37,6 +38,7 @@ RETIRED = {"status": "INACTIVE", "long_lived": False}
 STATE = {"method": "GET", "host": "sync.twilio.com", "path": "/Documents/"}
 SETTLE = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
 LEDGER = {"method": "POST", "host": "sync.twilio.com", "path": "/Items"}
+BATCH = "batch"
 OPEN_TASKS = {"host": "taskrouter.twilio.com", "path": "/Tasks$"}
 
 
@@ -51,6 +53,15 @@ class Memory:
 
     async def set(self, key: str, value: Any) -> None:
         self.saved[key] = json.loads(json.dumps(value))
+
+    def died(self) -> None:
+        """The try before is certainly dead, and what it sent has arrived, so that nobody has to wait for that."""
+        self.saved[KEY]["ended"] = True
+
+    def begun(self, **more: Any) -> None:
+        """An earlier try has begun, and is certainly dead."""
+        self.saved = {f"{BATCH}.{name}": value for name, value in more.items()}
+        self.saved[KEY] = {"number": 0, "batch": BATCH, "ended": True}
 
 
 class House(ABC):
@@ -119,8 +130,12 @@ class House(ABC):
         return [self.writes(), {"agent": {"action": "complete", "channel_sid": channel_sid}}]
 
     @abstractmethod
+    def written_by_others(self, channel_sid: str, **attributes: Any) -> dict[str, Any]:
+        """The play of somebody else who writes attributes of a channel."""
+
     def set_attributes(self, channel_sid: str, **attributes: Any) -> None:
         """Somebody else writes attributes of a channel."""
+        self.control.play(self.written_by_others(channel_sid, **attributes))
 
     def fault(self, match: Match, **rule: Any) -> None:
         self.control.fault(match=dict(match), **{"times": 1, **rule})
@@ -161,7 +176,9 @@ class House(ABC):
         self, due: list[DueChannel], action: Action = Action.DEACTIVATE, *, dry_run: bool = False
     ) -> BatchReport:
         cleaner = self.account.cleaner(action=action, run_id="test", dry_run=dry_run)
-        return await cleaner.retire(due, scanned_at=self.scanned_at, checkpoint=self.memory)
+        # A lease that no machine is too slow for.
+        attempt = Attempt(self.memory, batch=BATCH, number=1, lease=timedelta(minutes=5), grace=timedelta())
+        return await cleaner.retire(due, scanned_at=self.scanned_at, attempt=attempt)
 
     async def clean(self, action: Action = Action.DEACTIVATE, *, days: float = 3) -> BatchReport:
         """A whole run of its own, some days later."""
@@ -186,6 +203,14 @@ class House(ABC):
     def touched(self) -> list[str]:
         """Those of them that change a channel."""
         return [line for line in self.written() if any(f" {host}/" in line for host in self.hosts)]
+
+    async def ledger(self) -> dict[str, str]:
+        """What the ledger last says of each channel."""
+        maps = self.account.client.sync.v1.services(self.account.settings.sync_service_sid).sync_maps
+        items = await maps("flexsms.retired").sync_map_items.list_async()
+        assert {item.data["run_id"] for item in items} == {"test"}
+        found: list[Any] = sorted((item.data for item in items), key=lambda data: str(data["at"]))
+        return {line[0]: line[2] for data in found for line in data["channels"]}
 
     @abstractmethod
     async def attributes(self, channel_sid: str) -> dict[str, Any]:
@@ -253,8 +278,8 @@ class ChatHouse(House):
     looks = 2
     finished_again = False
 
-    def set_attributes(self, channel_sid: str, **attributes: Any) -> None:
-        self.control.play({"channel_attributes": {"channel_sid": channel_sid, "attributes": attributes}})
+    def written_by_others(self, channel_sid: str, **attributes: Any) -> dict[str, Any]:
+        return {"channel_attributes": {"channel_sid": channel_sid, "attributes": attributes}}
 
     @property
     def _chat(self) -> Any:
@@ -312,9 +337,8 @@ class ConversationsHouse(House):
     looks = 3
     finished_again = True
 
-    def set_attributes(self, channel_sid: str, **attributes: Any) -> None:
-        play = {"channel_sid": channel_sid, "attributes": attributes}
-        self.control.play({"conversation_attributes": play})
+    def written_by_others(self, channel_sid: str, **attributes: Any) -> dict[str, Any]:
+        return {"conversation_attributes": {"channel_sid": channel_sid, "attributes": attributes}}
 
     @property
     def _conversations(self) -> Any:

@@ -17,6 +17,7 @@ from flexsms.twilio import cleanup_batch
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 
 from .house import (
+    BATCH,
     HOUSES,
     LEDGER,
     OPEN_TASKS,
@@ -116,11 +117,7 @@ class TestWhatIsDue:
     async def test_every_retired_channel_leaves_a_line_in_the_ledger(self, house: House) -> None:
         sid = house.conversation()
         await house.clean()
-        maps = house.account.client.sync.v1.services(house.account.settings.sync_service_sid).sync_maps
-        item: Any
-        (item,) = await maps("flexsms.retired").sync_map_items.list_async()
-        assert item.data["run_id"] == "test"
-        assert [(line[0], line[2]) for line in item.data["channels"]] == [(sid, "deactivated")]
+        assert await house.ledger() == {sid: "deactivated"}
 
     async def test_a_dry_run_says_it_and_writes_nothing(self, house: House) -> None:
         quiet, live = house.conversation(), house.conversation(OTHER)
@@ -226,7 +223,7 @@ class TestWhoWritesInBetween:
         house.fault(house.mark, before=[house.writes()])
         await house.retire(due)
         assert await house.attributes(sid) == before
-        assert house.memory.saved == {"begun": True, sid: odd}
+        assert house.memory.saved[f"{BATCH}.{sid}"] == odd
 
 
 class TestWhatGoesWrong:
@@ -362,6 +359,28 @@ class TestWhatGoesWrong:
         # One group asked and got no answer; the others did not even ask.
         assert [rule["hits"] for rule in house.control.faults()] == [1]
 
+    async def test_one_404_is_no_proof_that_a_channel_is_gone(self, house: House) -> None:
+        sid = house.conversation()
+        due = await house.due()
+        house.fault(house.fetch, action="status", status=404, code=20404, message="Not found")
+        assert (await house.retire(due)).outcomes == {sid: Outcome.DEACTIVATED}
+        await house.assert_retired(sid)
+
+    @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
+    async def test_what_somebody_else_writes_behind_a_lost_answer_stays(
+        self, house: House, fault: str
+    ) -> None:
+        sid = house.conversation()
+        due = await house.due()
+        theirs = {"status": "PAUSED", "long_lived": True}
+        moment = "before" if fault == "drop_before" else "after"
+        house.fault(house.mark, action=fault, **{moment: [house.written_by_others(sid, **theirs)]})
+        report = await house.retire(due)
+        assert report.outcomes == {sid: Outcome.FAILED}
+        assert report.worth_retrying
+        attributes = await house.attributes(sid)
+        assert {name: attributes[name] for name in theirs} == theirs
+
 
 class TestASecondTry:
     async def test_a_live_channel_that_the_first_try_never_touched_stays_as_it_is(self, house: House) -> None:
@@ -369,7 +388,7 @@ class TestASecondTry:
         house.set_attributes(sid, status="ACTIVE", long_lived=False)
         before = await house.attributes(sid)
         due = await house.due()
-        await house.memory.set("begun", True)
+        house.memory.begun()
         house.control.play(house.writes())
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
@@ -380,7 +399,7 @@ class TestASecondTry:
         monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
         sid = house.conversation()
         due = await house.due()
-        await house.memory.set("begun", True)
+        house.memory.begun()
         house.fault(STATE, action="status", status=503)
         report = await house.retire(due)
         assert report.outcomes == {sid: Outcome.FAILED}
@@ -403,7 +422,7 @@ class TestASecondTry:
     async def test_what_the_first_try_took_down_is_counted_as_done(self, house: House) -> None:
         sid = house.conversation()
         due = await house.due()
-        await house.memory.set("begun", True)
+        house.memory.begun()
         await house.retiring.suspend(await house.retiring.fetch(sid), {})
         assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
         await house.assert_retired(sid)
@@ -414,7 +433,7 @@ class TestASecondTry:
         house.set_attributes(sid, **odd)
         before = await house.attributes(sid)
         due = await house.due()
-        house.memory.saved = {"begun": True, sid: odd}
+        house.memory.begun(**{sid: odd})
         # The customer writes before the update, the first try makes the update and dies.
         house.fault(house.mark, before=[house.writes()])
         await house.retiring.suspend(await house.retiring.fetch(sid), {})
@@ -427,7 +446,7 @@ class TestASecondTry:
         house.set_attributes(sid, **odd)
         before = await house.attributes(sid)
         due = await house.due()
-        house.memory.saved = {"begun": True, sid: odd}
+        house.memory.begun(**{sid: odd})
         await house.retiring.suspend(await house.retiring.fetch(sid), {})
         # Seen by the last guard alone, long after the second try has met it as the first one left it.
         newer = {f"WT{1:032x}": to_ms("now", house.clock())}
@@ -451,6 +470,7 @@ class TestKilled:
         with pytest.raises(asyncio.CancelledError):
             await first
         await asyncio.sleep(2 * self.DELAY_MS / 1000)
+        house.memory.died()
         return due
 
     @pytest.mark.parametrize(
@@ -475,6 +495,13 @@ class TestKilled:
         due = await self.die(house, match, **{when: [house.writes()]})
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
+
+    async def test_the_ledger_ends_with_what_is_true(self, house: House) -> None:
+        """The try that died had written that the channel is retired, and then somebody wrote in it."""
+        sid = house.conversation()
+        due = await self.die(house, LEDGER, after=[house.writes()])
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
+        assert (await house.ledger())[sid] == "put back"
 
 
 async def test_the_ledger_is_written_before_any_state_is_settled(house: House) -> None:

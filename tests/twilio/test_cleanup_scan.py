@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
+from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
 from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 
 NOW, WINDOW = 1_000_000, 1_000
@@ -95,4 +95,4 @@ async def test_a_channel_that_is_met_twice_is_due_once() -> None:
     )
 )
 def test_a_due_channel_survives_xcom(channel: DueChannel) -> None:
-    assert DueChannel.from_json(channel.to_json()) == channel
+    assert unpack(pack([channel])) == [channel]

@@ -12,7 +12,7 @@ import pytest
 from flexsms.core.errors import TwilioRefused
 from flexsms.twilio.cleanup_report import Action, Outcome
 
-from .house import OTHER, ChatHouse, ConversationsHouse, House
+from .house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
 
 pytestmark = pytest.mark.anyio
 
@@ -78,10 +78,38 @@ class TestChat:
         sid = house.conversation()
         due = await house.due()
         house.fault(ChatHouse.session, before=[house.writes()])
-        house.fault(ChatHouse.session, action="status", status=400, code=80604, message="Taken")
+        house.fault(ChatHouse.session, action="status", status=400, code=80609, message="No")
         report = await house.retire(due)
         assert report.outcomes == {sid: Outcome.FAILED}
         assert isinstance(report.errors[sid], TwilioRefused)
+
+    async def test_a_customer_who_goes_on_in_another_channel_by_then_is_no_failure(
+        self, house: House
+    ) -> None:
+        """A text came before the session was closed, and one right behind, which started a fresh channel."""
+        sid = house.conversation()
+        due = await house.due()
+        house.fault(ChatHouse.session, before=[house.writes()])
+        house.fault(house.mark, after=[house.writes()])
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_OPEN_TASK}
+        assert len(await house.channels()) == 2
+        arrived = house.control.customer(CUSTOMER, house.number, "Hello?")
+        assert arrived["channel_sid"] != sid
+        assert arrived["task_sid"]
+        # Or the next send would take the channel without a session for the customer's.
+        assert (await house.attributes(sid))["status"] == "INACTIVE"
+
+    async def test_a_live_channel_whose_session_an_earlier_cleanup_closed_gets_it_back(
+        self, house: House
+    ) -> None:
+        sid = house.conversation()
+        before = await house.attributes(sid)
+        due = await house.due()
+        house.control.play(house.writes())
+        service = house.account.client.proxy.v1.services(house.account.settings.session_service_sid)
+        await service.sessions(before["proxySession"]).update_async(status="closed")
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_OPEN_TASK}
+        await house.assert_live(sid, before)
 
 
 @pytest.mark.parametrize("house", [ConversationsHouse], indirect=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,38 @@ async def test_the_customer_goes_on_in_a_fresh_conversation(
     assert set(await house.channels()) == {sid, task["conversationSid"]}
     again = house.control.play(house.writes())[0]
     assert (again["channel_sid"], len(open_tasks(house))) == (task["conversationSid"], 1)
+
+
+@pytest.mark.parametrize("customer", ["who is quick", "who texts twice"])
+async def test_an_agent_gets_one_task_and_not_a_second_on_what_is_closed(
+    house: ConversationsHouse, customer: str
+) -> None:
+    """The text has opened a task of its own, which closing the conversation alone does not end."""
+    sid = house.conversation()
+    due = [replace(channel, links={}) for channel in await house.due()]
+    texts = [house.writes()] if customer == "who is quick" else [house.writes(), house.writes()]
+    house.fault({**house.mark, "path": f"/{sid}$"}, skip=1, before=texts)
+    await house.retire(due)
+    (task,) = open_tasks(house)
+    assert (task["conversationSid"] != sid, task["sourceChatChannelSid"]) == (True, sid)
+
+
+async def test_a_task_that_a_second_text_has_opened_elsewhere_leads_to_the_first(
+    house: ConversationsHouse,
+) -> None:
+    sid = house.conversation()
+    house.fault(CLOSE, before=[house.writes()], after=[house.writes()])
+    await house.clean()
+    (task,) = open_tasks(house)
+    assert (task["conversationSid"] != sid, task["sourceChatChannelSid"]) == (True, sid)
+
+
+async def test_one_404_does_not_hide_a_text(house: ConversationsHouse) -> None:
+    house.conversation()
+    house.fault(CLOSE, before=[house.writes()])
+    house.fault(house.fetch, skip=1, action="status", status=404, code=20404, message="Not found")
+    await house.clean()
+    assert len(open_tasks(house)) == 1
 
 
 async def test_what_could_not_be_opened_is_taken_up_by_the_next_run(house: ConversationsHouse) -> None:

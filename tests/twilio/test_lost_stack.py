@@ -136,7 +136,7 @@ async def test_when_the_service_does_not_answer_nobody_knows(
     monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
     sid = house.conversation()
     due = await house.due()
-    house.fault(house.fetch, action="status", status=404)
+    house.fault(house.fetch, times=2, action="status", status=404)
     house.control.fault(**answers(503, CHAT, path="/Services/[^/]*$")[0])
     report = await house.retire(due)
     assert isinstance(report.errors[sid], ServiceUnavailable)

@@ -21,6 +21,8 @@ FlexSmsError
     ├── SendInProgress          another task holds the same idempotency key right now
     ├── ChannelInSetup          Flex is still setting up the interaction of a conversation
     ├── ChannelClosed           the conversation was closed before the text was in it
+    ├── LeaseExpired            a try of a batch has not made sure for too long that it is the newest
+    ├── TryReplaced             a newer try of the same task works on the batch
     └── ChannelsFailed          a batch is through, and some of its channels failed
 
 Every message is one sentence for a person: which field or call, what is wrong, what to do.
@@ -104,6 +106,14 @@ class ChannelInSetup(RetryableError):
 
 class ChannelClosed(RetryableError):
     """The conversation was closed before the text was in it; the next try starts a fresh one."""
+
+
+class LeaseExpired(RetryableError):
+    """A try of a batch has not made sure for too long that it is the newest, so its request did not leave."""
+
+
+class TryReplaced(RetryableError):
+    """A newer try of the same task works on the batch, or the task was stopped: this one writes nothing more."""
 
 
 class ChannelsFailed(RetryableError):

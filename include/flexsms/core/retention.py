@@ -38,6 +38,18 @@ def judge(state: ChannelState, *, now_ms: int, window_ms: int) -> Verdict:
     return Verdict.DUE if now_ms - state.last_ended_ms >= window_ms else Verdict.TOO_RECENT
 
 
+def may_be_down(state: ChannelState, *, window_ms: int) -> bool:
+    """Whether a channel with an open task may bear the mark of a cleanup that did not see the task.
+
+    It does if flexsms retired the channel, or if the task came after so long a silence that the channel was due.
+    """
+    if not state.open_tasks:
+        return False
+    newest_ms = max(state.seen[task_sid] for task_sid in state.open_tasks)
+    silence_ms = newest_ms - state.last_ended_ms if state.last_ended_ms is not None else 0
+    return state.retired is not None or silence_ms >= window_ms
+
+
 def window_ms(retention_days: float) -> int:
     """The retention window in milliseconds.
 

@@ -7,7 +7,9 @@ idempotent. Any way of folding the same events gives the same state.
 It also has to stay below 16 KiB however many tasks a channel has seen. A plain "keep the newest" would break the
 algebra, so ``seen`` and ``ended`` are each a *top-K by time of the newest moment per task*, which is again a
 semilattice: an entry that falls out has K newer ones above it, and so falls out of every merge that contains them.
-``forgotten_ms`` is the time of the newest entry that ever fell out of ``ended``; what happened up to then is over.
+``forgotten_ms`` is the time of the newest entry that ever fell out of ``ended``, or of the newest one when flexsms
+retired the channel. What happened up to then is over, and is listed no more: an old event that is read again changes
+nothing.
 """
 
 from __future__ import annotations
@@ -68,12 +70,13 @@ class ChannelState:
             raise ValueError(f"cannot merge {self.channel_sid} with {other.channel_sid}")
         seen, _ = _newest(_join(self.seen, other.seen))
         ended, fallen_ms = _newest(_join(self.ended, other.ended))
+        forgotten_ms = max(self.forgotten_ms, other.forgotten_ms, fallen_ms)
         return ChannelState(
             channel_sid=self.channel_sid,
             stack=max(self.stack, other.stack),
-            seen=seen,
-            ended=ended,
-            forgotten_ms=max(self.forgotten_ms, other.forgotten_ms, fallen_ms),
+            seen=_after(forgotten_ms, seen),
+            ended=_after(forgotten_ms, ended),
+            forgotten_ms=forgotten_ms,
             links=_join(self.links, other.links),
             retired=max(filter(None, (self.retired, other.retired)), default=None),
         )
@@ -224,6 +227,10 @@ def _join(left: Mapping[str, V], right: Mapping[str, V]) -> dict[str, V]:
         if key not in joined or value > joined[key]:
             joined[key] = value
     return joined
+
+
+def _after(forgotten_ms: int, moments: Mapping[str, int]) -> dict[str, int]:
+    return {task: at_ms for task, at_ms in moments.items() if at_ms > forgotten_ms}
 
 
 def _newest(moments: Mapping[str, int]) -> tuple[dict[str, int], int]:

@@ -12,7 +12,13 @@ from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.assets import CHANNEL_STATE
-from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError, UnreadableState
+from flexsms.core.errors import (
+    ChannelsFailed,
+    FlexSmsError,
+    InvalidInput,
+    PermanentError,
+    UnreadableState,
+)
 from flexsms.core.events import to_ms
 from flexsms.core.retention import window_ms
 from flexsms.core.state import ChannelState
@@ -20,9 +26,10 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.track import drain, last_cursor
 from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
-from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
+from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, failure
+from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
 from flexsms.twilio.track import TrackReport, absorb
 
 PLAN_KEY = "plan"
@@ -33,7 +40,9 @@ PLAN_LOOKBACK = timedelta(days=1)
 
 
 class FlexCleanupPlanOperator(BaseAsyncOperator):
-    """Bring the channel states up to now and find the channels that are due.
+    """Bring the channel states up to now, put back what should not be down, and find the channels that are due.
+
+    A live channel that an earlier cleanup left inactive is put back; in a dry run nothing is.
 
     Map :class:`FlexCleanupOperator` over the result, and let :class:`FlexCleanupReportOperator` sum up::
 
@@ -47,9 +56,10 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
     :param limit: channels per run at most, the longest quiet first (templated)
     :param batch_size: channels per batch (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: the batches, each ``{"label", "scanned_at", "channels"}``. Under the key ``plan`` also ``{"scanned",
-        "due", "oldest_ended_at", "failures", "failed", "started_at", "api_calls", "batches"}``, where ``failures``
-        are the documents that hold no channel state and ``batches`` the sizes
+    :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
+        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "started_at", "api_calls",
+        "batches"}``, where ``failures`` are the documents that hold no channel state and the live channels that could
+        not be put back, ``restored`` is how many were, and ``batches`` are the sizes
     :raises InvalidInput: when an argument is wrong
     """
 
@@ -108,15 +118,19 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
                 limit=limit,
                 learnt=learnt,
             )
+            restored, errors = ([], {}) if preview else await _heal(account, scan.revived, context)
             calls = account.transport.total_calls
         batches = _batches(scan.due, size, scanned_at)
         summary = {
-            **_found(scan),
+            **_found(scan, errors),
+            "restored": len(restored),
             "started_at": began.isoformat(),
             "api_calls": calls,
-            "batches": [len(batch["channels"]) for batch in batches],
+            "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
         }
         context["ti"].xcom_push(PLAN_KEY, summary)
+        if restored:
+            self.log.warning("%d live channels were out of use and are put back.", len(restored))
         self.log.info("Scanned %d channels: %d due, %d taken.", scan.scanned, scan.due_in_all, len(scan.due))
         for document in scan.unreadable:
             self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
@@ -126,8 +140,9 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
 class FlexCleanupOperator(BaseAsyncOperator):
     """Retire one batch of due channels, many at a time, without ever cutting off a live one.
 
-    A batch that was killed goes on where it stopped. One bad channel does not stop the others: the batch goes
-    through, leaves its report, and then fails for the bad ones.
+    A batch that was killed goes on where it stopped, once the try before can no longer be at work: after four times the
+    connection's ``timeout_s``, a minute. A try that was replaced or stopped writes nothing more. One bad channel does
+    not stop the others: the batch goes through, leaves its report, and then fails for the bad ones.
 
     :param batch: one of the batches of :class:`FlexCleanupPlanOperator` (templated)
     :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history
@@ -157,21 +172,29 @@ class FlexCleanupOperator(BaseAsyncOperator):
         self.action = action
         self.preview = preview
         self.twilio_conn_id = twilio_conn_id
+        self._attempt: Attempt | None = None
+
+    def on_kill(self) -> None:
+        """Let no further request leave; Airflow ends the process some seconds later."""
+        if self._attempt:
+            self._attempt.stop()
 
     async def aexecute(self, context: Context) -> None:
         """Retire the batch, report, and only then fail."""
         ti = context["ti"]
         scanned_at = str(self.batch["scanned_at"])
-        channels = [DueChannel.from_json(values) for values in self.batch["channels"]]
+        channels = unpack(self.batch["channels"])
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
                 action=parse_action(self.action), run_id=f"{ti.dag_id}/{ti.run_id}", dry_run=preview
             )
+            # A plan that is made again names another moment, so its batches do not take these memories for theirs.
+            self._attempt = account.attempt(
+                _Checkpoint(context["task_state_store"]), batch=f"batch.{scanned_at}", number=ti.try_number
+            )
             report = await cleaner.retire(
-                channels,
-                scanned_at=datetime.fromisoformat(scanned_at),
-                checkpoint=_Checkpoint(context["task_state_store"], f"batch.{scanned_at}"),
+                channels, scanned_at=datetime.fromisoformat(scanned_at), attempt=self._attempt
             )
             pushed = {**report.to_json(), "api_calls": account.transport.total_calls}
         if preview:
@@ -185,20 +208,16 @@ class FlexCleanupOperator(BaseAsyncOperator):
 
 
 class _Checkpoint:
-    """What a batch remembers over its own death, in the store that all tries of a task instance share.
+    """What a task remembers over its own death, in the store that all tries of a task instance share."""
 
-    A plan that is made again names another moment, so its batches do not take these memories for theirs.
-    """
-
-    def __init__(self, store: TaskStateStoreAccessor, prefix: str) -> None:
+    def __init__(self, store: TaskStateStoreAccessor) -> None:
         self._store = store
-        self._prefix = prefix
 
     async def get(self, key: str) -> Any:
-        return self._store.get(f"{self._prefix}.{key}")
+        return self._store.get(key)
 
     async def set(self, key: str, value: Any) -> None:
-        self._store.set(f"{self._prefix}.{key}", value)
+        self._store.set(key, value)
 
 
 def parse_action(value: str) -> Action:
@@ -228,24 +247,31 @@ def _batches(due: Sequence[DueChannel], size: int, scanned_at: datetime) -> list
         {
             "label": f"channels {start + 1} to {min(start + size, len(due))} of {len(due)}",
             "scanned_at": scanned_at.isoformat(),
-            "channels": [channel.to_json() for channel in due[start : start + size]],
+            "channels": pack(due[start : start + size]),
         }
         for start in starts
     ]
 
 
-def _found(scan: Scan) -> dict[str, Any]:
+async def _heal(
+    account: Account, revived: Sequence[DueChannel], context: Context
+) -> tuple[Sequence[DueChannel], Mapping[str, FlexSmsError]]:
+    ti = context["ti"]
+    return await account.healer(run_id=f"{ti.dag_id}/{ti.run_id}").heal(revived)
+
+
+def _found(scan: Scan, errors: Mapping[str, FlexSmsError]) -> dict[str, Any]:
     failures = [
         {"channel_sid": document.channel_sid, "code": 0, "message": document.problem}
-        for document in scan.unreadable[:NAMED_FAILURES]
-    ]
+        for document in scan.unreadable
+    ] + [failure(channel_sid, error) for channel_sid, error in errors.items()]
     oldest = datetime.fromtimestamp(scan.due[0].ended_ms / 1000, UTC).isoformat() if scan.due else None
     return {
         "scanned": scan.scanned,
         "due": scan.due_in_all,
         "oldest_ended_at": oldest,
-        "failed": len(scan.unreadable),
-        "failures": failures,
+        "failed": len(failures),
+        "failures": failures[:NAMED_FAILURES],
     }
 
 

@@ -14,6 +14,7 @@ from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
 from flexsms.operators.fields import flag
 from flexsms.twilio import clock
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
+from flexsms.twilio.cleanup_scan import unpack
 
 Json = dict[str, Any]
 
@@ -135,6 +136,6 @@ def _unreported(batch: Mapping[str, Any], index: int) -> Json:
     message = (
         f"batch {index + 1} ended without a report; the next run finds out whether the channel was retired"
     )
-    sids = [values[0] for values in batch["channels"]]
+    sids = [channel.channel_sid for channel in unpack(batch["channels"])]
     failures = [{"channel_sid": sid, "code": 0, "message": message} for sid in sids[:NAMED_FAILURES]]
     return {"failed": len(sids), "failures": failures}

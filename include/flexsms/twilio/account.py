@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from flexsms.core.events import StackName
 from flexsms.twilio import clock
+from flexsms.twilio.cleanup_attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup_batch import Cleaner
+from flexsms.twilio.cleanup_heal import Healer
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.clock import Now
@@ -27,6 +29,8 @@ from flexsms.twilio.turns import Turns
 
 # A text whose answer was lost may still turn up for as long as a request may take, and as much again.
 SETTLE_IN_TIMEOUTS = 2
+# A try of a batch writes for so long after it has made sure that it is the newest.
+ATTEMPT_IN_TIMEOUTS = 2
 # A key is held long enough to post, to wait for a lost text, and to try again.
 LEASE_IN_TIMEOUTS = 8
 
@@ -137,6 +141,23 @@ class Account:
             settle=self._settle,
         )
         return ConversationsStack(self.client, self.settings, turns)
+
+    def attempt(self, checkpoint: Checkpoint, *, batch: str, number: int) -> Attempt:
+        """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup_attempt.Attempt`."""
+        lease = timedelta(seconds=self.settings.timeout_s) * ATTEMPT_IN_TIMEOUTS
+        return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._settle)
+
+    def healer(self, *, run_id: str) -> Healer:
+        """Puts back live channels that an earlier cleanup took down."""
+        ledger = CleanupLedger(self.client, self.settings.need("sync_service_sid"))
+        return Healer(
+            stacks=self.retiring_stacks,
+            tasks=self.taskrouter(),
+            ledger=ledger,
+            at_once=self.settings.max_in_flight,
+            run_id=run_id,
+            now=self.present,
+        )
 
     def cleaner(self, *, action: Action, run_id: str, dry_run: bool = False) -> Cleaner:
         """Retires due channels."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
+from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action, BatchReport
 from flexsms.twilio.cleanup_scan import DueChannel
@@ -29,18 +29,6 @@ BATCH_SIZE = 2_000
 # comes alive is not put back yet.
 GROUP_SIZE = 500
 GROUPS_AT_ONCE = 2
-
-
-class Checkpoint(Protocol):
-    """What a batch has to remember over its own death; Airflow's ``task_state_store`` in production."""
-
-    async def get(self, key: str) -> Any:
-        """What was set under a key, None when nothing was."""
-        ...
-
-    async def set(self, key: str, value: Any) -> None:
-        """Keep a small value, durably, before returning."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +56,18 @@ class Cleaner:
     dry_run: bool = False
 
     async def retire(
-        self, batch: Sequence[DueChannel], *, scanned_at: datetime, checkpoint: Checkpoint
+        self, batch: Sequence[DueChannel], *, scanned_at: datetime, attempt: Attempt
     ) -> BatchReport:
         """Retire a batch.
 
         :param scanned_at: when the scan began, an aware datetime
-        :param checkpoint: belongs to this batch alone
+        :param attempt: which try of the batch this is
         :return: one outcome per channel; one that failed is in ``errors`` too, and the others are through
+        :raises TryReplaced: when a newer try has begun, or the task was stopped
         :raises FlexSmsError: when TaskRouter could not be asked what is live; another try goes on from there
         """
-        resumed = False
         if not self.dry_run:
-            resumed = bool(await checkpoint.get("begun"))
-            await checkpoint.set("begun", True)
+            await attempt.begin()
         report = BatchReport()
         failures: list[FlexSmsError] = []
 
@@ -88,7 +75,7 @@ class Cleaner:
             if failures:
                 return
             try:
-                report.add(await CleanupSteps(self, scanned_at, checkpoint, resumed=resumed).run(group))
+                report.add(await CleanupSteps(self, scanned_at, attempt).run(group))
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)
@@ -97,6 +84,8 @@ class Cleaner:
         cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
         groups = [batch[start:end] for start, end in pairwise(cuts) if start < end]
         await for_each(groups, work, at_once=GROUPS_AT_ONCE)
+        if not self.dry_run:
+            await attempt.end()
         if failures:
             raise failures[0]
         return report

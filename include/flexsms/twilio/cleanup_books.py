@@ -10,6 +10,7 @@ from flexsms.core.errors import NotFound, RevisionMismatch
 from flexsms.core.events import to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_ledger import CleanupLedger
+from flexsms.twilio.cleanup_looks import CLOCK_SKEW
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.sync_store import SyncStore
@@ -22,6 +23,7 @@ class CleanupBooks:
     """Opens and closes the books on channels.
 
     :param run_id: names the run in the ledger
+    :param scanned_at: when the scan began, an aware datetime
     :param now: the present, an aware datetime
     """
 
@@ -29,6 +31,7 @@ class CleanupBooks:
     ledger: CleanupLedger
     action: Action
     run_id: str
+    scanned_at: datetime
     now: Callable[[], datetime]
 
     async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
@@ -37,10 +40,11 @@ class CleanupBooks:
         if lines:
             await self.ledger.append(lines, run_id=self.run_id, at=self.now())
 
-    async def correct(self, channel: DueChannel, what: str) -> None:
-        """Add what became of a channel that the ledger already tells of."""
-        line = (channel.channel_sid, channel.ended_ms, what)
-        await self.ledger.append([line], run_id=self.run_id, at=self.now())
+    async def correct(self, channels: Iterable[DueChannel], what: str) -> None:
+        """Add what became of channels that the ledger may already tell of."""
+        lines = [(channel.channel_sid, channel.ended_ms, what) for channel in channels]
+        if lines:
+            await self.ledger.append(lines, run_id=self.run_id, at=self.now())
 
     async def settle(self, channel: DueChannel, *, gone: bool) -> bool:
         """Close the books on a channel, unless somebody wrote to its state since the scan.
@@ -65,7 +69,7 @@ class CleanupBooks:
                 if stored is None or stored.state.is_retired:
                     return True
                 state, revision = stored.state, stored.revision
-                if not gone and (state.open_tasks or (state.last_ended_ms or 0) > channel.ended_ms):
+                if not gone and self._is_in_use(state, channel):
                     return False
             else:
                 return True
@@ -78,4 +82,14 @@ class CleanupBooks:
         stored = await self.store.load(channel.channel_sid)
         if stored is not None and stored.state.is_retired:
             await self.store.settle(replace(stored.state, retired=None), stored.revision)
-        await self.correct(channel, "not finished")
+        await self.correct([channel], "not finished")
+
+    def _is_in_use(self, state: ChannelState, channel: DueChannel) -> bool:
+        """Whether something happened on the channel since the scan; a send that goes on in it learns of its session."""
+        since_ms = to_ms("scanned_at", self.scanned_at - CLOCK_SKEW)
+        learnt_ms = max((at_ms for at_ms, _ in state.links.values()), default=0)
+        return (
+            bool(state.open_tasks)
+            or (state.last_ended_ms or 0) > channel.ended_ms
+            or learnt_ms > max(since_ms, channel.ended_ms)
+        )

@@ -27,7 +27,7 @@ class CleanupLedger:
         self._map = SyncMap(client, service_sid, MAP_NAME)
 
     async def append(self, lines: Sequence[tuple[str, int, str]], *, run_id: str, at: datetime) -> None:
-        """Add lines; adding the same lines again changes nothing.
+        """Add lines. The last line of a channel tells how it stands.
 
         :param lines: channel SID, when its last task ended (ms since 1970 UTC), what became of it
         :param run_id: the run that did it
@@ -37,7 +37,8 @@ class CleanupLedger:
         await asyncio.gather(*(self._add([list(line) for line in part], run_id, at) for part in parts))
 
     async def _add(self, lines: list[list[Any]], run_id: str, at: datetime) -> None:
-        digest = hashlib.sha256(json.dumps([run_id, lines]).encode()).hexdigest()[:16]
+        # With the moment: a channel that was put back may be retired by the same run again.
+        digest = hashlib.sha256(json.dumps([run_id, at.isoformat(), lines]).encode()).hexdigest()[:16]
         data = {"v": 1, "at": at.astimezone(UTC).isoformat(), "run_id": run_id, "channels": lines}
         with suppress(AlreadyExists):
             await self._map.create(f"{at.astimezone(UTC):%Y-%m-%d}.{digest}", data)

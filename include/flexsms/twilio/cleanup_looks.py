@@ -3,33 +3,69 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.clock import Instant
 from flexsms.twilio.sources.protocol import EventSource, OpenTasks
 
 # Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
 CLOCK_SKEW = timedelta(minutes=1)
 
 
-async def channels_in_use(source: EventSource, tasks: OpenTasks, scanned_at: datetime) -> dict[str, Outcome]:
-    """Why to leave a channel alone, by channel.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was in use at one moment.
+
+    :param verdicts: why to leave a channel alone, by channel
+    :param began: when the look began; what happened later may be missing
+    """
+
+    verdicts: Mapping[str, Outcome]
+    began: Instant
+
+
+class Looks:
+    """Looks at what is in use, for one group of channels.
 
     :param scanned_at: when the scan began, an aware datetime
     """
-    changed, busy = await asyncio.gather(_changed(source, scanned_at - CLOCK_SKEW), tasks.open_channels())
-    return {
-        **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
-        **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
-    }
 
+    def __init__(self, source: EventSource, tasks: OpenTasks, scanned_at: datetime) -> None:
+        self._source = source
+        self._tasks = tasks
+        self._since = scanned_at - CLOCK_SKEW
+        self._newest: Look | None = None
+        self._looking = asyncio.Lock()
 
-async def _changed(source: EventSource, since: datetime) -> set[str]:
-    since_ms = to_ms("since", since)
-    return {
-        event.channel_sid
-        async for page in source.read(since.isoformat())
-        for event in page.events
-        if event.at_ms >= since_ms
-    }
+    async def look(self) -> Look:
+        """Look now. One call per 1000 open tasks, and one per 1000 events of each type since the scan."""
+        began = Instant.now()
+        changed, busy = await asyncio.gather(self._changed(), self._tasks.open_channels())
+        self._newest = Look(
+            {
+                **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
+                **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
+            },
+            began,
+        )
+        return self._newest
+
+    async def recent(self, max_age: timedelta) -> Look:
+        """The newest look, or a new one when that is older."""
+        async with self._looking:
+            if self._newest is None or self._newest.began.age > max_age:
+                return await self.look()
+            return self._newest
+
+    async def _changed(self) -> set[str]:
+        since_ms = to_ms("since", self._since)
+        return {
+            event.channel_sid
+            async for page in self._source.read(self._since.isoformat())
+            for event in page.events
+            if event.at_ms >= since_ms
+        }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
+import json
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from flexsms.core.events import StackName
-from flexsms.core.retention import Verdict, judge
+from flexsms.core.retention import Verdict, judge, may_be_down
 from flexsms.core.state import ChannelState
 from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 
@@ -27,15 +29,29 @@ class DueChannel:
     revision: str
     links: Mapping[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> list[Any]:
-        """A short form, because thousands of them go through XCom."""
-        return [self.channel_sid, self.ended_ms, str(self.stack), self.revision, dict(self.links)]
-
     @classmethod
-    def from_json(cls, values: Sequence[Any]) -> DueChannel:
-        """Read what :meth:`to_json` wrote."""
-        sid, ended_ms, stack, revision, links = values
-        return cls(sid, ended_ms, StackName(stack), revision, links)
+    def of(cls, state: ChannelState, revision: str) -> DueChannel:
+        """A channel by its state."""
+        links = {name: linked for name, (_, linked) in state.links.items()}
+        return cls(state.channel_sid, state.last_ended_ms or 0, state.stack, revision, links)
+
+
+def pack(channels: Sequence[DueChannel]) -> str:
+    """A short form for XCom: a plain one of some thousand channels is larger than many proxies let through."""
+    rows = [
+        [channel.channel_sid, channel.ended_ms, str(channel.stack), channel.revision, dict(channel.links)]
+        for channel in channels
+    ]
+    return base64.b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 9)).decode()
+
+
+def unpack(packed: str) -> list[DueChannel]:
+    """Read what :func:`pack` wrote."""
+    rows = json.loads(zlib.decompress(base64.b64decode(packed)))
+    return [
+        DueChannel(sid, ended, StackName(stack), revision, links)
+        for sid, ended, stack, revision, links in rows
+    ]
 
 
 @dataclass(slots=True)
@@ -45,12 +61,14 @@ class Scan:
     :param scanned: documents read
     :param due: the longest quiet first, no more than were asked for
     :param due_in_all: how many are due, those beyond the limit included
+    :param revived: channels with an open task that an earlier cleanup may have taken down
     :param unreadable: documents that hold no channel state
     """
 
     scanned: int = 0
     due: list[DueChannel] = field(default_factory=list)
     due_in_all: int = 0
+    revived: list[DueChannel] = field(default_factory=list)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
 
 
@@ -96,13 +114,13 @@ def _consider(
     rule: tuple[int, int, int],
 ) -> None:
     now_ms, window_ms, limit = rule
-    sid, ended_ms = state.channel_sid, state.last_ended_ms or 0
+    sid = state.channel_sid
+    if may_be_down(state, window_ms=window_ms):
+        result.revived.append(DueChannel.of(state, revision))
     if sid in kept or judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
         return
     result.due_in_all += 1
-    kept[sid] = DueChannel(
-        sid, ended_ms, state.stack, revision, {name: linked for name, (_, linked) in state.links.items()}
-    )
-    heapq.heappush(newest_first, (-ended_ms, sid))
+    kept[sid] = DueChannel.of(state, revision)
+    heapq.heappush(newest_first, (-kept[sid].ended_ms, sid))
     if len(newest_first) > limit:
         kept.pop(heapq.heappop(newest_first)[1])

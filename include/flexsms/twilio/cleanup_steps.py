@@ -2,14 +2,17 @@
 
 Twilio has no conditional update for channels, so safety comes from their order:
 
-1. look at the open tasks and at the events since the scan; leave alone what is in use or has changed;
+1. look at the open tasks and at the events since the scan; leave alone what is in use or has changed, and put back what
+   an earlier cleanup took down all the same;
 2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
    that can be undone;
 3. look once more, and put back what became live in between;
 4. write the ledger, settle the states, each only if nobody changed it since the scan, and close what cannot be opened
    again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
 
-A group that is killed and tried again goes through the same steps; what is settled is counted and only finished.
+A group that is killed and tried again goes through the same steps; what is settled is counted and only finished. Every
+request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup_attempt`), and one that suspends a channel a look
+that is not older than a lease.
 """
 
 from __future__ import annotations
@@ -22,41 +25,45 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flexsms.core.errors import (
     MIGRATE,
     FlexSmsError,
+    LeaseExpired,
     MissingSetting,
     NotFound,
     ProductGone,
+    TryReplaced,
 )
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_books import CleanupBooks
-from flexsms.twilio.cleanup_looks import channels_in_use
+from flexsms.twilio.cleanup_looks import Look, Looks
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack, marks
+from flexsms.twilio.transport import checked_before_sending
 
 if TYPE_CHECKING:
-    from flexsms.twilio.cleanup_batch import Checkpoint, Cleaner
+    from flexsms.twilio.cleanup_batch import Cleaner
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# A step that outlived its lease, mostly because the machine stood still, goes on with a new one; a few times.
+LEASES_PER_STEP = 5
+
 
 class CleanupSteps:
-    """One group of channels in work.
+    """One group of channels in work."""
 
-    :param resumed: an earlier try may have worked on these channels already
-    """
-
-    def __init__(
-        self, cleaner: Cleaner, scanned_at: datetime, checkpoint: Checkpoint, *, resumed: bool
-    ) -> None:
+    def __init__(self, cleaner: Cleaner, scanned_at: datetime, attempt: Attempt) -> None:
         self._cleaner = cleaner
-        self._scanned_at = scanned_at
-        self._checkpoint = checkpoint
-        self._resumed = resumed
-        self._books = CleanupBooks(cleaner.store, cleaner.ledger, cleaner.action, cleaner.run_id, cleaner.now)
+        self._attempt = attempt
+        self._resumed = attempt.resumed
+        self._books = CleanupBooks(
+            cleaner.store, cleaner.ledger, cleaner.action, cleaner.run_id, scanned_at, cleaner.now
+        )
+        self._looks = Looks(cleaner.source, cleaner.tasks, scanned_at)
         self._report = BatchReport()
         self._down: dict[str, DueChannel] = {}
         self._before: dict[str, dict[str, Any]] = {}
@@ -80,7 +87,9 @@ class CleanupSteps:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
-        await self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
+        await self._with_lease(
+            lambda: self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
+        )
         await self._each(self._still_down(), self._settle)
         unfinished = [channel for channel in quiet if channel.channel_sid in self._settled]
         finished = [*self._still_down(), *unfinished]
@@ -103,23 +112,33 @@ class CleanupSteps:
         await self._each(group, look)
 
     async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
-        verdicts = await self._in_use() if todo else {}
+        if not todo:
+            return []
+        verdicts = (await self._looks.look()).verdicts
         in_use = [channel for channel in todo if channel.channel_sid in verdicts]
         for channel in in_use:
             self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
+        if not self._cleaner.dry_run:
+            # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
+            # them before its third.
+            await self._each(in_use, self._put_back_once if self._resumed else self._heal)
         if self._resumed:
-            # The try before may have suspended them without coming to its second look, or closed them before its third.
-            await self._each(in_use, self._put_back_once)
+            kept = [channel for channel in in_use if channel.channel_sid not in self._settled]
+            await self._with_lease(lambda: self._books.correct(kept, "put back"))
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
-    async def _in_use(self) -> dict[str, Outcome]:
-        return await channels_in_use(self._cleaner.source, self._cleaner.tasks, self._scanned_at)
+    async def _heal(self, channel: DueChannel) -> None:
+        await self._stack(channel).heal(channel.channel_sid, channel.links)
 
     async def _suspend(self, channel: DueChannel) -> None:
+        sid = channel.channel_sid
+        look = await self._looks.recent(self._attempt.lease / 2)
+        if sid in look.verdicts:
+            self._report.outcomes[sid] = look.verdicts[sid]
+            return
         try:
-            await self._take_down(channel)
+            await self._take_down(channel, look)
         except (NotFound, ProductGone, MissingSetting) as missing:
-            sid = channel.channel_sid
             # A 404 behind an answer is a contradiction, on which no books are closed.
             never_met = isinstance(missing, NotFound) and sid not in self._before
             if await self._has_moved(channel):
@@ -130,14 +149,17 @@ class CleanupSteps:
             else:
                 raise
 
-    async def _take_down(self, channel: DueChannel) -> None:
+    async def _take_down(self, channel: DueChannel, look: Look) -> None:
         sid, stack = channel.channel_sid, self._stack(channel)
         if channel.stack in self._lost:
             raise self._lost[channel.stack]
         snapshot = await stack.fetch(sid)
         await self._note_before(snapshot, stack.usual)
         found_retired = (
-            snapshot.is_retired and not self._resumed and self._cleaner.action is Action.DEACTIVATE
+            snapshot.is_retired
+            and not self._resumed
+            and sid not in self._ours
+            and self._cleaner.action is Action.DEACTIVATE
         )
         self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._cleaner.action]
         if self._cleaner.dry_run:
@@ -145,8 +167,16 @@ class CleanupSteps:
         self._down[sid] = channel
         if not found_retired:
             self._ours.add(sid)
+
+        def check() -> None:
+            self._attempt.refuse_if_older(look.began)
+            self._attempt.check()
+
         try:
-            await stack.suspend(snapshot, channel.links)
+            with checked_before_sending(check):
+                await stack.suspend(snapshot, channel.links)
+        except TryReplaced:
+            raise  # whoever replaced this try decides what becomes of the channel
         except FlexSmsError:
             await self._put_back(channel)
             raise
@@ -170,32 +200,35 @@ class CleanupSteps:
 
     async def _note_before(self, snapshot: ChannelSnapshot, usual: Mapping[str, Any]) -> None:
         sid = snapshot.channel_sid
-        before = {name: snapshot.attributes[name] for name in RETIRED if name in snapshot.attributes}
+        if sid in self._before:
+            return  # this try was here already, and what it wrote itself says nothing
+        before = marks(snapshot.attributes)
         if self._resumed and before == RETIRED:
             before = await self._remembered(sid, usual)
         elif before not in (usual, RETIRED) and not self._cleaner.dry_run:
-            await self._checkpoint.set(sid, before)
+            await self._attempt.remember(sid, before)
         self._before[sid] = before
 
     async def _remembered(self, sid: str, usual: Mapping[str, Any]) -> dict[str, Any]:
-        remembered = await self._checkpoint.get(sid)
+        remembered = await self._attempt.recall(sid)
         return dict(usual if remembered is None else remembered)
 
     async def _put_back_what_became_live(self) -> None:
         try:
-            verdicts = await self._in_use()
+            look = await self._looks.look()
         except FlexSmsError:
             # Nobody can say what is live, and maybe no other try comes to ask.
             await self._each(self._still_down(), self._put_back)
             raise
-        live = [channel for sid, channel in self._down.items() if sid in verdicts]
+        live = [channel for sid, channel in self._down.items() if sid in look.verdicts]
         for channel in live:
-            self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
+            self._report.outcomes[channel.channel_sid] = look.verdicts[channel.channel_sid]
             logger.info("Channel %s came alive while it was retired; putting it back.", channel.channel_sid)
         await self._each(live, self._put_back)
 
     async def _put_back(self, channel: DueChannel) -> bool:
         """Give a live channel its two attributes and its customer again; False when that came too late."""
+        await self._attempt.keep()
         sid = channel.channel_sid
         self._down.pop(sid, None)
         stack = self._stack(channel)
@@ -209,25 +242,26 @@ class CleanupSteps:
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
         if self._was_done(channel):
-            close = self._stack(channel).close(channel.channel_sid, channel.links)
-            await self._or_reopen_the_books(channel, close)
+            await self._or_reopen_the_books(
+                channel, lambda: self._stack(channel).close(channel.channel_sid, channel.links)
+            )
 
     async def _let_late_customers_go_on(self, finished: Sequence[DueChannel]) -> None:
         """A text between the second look and a final close is in a closed channel: an agent has to learn of it."""
         closed = [c for c in finished if self._was_done(c) and self._stack(c).closing_is_final]
         if closed:
-            verdicts = await self._in_use()
-            late = [channel for channel in closed if channel.channel_sid in verdicts]
+            look = await self._looks.look()
+            late = [channel for channel in closed if channel.channel_sid in look.verdicts]
             await self._each(late, self._let_go_on)
 
     async def _let_go_on(self, channel: DueChannel) -> None:
         """A channel that is closed stays so, and is not deleted either: the text is in there."""
-        if not await self._or_reopen_the_books(channel, self._put_back(channel)):
+        if not await self._or_reopen_the_books(channel, lambda: self._put_back(channel)):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
-            await self._checkpoint.set(_late(channel), True)
+            await self._attempt.remember(_late(channel), True)
 
     async def _put_back_once(self, channel: DueChannel) -> None:
-        if await self._checkpoint.get(_late(channel)):
+        if await self._attempt.recall(_late(channel)):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
         elif channel.channel_sid in self._settled and self._stack(channel).closing_is_final:
             await self._let_go_on(channel)
@@ -236,16 +270,19 @@ class CleanupSteps:
 
     async def _delete(self, channel: DueChannel) -> None:
         if self._was_done(channel) and self._cleaner.action is Action.DELETE:
-            delete = self._stack(channel).delete(channel.channel_sid, channel.links)
-            await self._or_reopen_the_books(channel, delete)
+            await self._or_reopen_the_books(
+                channel, lambda: self._stack(channel).delete(channel.channel_sid, channel.links)
+            )
 
     def _was_done(self, channel: DueChannel) -> bool:
         """Whether the channel is retired by us, so far without an error."""
         return self._report.outcomes[channel.channel_sid] is DONE[self._cleaner.action]
 
-    async def _or_reopen_the_books(self, channel: DueChannel, work: Awaitable[T]) -> T:
+    async def _or_reopen_the_books(self, channel: DueChannel, work: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await work
+            return await work()
+        except (LeaseExpired, TryReplaced):
+            raise  # this step is repeated, or another try goes on
         except FlexSmsError:
             await self._books.reopen(channel)
             raise
@@ -256,14 +293,21 @@ class CleanupSteps:
         if not await self._books.settle(channel, gone=gone):
             self._report.outcomes[sid] = Outcome.SKIPPED_CHANGED
             await self._put_back(channel)
-            await self._books.correct(channel, "put back")
+            await self._books.correct([channel], "put back")
 
-    async def _each(self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Any]) -> None:
-        """Do the work for every channel; what goes wrong with one is noted and stays with it."""
+    async def _each(
+        self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Awaitable[Any]]
+    ) -> None:
+        """Do the work for every channel; what goes wrong with one is noted and stays with it.
+
+        :raises TryReplaced: when a newer try has begun, so that nothing more may be done for any of them
+        """
 
         async def guarded(channel: DueChannel) -> None:
             try:
-                await work(channel)
+                await self._with_lease(lambda: work(channel))
+            except TryReplaced:
+                raise
             except FlexSmsError as error:
                 if error is not self._lost.get(channel.stack):
                     logger.warning("Channel %s failed: %s", channel.channel_sid, error)
@@ -274,6 +318,19 @@ class CleanupSteps:
                 self._down.pop(channel.channel_sid, None)
 
         await for_each(list(channels), guarded, at_once=self._cleaner.at_once)
+
+    async def _with_lease(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something that may write, as long as this try is the newest; with a new lease when one was too short."""
+        for _ in range(LEASES_PER_STEP - 1):
+            await self._attempt.keep()
+            try:
+                with checked_before_sending(self._attempt.check):
+                    return await work()
+            except LeaseExpired as error:
+                logger.info("%s", error)
+        await self._attempt.keep()
+        with checked_before_sending(self._attempt.check):
+            return await work()
 
     def _still_down(self) -> list[DueChannel]:
         return list(self._down.values())
@@ -290,5 +347,5 @@ class CleanupSteps:
 
 
 def _late(channel: DueChannel) -> str:
-    """The checkpoint's key of a channel whose customer has gone on elsewhere."""
+    """The key of a channel whose customer has gone on elsewhere."""
     return f"late.{channel.channel_sid}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self
 
 
 class Now(Protocol):
@@ -23,3 +24,25 @@ def utc_now() -> datetime:
 def monotonic_s() -> float:
     """Seconds since some moment, by a clock that nobody sets."""
     return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment of this process, whose age can be told even if the machine stood still in between."""
+
+    wall: datetime
+    monotonic_s: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """The present."""
+        return cls(utc_now(), monotonic_s())
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was.
+
+        The monotonic clock of a paused machine may stand still, and the wall clock may be set back: the longer of both
+        counts.
+        """
+        return max(utc_now() - self.wall, timedelta(seconds=monotonic_s() - self.monotonic_s))

@@ -5,24 +5,29 @@ A text is a chat message on a channel with an open Proxy session; Proxy relays i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from twilio.rest import Client
 
+from flexsms.core.errors import TwilioRefused
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_opening import ChatOpening
-from flexsms.twilio.stacks.chat_sessions import ChatSessions
+from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
 from flexsms.twilio.stacks.protocol import (
     RETIRED,
     ChannelSnapshot,
     OpenConversation,
     bears_our_mark,
+    marks,
 )
+
+logger = logging.getLogger(__name__)
 
 CONSOLE = "https://console.twilio.com/us1/develop/chat/manage/services?frameUrl=/console/chat/services"
 
@@ -91,11 +96,38 @@ class ChatStack:
     ) -> bool:
         """Put the two attributes back as they were and let texts through again."""
         current = await self.fetch(channel_sid)
-        if bears_our_mark(current.attributes) and previous != RETIRED:
+        ours = bears_our_mark(current.attributes) and previous != RETIRED
+        if ours:
             absent = tuple(name for name in RETIRED if name not in previous)
             await self._channels.write(current, previous, absent)
-        if reconnect:
-            await self._sessions.reopen(channel_sid, current.session_sid or links.get("session"))
+        if not reconnect or await self._reconnect(current, links):
+            return True
+        if ours:
+            await self._channels.write(await self.fetch(channel_sid), RETIRED)
+        return False
+
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+        """Put a live channel back that bears our mark, or a long-lived one whose session was closed."""
+        current = await self.fetch(channel_sid)
+        if bears_our_mark(current.attributes):
+            await self.resume(channel_sid, self.usual, links, reconnect=True)
+            return True
+        if marks(current.attributes) != self.usual:
+            return False
+        return await self._sessions.is_closed(channel_sid) and await self._reconnect(current, links)
+
+    async def _reconnect(self, channel: ChannelSnapshot, links: Mapping[str, str]) -> bool:
+        """Let texts through again; False when the customer goes on in another channel by now."""
+        try:
+            await self._sessions.reopen(channel.channel_sid, channel.session_sid or links.get("session"))
+        except TwilioRefused as error:
+            if error.code not in PAIR_TAKEN:
+                raise
+            logger.warning(
+                "Channel %s has a task, but its customer goes on in another channel; an agent can only read it.",
+                channel.channel_sid,
+            )
+            return False
         return True
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:

@@ -16,8 +16,9 @@ from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.events import parse_attributes, write_attributes
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
+from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
-from flexsms.twilio.stacks.protocol import ChannelSnapshot
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks
 
 WRITE_ATTEMPTS = 3
 
@@ -33,11 +34,11 @@ class ChatChannels:
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """A channel with its attributes.
 
-        :raises NotFound: when it is gone
+        :raises NotFound: when it is gone; it is asked for twice, because a replica of Twilio's may be behind
         :raises ProductGone: when Twilio no longer serves the service that it was in
         """
         try:
-            channel: Any = await self._channels(channel_sid).fetch_async()
+            channel: Any = await twice(self._channels(channel_sid).fetch_async)
         except NotFound as error:
             await self._check.confirm(error)
             raise
@@ -74,7 +75,13 @@ class ChatChannels:
             except OutcomeUnknown as error:
                 if attempt == WRITE_ATTEMPTS:
                     raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
-                snapshot = await self.fetch(snapshot.channel_sid)
+                fresh = await self.fetch(snapshot.channel_sid)
+                if marks(fresh.attributes) not in (marks(snapshot.attributes), marks(merged)):
+                    raise ServiceUnavailable(
+                        f"Somebody else wrote attributes of {snapshot.channel_sid} meanwhile; trying again later.",
+                        endpoint=error.endpoint,
+                    ) from error
+                snapshot = fresh
             else:
                 return
 
@@ -82,8 +89,14 @@ class ChatChannels:
         """Remove a channel; one that is gone already is as good."""
         try:
             await self._channels(channel_sid).delete_async(x_twilio_webhook_enabled="true")
-        except NotFound as error:
-            await self._check.confirm(error)
+        except NotFound:
+            try:
+                await self.fetch(channel_sid)
+            except NotFound:
+                return
+            raise ServiceUnavailable(
+                f"Twilio did not find channel {channel_sid}, and then did; trying again later."
+            ) from None
 
     async def has_messages(self, channel_sid: str) -> bool:
         """Whether anybody ever wrote in a channel."""

@@ -79,6 +79,15 @@ class ChatSessions:
             if session.status not in OPEN:
                 raise
 
+    async def is_closed(self, channel_sid: str) -> bool:
+        """Whether the channel has a session, and that is closed."""
+        try:
+            session: Any = await self._sessions(channel_sid).fetch_async()
+        except NotFound as error:
+            await self._check.confirm(error)
+            return False
+        return session.status not in OPEN
+
     async def close(self, channel_sid: str, session_sid: str | None) -> str | None:
         """Let no more texts through.
 

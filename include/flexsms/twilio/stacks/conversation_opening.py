@@ -22,7 +22,7 @@ from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker
+from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, refer_to
 from flexsms.twilio.turns import Turn, Turns
 
 logger = logging.getLogger(__name__)
@@ -209,24 +209,40 @@ class ConversationOpening:
         return task is not None or await self._pairs.release(channel_sid, key)
 
     async def go_on_afresh(self, closed_sid: str) -> None:
-        """Give the customer of a closed conversation a fresh one, with a task that names the closed one."""
+        """Give the customer of a closed conversation a fresh one, whose task leads an agent to the closed one.
+
+        :raises InteractionFailed: when nobody is in the closed conversation whom a fresh one could be opened for
+        """
+        message = await self._message_after(closed_sid)
+        fresh = await self.open(message, f"after-{closed_sid}", resumed=True)
+        if fresh.task_sid:
+            await refer_to(self._workspace(), fresh.task_sid, closed_sid)
+        # Nobody can answer in a closed conversation.
+        await end_open_tasks(
+            self._workspace(), "conversationSid", closed_sid, reason="its conversation was closed"
+        )
+        logger.warning(
+            "A customer wrote in %s as it was closed; an agent gets task %s on %s for it.",
+            closed_sid,
+            fresh.task_sid,
+            fresh.channel_sid,
+        )
+
+    async def _message_after(self, closed_sid: str) -> OutboundMessage:
         for member in await self._conversations(closed_sid).participants.list_async():
             binding = member.messaging_binding or {}
             if binding.get("address") and binding.get("proxy_address"):
-                message = OutboundMessage(
+                return OutboundMessage(
                     route=Route.AGENT,
                     from_number=str(binding["proxy_address"]),
                     to_number=str(binding["address"]),
                     body="",
                     source_channel_sid=closed_sid,
                 )
-                fresh = await self.open(message, f"after-{closed_sid}", resumed=True)
-                logger.warning(
-                    "A customer wrote in %s as it was closed; an agent gets task %s on %s for it.",
-                    closed_sid,
-                    fresh.task_sid,
-                    fresh.channel_sid,
-                )
+        raise InteractionFailed(
+            f"Somebody wrote in {closed_sid} as it was closed, and its customer is no longer in it, so no task could "
+            "be opened; look after it."
+        )
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
         return await self._tasks.find(channel_sid)

@@ -29,8 +29,9 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.conversation_opening import ConversationOpening
 from flexsms.twilio.stacks.conversation_pairs import CLOSED
+from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation, bears_our_mark
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation, bears_our_mark, marks
 from flexsms.twilio.turns import Turns
 
 CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
@@ -107,8 +108,11 @@ class ConversationsStack:
         return f"{CONSOLE}/{self._service_sid}/conversations/{channel_sid}"
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
-        """The conversation with its attributes; a closed one is retired."""
-        conversation: Any = await self._conversations(channel_sid).fetch_async()
+        """The conversation with its attributes; a closed one is retired.
+
+        :raises NotFound: when it is gone; it is asked for twice, because a replica of Twilio's may be behind
+        """
+        conversation: Any = await twice(self._conversations(channel_sid).fetch_async)
         return ChannelSnapshot(
             channel_sid=channel_sid,
             attributes=parse_attributes(conversation.attributes),
@@ -137,8 +141,19 @@ class ConversationsStack:
         current = await self.fetch(channel_sid)
         if not reconnect or not bears_our_mark(current.attributes):
             return True
+        return await self._restore(current, previous)
+
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Put a live conversation back that bears our mark; who wrote in a closed one goes on in a fresh one."""
+        current = await self.fetch(channel_sid)
+        if not bears_our_mark(current.attributes):
+            return False
+        await self._restore(current, self.usual)
+        return True
+
+    async def _restore(self, current: ChannelSnapshot, previous: Mapping[str, Any]) -> bool:
         if current.is_retired:
-            await self._opening.go_on_afresh(channel_sid)
+            await self._opening.go_on_afresh(current.channel_sid)
             return False
         kept = {name: value for name, value in current.attributes.items() if name not in RETIRED}
         await self._write(current, {**kept, **previous}, "active")
@@ -153,14 +168,31 @@ class ConversationsStack:
             await self._conversations(channel_sid).update_async(
                 state="closed", x_twilio_webhook_enabled="true"
             )
+        except NotFound:
+            await self._confirm_gone(channel_sid)
         except TwilioRefused as error:
-            if error.code != CLOSED and not isinstance(error, NotFound):
+            if error.code != CLOSED:
                 raise
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remove the conversation with its history; closing has ended its interaction, so no task is orphaned."""
-        with suppress(NotFound):
+        try:
             await self._conversations(channel_sid).delete_async(x_twilio_webhook_enabled="true")
+        except NotFound:
+            await self._confirm_gone(channel_sid)
+
+    async def _confirm_gone(self, channel_sid: str) -> None:
+        """Make sure that a conversation which was not found is gone: one 404 is no proof.
+
+        :raises ServiceUnavailable: when it is there
+        """
+        try:
+            await self.fetch(channel_sid)
+        except NotFound:
+            return
+        raise ServiceUnavailable(
+            f"Twilio did not find conversation {channel_sid}, and then did; trying again later."
+        )
 
     async def _close_interaction(self, interaction_sid: str | None, channel_sid: str | None) -> bool:
         """Close an interaction channel with its tasks; returns whether it is closed."""
@@ -194,8 +226,14 @@ class ConversationsStack:
                 if attempt == WRITE_ATTEMPTS:
                     raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
                 fresh = await self.fetch(snapshot.channel_sid)
+                wanted = marks(attributes)
+                if marks(fresh.attributes) not in (marks(snapshot.attributes), wanted):
+                    raise ServiceUnavailable(
+                        f"Somebody else wrote attributes of {snapshot.channel_sid} meanwhile; trying again later.",
+                        endpoint=error.endpoint,
+                    ) from error
                 others = {name: value for name, value in fresh.attributes.items() if name not in RETIRED}
-                attributes = {**others, **{name: attributes[name] for name in RETIRED if name in attributes}}
+                attributes = {**others, **wanted}
             except TwilioRefused as error:
                 if error.code != CLOSED:
                     raise

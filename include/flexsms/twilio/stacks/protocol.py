@@ -15,9 +15,14 @@ from flexsms.core.message import OutboundMessage
 RETIRED: Mapping[str, Any] = {"long_lived": False, "status": "INACTIVE"}
 
 
+def marks(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the two attributes that are there."""
+    return {name: attributes[name] for name in RETIRED if name in attributes}
+
+
 def bears_our_mark(attributes: Mapping[str, Any]) -> bool:
     """Whether both attributes are as retiring writes them, always together; anything else is somebody else's."""
-    return all(attributes.get(name) == value for name, value in RETIRED.items())
+    return marks(attributes) == RETIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,17 @@ class RetiringStack(Protocol):
         """Undo: put the two attributes back and, if it was us who cut the customer off, connect them again.
 
         :return: False when that came too late, so that the customer goes on in a fresh channel
+
+        :raises NotFound: when the channel is gone
+        """
+        ...
+
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+        """Put a live channel back that bears our mark, whoever left it so.
+
+        Only Twilio and the channel's state are asked, so it works without anything that a run remembers.
+
+        :return: whether anything had to be done
 
         :raises NotFound: when the channel is gone
         """

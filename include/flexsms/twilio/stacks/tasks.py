@@ -1,14 +1,18 @@
-"""What both stacks ask TaskRouter before they send.
+"""What the stacks ask of TaskRouter.
 
 Source: https://www.twilio.com/docs/taskrouter/api/task
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from flexsms.core.errors import InvalidInput, NotFound
+from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
+from flexsms.core.events import parse_attributes
 from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
+
+SOURCE_ATTRIBUTE = "sourceChatChannelSid"
 
 
 async def check_worker(workspace: Any, worker_sid: str | None) -> None:
@@ -50,3 +54,47 @@ async def find_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[A
         evaluate_task_attributes=f'{attribute} == "{channel_sid}"', page_size=100
     )
     return sorted(found, key=lambda task: str(task.date_created), reverse=True)
+
+
+async def refer_to(workspace: Any, task_sid: str, channel_sid: str) -> None:
+    """Let a task lead its agent to an earlier channel as well, unless it names another one already."""
+    task: Any = await workspace.tasks(task_sid).fetch_async()
+    attributes = parse_attributes(task.attributes)
+    if SOURCE_ATTRIBUTE not in attributes:
+        await workspace.tasks(task_sid).update_async(
+            attributes=json.dumps({**attributes, SOURCE_ATTRIBUTE: channel_sid})
+        )
+
+
+async def end_open_tasks(workspace: Any, attribute: str, channel_sid: str, *, reason: str) -> None:
+    """End the tasks of a channel that are not over.
+
+    :param attribute: the task attribute that names the channel on this stack
+    :param reason: what TaskRouter keeps as the reason
+    """
+    tasks = await workspace.tasks.list_async(
+        assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'{attribute} == "{channel_sid}"'
+    )
+    for task in tasks:
+        await end_task(workspace, task, reason)
+
+
+async def end_task(workspace: Any, task: Any, reason: str) -> None:
+    """End a task; one that is over already is as good.
+
+    A task that nobody has accepted can be canceled, and only one that somebody has can be completed.
+
+    :raises TwilioRefused: when it is still open afterwards
+    """
+    status = "completed" if str(task.assignment_status) in ("assigned", "wrapping") else "canceled"
+    try:
+        await workspace.tasks(task.sid).update_async(assignment_status=status, reason=reason)
+    except NotFound:
+        return
+    except TwilioRefused:
+        fresh: Any = await workspace.tasks(task.sid).fetch_async()
+        if str(fresh.assignment_status) not in OPEN_STATUSES:
+            return
+        if fresh.assignment_status == task.assignment_status:
+            raise
+        await end_task(workspace, fresh, reason)
