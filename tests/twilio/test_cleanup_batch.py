@@ -25,6 +25,7 @@ from .house import (
     RETIRED,
     SETTLE,
     STATE,
+    ConversationsHouse,
     House,
     Match,
     Memory,
@@ -496,6 +497,7 @@ class TestKilled:
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
 
+    @pytest.mark.parametrize("house", [ConversationsHouse], indirect=True)
     async def test_the_ledger_ends_with_what_is_true(self, house: House) -> None:
         """The try that died had written that the channel is retired, and then somebody wrote in it."""
         sid = house.conversation()
