@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError
+from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
@@ -165,6 +166,25 @@ async def test_a_batch_that_is_tried_again_does_not_redo_what_is_done(
     assert (await retire(context, batch))["deactivated"] == 3
     # A conversation is closed last, so the try before may have died right before that; closing it again is harmless.
     assert len(writes(sandbox)) == (3 if stack == "conversations" else 0)
+
+
+async def test_a_batch_that_airflow_stops_starts_nothing_new(
+    stack: str, context: Any, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=3, due=3, stack=stack)
+    [batch] = await plan(context)
+    sandbox.control.clear_journal()
+    task = FlexCleanupOperator(task_id="retire", batch=batch)
+    sandbox.control.fault(
+        match={"method": "GET", "host": "taskrouter.twilio.com"}, action="delay", delay_ms=300
+    )
+    running = asyncio.create_task(task.aexecute(context))
+    while not any(rule["hits"] for rule in sandbox.control.faults()):  # noqa: ASYNC110  # another process knows
+        await asyncio.sleep(0.01)
+    task.on_kill()
+    with pytest.raises(TryReplaced, match="stopped"):
+        await running
+    assert writes(sandbox) == []
 
 
 async def test_a_plan_made_again_has_memories_of_its_own(

@@ -215,6 +215,16 @@ class TestWhoWritesInBetween:
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
         await house.assert_live(sid, before)
 
+    async def test_a_send_that_goes_on_in_the_channel_meanwhile_keeps_it(self, house: House) -> None:
+        """It has no task yet, and tells the channel's state of its session."""
+        sid = house.conversation()
+        before = await house.attributes(sid)
+        due = await house.due()
+        session = {"session": (to_ms("now", house.clock()), "KC" + "0" * 32)}
+        await house.account.store.merge(ChannelState(sid, house.stack, links=session))
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
+        await house.assert_live(sid, before)
+
     async def test_unusual_attributes_come_back_as_they_were(self, house: House) -> None:
         sid = house.conversation()
         odd = {"status": "active", "long_lived": "yes"}
@@ -500,6 +510,8 @@ class TestKilled:
     @pytest.mark.parametrize("house", [ConversationsHouse], indirect=True)
     async def test_the_ledger_ends_with_what_is_true(self, house: House) -> None:
         """The try that died had written that the channel is retired, and then somebody wrote in it."""
+        house.conversation(OTHER)
+        await house.clean()  # makes the map
         sid = house.conversation()
         due = await self.die(house, LEDGER, after=[house.writes()])
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK

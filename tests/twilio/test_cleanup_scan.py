@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
+from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
 from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 
@@ -96,3 +98,25 @@ async def test_a_channel_that_is_met_twice_is_due_once() -> None:
 )
 def test_a_due_channel_survives_xcom(channel: DueChannel) -> None:
     assert unpack(pack([channel])) == [channel]
+
+
+def test_ten_thousand_channels_are_less_than_a_proxy_lets_through() -> None:
+    """nginx takes 1 MiB unless told; SIDs are random, so a plain form of them is twice as long."""
+    digits = random.Random(7)
+
+    def sid(prefix: str) -> str:
+        return f"{prefix}{digits.getrandbits(128):032x}"
+
+    channels = [
+        DueChannel(
+            sid("CH"),
+            1_700_000_000_000 + digits.randrange(10**9),
+            StackName.CONVERSATIONS,
+            "a",
+            {"interaction": sid("KD"), "interaction_channel": sid("UO")},
+        )
+        for _ in range(10_000)
+    ]
+    packed = [pack(channels[start : start + BATCH_SIZE]) for start in range(0, len(channels), BATCH_SIZE)]
+    assert sum(map(len, packed)) < 1024 * 1024
+    assert [channel for part in packed for channel in unpack(part)] == channels

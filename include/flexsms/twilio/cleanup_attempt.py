@@ -110,8 +110,7 @@ class Attempt:
         :raises TryReplaced: when the task was stopped
         :raises LeaseExpired: when the lease is over
         """
-        if self._stopped:
-            raise TryReplaced("This task was stopped; the next run goes on with what it left.")
+        self._refuse_if_stopped()
         self.refuse_if_older(self._renewed)
 
     def refuse_if_older(self, instant: Instant) -> None:
@@ -137,5 +136,10 @@ class Attempt:
         await self._checkpoint.set(KEY, {"number": self._number, "batch": self._batch, "ended": ended})
 
     def _refuse_if_replaced(self, newest: Any) -> None:
-        if self._stopped or (newest and newest["number"] > self._number):
+        self._refuse_if_stopped()
+        if newest and newest["number"] > self._number:
             raise TryReplaced("A newer try of this task works on the batch; this one writes nothing more.")
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped:
+            raise TryReplaced("This task was stopped; the next run goes on with what it left.")
