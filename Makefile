@@ -16,7 +16,7 @@ UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
 TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons lint format bench constraints clean run-env dev-env
+.PHONY: help demo test test-unit test-pythons chaos lint format bench constraints clean run-env dev-env
 
 help: ## this list
 	@echo "flexsms: Twilio Flex SMS conversations, run by Airflow"
@@ -60,6 +60,9 @@ format: dev-env ## what ruff can put right by itself
 
 bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s; 100 000 events, with kills
 	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(BIN)/python -m bench $(ARGS)
+
+chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 constraints: ## pin everything below requirements*.txt again, for all three Pythons
 	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv

@@ -1,0 +1,339 @@
+"""As much of Airflow as an operator notices: contexts, state stores, tries, retries, deferral, heartbeats and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import TaskDeferred
+
+from flexsms.policies import TASK_DEFAULTS
+
+from .universe import Process, Universe
+from .wire import Step
+
+TRIES = int(TASK_DEFAULTS["retries"]) + 1
+RETRY_DELAY_S = TASK_DEFAULTS["retry_delay"].total_seconds()
+POLICY = TASK_DEFAULTS["retry_policy"]
+# Airflow sends SIGTERM, and SIGKILL to what has not ended by then.
+GRACE_S = 5.0
+
+
+class Store(dict[str, Any]):
+    """A state store that keeps what it is given as JSON, as Airflow's do."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self[key] = json.loads(json.dumps(value))
+
+
+class AnyAsset(dict[Any, Any]):
+    """One value, whatever the asset."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+    def __missing__(self, _asset: object) -> Any:
+        return self.value
+
+
+class Killed(Exception):
+    """The process died without a word; Airflow noticed by the heartbeats that did not come."""
+
+
+class Log:
+    """What an operator, a trigger or a module of flexsms says."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def _say(self, message: object, *values: object, **_more: object) -> None:
+        self.lines.append(str(message) % values if values else str(message))
+
+    debug = info = warning = error = exception = critical = _say
+
+
+class Airflow:
+    """What outlives the tries of a task: stores, XCom, logs.
+
+    :param heartbeat_s: after so many seconds without a heartbeat a task is taken for dead
+    """
+
+    def __init__(self, universe: Universe, *, heartbeat_s: float) -> None:
+        self.universe = universe
+        self.heartbeat_s = heartbeat_s
+        self.cursors = Store()
+        self.logs: list[str] = []
+        self.xcoms: list[Any] = []
+        self.complaints: list[str] = []
+        self.note: Callable[[str], None] = lambda _what: None
+
+
+class Run:
+    """A DAG run: its tasks, and the requests that all of them have sent.
+
+    :param landings: the steps of the schedule that land at one of these requests, by its number
+    """
+
+    def __init__(self, name: str, landings: dict[int, list[Step]]) -> None:
+        self.name = name
+        self.landings = landings
+        self.requests = 0
+        self.is_over = False
+        self.tasks: list[TaskRun] = []
+
+    def next_request(self) -> int:
+        """Count a request."""
+        self.requests += 1
+        return self.requests
+
+
+class TaskRun:
+    """A task instance: it is tried until it is through, or has failed for good.
+
+    :param make: makes the operator, anew for every process
+    :param ended: called when the task has come to its end
+    """
+
+    def __init__(
+        self,
+        airflow: Airflow,
+        run: Run,
+        task_id: str,
+        make: Callable[[], Any],
+        ended: Callable[[TaskRun], None],
+        *,
+        map_index: int = -1,
+        timeout_s: float = 7200,
+    ) -> None:
+        self.airflow = airflow
+        self.run = run
+        self.task_id = task_id
+        self.map_index = map_index
+        self.name = f"{run.name}.{task_id}" + (f".{map_index}" if map_index >= 0 else "")
+        self.state = "none"
+        self.tries = 0
+        self.was_green = False
+        self.error: BaseException | None = None
+        self.errors: list[BaseException] = []
+        self.verdicts: list[tuple[BaseException, float]] = []
+        self.result: Any = None
+        self.pushed: dict[str, Any] = {}
+        self.pulled: dict[tuple[str, str, int], Any] = {}
+        self.ended_s = 0.0
+        self._store = Store()
+        self._make = make
+        self._ended = ended
+        self._timeout_s = timeout_s
+        self._spent = 0  # tries before the task was last cleared
+        self._process: Process | None = None
+        run.tasks.append(self)
+
+    # Tries
+
+    def start(self) -> None:
+        """Begin a try, on whatever worker."""
+        if self.state in ("success", "failed", "running"):
+            return
+        self.tries += 1
+        self.pushed = {}
+        self._work(None, None)
+
+    def clear(self) -> None:
+        """Somebody clears the task: it is run again, with as many tries as at first."""
+        if self.state in ("success", "failed"):
+            self.state, self._spent = "none", self.tries
+            self.start()
+
+    def _work(self, method: str | None, event: Any) -> None:
+        self.state = "running"
+        operator = self._make()
+        operator._cached_logger = Log(self.airflow.logs)
+        # Airflow's own `execute` makes a loop for `aexecute`, and minds who calls it.
+        operator.execute = getattr(operator, "aexecute", None) or partial(
+            type(operator).execute.__wrapped__, operator
+        )
+        process = Process(self.airflow.universe, self, f"{self.name}#{self.tries}")
+        self._process = process
+        process.operator = operator
+        context = self._context()
+        told: dict[str, Any] = {"state": "failed", "value": None}
+        began_s = self.airflow.universe.now_s
+
+        async def body() -> None:
+            try:
+                given = (context,) if method is None else (context, event)
+                result = getattr(operator, method or "execute")(*given)
+                if asyncio.iscoroutine(result):
+                    result = await asyncio.wait_for(result, self._timeout_s)
+                told.update(state="success", value=result)
+            except TaskDeferred as deferred:
+                told.update(state="deferred", value=deferred)
+            except Exception as error:
+                if (
+                    isinstance(error, TimeoutError)
+                    and self.airflow.universe.now_s - began_s >= self._timeout_s
+                ):
+                    error = Killed("execution_timeout")
+                told.update(state="failed", value=error)
+
+        def ended() -> None:
+            if self._process is process:
+                self._close(told["state"], told["value"])
+            self.airflow.complaints.extend(process.complaints)
+
+        process.start(body(), ended)
+
+    def _close(self, state: str, value: Any) -> None:
+        self._process = None
+        if state == "success":
+            self.result = json.loads(json.dumps(value))
+            self.airflow.xcoms.append(self.result)
+            self._end("success")
+        elif state == "deferred":
+            self._defer(value)
+        else:
+            self._failed(value)
+
+    def _failed(self, error: BaseException) -> None:
+        self.error = error
+        self.errors.append(error)
+        self.airflow.note(f"{self.name}#{self.tries} failed: {type(error).__name__}: {error}")
+        tries = self.tries - self._spent
+        decision = POLICY.evaluate(error, tries, TRIES)
+        if decision.action is RetryAction.FAIL or tries >= TRIES:
+            self._end("failed")
+            return
+        asked = decision.retry_delay if decision.action is RetryAction.RETRY else None
+        self.state = "up_for_retry"
+        self.airflow.universe.after(asked.total_seconds() if asked else RETRY_DELAY_S, self.start)
+
+    def _end(self, state: str) -> None:
+        self.state, self.ended_s = state, self.airflow.universe.now_s
+        self.was_green = self.was_green or state == "success"
+        if state == "failed" and self.error is not None and not self.was_green:
+            self.verdicts.append((self.error, self.ended_s))
+        self.airflow.note(f"{self.name} is {state}")
+        self._ended(self)
+
+    # Deferral
+
+    def _defer(self, deferred: TaskDeferred) -> None:
+        self.state = "deferred"
+        path, values = deferred.trigger.serialize()
+        module, _, kind = path.rpartition(".")
+        trigger = getattr(import_module(module), kind)(**json.loads(json.dumps(values)))
+        trigger._log = Log(self.airflow.logs)
+        told: dict[str, Any] = {}
+        process = Process(self.airflow.universe, self, f"{self.name}~{self.tries}")
+        self._process = process
+        limit_s = deferred.timeout.total_seconds() if isinstance(deferred.timeout, timedelta) else None
+
+        async def body() -> None:
+            try:
+                async with asyncio.timeout(limit_s):
+                    async for event in trigger.run():
+                        told["event"] = event.payload
+                        break
+            except Exception as error:
+                told["error"] = error
+
+        def ended() -> None:
+            if self._process is not process:
+                return
+            self._process = None
+            if "event" in told:
+                event = json.loads(json.dumps(told["event"]))
+                self._work(deferred.method_name, event)
+            else:
+                self._failed(told.get("error") or RuntimeError("the trigger ended without an event"))
+
+        process.start(body(), ended)
+
+    # What befalls a process
+
+    def die(self, process: Process) -> None:
+        """SIGKILL, from outside: Airflow notices after a while."""
+        process.kill()
+        if self._process is process:
+            self.airflow.note(f"{process.name} was killed")
+            self.airflow.universe.after(self.airflow.heartbeat_s, lambda: self._miss(process))
+
+    def freeze(self, process: Process, seconds: float) -> None:
+        """Stop a process with all that belongs to it; what replaced it goes on."""
+        process.stop()
+        self.airflow.note(f"{process.name} is frozen for {seconds:.0f} s")
+        universe = self.airflow.universe
+        if seconds > self.airflow.heartbeat_s:
+            universe.after(self.airflow.heartbeat_s, lambda: self._miss(process))
+        universe.after(seconds, lambda: self._thaw(process))
+
+    def terminate(self, process: Process) -> None:
+        """SIGTERM, and SIGKILL to what is left: somebody has marked the task failed."""
+        if self._process is process:
+            self._process = None
+            self.error = Killed("marked failed")
+            self.errors.append(self.error)
+            self.airflow.note(f"{process.name} is marked failed")
+            self._end("failed")
+        self._signal(process)
+
+    def _miss(self, process: Process) -> None:
+        if self._process is process:
+            self._process = None
+            self._failed(Killed("no heartbeat"))
+
+    def _thaw(self, process: Process) -> None:
+        if not process.alive:
+            return
+        process.go_on()
+        self.airflow.note(f"{process.name} goes on")
+        if self._process is not process:
+            # The next heartbeat is refused.
+            self.airflow.universe.after(2.5, lambda: self._signal(process))
+
+    def _signal(self, process: Process) -> None:
+        if process.alive:
+            self.airflow.note(f"{process.name} gets SIGTERM")
+            process.call(process.operator.on_kill if process.operator else lambda: None)
+            self.airflow.universe.after(GRACE_S, process.kill)
+
+    # What the operator sees
+
+    def _context(self) -> Any:
+        ti = SimpleNamespace(
+            dag_id=f"flexsms_{self.run.name}",
+            run_id=self.run.name,
+            task_id=self.task_id,
+            map_index=self.map_index,
+            try_number=self.tries,
+            max_tries=TRIES - 1,
+            xcom_push=self._push,
+            xcom_pull=self._pull,
+        )
+        return {
+            "ti": ti,
+            "task_instance": ti,
+            "run_id": self.run.name,
+            "params": {},
+            "task_state_store": self._store,
+            "asset_state_store": AnyAsset(self.airflow.cursors),
+            "outlet_events": AnyAsset(SimpleNamespace(extra={})),
+        }
+
+    def _push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+        self.airflow.xcoms.append(self.pushed[key])
+
+    def _pull(self, *, task_ids: str, key: str = "return_value", map_indexes: list[int] | None = None) -> Any:
+        if map_indexes is None:
+            return self.pulled.get((task_ids, key, -1))
+        return [self.pulled.get((task_ids, key, index)) for index in map_indexes]

@@ -1,0 +1,470 @@
+"""Plays a schedule: the sandbox, the people around it, the runs of Airflow, and the end in which all comes to rest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+from flexsms.operators.send import FlexSendOperator
+from flexsms.operators.track import FlexTrackOperator
+from flexsms.sandbox import actors, channels, conversations, sessions, tasks
+from flexsms.sandbox.app import App
+from flexsms.sandbox.client import connection_extra
+from flexsms.sandbox.clock import Clock
+from flexsms.sandbox.control import Control
+from flexsms.sandbox.wire import Problem
+from flexsms.sandbox.world import NUMBER, NUMBER_CONVERSATIONS, World
+from flexsms.twilio import clock, transport
+from flexsms.twilio.config import TwilioSettings
+
+from . import promises
+from .airflow import Airflow, Log, Run, TaskRun
+from .promises import Broken
+from .schedule import Schedule
+from .universe import EPOCH_S, Process, Universe
+from .wire import Step, Wire
+
+BATCH_SIZE = 4
+DAY_S = 86_400.0
+
+
+class VirtualClock(Clock):
+    """The sandbox's clock, which tells the universe's time."""
+
+    universe: Universe
+
+    def present(self) -> float:
+        """Seconds since 1970."""
+        return EPOCH_S + self.universe.now_s + self.offset
+
+
+@dataclass(slots=True)
+class Inbound:
+    """A text of a customer, and where it ended."""
+
+    at_s: float
+    who: int
+    result: dict[str, Any]
+
+
+@dataclass
+class Seen:
+    """What the sandbox forgets, kept for the promises.
+
+    :param rows: every channel, conversation and task there ever was, by SID
+    :param disturbed: customers whose channel somebody else closed, deleted or changed
+    :param attended: tasks that an agent has touched
+    :param listed: when an event was listed that came late
+    :param written: the attributes that somebody else wrote last: channel, name -> value, and when
+    """
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inbound: list[Inbound] = field(default_factory=list)
+    disturbed: set[int] = field(default_factory=set)
+    attended: set[str] = field(default_factory=set)
+    listed: dict[str, float] = field(default_factory=dict)
+    written: dict[tuple[str, str], tuple[Any, float]] = field(default_factory=dict)
+
+
+class Player:
+    """One schedule in play.
+
+    :param schedule: what is to happen
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.universe = Universe()
+        self.seen = Seen()
+        self.world = self._make_world(schedule.seed)
+        control = Control.__new__(Control)
+        self.control = _furnish(control, self.world)
+        self.wire = Wire(self.universe, App(self.control), schedule.seed, self._land)
+        self.airflow = Airflow(self.universe, heartbeat_s=schedule.heartbeat_s)
+        self.airflow.note = lambda what: self.wire.tape.note(self.universe.now_s, what)
+        self.number = NUMBER if schedule.stack == "chat" else NUMBER_CONVERSATIONS
+        self.runs: dict[str, Run] = {}
+        self.sends: dict[str, Step] = {}
+        self.broken: list[Broken] = []
+        self._cleanups: list[Callable[[], None]] = []
+        self._event_delay_s = 0.0
+        self._settings = TwilioSettings.from_connection(
+            self.world.account_sid,
+            self.world.auth_token,
+            {
+                **connection_extra(self.world.describe(), stack=schedule.stack),
+                **({} if schedule.stack == "chat" else {"session_service_sid": ""}),
+                "rate_limits": "documented",
+            },
+        )
+        self._landings: dict[str, dict[int, list[Step]]] = {}
+
+    # The world
+
+    def _make_world(self, seed: int) -> World:
+        kind = type("Clock", (VirtualClock,), {"universe": self.universe})
+        with patch("flexsms.sandbox.world.Clock", kind):
+            world = World(seed)
+        for name in ("channels", "conversations", "tasks", "sessions"):
+            self._watch(world, name)
+        table = world.store.events
+        add = table.add
+
+        def add_late(row: Any) -> Any:
+            if self._event_delay_s and row.type.startswith("task."):
+                self.seen.listed[row.sid] = row.created + self._event_delay_s
+                self.universe.after(self._event_delay_s, lambda: add(row))
+                return row
+            return add(row)
+
+        table.add = add_late  # type: ignore[method-assign]
+        return world
+
+    def _watch(self, world: World, name: str) -> None:
+        table = getattr(world.store, name)
+        kept = self.seen.rows.setdefault(name, {})
+        add = table.add
+
+        def keep(row: Any) -> Any:
+            kept[row.sid] = row
+            return add(row)
+
+        table.add = keep
+
+    # A schedule
+
+    def play(self) -> None:
+        """Let all of it happen, until nothing is left to happen."""
+        for step in self.schedule.steps:
+            if "on" in step:
+                times = range(step["n"], step["n"] + step.get("times", 1))
+                for number in times:
+                    self._landings.setdefault(step["on"], {}).setdefault(number, []).append(step)
+            else:
+                self.universe.at(step["at"], lambda step=step: self._do(step))  # type: ignore[misc]
+        self.universe.run()
+
+    def _land(self, steps: list[Step], process: Process) -> None:
+        for step in steps:
+            if step["do"] == "kill":
+                process.owner.die(process)
+            elif step["do"] == "freeze":
+                process.owner.freeze(process, step["for_s"])
+            elif step["do"] == "term":
+                process.owner.terminate(process)
+            elif step["do"] != "fault":
+                self._do(step)
+
+    def _do(self, step: Step) -> None:
+        self.world.settle()
+        getattr(self, f"_do_{step['do']}")(step)
+
+    def _note(self, what: str) -> None:
+        self.wire.tape.note(self.universe.now_s, what)
+
+    # People
+
+    def customer(self, who: int) -> str:
+        """The number of a customer."""
+        return f"+1202555{110 + who:04d}"
+
+    def write(self, who: int, words: str = "") -> dict[str, Any]:
+        """A customer writes."""
+        body = words or f"inbound-{len(self.seen.inbound)}-of-{who}"
+        result = actors.customer(self.world, self.customer(who), self.number, body)
+        self.seen.inbound.append(Inbound(self.universe.now_s, who, result))
+        self._note(f"customer {who} writes: {result['outcome']} {result['channel_sid']}")
+        return result
+
+    def open_tasks(self, who: int) -> list[Any]:
+        """The tasks of a customer that are not over."""
+        return [
+            task for task in self.world.store.tasks if task.status in tasks.OPEN and self.whose(task) == who
+        ]
+
+    def whose(self, task: Any) -> int | None:
+        """Which customer a task is about."""
+        return self.owner_of(task.conversation_sid or task.channel_sid, task.attributes)
+
+    def owner_of(self, channel_sid: str | None, attributes: str = "") -> int | None:
+        """Which customer a channel is of."""
+        channel = self.seen.rows["channels"].get(channel_sid)
+        number = channel.customer if channel else None
+        if number is None and channel_sid in self.seen.rows["conversations"]:
+            number = self._bound.get(channel_sid)
+        for who in range(self.schedule.customers):
+            if number == self.customer(who) or self.customer(who) in attributes:
+                return who
+        return None
+
+    @property
+    def _bound(self) -> dict[str, str]:
+        return {
+            member.parent: member.address for member in self.world.store.members if member.address is not None
+        }
+
+    def _do_write(self, step: Step) -> None:
+        for _ in range(step.get("n_texts", 1)):
+            self.write(step["who"])
+
+    def _do_agent(self, step: Step) -> None:
+        for task in self.open_tasks(step["who"])[:1]:
+            with contextlib.suppress(Problem):
+                actors.agent(self.world, step["action"], task_sid=task.sid)
+                self._note(f"agent: {step['action']} of customer {step['who']}, {task.sid}")
+                self.seen.attended.add(task.sid)
+
+    def _do_chat(self, step: Step) -> None:
+        """Many tasks one after the other, each written for and completed."""
+        for _ in range(step["rounds"]):
+            self.write(step["who"])
+            self._do_agent({**step, "action": "complete"})
+
+    def channel_of(self, who: int) -> Any:
+        """The newest channel of a customer that is in use, whatever the stack."""
+        number = self.customer(who)
+        if self.schedule.stack == "chat":
+            return channels.find_any(self.world, number, self.number)
+        return conversations.of_pair(self.world, number, self.number)
+
+    def _do_other(self, step: Step) -> None:
+        """Other code that uses the account."""
+        row, what, who = self.channel_of(step["who"]), step["what"], step["who"]
+        if row is None:
+            return
+        self._note(f"somebody else: {what} of customer {who}, {row.sid}")
+        module: Any = channels if self.schedule.stack == "chat" else conversations
+        if what == "attributes":
+            if self.schedule.stack == "conversations" and not row.open:
+                return
+            values = {"crm": step["value"], f"note{step['value'] % 3}": [step["value"]]}
+            module.merge_attributes(self.world, row, **values)
+            for name, value in values.items():
+                self.seen.written[row.sid, name] = value, self.universe.now_s
+            return
+        self.seen.disturbed.add(who)
+        if what == "delete":
+            module.drop(self.world, row)
+        elif what == "short_lived":
+            module.merge_attributes(self.world, row, long_lived=False)
+        elif self.schedule.stack == "conversations":
+            conversations.close(self.world, row)
+        elif session := sessions.of_channel(self.world, row):
+            sessions.change_status(self.world, session, "closed")
+
+    # Twilio
+
+    def _do_outage(self, step: Step) -> None:
+        now_s = self.universe.now_s
+        self._note(f"{step['host']} is out for {step['for_s']} s: {step['kind']}")
+        self.wire.outages.append({**step, "from_s": now_s, "until_s": now_s + step["for_s"]})
+
+    def _do_late_events(self, step: Step) -> None:
+        self._event_delay_s = step["by_s"]
+
+        def over() -> None:
+            self._event_delay_s = 0.0
+
+        self.universe.after(step["for_s"], over)
+
+    # Runs
+
+    def body_of(self, job: str) -> str:
+        """The text of a send: the same wherever the key is."""
+        return f"text {self.sends[job].get('key') or job} for you"
+
+    def key_of(self, job: str) -> str:
+        """The digest of the key under which a send goes."""
+        key = self.sends[job].get("key") or f"flexsms_{job}/{job}/send/-1"
+        return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def run(self, name: str) -> Run:
+        """A new run."""
+        run = self.runs[name] = Run(name, self._landings.get(name, {}))
+        return run
+
+    def _do_send(self, step: Step) -> None:
+        if step["job"] in self.runs:
+            return
+        run = self.run(step["job"])
+        self.sends[step["job"]] = step
+        body = self.body_of(step["job"])
+
+        def make() -> FlexSendOperator:
+            return FlexSendOperator(
+                task_id="send",
+                from_number=self.number,
+                to_number=self.customer(step["who"]),
+                to_name=f"Customer Nr{step['who']}",
+                body=body if step.get("text", True) else "",
+                route=step["route"],
+                idempotency_key=step.get("key"),
+            )
+
+        def ended(task: TaskRun) -> None:
+            _finish(run)
+            self.broken += promises.of_a_send(self, task)
+            if all(self.runs[name].is_over for name in self.sends):
+                self.broken += promises.agent_and_flow(self)
+
+        TaskRun(self.airflow, run, "send", make, ended, timeout_s=600).start()
+
+    def _do_clear(self, step: Step) -> None:
+        for task in self.runs[step["job"]].tasks if step["job"] in self.runs else ():
+            self.runs[step["job"]].is_over = False
+            task.clear()
+
+    def _do_track(self, step: Step) -> None:
+        if step["job"] in self.runs:
+            return
+        run = self.run(step["job"])
+        TaskRun(
+            self.airflow, run, "track", lambda: FlexTrackOperator(task_id="track"), lambda _task: _finish(run)
+        ).start()
+
+    def _do_cleanup(self, step: Step) -> None:
+        if step["job"] in self.runs:
+            return
+        run = self.run(step["job"])
+        shared = {"action": self.schedule.action}
+
+        def begin() -> None:
+            TaskRun(
+                self.airflow,
+                run,
+                "plan",
+                lambda: FlexCleanupPlanOperator(
+                    task_id="plan",
+                    retention_days=self.schedule.retention_days,
+                    batch_size=BATCH_SIZE,
+                    **shared,  # type: ignore[arg-type]
+                ),
+                planned,
+            ).start()
+
+        def planned(plan: TaskRun) -> None:
+            retire(plan, 0) if plan.state == "success" and plan.result else report(plan)
+
+        def retire(plan: TaskRun, index: int) -> None:
+            batch = plan.result[index]
+
+            def next_one(_task: TaskRun) -> None:
+                if index + 1 < len(plan.result):
+                    retire(plan, index + 1)
+                else:
+                    report(plan)
+
+            TaskRun(
+                self.airflow,
+                run,
+                "retire",
+                lambda: FlexCleanupOperator(task_id="retire", batch=batch, **shared),
+                next_one,
+                map_index=index,
+            ).start()
+
+        def report(plan: TaskRun) -> None:
+            def make() -> FlexCleanupReportOperator:
+                return FlexCleanupReportOperator(
+                    task_id="report", plan_task_id="plan", batch_task_id="retire"
+                )
+
+            task = TaskRun(self.airflow, run, "report", make, over)
+            task.pulled["plan", PLAN_KEY, -1] = plan.pushed.get(PLAN_KEY)
+            task.pulled["plan", "return_value", -1] = plan.result
+            for one in run.tasks:
+                if one.task_id == "retire" and REPORT_KEY in one.pushed:
+                    task.pulled["retire", REPORT_KEY, one.map_index] = one.pushed[REPORT_KEY]
+            task.start()
+
+        def over(_task: TaskRun) -> None:
+            _finish(run)
+            self._cleanups.pop(0)
+            if self._cleanups:
+                self._cleanups[0]()
+
+        # One run at a time, as the DAG has it.
+        self._cleanups.append(begin)
+        if len(self._cleanups) == 1:
+            begin()
+
+    # The end
+
+    def calm_down(self) -> None:
+        """Nothing goes wrong any more."""
+        self.wire.calm = True
+        self._event_delay_s = 0.0
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in which nothing happens but what is under way."""
+        self.universe.after(seconds, lambda: None)
+        self.universe.run()
+
+    def go(self, what: str, name: str) -> Run:
+        """One more run, until it is over."""
+        self._do({"do": what, "job": name})
+        self.universe.run()
+        return self.runs[name]
+
+
+def _finish(run: Run) -> None:
+    run.is_over = True
+
+
+def _furnish(control: Control, world: World) -> Control:
+    """A control plane around this world."""
+    with patch("flexsms.sandbox.control.World", lambda _seed: world):
+        control.__init__()  # type: ignore[misc]
+    control.journal.enabled = False
+    return control
+
+
+class _Handler(logging.Handler):
+    """Hands on what modules of flexsms log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._said = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self._said.info("%s", record.getMessage())
+
+
+@contextlib.contextmanager
+def installed(player: Player) -> Iterator[None]:
+    """Let flexsms live in the player's universe for as long as the block lasts."""
+
+    async def settings(_hook: TwilioHook) -> TwilioSettings:
+        return player._settings
+
+    universe, logger = player.universe, logging.getLogger("flexsms")
+    handler = _Handler(Log(player.airflow.logs))
+    level, propagates, state = logger.level, logger.propagate, random.getstate()
+    random.seed(player.schedule.seed)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with (
+            patch.object(clock, "utc_now", universe.utc_now),
+            patch.object(clock, "monotonic_s", universe.monotonic_s),
+            patch.object(transport, "open_session", player.wire.open_session),
+            patch.object(TwilioHook, "asettings", settings),
+        ):
+            yield
+            universe.bury()
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagates
+        random.setstate(state)
