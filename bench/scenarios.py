@@ -17,12 +17,12 @@ from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import DOCUMENTED
+from flexsms.twilio.limits import DOCUMENTED_FOR_EACH
 from flexsms.twilio.track import track
 
 LATENCY_MS = 40
 IN_FLIGHT = 64
-PROXY_PER_S = DOCUMENTED["proxy.twilio.com"]
+PROXY_PER_S = DOCUMENTED_FOR_EACH["proxy.twilio.com"]
 EVENTS_PER_LIST = 1000
 WARM_UP = 70  # channels; more than are in flight, so that every connection and import is paid for
 FLOOR, RECIPE, PACED = "floor: bare aiohttp, same calls", "original recipe", "flexsms, documented limits"

@@ -69,8 +69,8 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "rate_limits": {
         "label": "Rate limits",
-        "description": "documented, off, or a JSON object of requests per second by endpoint or host, "
-        'like {"proxy.twilio.com": 10}.',
+        "description": "documented, off, or a JSON object of requests per second by endpoint, or for all of a host "
+        'together, like {"proxy.twilio.com": 10}.',
         "schema": {"type": ["string", "null"], "default": "documented"},
     },
     "base_url": {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexsms.core import errors
-from flexsms.core.errors import advice, error_class
+from flexsms.core.codes import advice, error_class
 from flexsms.core.redaction import mask_number, redact
 from flexsms.core.retention import MS_PER_DAY, window_ms
 

@@ -14,6 +14,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.limits import endpoint
 
 from .house import HOUSES, House
+from .peer import Peer, serving
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess
@@ -83,3 +84,10 @@ async def house(
     """A contact centre, on each of the two stacks."""
     kind: type[House] = request.param
     return kind(account, sandbox, clock)
+
+
+@pytest.fixture
+async def peer(anyio_backend: str) -> AsyncIterator[Peer]:  # brings the event loop
+    """A server that answers as a test scripts it."""
+    async with serving() as peer:
+        yield peer

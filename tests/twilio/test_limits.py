@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flexsms.twilio.limits import REPEATABLE_POSTS, RateLimits, endpoint, is_repeatable
+from flexsms.twilio.limits import REPEATABLE_POSTS, documented, endpoint, is_repeatable
 
 SERVICE, CHANNEL = "IS" + "1" * 32, "CH" + "2" * 32
 
@@ -40,38 +40,7 @@ def test_only_what_is_harmless_is_repeated() -> None:
     assert all(is_repeatable("POST", name) for name in REPEATABLE_POSTS)
 
 
-def has_to_wait(limits: RateLimits, endpoint_name: str) -> bool:
-    """Whether a call may not go out at once."""
-    call = limits.wait(endpoint_name)
-    try:
-        call.send(None)
-    except StopIteration:
-        return False
-    call.close()
-    return True
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("configured", "endpoint_name", "waits"),
-    [
-        ("off", "POST flex-api.twilio.com/v1/Channels", False),
-        ("documented", "POST flex-api.twilio.com/v1/Channels", True),
-        ("documented", "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}", False),
-        ("documented", "GET chat.twilio.com/v2/Services/{id}/Channels/{id}", False),
-        ({"chat.twilio.com": 5}, "GET chat.twilio.com/v2/Services/{id}/Channels/{id}", True),
-        ({"POST flex-api.twilio.com/v1/Channels": 1000}, "POST flex-api.twilio.com/v1/Channels", False),
-    ],
-)
-async def test_of_thirteen_calls_some_wait_where_a_limit_says_so(
-    configured: str | dict[str, float], endpoint_name: str, waits: bool
-) -> None:
-    limits = RateLimits(configured)
-    assert any(has_to_wait(limits, endpoint_name) for _ in range(13)) is waits
-
-
-@pytest.mark.anyio
-async def test_a_limit_below_one_per_second_still_lets_one_through() -> None:
-    limits = RateLimits({"x": 0.5})
-    assert not has_to_wait(limits, "GET x/v1/Things")
-    assert has_to_wait(limits, "GET x/v1/Things")
+def test_documented_for_a_host_means_each_of_its_endpoints() -> None:
+    assert documented("GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}") == 30
+    assert documented("POST flex-api.twilio.com/v1/Channels") == 10
+    assert documented("GET chat.twilio.com/v2/Services/{id}/Channels/{id}") is None

@@ -77,6 +77,17 @@ async def test_a_lost_answer_while_continuing_leaves_one_task(desk: Desk) -> Non
     assert desk.texts() == ["Your results are in."]
 
 
+async def test_a_lost_answer_while_taking_back_the_empty_channel_takes_it_back(desk: Desk) -> None:
+    """B2: the send failed for good, because the DELETE that had worked was repeated."""
+    came = desk.answers("Hello?")
+    lost = {"method": "DELETE", "host": "flex-api.twilio.com"}
+    desk.sandbox.control.fault(match=lost, times=1, action="drop_after")
+    sent = await desk.send()
+    assert sent.channel_sid == came["channel_sid"]
+    assert desk.texts() == ["Your results are in."]
+    assert [channel["sid"] for channel in desk.channels()] == [came["channel_sid"]]
+
+
 async def test_a_closed_session_of_an_active_channel_is_opened_again(desk: Desk) -> None:
     first = await desk.send()
     async with desk.account() as account:

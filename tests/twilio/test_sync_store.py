@@ -92,6 +92,21 @@ async def test_a_lost_answer_loses_nothing(
     assert stored.state == state(a=1, b=2)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [{"action": "drop_after"}, {"action": "status", "status": 404, "code": 54100}],
+    ids=["done, but unanswered", "done by another run"],
+)
+async def test_a_document_of_the_recipe_that_is_gone_by_then_is_migrated(
+    account: Account, sandbox: SandboxProcess, fault: dict[str, Any]
+) -> None:
+    """B2: the night's cleanup failed for good, because a DELETE that had worked was repeated."""
+    sandbox.control.seed(channels=3, due=3, documents=True)
+    sandbox.control.fault(match={"method": "DELETE", "host": "sync.twilio.com"}, times=1, **fault)
+    assert len(await scanned(account)) == 3
+    assert len(await scanned(account)) == 3
+
+
 async def test_a_document_that_keeps_changing_is_given_up_with_its_name(
     account: Account, sandbox: SandboxProcess
 ) -> None:

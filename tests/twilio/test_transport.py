@@ -9,77 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from multidict import MultiDictProxy
 
 from flexsms.core import errors
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
 
+from .peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
+
 ACCOUNT, SERVICE, CHANNEL = "AC" + "1" * 32, "IS" + "2" * 32, "CH" + "3" * 32
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Peer:
-    """Answers with what was scripted, in turn; the last one for ever."""
-
-    def __init__(self) -> None:
-        self.script: list[Handler] = []
-        self.seen: list[tuple[str, str, MultiDictProxy[Any]]] = []
-        self.base_url = ""
-        self.most_at_once = 0
-        self._at_once = 0
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        self.seen.append((request.method, request.path_qs, form))
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            return await (self.script.pop(0) if len(self.script) > 1 else self.script[0])(request)
-        finally:
-            self._at_once -= 1
-
-    def answers(self, *script: Handler) -> None:
-        self.script = list(script)
-
-
-def says(status: int, body: Any = None, headers: dict[str, str] | None = None) -> Handler:
-    async def handler(_: web.Request) -> web.Response:
-        return web.json_response(body if body is not None else {}, status=status, headers=headers)
-
-    return handler
-
-
-def refuses(status: int, code: int, message: str = "No", headers: dict[str, str] | None = None) -> Handler:
-    return says(status, {"code": code, "message": message, "status": status}, headers)
-
-
-async def hangs_up(request: web.Request) -> web.Response:
-    assert request.transport is not None
-    request.transport.close()
-    return web.Response()
-
-
-async def dawdles(_: web.Request) -> web.Response:
-    await asyncio.sleep(2)
-    return web.json_response({})
-
-
-DOCUMENT = says(200, {"sid": "ET" + "1" * 32, "unique_name": "x", "revision": "0", "data": {}})
-
-
-@pytest.fixture
-async def peer(anyio_backend: str) -> AsyncIterator[Peer]:
-    peer = Peer()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", peer.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    peer.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield peer
-    await runner.cleanup()
 
 
 @pytest.fixture
@@ -114,7 +51,13 @@ async def test_twilios_time_is_that_of_its_newest_answer(
 ) -> None:
     assert account.transport.twilio_now is None
     assert account.skew() == timedelta()
-    peer.answers(says(200, {"sid": "ET1"}, {"Date": f"Sat, 21 Nov 2026 03:00:00 {zone}"}))
+    peer.answers(
+        says(
+            200,
+            {"sid": "ET1", "unique_name": "x", "revision": "0", "data": {}},
+            {"Date": f"Sat, 21 Nov 2026 03:00:00 {zone}"},
+        )
+    )
     await fetch(account)
     account.now = lambda: datetime(2026, 11, 21, 9, tzinfo=UTC)
     assert timedelta(hours=9 - hours) - account.skew() < timedelta(seconds=5)
@@ -132,9 +75,16 @@ async def test_absolute_next_page_urls_are_routed_too(peer: Peer, account: Accou
         "page_size": 1,
         "next_page_url": f"{base}?PageSize=1&PageToken=a%2Bb",
     }
+    document = {"revision": "0", "data": {}}
     peer.answers(
-        says(200, {"documents": [{"unique_name": "one"}], "meta": meta}),
-        says(200, {"documents": [{"unique_name": "two"}], "meta": {**meta, "next_page_url": None}}),
+        says(200, {"documents": [{**document, "unique_name": "one"}], "meta": meta}),
+        says(
+            200,
+            {
+                "documents": [{**document, "unique_name": "two"}],
+                "meta": {**meta, "next_page_url": None},
+            },
+        ),
     )
     names = [
         d.unique_name
@@ -145,7 +95,7 @@ async def test_absolute_next_page_urls_are_routed_too(peer: Peer, account: Accou
 
 
 async def test_repeated_fields_arrive_as_such(peer: Peer, account: Account) -> None:
-    peer.answers(says(201, {"sid": "KC" + "1" * 32}))
+    peer.answers(says(201, {"sid": "KC" + "1" * 32, "unique_name": "x", "status": "open"}))
     sessions = account.client.proxy.v1.services("KS" + "1" * 32).sessions
     await sessions.create_async(unique_name="x", participants=[{"Identifier": "+1"}, {"Identifier": "CH"}])
     form = peer.seen[0][2]
@@ -234,14 +184,17 @@ async def test_no_more_requests_at_once_than_were_asked_for(peer: Peer, account:
             errors.TwilioRefused,
             r"Bad 'To' …0101 \(21211\); give to_number",
         ),
-        (says(410, {}), errors.TwilioRefused, r"HTTP 410 \(410\); Twilio no longer serves this endpoint"),
+        (says(410, {}), errors.ProductGone, r"HTTP 410 \(410\); Twilio no longer serves this endpoint"),
         (
             says(409, {"type": "x", "title": "Conflict", "status": 409, "code": 54301, "detail": "Taken"}),
             errors.AlreadyExists,
             r"Taken \(54301\)",
         ),
-        (says(400, ["no object"]), errors.TwilioRefused, r"HTTP 400 \(400\)\.$"),
-        (says(302, {}), errors.TwilioRefused, r"HTTP 302"),
+        (
+            refuses(400, 20001, "No such 'To'"),
+            errors.TwilioRefused,
+            r"No such 'To' \(20001\)\.$",
+        ),
     ],
 )
 async def test_every_refusal_is_one_sentence(
@@ -256,15 +209,6 @@ async def test_a_page_of_a_list_fails_like_everything_else(peer: Peer, account: 
     peer.answers(refuses(401, 20003, "Authenticate"))
     with pytest.raises(errors.NotAuthorized):
         await account.client.sync.v1.services(SERVICE).documents.list_async()
-
-
-async def test_an_answer_that_is_no_json_is_still_an_error_of_ours(peer: Peer, account: Account) -> None:
-    async def html(_: web.Request) -> web.Response:
-        return web.Response(status=404, text="<html>", content_type="text/html")
-
-    peer.answers(html)
-    with pytest.raises(errors.NotFound, match="HTTP 404"):
-        await fetch(account)
 
 
 async def test_the_transport_is_a_context_manager(account: Account) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -79,11 +79,11 @@ def judge_skew(ahead: timedelta | None) -> Finding:
 
 
 def judge_limits(
-    limits: str | Mapping[str, float], documented: Mapping[str, float], *, for_twilio: bool
+    limits: str | Mapping[str, float], documented: Callable[[str], float | None], *, for_twilio: bool
 ) -> Finding:
     """The setting ``rate_limits``.
 
-    :param documented: requests per second that Twilio documents, by endpoint or host
+    :param documented: tells the requests per second that Twilio documents for an endpoint, None: it documents none
     :param for_twilio: whether calls go to Twilio itself
     """
     about = "Rate limits"
@@ -105,13 +105,19 @@ def judge_limits(
                 Verdict.WRONG,
                 f"rate_limits has {name!r}, which is no endpoint; write it like {example}",
             )
-        if per_second > documented.get(name, per_second):
+        most = documented(name)
+        if most is not None and per_second > most:
             return Finding(
                 about,
                 Verdict.WRONG,
-                f"rate_limits allows {per_second:g}/s for {name}, and Twilio {documented[name]:g}/s; lower it",
+                f"rate_limits allows {per_second:g}/s for {name}, and Twilio {most:g}/s; lower it",
             )
-    return Finding(about, Verdict.OK, f"as Twilio documents them, but for {', '.join(limits)}")
+    for_all = [f"{limits[name]:g}/s for all of {name} together" for name in limits if " " not in name]
+    replaced = [f"{limits[name]:g}/s for {name}" for name in limits if " " in name]
+    told = ["as Twilio documents them"]
+    told += [f"but {', '.join(replaced)}"] if replaced else []
+    told += [f"and {', '.join(for_all)}"] if for_all else []
+    return Finding(about, Verdict.OK, ", ".join(told))
 
 
 def judge_last_event(last: datetime | None, arrivals: Arrivals | None, now: datetime) -> Finding:

@@ -15,6 +15,7 @@ from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.clock import Now
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.defects import contained
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
 from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
@@ -181,6 +182,8 @@ async def connect(settings: TwilioSettings, *, now: Now | None = None) -> AsyncI
     """An account for as long as the block lasts; its connections are closed behind it.
 
     :param now: the present; this machine's clock unless given
+    :raises Unexpected: when an answer could not be read in the block, in a way that nobody foresaw
     """
     async with TwilioTransport(settings) as transport:
-        yield Account(settings, transport, now or clock.utc_now)
+        with contained():
+            yield Account(settings, transport, now or clock.utc_now)

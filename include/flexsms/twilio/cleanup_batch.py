@@ -18,6 +18,7 @@ from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action, BatchReport
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.cleanup_steps import CleanupSteps
+from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import EventSource, OpenTasks
 from flexsms.twilio.stacks.protocol import RetiringStack
@@ -75,7 +76,8 @@ class Cleaner:
             if failures:
                 return
             try:
-                report.add(await CleanupSteps(self, scanned_at, attempt).run(group))
+                with contained():
+                    report.add(await CleanupSteps(self, scanned_at, attempt).run(group))
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)

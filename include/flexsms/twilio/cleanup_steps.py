@@ -38,6 +38,7 @@ from flexsms.twilio.cleanup_books import CleanupBooks
 from flexsms.twilio.cleanup_looks import Look, Looks
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack, marks
 from flexsms.twilio.transport import checked_before_sending
@@ -305,7 +306,8 @@ class CleanupSteps:
 
         async def guarded(channel: DueChannel) -> None:
             try:
-                await self._with_lease(lambda: work(channel))
+                with contained():
+                    await self._with_lease(lambda: work(channel))
             except TryReplaced:
                 raise
             except FlexSmsError as error:

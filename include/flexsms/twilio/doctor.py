@@ -25,7 +25,7 @@ from flexsms.core.message import parse_number
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
 from flexsms.twilio.doctor_stream import StreamDoctor
-from flexsms.twilio.limits import DOCUMENTED
+from flexsms.twilio.limits import documented
 from flexsms.twilio.products import ask_products
 from flexsms.twilio.setup_numbers import STUDIO, TASK, sms_addresses, sms_flows
 
@@ -73,7 +73,7 @@ class Doctor:
         for_twilio = not self._settings.base_url
         dated = self._account.transport.twilio_now is not None
         findings.append(judge_skew(self._account.skew() if dated else None))
-        findings.append(judge_limits(self._settings.rate_limits, DOCUMENTED, for_twilio=for_twilio))
+        findings.append(judge_limits(self._settings.rate_limits, documented, for_twilio=for_twilio))
         return findings
 
     async def _products(self) -> list[Finding]:

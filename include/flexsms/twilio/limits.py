@@ -1,10 +1,8 @@
-"""Endpoints, and how often Twilio documents that each may be called."""
+"""Endpoints: how often Twilio documents that each may be called, and which calls may be repeated."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from aiolimiter import AsyncLimiter
 
 # Requests per second. "{id}" stands for a SID or a unique name.
 # https://www.twilio.com/docs/flex/developer/messaging/limits, /docs/proxy/proxy-limits, /docs/sync/limits
@@ -23,9 +21,11 @@ DOCUMENTED: Mapping[str, float] = {
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
     # With EvaluateTaskAttributes: https://www.twilio.com/docs/taskrouter/limits
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": 3,
-    # Proxy: every endpoint of a Service for itself.
-    "proxy.twilio.com": 30,
 }
+
+# Requests per second that hold for every endpoint of a host, each for itself.
+# https://www.twilio.com/docs/proxy/proxy-limits
+DOCUMENTED_FOR_EACH: Mapping[str, float] = {"proxy.twilio.com": 30}
 
 # POSTs that may be repeated when their answer was lost, because a natural key makes the second one harmless.
 # Nothing else is repeated; least of all a message.
@@ -63,34 +63,16 @@ def endpoint(method: str, host: str, path: str) -> str:
     return f"{method} {host}/{version}/{template}"
 
 
+def host_of(endpoint_name: str) -> str:
+    """The host of an endpoint."""
+    return endpoint_name.partition(" ")[2].partition("/")[0]
+
+
+def documented(endpoint_name: str) -> float | None:
+    """How many requests per second Twilio documents for an endpoint, None where it says nothing."""
+    return DOCUMENTED.get(endpoint_name) or DOCUMENTED_FOR_EACH.get(host_of(endpoint_name))
+
+
 def is_repeatable(method: str, endpoint_name: str) -> bool:
     """Whether sending the same request again is harmless when nobody knows if the first one was applied."""
     return method in ("GET", "DELETE") or endpoint_name in REPEATABLE_POSTS
-
-
-class RateLimits:
-    """One token bucket per endpoint, made when the endpoint is first called. Belongs to one event loop.
-
-    :param configured: ``documented``, ``off``, or requests per second by endpoint or by host, over the documented ones
-    """
-
-    def __init__(self, configured: str | Mapping[str, float]) -> None:
-        overrides = {} if isinstance(configured, str) else configured
-        self._per_second = {} if configured == "off" else {**DOCUMENTED, **overrides}
-        self._buckets: dict[str, AsyncLimiter | None] = {}
-
-    async def wait(self, endpoint_name: str) -> None:
-        """Wait until the endpoint may be called again."""
-        if endpoint_name not in self._buckets:
-            self._buckets[endpoint_name] = self._bucket(endpoint_name)
-        bucket = self._buckets[endpoint_name]
-        if bucket is not None:
-            await bucket.acquire()
-
-    def _bucket(self, endpoint_name: str) -> AsyncLimiter | None:
-        host = endpoint_name.partition(" ")[2].partition("/")[0]
-        per_second = self._per_second.get(endpoint_name) or self._per_second.get(host)
-        if not per_second:
-            return None
-        # One token at a time for limits below 1/s, else a second's worth as the burst.
-        return AsyncLimiter(max(per_second, 1), max(1, 1 / per_second))

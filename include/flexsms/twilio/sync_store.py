@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -169,7 +170,8 @@ class SyncStore:
         ours = await self.load(learnt.channel_sid)
         if write:
             await self.merge(learnt)
-            await self._service.documents(name).delete_async()
+            with suppress(NotFound):  # another run has migrated it, too
+                await self._service.documents(name).delete_async()
             logger.info("Migrated document %s to %s%s.", name, DOCUMENT_PREFIX, learnt.channel_sid)
         if ours is not None:
             return []  # the scan meets our document by itself

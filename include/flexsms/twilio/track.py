@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
 from flexsms.core.state import ChannelState
+from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventPage, EventSource
@@ -94,7 +95,8 @@ async def track(
             if parked.is_unreadable(sid):
                 parked.add(learnt)
                 return
-            written = await store.merge(learnt)
+            with contained():
+                written = await store.merge(learnt)
         except UnreadableState as error:
             level = logging.WARNING if sid in parked.channels else logging.ERROR
             logger.log(level, "Channel %s was not updated: %s", sid, error)

@@ -10,13 +10,14 @@ and for the absolute ``next_page_url`` of a list too.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -37,11 +38,14 @@ from twilio.rest import Client
 from yarl import URL
 
 from flexsms import __version__
-from flexsms.core.errors import RateLimited, ServiceUnavailable, TwilioError, advice, error_class
+from flexsms.core.codes import advice, error_class, twilio_code
+from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError, TwilioRefused
 from flexsms.core.redaction import redact
 from flexsms.twilio import clock
+from flexsms.twilio.answers import what_is_wrong
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import RateLimits, endpoint, is_repeatable
+from flexsms.twilio.limits import endpoint, is_repeatable
+from flexsms.twilio.pacing import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +76,44 @@ def open_session(settings: TwilioSettings) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=settings.max_in_flight, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=settings.timeout_s),
+        middlewares=(_once,),
     )
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a request by itself when a connection that it has used before is cut.
+
+    It would do so past the limits and past the last check, and a DELETE that had worked would seem to find nothing.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionResetError(str(error)) from None
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request of the SDK, however often it is sent.
+
+    :param asked: the URL as the SDK gives it
+    :param name: the endpoint
+    :param where: method, host and path, for errors
+    :param may_be_applied: a try before got no useful answer, so nobody knows whether it did its work
+    """
+
+    method: str
+    asked: str
+    target: URL
+    name: str
+    where: str
+    sent: Mapping[str, Any] = field(repr=False)
+    may_be_applied: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        return is_repeatable(self.method, self.name)
 
 
 class TwilioTransport(AsyncHttpClient):
@@ -87,11 +128,11 @@ class TwilioTransport(AsyncHttpClient):
         self._last_date = ""  # when Twilio gave its newest answer, as it writes it
         self._answered_s = 0.0  # and when that was, by a clock that nobody sets
         self._settings = settings
-        self._limits = RateLimits(settings.rate_limits)
-        self._in_flight = asyncio.Semaphore(settings.max_in_flight)
+        self._throttle: Throttle | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        self._throttle = Throttle(self._settings)
         self._session = open_session(self._settings)
         return self
 
@@ -149,19 +190,25 @@ class TwilioTransport(AsyncHttpClient):
             "allow_redirects": allow_redirects,
         }
         target = URL(self._route(url) + query, encoded=True)
+        wanted = _Request(method, url, target, name, where, sent)
         try:
-            return await self._send(method, target, name, where, sent)
+            return await self._send(wanted)
         except (RateLimited, ServiceUnavailable) as error:
-            return await self._again(error, method, target, name, where, sent)
+            return await self._again(error, wanted)
 
-    async def _again(self, failure: TwilioError, *request: Any) -> Response:
+    async def _again(self, failure: TwilioError, wanted: _Request) -> Response:
         """Repeat a request that failed. The first try is outside: tenacity costs more than a call that works."""
         failures = iter([failure])
 
         async def attempt() -> Response:
             for failed in failures:
                 raise failed
-            return await self._send(*request)
+            try:
+                return await self._send(wanted)
+            except NotFound:
+                if wanted.method == "DELETE" and wanted.may_be_applied:
+                    return Response(204, "")  # the try before has done it
+                raise
 
         repeat = AsyncRetrying(
             retry=retry_if_exception_type((RateLimited, ServiceUnavailable)),
@@ -171,35 +218,39 @@ class TwilioTransport(AsyncHttpClient):
         )
         return await repeat(attempt)
 
-    async def _send(self, method: str, url: URL, name: str, where: str, sent: Mapping[str, Any]) -> Response:
-        if self._session is None:
+    async def _send(self, wanted: _Request) -> Response:
+        """Send a request once."""
+        response = await self._ask(wanted)
+        if response.status_code >= 300:
+            raise _refused(response, wanted)
+        problem = what_is_wrong(wanted.name, wanted.asked, response.status_code, response.text)
+        if problem:
+            raise _lost(wanted, problem)
+        return response
+
+    async def _ask(self, wanted: _Request) -> Response:
+        if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
-        repeatable = is_repeatable(method, name)
-        await self._limits.wait(name)
-        async with self._in_flight:
+        async with self._throttle.slot(wanted.name):
             check = _before_sending.get()
             if check:
                 check()
-            self.calls[name] += 1
+            self.calls[wanted.name] += 1
             try:
-                async with self._session.request(method, url, **sent) as answer:
-                    # What stands between us and Twilio may answer in any encoding.
-                    response = Response(answer.status, await answer.text(errors="replace"), answer.headers)
+                async with self._session.request(wanted.method, wanted.target, **wanted.sent) as answer:
+                    # What stands between us and Twilio may answer in any encoding, and name one that there is not.
+                    text = (await answer.read()).decode(errors="replace")
                     self._last_date, self._answered_s = answer.headers.get("Date", ""), clock.monotonic_s()
+                    return Response(answer.status, text, answer.headers)
+            # aiohttp's errors quote the URL, in which a number may stand, so none of them is chained.
             except aiohttp.ClientConnectorError as error:
                 # No connection came about, so nothing was sent.
-                raise ServiceUnavailable(f"{where}: no connection ({error.strerror}); check the network and base_url.",
-                                         endpoint=name) from error  # fmt: skip
-            except TimeoutError as error:
-                seconds = f"{self._settings.timeout_s:g} s"
-                raise _lost(where, name, f"no answer within {seconds}", repeatable=repeatable) from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise _lost(where, name, "the connection was lost", repeatable=repeatable) from error
-        if response.status_code >= 300:
-            raise _refused(response, where, name, repeatable=repeatable)
-        if response.text and not response.text.startswith("{"):
-            raise _lost(where, name, "the answer was not Twilio's", repeatable=repeatable)
-        return response
+                what = f"no connection ({error.strerror}); check the network and base_url."
+                raise ServiceUnavailable(f"{wanted.where}: {what}", endpoint=wanted.name) from None
+            except TimeoutError:
+                raise _lost(wanted, f"no answer within {self._settings.timeout_s:g} s") from None
+            except (aiohttp.ClientError, OSError, ValueError):
+                raise _lost(wanted, "the connection was lost") from None
 
     def _route(self, url: str) -> str:
         if not self._settings.base_url:
@@ -231,39 +282,55 @@ def _wait(state: RetryCallState) -> float:
     return max(_backoff(state), min(asked or 0, LONGEST_RETRY_AFTER_S))
 
 
-def _lost(where: str, name: str, what: str, *, repeatable: bool) -> TwilioError:
-    remedy = (
-        "it may be repeated"
-        if repeatable
-        else "it may have been applied, so it is looked up before anything else"
-    )
-    return error_class(0, 0, repeatable=repeatable)(f"{redact(where)}: {what}; {remedy}.", endpoint=name)
+def _lost(wanted: _Request, what: str) -> TwilioError:
+    """The error for a request that nobody knows the outcome of."""
+    wanted.may_be_applied = True
+    kind = error_class(0, 0, repeatable=wanted.is_repeatable)
+    return kind(f"{redact(wanted.where)}: {what}; {_remedy(wanted)}.", endpoint=wanted.name)
 
 
-def _refused(response: Response, where: str, name: str, *, repeatable: bool) -> TwilioError:
+def _remedy(wanted: _Request) -> str:
+    if wanted.is_repeatable:
+        return "it may be repeated"
+    return "it may have been applied, so it is looked up before anything else"
+
+
+def _refused(response: Response, wanted: _Request) -> TwilioError:
     try:
         body = json.loads(response.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     if not isinstance(body, dict):
         body = {}
-    status = response.status_code
-    code = body["code"] if isinstance(body.get("code"), int) else status
+    status, code = response.status_code, twilio_code(body.get("code"))
+    kind = error_class(status, code, repeatable=wanted.is_repeatable)
+    if status != 429 and not (code and 400 <= status < 500 and status != 408):
+        wanted.may_be_applied = True
     # RFC 9457 bodies say "detail" or "title" where the older ones say "message".
     text = str(body.get("message") or body.get("detail") or body.get("title") or f"HTTP {status}").rstrip(
         ". "
     )
-    detail, remedy = redact(text), advice(status, code)
-    return error_class(status, code, repeatable=repeatable)(
-        f"{redact(where)}: {detail} ({code})" + (f"; {remedy}." if remedy else "."),
+    detail = redact(text)
+    is_clear = issubclass(kind, TwilioRefused | RateLimited)
+    remedy = advice(status, code) if is_clear else "" if code else _remedy(wanted)
+    return kind(
+        f"{redact(wanted.where)}: {detail} ({code or status})" + (f"; {remedy}." if remedy else "."),
         status=status,
-        code=code,
-        endpoint=name,
+        code=code or status,
+        endpoint=wanted.name,
         detail=detail,
         retry_after=_seconds(response.headers),
     )
 
 
 def _seconds(headers: Mapping[str, str] | None) -> float | None:
-    value = (headers or {}).get("Retry-After", "")
-    return float(value) if value.replace(".", "", 1).isdigit() else None
+    """How long Twilio asks to wait, in seconds; it may also name the moment (RFC 9110, 10.2.3)."""
+    value = (headers or {}).get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - clock.utc_now()).total_seconds())
