@@ -30,6 +30,7 @@ _CODES: Mapping[type[TwilioError], tuple[int, ...]] = {
     NotFound: (
         20404,  # of any product
         45204,  # Flex channel
+        45205,  # Flex Flow
         50300,  # chat channel
         54100,  # Sync document
         54150,  # Sync list

@@ -134,6 +134,10 @@ THINGS: Mapping[str, Fields] = {
     "GET flex-api.twilio.com/v1/Interactions/{id}": _THING,
     "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
+    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": {
+        "sid": _sid,
+        "routing": _or_null(_object),
+    },
     # https://www.twilio.com/docs/conversations/api
     "POST conversations.twilio.com/v1/Conversations": _CONVERSATION,
     "GET conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
