@@ -60,6 +60,6 @@ def test_messages(account: Account) -> None:
     assert (message.index, message.body, message.attributes) == (3, "m3", '{"n": 1}')
     assert channel.fetch().messages_count == 5
     assert refused(channel.messages("IM" + "0" * 32).fetch) == (404, 20404)
-    assert refused(channel.messages.create, from_="grace") == (400, 20001)
+    assert refused(channel.messages.create, from_="grace") == (400, 50503)
     assert channel.messages.create(body="x").index == 5
     assert account.control.outbox() == []

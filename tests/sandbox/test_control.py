@@ -33,37 +33,6 @@ def test_settings(account: Account) -> None:
         account.control.reset(seed="novel")
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"second_interaction": "perhaps"},
-        {"pair_taken_code": 1},
-        {"pair_taken_code": "80604"},
-        {"stream_paused": 1},
-        {"latency_ms": True},
-        {"latency_ms": "1"},
-        {"forbidden_hosts": "*"},
-        {"sms_outcomes": []},
-    ],
-)
-def test_a_switch_takes_what_it_may_be(account: Account, wrong: dict[str, Any]) -> None:
-    before = account.control.settings()
-    with pytest.raises(ControlError, match=next(iter(wrong))):
-        account.control.settings(sms_step_s=7, **wrong)
-    assert account.control.settings() == before
-
-
-def test_every_switch_says_what_it_does(account: Account) -> None:
-    account.control.settings(latency_ms=3)
-    switches = {one["name"]: one for one in account.control.switches()}
-    for one in switches.values():
-        assert one["doc"].endswith((".", "on)."))
-        assert one["source"] in ("", "nobody documents it") or one["source"].startswith("https://")
-        assert not one["values"] or one["default"] in one["values"]
-    assert (switches["latency_ms"]["value"], switches["latency_ms"]["default"]) == (3, 0)
-    assert switches.keys() <= account.settings.keys()
-
-
 def test_the_extra_of_a_connection(account: Account) -> None:
     extra = connection_extra(account.settings)
     assert extra["stack"] == "chat"

@@ -86,7 +86,7 @@ def test_lists_both_ways(account: Account, one: Any) -> None:
 
 
 def test_what_is_no_message(account: Account, one: Any) -> None:
-    assert refused(one.messages.create) == (400, 20001)
+    assert refused(one.messages.create) == (400, 50503)
     assert refused(one.messages.create, body="x" * 1601) == (400, 20001)
     assert refused(one.messages("IM" + "0" * 32).fetch) == (404, 20404)
     message = one.messages.create(body="x")

@@ -20,8 +20,9 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
     """A text from a handset, and where it ended.
 
     Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE channel,
-    J4), `lost` (it led to a deleted one), `reopened` (an ACTIVE channel got its session back), `started` (a
-    new channel by the number's flow, or a new conversation by its address configuration), `conversation` (into
+    J4), `lost` (it led to a deleted one; for both see the switch `dead_session_captures`), `reopened` (an ACTIVE
+    channel got its session back), `started` (a new channel by the number's flow, or a new conversation by its
+    address configuration), `conversation` (into
     the open conversation of the pair), `reactivated` (which was inactive), `unrouted` (nothing has this number).
     STOP and START are Twilio's: they open nothing. An open conversation comes first, whatever the number's
     generation; then an open session; then, for who is in neither, the address configuration before the flow.
@@ -35,7 +36,9 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
     if conversation := conversations.of_pair(world, frm, to):
         return _received(*inbound.receive(world, conversation, frm, to, body, keyword=keyword))
     if session := sessions.of_pair(world, frm, to):
-        return _through(world, session, frm, body, "session", keyword)
+        if world.config.dead_session_captures or _is_alive(world, session, frm):
+            return _through(world, session, frm, body, "session", keyword)
+        sessions.change_status(world, session, "closed")
     if keyword:
         return _result("opted_out" if word in STOP else "opted_in")
     if address := inbound.address_of(world, to):
@@ -47,6 +50,12 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
         return _result("unrouted")
     channel = channels.start(world, flow, frm, frm, friendly_name=f"SMS{frm}")
     return _through(world, ensure_session(world, channel), frm, body, "started", False)
+
+
+def _is_alive(world: World, session: Session, frm: str) -> bool:
+    _, other = sessions.partner(world, session, frm)
+    channel = world.store.channels.get(other.identifier) if other else None
+    return channel is not None and channel.active
 
 
 def _through(

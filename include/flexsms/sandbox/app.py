@@ -12,12 +12,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
-from . import products  # noqa: F401 (registers the routes)
+from . import (
+    products,  # noqa: F401 (registers the routes)
+    replica,
+)
 from .clock import http_date
 from .contention import under_way
 from .control import Control
 from .courier import Courier
 from .faults import Rule
+from .guard import foreign
 from .journal import Recorder
 from .plays import play
 from .router import ROUTERS
@@ -38,11 +42,15 @@ class App:
     ----------
     control: holds the world, which a reset exchanges.
     recorder: gets every exchange, or None.
+    names: the hosts that the control plane answers to, or None for any: for a caller in the same process.
     """
 
-    def __init__(self, control: Control, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, control: Control, recorder: Recorder | None = None, names: frozenset[str] | None = None
+    ) -> None:
         self.control = control
         self.recorder = recorder
+        self.names = names
         self.courier = Courier(control)
         self._served = 0
         self._running = 0
@@ -53,8 +61,10 @@ class App:
         body = await _body(receive)
         path = scope["raw_path"].decode("latin-1")
         if path.startswith(CONTROL):
-            query = scope["query_string"].decode("latin-1")
-            response = self.control.answer(scope["method"], path[len(CONTROL) :], decode_form(query), body)
+            query = decode_form(scope["query_string"].decode("latin-1"))
+            response = foreign(dict(scope["headers"]), self.names) or self.control.answer(
+                scope["method"], path[len(CONTROL) :], query, body
+            )
             await _respond(send, response)
             self.courier.nudge()
             return
@@ -127,7 +137,9 @@ class App:
             route, found = router.find(request)
             if world.config.rate_limits == "documented":
                 self.control.limits.check(route, request, found)
-            return route.answer(world, request, found)
+            response = route.answer(world, request, found)
+            replica.check(world, request, response)
+            return response
         except Problem as problem:
             return problem.response()
 

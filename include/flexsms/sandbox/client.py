@@ -196,6 +196,7 @@ class SandboxProcess:
     port: 0 for a free one.
     record: directory for the recording, None for FLEXSMS_SANDBOX_RECORD of the environment.
     random_seed: SIDs and history follow from it.
+    switches: settings other than the default ones.
     start_timeout_s: seconds until the ready line has to be there.
     """
 
@@ -207,6 +208,7 @@ class SandboxProcess:
         port: int = 0,
         record: str | None = None,
         random_seed: int = 1,
+        switches: Json | None = None,
         start_timeout_s: float = 60.0,
     ) -> None:
         options = {
@@ -221,6 +223,8 @@ class SandboxProcess:
         for name, value in options.items():
             if value is not None:
                 self._command += [f"--{name}", str(value)]
+        for name, value in (switches or {}).items():
+            self._command += ["--set", f"{name}={json.dumps(value)}"]
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[str] | None = None
         self.base_url = ""

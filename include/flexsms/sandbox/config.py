@@ -30,7 +30,62 @@ class Config(Switches):
         {}, 'Number -> {"status": "undelivered", "error_code": 30003}, for handsets that are not reached.'
     )
 
+    # What every product has.
+    page_size_out_of_bounds: str = switch(
+        "refused",
+        "Whether a PageSize that is too large or too small is refused (400), or the nearest one is taken.",
+        values=("refused", "clamped"),
+        source=NOBODY,
+    )
+    page_without_token: str = switch(
+        "first",
+        "Whether Page=1 without a PageToken is the first page all the same, or refused (400).",
+        values=("first", "refused"),
+        source=NOBODY,
+    )
+    replica_share: float = switch(
+        0.0,
+        "The share of reads that come from a replica which is behind. It answers 404 for what is too new for it.",
+    )
+    replica_lag_s: float = switch(
+        1.0, "Virtual seconds that the replica is behind. With a large number it does not know anything."
+    )
+
+    # Sync and TaskRouter.
+    sync_missing: str = switch(
+        "unique_name",
+        "Code of a document, map or list that is missing under a unique name: unique_name is 54300, object is that of "
+        "its kind (54100, 54200, 54150), generic is 20404. The pages of 54200 and 54300 both claim the case.",
+        values=("unique_name", "object", "generic"),
+        source=NOBODY,
+    )
+    event_pages: bool = switch(
+        True,
+        "Whether the list of TaskRouter's events has further pages. One page of Twilio's says that paging is not "
+        "supported, its OpenAPI document has the links.",
+        source=NOBODY,
+    )
+    event_list_delay_s: float = switch(
+        0.0,
+        "Virtual seconds until TaskRouter's list of events shows one; stream_delay_s is that of Event Streams.",
+    )
+    event_list_jitter_s: float = switch(
+        0.0, "At most so many more, each event its own: the list may show a later one before an earlier one."
+    )
+
     # Programmable Chat and Proxy.
+    channel_reuse_opens_task: bool = switch(
+        True,
+        "Whether POST /Channels on a long-lived channel whose task has ended opens a task. Otherwise the answer names "
+        "the old one, and the customer's next text opens one.",
+        source=NOBODY,
+    )
+    dead_session_captures: bool = switch(
+        True,
+        "Whether an open session of a channel that is INACTIVE or deleted keeps the customer's texts. Otherwise it is "
+        "closed, and the text starts afresh.",
+        source=NOBODY,
+    )
     stamp_proxy_session: bool = switch(
         True,
         "Whether a session named after a channel is written into its attribute proxySession.",
@@ -58,7 +113,29 @@ class Config(Switches):
         source=ERRORS + "80623",
     )
 
+    # Messages of either generation.
+    empty_message_code: int = switch(
+        50503,
+        "Code for a message without a body.",
+        values=(50503, 20001),
+        source=ERRORS + "50503",
+    )
+
     # Conversations and Interactions.
+    inactive_holds_pair: bool = switch(
+        True,
+        "Whether an inactive conversation holds its pair of numbers. Twilio's pages on Flex say so, those on errors "
+        "and on inbound messages speak of active ones only.",
+        source="https://www.twilio.com/docs/flex/developer/conversations/best-practices",
+    )
+    message_reactivates: bool = switch(
+        True, "Whether a message makes an inactive conversation active again.", source=NOBODY
+    )
+    one_address_per_number: bool = switch(
+        True,
+        "Whether a number has one address configuration at most; of several, the first that is enabled counts.",
+        source="https://www.twilio.com/docs/conversations-classic/api/address-configuration-resource",
+    )
     keep_conversations_open: bool = switch(
         True,
         "Whether a conversation outlives the task that an agent completes in the UI, as with Flex's Leave and Pause. "

@@ -113,6 +113,8 @@ class Control:
         self.world.config.change(body)
         if "rate_limits" in body:
             self.limits = Limits()
+        if "inactive_holds_pair" in body:
+            self.world.rebuild()
         return self.settings()
 
     def _clock(self) -> Body:

@@ -1,15 +1,15 @@
 """Conversations' behaviour: who is in one, what is said, when it ends.
 
 Sources: facts B.3 (states, timers), B.4 (one open conversation per pair of numbers), E.2, F. Unverified there and
-decided here: an `inactive` conversation holds its pair as an `active` one does (J6); both timers count from the
-last message, the last change of participants or the last reactivation, as the dates in Twilio's example do; any
-message reactivates an `inactive` conversation; its unique name stays with a closed one. The codes 50353 and
-50433 are in no source of the facts sheet.
+decided here: both timers count from the last message, the last change of participants or the last reactivation, as
+the dates in Twilio's example do; a unique name stays with a closed conversation. The codes 50353 and 50433 are in no
+source of the facts sheet. Of `inactive` ones the switches `inactive_holds_pair` and `message_reactivates` decide (J6).
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -51,14 +51,24 @@ def change(world: World, conversation: Conversation, **values: Any) -> None:
         if name and world.store.conversations.named(conversation.parent, name):
             raise Problem(409, 50353, "Conversation with provided unique name already exists")
         world.store.conversations.rename(conversation, name)
+    if values.get("state") == "active":
+        check_pairs(world, conversation)
     conversation.updated = world.clock.now()
     if values.keys() & {"state", "inactive_after", "closed_after"}:
         conversation.active_at = conversation.updated
     for field, value in values.items():
         setattr(conversation, field, value)
-    if not conversation.open:
+    if "state" in values:
         world.index_conversation(conversation)
     _schedule(world, conversation)
+
+
+def check_pairs(world: World, conversation: Conversation) -> None:
+    """One that does not hold its pairs becomes active only if nobody else has got one of them meanwhile (50416)."""
+    for member in members(world, conversation):
+        holder = world.bound.get((member.address or "", member.proxy_address or ""))
+        if holder not in (None, conversation.sid):
+            raise _taken(str(holder))
 
 
 def merge_attributes(world: World, conversation: Conversation, **values: Any) -> None:
@@ -111,8 +121,12 @@ def check_binding(world: World, address: str, proxy_address: str | None, *, code
     if not is_ours(world, proxy_address):
         raise Problem(400, 50408, f"Invalid messaging binding proxy address: {proxy_address}")
     if (taken := world.bound.get((address, proxy_address))) is not None:
-        sentence = "A binding for this participant and proxy address already exists in Conversation"
-        raise Problem(409, code, f"{sentence} {taken}")
+        raise _taken(taken, code)
+
+
+def _taken(holder: str, code: int = 50416) -> Problem:
+    sentence = "A binding for this participant and proxy address already exists in Conversation"
+    return Problem(409, code, f"{sentence} {holder}")
 
 
 def is_ours(world: World, number: str) -> bool:
@@ -168,13 +182,20 @@ def post(
     )
     conversation.messages += 1
     world.store.messages.add(message)
-    if conversation.state == "inactive":
-        conversation.state, conversation.updated = "active", message.created
+    if conversation.state == "inactive" and world.config.message_reactivates:
+        _reactivate(world, conversation)
     touch(world, conversation)
     for one in people:
         if one.address and one is not writer:
             _text(world, conversation, message, one)
     return message
+
+
+def _reactivate(world: World, conversation: Conversation) -> None:
+    with suppress(Problem):  # its pair is in another one by now: it stays as it is
+        check_pairs(world, conversation)
+        conversation.state, conversation.updated = "active", world.clock.now()
+        world.index_conversation(conversation)
 
 
 def _text(world: World, conversation: Conversation, message: Message, to: Member) -> None:

@@ -32,8 +32,9 @@ def receive(
     world: World, conversation: Conversation, frm: str, to: str, body: str, *, keyword: bool
 ) -> Received:
     """Into the open conversation of the pair. A keyword (STOP, START) opens no task."""
-    outcome = "reactivated" if conversation.state == "inactive" else "conversation"
+    before = conversation.state
     message = conversations.post(world, conversation, frm, body)
+    outcome = "conversation" if conversation.state == before else "reactivated"
     task = tasks.open_task(world, conversation.sid)
     if keyword:
         return outcome, conversation, task, message

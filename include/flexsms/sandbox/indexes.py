@@ -57,10 +57,13 @@ class Indexes:
             elif self.pairs.get(pair) == session.sid:
                 del self.pairs[pair]
 
+    def holds_pair(self, conversation: Conversation) -> bool:
+        """Whether its number pairs belong to it: not those of a closed one."""
+        return conversation.open
+
     def index_conversation(self, conversation: Conversation) -> None:
-        """Only conversations that are not closed hold their number pairs."""
         for _, member in self.store.members.under(conversation.sid).forward():
-            self._bind(member, conversation.open)
+            self._bind(member, self.holds_pair(conversation))
 
     def index_member(self, member: Member, *, present: bool = True) -> None:
         for who in (member.address, member.identity):
@@ -70,7 +73,7 @@ class Indexes:
             else:
                 here.pop(member.sid, None)
         conversation = self.store.conversations.get(member.parent)
-        self._bind(member, present and conversation is not None and conversation.open)
+        self._bind(member, present and conversation is not None and self.holds_pair(conversation))
 
     def _bind(self, member: Member, holds: bool) -> None:
         if not (member.address and member.proxy_address):

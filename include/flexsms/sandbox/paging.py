@@ -9,13 +9,16 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
 
 from .ordered import Ordered
-from .wire import Form, Invalid, Request, Response, ok
+from .wire import Form, Invalid, Response, ok
+
+if TYPE_CHECKING:
+    from .router import Call
 
 R = TypeVar("R")
 Walk = Callable[[Any, bool], Iterator[tuple[Any, R]]]
@@ -47,13 +50,14 @@ def walk_sorted(rows: Iterable[R], key: Callable[[R], Any], *, descending: bool 
 
 
 def page(
-    request: Request,
+    call: Call,
     rows: Walk[R],
     shape: Callable[[R], dict[str, Any]],
     *,
     key: str,
     largest: int,
     given: int | None = None,
+    only: bool = False,
 ) -> Response:
     """One page of a list.
 
@@ -62,14 +66,20 @@ def page(
     rows: from `walk` or `walk_sorted`.
     shape: a row as JSON.
     key: the name of the list in the answer (`meta.key`).
-    largest: the maximum PageSize; above it the answer is 400.
+    largest: the maximum PageSize.
     given: how many a page has at most all the same.
+    only: whether the first page is the only one, however long the list is.
     """
+    request, config = call.request, call.world.config
     query = request.query
     size = _number(query, "PageSize", min(50, largest))
     number = _number(query, "Page", 0)
     if not 1 <= size <= largest:
-        raise Invalid(f"Invalid PageSize: {size} is not between 1 and {largest}")
+        if config.page_size_out_of_bounds == "refused":
+            raise Invalid(f"Invalid PageSize: {size} is not between 1 and {largest}")
+        size = min(max(size, 1), largest)
+    if number and "PageToken" not in query and config.page_without_token == "refused":
+        raise Invalid(f"Invalid Page: {number} needs a PageToken")
     size = min(size, given or size)
     back, start = _decode(query["PageToken"][-1]) if "PageToken" in query else (False, None)
     try:
@@ -87,7 +97,7 @@ def page(
         extra = [("PageSize", str(size)), ("Page", str(page_number))]
         return f"{base}?{urlencode([*plain, *extra, *([('PageToken', token)] if token else [])])}"
 
-    has_next = bool(found) and (more or back)
+    has_next = bool(found) and (more or back) and not only
     has_previous = bool(found) and (more if back else start is not None)
     meta = {
         "page": number,

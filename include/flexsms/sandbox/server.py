@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 import orjson
 import uvicorn
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .app import App
 from .control import Control
 from .courier import Courier
+from .guard import names_of
 from .journal import Recorder
 
 PARENT_CHECK_S = 0.25
@@ -52,6 +54,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FLEXSMS_SANDBOX_RECORD"),
         help="directory for a recording of every exchange (or FLEXSMS_SANDBOX_RECORD)",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="a switch of the account, as often as you like; GET /_sandbox/switches lists them",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name under which the control plane may be called, besides --host and localhost",
+    )
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`; a value is JSON, or else a text."""
+    name, equals, raw = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return name, raw
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,8 +89,10 @@ def run(args: argparse.Namespace) -> int:
         # uvicorn shuts down gracefully and then raises the signal again: being told to end is no failure.
         signal.signal(number, lambda *_: sys.exit(0))
     control = Control(args.random_seed)
-    control.reset({"seed": args.seed, "rate_limits": args.rate_limits, "latency_ms": args.latency_ms})
-    app = App(control, Recorder(args.record) if args.record else None)
+    own = {"seed": args.seed, "rate_limits": args.rate_limits, "latency_ms": args.latency_ms}
+    control.reset({**own, **dict(args.set)})
+    names = names_of(args.host, args.allow_host)
+    app = App(control, Recorder(args.record) if args.record else None, names)
     # The seeded rows live as long as the process: keep the garbage collector from walking them again and
     # again.
     gc.freeze()

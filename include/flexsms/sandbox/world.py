@@ -10,7 +10,7 @@ from typing import Any
 
 from .clock import Clock
 from .config import Config
-from .conversation_rows import Address
+from .conversation_rows import Address, Conversation
 from .indexes import Indexes
 from .mail import Mail
 from .sids import Sids
@@ -54,6 +54,7 @@ class World(Indexes):
         self.opted_out: set[str] = set()  # "customer>number"
         self.story: dict[str, Any] = {}
         self.under_way: Counter[str] = Counter()  # participants of Proxy requests that are not answered yet
+        self.reads = 0  # for the draw of the replica
         self._timers: list[tuple[float, int, str, str]] = []
         self._credentials()
         self._furnish()
@@ -149,6 +150,10 @@ class World(Indexes):
                 True,
             )
         )
+
+    def holds_pair(self, conversation: Conversation) -> bool:
+        holding = ("active", "inactive") if self.config.inactive_holds_pair else ("active",)
+        return conversation.state in holding
 
     # Time
 

@@ -134,9 +134,7 @@ def _channel(call: Call, service_sid: str, name: str) -> Channel:
 @api.get("/v2/Services", paged=True)
 def list_services(call: Call) -> Response:
     rows = walk(call.world.store.services.under("chat"))
-    return page(
-        call.request, rows, lambda service: service_json(call.world, service), key="services", largest=100
-    )
+    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
 
 
 @api.get("/v2/Services/{service}")
@@ -150,9 +148,7 @@ def list_channels(call: Call, service: str) -> Response:
     wanted = call.p.get("Type") or ["public"]
     order = call.world.store.channels.under(_service(call, service).sid)
     rows = walk(order, keep=lambda channel: channel.type in wanted)
-    return page(
-        call.request, rows, lambda channel: channel_json(call.world, channel), key="channels", largest=100
-    )
+    return page(call, rows, lambda channel: channel_json(call.world, channel), key="channels", largest=100)
 
 
 @api.post(
@@ -226,7 +222,7 @@ def create_message(call: Call, service: str, name: str) -> Response:
     check_webhook_header(call.request)
     channel = _channel(call, service, name)
     if not call.p.get("Body") and not call.p.get("MediaSid"):
-        raise Invalid("Missing required parameter Body in the post body")
+        raise Invalid("Message body not provided", call.world.config.empty_message_code)
     message = channels.post(
         call.world,
         channel,
@@ -244,7 +240,7 @@ def list_messages(call: Call, service: str, name: str) -> Response:
     channel = _channel(call, service, name)
     rows = walk(call.world.store.messages.under(channel.sid), descending=call.p.get("Order") == "desc")
     return page(
-        call.request,
+        call,
         rows,
         lambda message: message_json(call.world, channel, message),
         key="messages",

@@ -100,7 +100,7 @@ def _message(call: Call, conversation: Conversation, sid: str) -> Message:
 def list_messages(call: Call, scope: Scope, name: str) -> Response:
     order = call.world.store.messages.under(conversation_of(call, scope, name).sid)
     return page(
-        call.request,
+        call,
         walk(order, descending=call.p.get("Order") == "desc"),
         lambda one: message_json(call.world, scope, one),
         key="messages",
@@ -127,7 +127,7 @@ def create_message(call: Call, scope: Scope, name: str) -> Response:
     check_webhook_header(call.request)
     conversation = conversation_of(call, scope, name)
     if not any(call.p.get(one) for one in ("Body", "MediaSid", "ContentSid")):
-        raise Invalid("Missing required parameter Body in the post body")
+        raise Invalid("Message body not provided", call.world.config.empty_message_code)
     author, body = call.p.get("Author") or "system", call.p.get("Body")
     message = conversations.post(call.world, conversation, author, body, call.p.get("Attributes", "{}"))
     message.created = call.p.get("DateCreated", message.created)
@@ -151,7 +151,7 @@ def list_receipts(call: Call, scope: Scope, name: str, sid: str) -> Response:
         keep=lambda one: _sms(call.world, one).status != "queued",
     )
     return page(
-        call.request,
+        call,
         rows,
         lambda one: receipt_json(call.world, scope, conversation.sid, one),
         key="delivery_receipts",

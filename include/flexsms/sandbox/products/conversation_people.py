@@ -108,7 +108,7 @@ def _member(call: Call, conversation: Conversation, name: str) -> Member:
 def list_participants(call: Call, scope: Scope, name: str) -> Response:
     rows = walk(call.world.store.members.under(conversation_of(call, scope, name).sid))
     return page(
-        call.request,
+        call,
         rows,
         lambda one: participant_json(call.world, scope, one),
         key="participants",
@@ -176,7 +176,7 @@ def list_participant_conversations(call: Call, scope: Scope) -> Response:
             found.append((conversation, member))
     rows = walk_sorted(found, lambda pair: (pair[0].sid, pair[1].sid))
     return page(
-        call.request,
+        call,
         rows,
         lambda pair: _participant_conversation_json(call.world, scope, *pair),
         key="conversations",

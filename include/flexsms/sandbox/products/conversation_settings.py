@@ -84,7 +84,7 @@ def _webhook(call: Call, conversation: Conversation, sid: str) -> Webhook:
 def list_webhooks(call: Call, scope: Scope, name: str) -> Response:
     rows = walk(call.world.store.webhooks.under(conversation_of(call, scope, name).sid))
     return page(
-        call.request,
+        call,
         rows,
         lambda one: webhook_json(call.world, scope, one),
         key="webhooks",
@@ -175,7 +175,7 @@ def list_addresses(call: Call) -> Response:
     kind = call.p.get("Type")
     rows = walk(call.world.store.addresses.under("addresses"), keep=lambda one: kind in (None, one.kind))
     return page(
-        call.request,
+        call,
         rows,
         lambda one: address_json(call.world, one),
         key="address_configurations",
@@ -192,7 +192,8 @@ def list_addresses(call: Call) -> Response:
 def create_address(call: Call) -> Response:
     """Texts that find no conversation create one from now on (up to 60 s later with Twilio, at once here)."""
     p = call.p
-    if any(one.address == p["Address"] for one in call.world.store.addresses):
+    taken = any(one.address == p["Address"] for one in call.world.store.addresses)
+    if taken and call.world.config.one_address_per_number:
         raise Invalid(f"Invalid Address: {p['Address']} already has an address configuration")
     auto = _auto_creation(call, {"enabled": False, "type": "default"})
     row = Address(

@@ -163,9 +163,7 @@ def conversation_json(world: World, scope: Scope, conversation: Conversation) ->
 @api.get("/v1/Services", paged=True)
 def list_services(call: Call) -> Response:
     rows = walk(call.world.store.services.under("chat"))
-    return page(
-        call.request, rows, lambda service: service_json(call.world, service), key="services", largest=100
-    )
+    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
 
 
 @api.get("/v1/Services/{service}")
@@ -207,7 +205,7 @@ def list_conversations(call: Call, scope: Scope) -> Response:
 
     rows = walk(call.world.store.conversations.under(scope.service_sid), keep=keep)
     return page(
-        call.request,
+        call,
         rows,
         lambda row: conversation_json(call.world, scope, row),
         key="conversations",

@@ -137,7 +137,7 @@ def list_sinks(call: Call) -> Response:
         )
 
     rows = walk(world.store.sinks.under("sinks"), keep=keep)
-    return page(call.request, rows, sink_json, key="sinks", largest=1000)
+    return page(call, rows, sink_json, key="sinks", largest=1000)
 
 
 @api.get(SINK)
@@ -209,9 +209,7 @@ def list_subscriptions(call: Call) -> Response:
     sink_sid = call.p.get("SinkSid")
     order = call.world.store.subscriptions.under("subscriptions")
     rows = walk(order, keep=lambda row: sink_sid in (None, row.sink_sid))
-    return page(
-        call.request, rows, lambda row: subscription_json(call.world, row), key="subscriptions", largest=1000
-    )
+    return page(call, rows, lambda row: subscription_json(call.world, row), key="subscriptions", largest=1000)
 
 
 @api.get(SUBSCRIPTION)

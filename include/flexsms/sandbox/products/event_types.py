@@ -74,7 +74,7 @@ def type_json(kind: str) -> dict[str, Any]:
 def list_types(call: Call) -> Response:
     wanted = call.p.get("SchemaId")
     rows = walk_sorted([kind for kind in TYPES if wanted in (None, TYPES[kind])], key=lambda kind: kind)
-    return page(call.request, rows, type_json, key="types", largest=1000)
+    return page(call, rows, type_json, key="types", largest=1000)
 
 
 @api.get("/v1/Types/{type}")
@@ -121,7 +121,7 @@ def fetch_schema(call: Call, schema: str) -> Response:
 def list_versions(call: Call, schema: str) -> Response:
     rows = walk_sorted(range(1, _newest(call, schema) + 1), key=lambda version: version)
     return page(
-        call.request, rows, lambda version: version_json(schema, version), key="schema_versions", largest=1000
+        call, rows, lambda version: version_json(schema, version), key="schema_versions", largest=1000
     )
 
 
@@ -163,9 +163,7 @@ def _subscribed(call: Call, sid: str, kind: str) -> Subscription:
 def list_subscribed(call: Call, sid: str) -> Response:
     row = subscription_of(call.world, sid)
     rows = walk_sorted(row.types, key=lambda kind: kind)
-    return page(
-        call.request, rows, lambda kind: subscribed_json(call.world, row, kind), key="types", largest=1000
-    )
+    return page(call, rows, lambda kind: subscribed_json(call.world, row, kind), key="types", largest=1000)
 
 
 @api.post(EVENTS, Params(Type=text().must(), SchemaVersion=integer(1)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import tasks
 from ..clock import iso
+from ..mail import draws
 from ..paging import page
 from ..params import Params, integer, moment, text
 from ..router import Call, router
@@ -79,7 +80,7 @@ def list_events(call: Call, workspace: str) -> Response:
         first, last = call.p.get("StartDate", oldest), call.p.get("EndDate", now)
     # EndDate has second precision on the wire: the whole of that second belongs to the window.
     low, high = (int(max(first, oldest) * 1000), 0), (int(last * 1000) + 999, float("inf"))
-    order, keep = call.world.store.events.under(parent), _event_filter(call.p)
+    order, keep = call.world.store.events.under(parent), _event_filter(call.world, call.p)
 
     def rows(start: Any, back: bool) -> Iterator[tuple[Any, Event]]:
         if back:
@@ -89,10 +90,24 @@ def list_events(call: Call, workspace: str) -> Response:
             found = takewhile(lambda pair: pair[0] >= low, order.backward(begin))
         return (pair for pair in found if keep(pair[1]))
 
-    return page(call.request, rows, lambda event: event_json(call.world, event), key="events", largest=1000)
+    return page(
+        call,
+        rows,
+        lambda event: event_json(call.world, event),
+        key="events",
+        largest=1000,
+        only=not call.world.config.event_pages,
+    )
 
 
-def _event_filter(p: dict[str, Any]) -> Callable[[Event], bool]:
+def _shown(world: World, event: Event) -> bool:
+    """Whether the list has come as far as this event."""
+    config = world.config
+    late = config.event_list_jitter_s and config.event_list_jitter_s * draws(world.sids.seed, event.sid)[0]
+    return event.created + config.event_list_delay_s + late <= world.clock.now()
+
+
+def _event_filter(world: World, p: dict[str, Any]) -> Callable[[Event], bool]:
     kind, sid = p.get("EventType"), p.get("Sid")
     wanted = [(key, p[name]) for name, key in EVENT_KEYS.items() if name in p]
 
@@ -100,6 +115,7 @@ def _event_filter(p: dict[str, Any]) -> Callable[[Event], bool]:
         return (
             kind in (None, event.type)
             and sid in (None, event.sid)
+            and _shown(world, event)
             and all(isinstance(event.data, dict) and event.data.get(key) == value for key, value in wanted)
         )
 
@@ -109,6 +125,10 @@ def _event_filter(p: dict[str, Any]) -> Callable[[Event], bool]:
 @api.get(WS + "/Events/{event}")
 def fetch_event(call: Call, workspace: str, sid: str) -> Response:
     event = call.world.store.events.within(workspace_of(call, workspace).sid, sid)
-    if event is None or event.created < call.world.clock.now() - tasks.EVENTS_KEPT_S:
+    if (
+        event is None
+        or not _shown(call.world, event)
+        or event.created < call.world.clock.now() - tasks.EVENTS_KEPT_S
+    ):
         raise NotFound(call.request.path)
     return ok(event_json(call.world, event))

@@ -122,7 +122,7 @@ def _changed(world: World, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
 def list_flows(call: Call) -> Response:
     wanted = call.p.get("FriendlyName")
     rows = walk(call.world.store.flows.under("flows"), keep=lambda flow: wanted in (None, flow.friendly_name))
-    return page(call.request, rows, lambda flow: flow_json(call.world, flow), key="flex_flows", largest=1000)
+    return page(call, rows, lambda flow: flow_json(call.world, flow), key="flex_flows", largest=1000)
 
 
 @api.post("/v1/FlexFlows", FLOW)
@@ -164,7 +164,7 @@ def list_channels(call: Call) -> Response:
         keep=lambda channel: bool(channel.flow_sid),
     )
     return page(
-        call.request,
+        call,
         rows,
         lambda channel: channel_json(call.world, channel),
         key="flex_chat_channels",
@@ -199,6 +199,7 @@ def create_channel(call: Call) -> Response:
     attributes: dict[str, Any] = call.p.get("TaskAttributes") or {}
     customer = call.p.get("Target") or attributes.get("to")
     channel = channels.find(call.world, flow, customer) if customer else None
+    is_new = channel is None
     if channel is None:
         channel = channels.start(
             call.world,
@@ -213,7 +214,9 @@ def create_channel(call: Call) -> Response:
     if flow.integration_type == "task":
         if task := call.world.store.tasks.get(call.p.get("TaskSid")):
             _adopt(call.world, channel, task)
-        elif not flow.integration.get("creation_on_message"):
+        elif not flow.integration.get("creation_on_message") and (
+            is_new or call.world.config.channel_reuse_opens_task
+        ):
             channel.task_sid = channels.ensure_task(call.world, channel, "outbound", attributes).sid
     return created(channel_json(call.world, channel))
 

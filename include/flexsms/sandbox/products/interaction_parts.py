@@ -51,9 +51,7 @@ def _check_usable(call: Call, channel: FlexChannel, code: int) -> None:
 def list_invites(call: Call, interaction: str, sid: str) -> Response:
     channel = channel_of(call, interaction, sid)
     rows = walk(call.world.store.invites.under(channel.sid))
-    return page(
-        call.request, rows, lambda one: invite_json(call.world, channel, one), key="invites", largest=1000
-    )
+    return page(call, rows, lambda one: invite_json(call.world, channel, one), key="invites", largest=1000)
 
 
 @api.post(CHANNEL + "/Invites", Params(Routing=json_value(dict).must()).refused_as(UNPROCESSABLE))
@@ -71,9 +69,7 @@ def list_participants(call: Call, interaction: str, sid: str) -> Response:
     """Those who have not left."""
     channel = channel_of(call, interaction, sid)
     rows = walk(call.world.store.flex_participants.under(channel.sid), keep=lambda one: not one.left)
-    return page(
-        call.request, rows, lambda one: participant_json(channel, one), key="participants", largest=1000
-    )
+    return page(call, rows, lambda one: participant_json(channel, one), key="participants", largest=1000)
 
 
 @api.post(

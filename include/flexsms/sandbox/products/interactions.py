@@ -214,7 +214,7 @@ def list_channels(call: Call, sid: str) -> Response:
         call.world.store.flex_channels.under(_interaction(call, sid).sid),
         keep=lambda one: not interactions.forgotten(call.world, one),
     )
-    return page(call.request, rows, channel_json, key="channels", largest=1000)
+    return page(call, rows, channel_json, key="channels", largest=1000)
 
 
 @api.get(CHANNEL)

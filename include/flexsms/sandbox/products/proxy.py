@@ -89,9 +89,7 @@ def session_of(call: Call, service: str, sid: str) -> Session:
 @api.get("/v1/Services", paged=True)
 def list_services(call: Call) -> Response:
     rows = walk(call.world.store.services.under("proxy"))
-    return page(
-        call.request, rows, lambda service: service_json(call.world, service), key="services", largest=1000
-    )
+    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=1000)
 
 
 @api.get("/v1/Services/{service}")
@@ -104,7 +102,7 @@ def list_sessions(call: Call, service: str) -> Response:
     """Asked for up to 1000 a page, Proxy gives 100 (facts A.6)."""
     rows = walk(call.world.store.sessions.under(_service(call, service).sid))
     return page(
-        call.request, rows, lambda row: session_json(call.world, row), key="sessions", largest=1000, given=100
+        call, rows, lambda row: session_json(call.world, row), key="sessions", largest=1000, given=100
     )
 
 

@@ -82,7 +82,7 @@ def list_participants(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     rows = walk(call.world.store.participants.under(session.sid), keep=lambda one: one.deleted is None)
     return page(
-        call.request,
+        call,
         rows,
         lambda one: participant_json(call.world, session, one),
         key="participants",
@@ -139,7 +139,7 @@ def list_interactions(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     rows = walk(call.world.store.interactions.under(session.sid))
     return page(
-        call.request,
+        call,
         rows,
         lambda one: interaction_json(call.world, session, one),
         key="interactions",
@@ -193,7 +193,7 @@ def list_messages(call: Call, service: str, sid: str, kp: str) -> Response:
         call.world.store.interactions.under(session.sid), keep=lambda row: row.participant_sid == one.sid
     )
     return page(
-        call.request,
+        call,
         rows,
         lambda row: message_interaction_json(call.world, session, row),
         key="interactions",

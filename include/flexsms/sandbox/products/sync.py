@@ -175,9 +175,7 @@ def _configure(service: Service, p: dict[str, Any]) -> None:
 @api.get("/v1/Services", paged=True)
 def list_services(call: Call) -> Response:
     rows = walk(call.world.store.services.under("sync"))
-    return page(
-        call.request, rows, lambda service: service_json(call.world, service), key="services", largest=100
-    )
+    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
 
 
 @api.post("/v1/Services", SERVICE)
@@ -215,13 +213,16 @@ def delete_service(call: Call, service: str) -> Response:
 
 
 def find(call: Call, kind: Kind, service: str, name: str) -> SyncObject:
-    """By SID or unique name. A missing SID is 54100 (54200, 54150), a missing name 54300: both occur (facts C)."""
+    """By SID or unique name. A missing SID is 54100 (54200, 54150); of a missing name the switch decides (facts C)."""
     parent, table = _service(call, service).sid, kind.table(call.world.store)
     by_sid = looks_like(kind.prefix, name)
     row = table.within(parent, name) if by_sid else table.named(parent, name)
     if row is None:
-        if by_sid:
+        switch = call.world.config.sync_missing
+        if by_sid or switch == "object":
             raise Problem(404, kind.missing, f"{kind.path[:-1]} not found")
+        if switch == "generic":
+            raise NotFound(call.request.path)
         raise Problem(404, 54300, "Unique name not found")
     return row
 
@@ -249,9 +250,7 @@ def _collection(kind: Kind, create: Params, update: Params) -> None:
     @api.get(base, paged=True)
     def listing(call: Call, service: str) -> Response:
         rows = walk(kind.table(call.world.store).under(_service(call, service).sid))
-        return page(
-            call.request, rows, lambda row: object_json(call.world, kind, row), key=kind.key, largest=100
-        )
+        return page(call, rows, lambda row: object_json(call.world, kind, row), key=kind.key, largest=100)
 
     @api.post(base, create)
     def creation(call: Call, service: str) -> Response:

@@ -66,9 +66,7 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
             inclusive = call.p.get("Bounds", "inclusive") == "inclusive"
             way = order.backward if descending else order.forward
             rows = lambda _start, _back: way(start, inclusive=inclusive)  # noqa: E731
-        return page(
-            call.request, rows, lambda row: item_json(call.world, kind, owner, row), key="items", largest=100
-        )
+        return page(call, rows, lambda row: item_json(call.world, kind, owner, row), key="items", largest=100)
 
     @api.post(base, Params({**content, **key, "Data": data().must()}))
     def creation(call: Call, service: str, name: str) -> Response:

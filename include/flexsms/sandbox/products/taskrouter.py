@@ -116,7 +116,7 @@ def list_tasks(call: Call, workspace: str) -> Response:
         rows = _ordered(call.p["Ordering"], [task for _, task in order.forward() if keep(task)])
     else:
         rows = walk(order, keep=keep)
-    return page(call.request, rows, lambda task: task_json(call.world, task), key="tasks", largest=1000)
+    return page(call, rows, lambda task: task_json(call.world, task), key="tasks", largest=1000)
 
 
 def _task_filter(world: World, p: dict[str, Any]) -> Callable[[Task], bool]:

@@ -118,9 +118,7 @@ def _named(world: World, row: Fixture, url: str) -> dict[str, Any]:
 def list_workspaces(call: Call) -> Response:
     wanted = call.p.get("FriendlyName")
     rows = walk(call.world.store.fixtures.under("workspaces"), keep=lambda row: wanted in (None, row.name))
-    return page(
-        call.request, rows, lambda row: workspace_json(call.world, row), key="workspaces", largest=1000
-    )
+    return page(call, rows, lambda row: workspace_json(call.world, row), key="workspaces", largest=1000)
 
 
 @api.get("/v1/Workspaces/{workspace}")
@@ -138,7 +136,7 @@ def _looked_at(
         order = call.world.store.fixtures.under(f"{place}/{workspace_of(call, workspace).sid}")
         wanted = call.p.get("FriendlyName")
         rows = walk(order, keep=lambda row: wanted in (None, row.name))
-        return page(call.request, rows, lambda row: shape(call.world, row), key=key, largest=1000)
+        return page(call, rows, lambda row: shape(call.world, row), key=key, largest=1000)
 
     @api.get(f"{WS}/{path}/{{sid}}")
     def fetch(call: Call, workspace: str, sid: str) -> Response:

@@ -1,0 +1,34 @@
+"""A read that comes from a replica which is behind: it does not know yet what is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from .clock import parse_iso
+from .mail import draws
+from .wire import NotFound, Request, Response
+from .world import World
+
+
+def check(world: World, request: Request, response: Response) -> None:
+    """NotFound when this read of one resource falls to the replica, and that has not heard of the resource."""
+    config = world.config
+    if not config.replica_share or request.method != "GET" or response.status != 200:
+        return
+    world.reads += 1
+    if draws(world.sids.seed, "replica", world.reads)[0] >= config.replica_share:
+        return
+    made = _made(world, orjson.loads(response.body))
+    if made is not None and made > world.clock.now() - config.replica_lag_s:
+        raise NotFound(request.path)
+
+
+def _made(world: World, body: dict[str, Any]) -> float | None:
+    """When a resource was made; None for a list."""
+    for table in world.store.tables().values():
+        if row := table.get(body.get("sid")):
+            return float(row.created)
+    date = body.get("date_created")
+    return parse_iso(date) if date else None
