@@ -28,7 +28,7 @@ def test_a_page_is_refused(sandbox: SandboxProcess, method: str, origin: str) ->
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example:80", "0.0.0.0", "", "[", "127.0.0.2"]
+    "host", ["evil.example", "127.0.0.1.evil.example:80", WILDCARD, "", "[", "127.0.0.2"]
 )
 def test_another_name_for_the_same_address_is_refused(sandbox: SandboxProcess, host: str) -> None:
     assert settings(sandbox.base_url, Host=host).status_code == 403
