@@ -153,7 +153,7 @@ EVENTS: list[tuple[str, Any, dict[str, Any], str]] = [
             "event_date_ms": 4_102_444_800_000,
             "event_data": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
         },
-        "timestamp: of event EV1 is not after 1970 and before 2100; expected UTC",
+        "timestamp: of event EV1 is not after 2014 and before 2100; expected UTC",
     ),
     (
         "a payload of nothing",

@@ -100,7 +100,7 @@ def test_posts_in_the_inbox_are_stored_and_put_away(
     event = {
         "type": "com.twilio.taskrouter.task.created",
         "id": "EZ1",
-        "data": {"timestamp": "2026-11-18T16:42:07.105Z", "payload": payload},
+        "data": {"timestamp": "2024-11-18T16:42:07.105Z", "payload": payload},
     }
     name = f"{name_at(datetime.now(UTC))}-1.json"  # one that came long ago would be removed
     (tmp_path / "new").mkdir()

@@ -30,7 +30,7 @@ def test_a_stream_is_read_once(
     event = {
         "type": "com.twilio.taskrouter.task.created",
         "id": "EZ1",
-        "data": {"timestamp": "2026-11-18T16:42:07.105Z", "payload": payload},
+        "data": {"timestamp": "2024-11-18T16:42:07.105Z", "payload": payload},
     }
     kinesis.put(json.dumps(event).encode(), b"nonsense")
     tracked = run("flexsms_track", source="kinesis")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from flexsms.core.errors import FlexSmsError, PermanentError, ServiceUnavailable
 from flexsms.hooks.collector import HttpCollector
+from flexsms.twilio.sources.http import HttpSource
 
 pytestmark = pytest.mark.anyio
 
@@ -24,10 +26,15 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, 
 
     async def answer(request: web.Request) -> web.Response:
         told["asked"].append((request.path, dict(request.query), request.headers.get("Authorization")))
-        return web.Response(status=told["status"], text=told["body"], content_type=told["type"])
+        return web.Response(
+            status=told["status"],
+            text=told["body"],
+            content_type=told["type"],
+            headers=told.get("headers"),
+        )
 
     app = web.Application()
-    app.router.add_get("/{tail:.*}", answer)
+    app.router.add_route("*", "/{tail:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -61,6 +68,12 @@ async def test_a_page_is_asked_for_with_the_cursor_and_the_login(collector: dict
         ({"status": 503}, ServiceUnavailable, "HTTP 503; trying again later"),
         ({"type": "text/html", "body": "<p>"}, PermanentError, "not JSON but text/html"),
         ({"body": '{"events'}, PermanentError, "not JSON"),
+        (
+            {"status": 302, "headers": {"Location": "http://127.0.0.1:9/login"}},
+            PermanentError,
+            "HTTP 302 for /e leads elsewhere, and the login does not go along; give the connection the address",
+        ),
+        ({"status": 304}, PermanentError, "HTTP 304"),
     ],
 )
 async def test_what_a_collector_gets_wrong_is_told(
@@ -72,6 +85,32 @@ async def test_what_a_collector_gets_wrong_is_told(
     ) as caught:
         await HttpCollector("flexsms_events", "e").fetch(None, 7)
     assert "of-somebody" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [200, 1000, 5000])
+async def test_an_event_that_is_nested_too_deeply_does_not_stop_the_pulling(
+    collector: dict[str, Any], depth: int
+) -> None:
+    payload = {"task_sid": "WT" + "1" * 32, "task_attributes": json.dumps({"channelSid": "CH" + "1" * 32})}
+    good = {
+        "type": "com.twilio.taskrouter.task.created",
+        "id": "EZ1",
+        "data": {"timestamp": "2024-11-18T16:42:07Z", "payload": payload},
+    }
+    deep = json.dumps({**good, "id": "EZ2", "data": "deep"}).replace('"deep"', "[" * depth + "]" * depth)
+    collector["body"] = f'{{"events": [{json.dumps(good)}, {deep}], "next": null}}'
+    [page] = [page async for page in HttpSource(HttpCollector("flexsms_events", "e")).read("a")]
+    assert [event.event_id for event in page.events] == ["EZ1"]
+    assert page.rejected == [
+        "event 2 (EZ2): data: is not a JSON object; the event cannot be read and is left out."
+    ]
+
+
+async def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "http", "host": "http://[::1"}
+    monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(connection))
+    with pytest.raises(PermanentError, match=r"cannot be asked .*; check host and port"):
+        await HttpCollector("flexsms_events", "e").fetch(None, 7)
 
 
 async def test_no_collector_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,11 +174,48 @@ class TestAirflow:
         assert "nobody" not in str(caught.value)
         assert asked == ["/flexsms/events", "/auth/token"]
 
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    async def test_login_and_token_go_to_nobody_else(
+        self, collector: dict[str, Any], monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        """Neither where `/auth/token` leads elsewhere, nor where the events do."""
+        elsewhere = json.loads(os.environ["AIRFLOW_CONN_FLEXSMS_EVENTS"])
+        to = {"Location": f"http://127.0.0.1:{elsewhere['port']}/stolen"}
+        asked = []
+
+        async def answer(request: web.Request) -> web.Response:
+            asked.append(request.path)
+            if request.path == "/auth/token" or request.headers["Authorization"].startswith("Bearer"):
+                return web.Response(status=status, headers=to)
+            return web.Response(status=401)
+
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host = {"conn_type": "http", "host": f"http://127.0.0.1:{runner.addresses[0][1]}", "login": "puller"}
+        self.connect(monkeypatch, host, "secret of a puller")
+        try:
+            source = HttpCollector("flexsms_events", "events")
+            said = rf"HTTP {status} for /auth/token leads elsewhere, and the login does not go along"
+            with pytest.raises(PermanentError, match=said):
+                await source.fetch(None, 7)
+            source._token = "t1"
+            with pytest.raises(PermanentError, match=f"HTTP {status} for /events leads elsewhere"):
+                await source.fetch(None, 7)
+        finally:
+            await runner.cleanup()
+        assert collector["asked"] == []
+        assert asked == ["/events", "/auth/token", "/events"]
+
     @pytest.mark.parametrize(
         ("asked", "error"),
         [
             ((404, ""), PermanentError),
             ((201, "[]"), PermanentError),
+            ((201, '{"access_token": "a\\r\\nHost: b"}'), PermanentError),
+            ((201, '{"access_token": 7}'), PermanentError),
             ((201, "no JSON"), PermanentError),
             ((500, ""), ServiceUnavailable),
         ],

@@ -28,7 +28,7 @@ def event(number: int) -> bytes:
         "task_sid": f"WT{number:032x}",
         "task_attributes": json.dumps({"channelSid": f"CH{number:032x}"}),
     }
-    data = {"timestamp": "2026-11-20T10:00:00.000Z", "payload": payload}
+    data = {"timestamp": "2024-11-20T10:00:00.000Z", "payload": payload}
     return json.dumps(
         {"id": f"EZ{number}", "type": "com.twilio.taskrouter.task.created", "data": data}
     ).encode()

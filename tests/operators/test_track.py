@@ -192,7 +192,7 @@ def post(channel_sid: str, task: int = 1) -> bytes:
     payload = {
         "task_sid": f"WT{task:032x}",
         "task_attributes": json.dumps({"channelSid": channel_sid}),
-        "timestamp": "2026-11-18T16:00:00Z",
+        "timestamp": "2024-11-18T16:00:00Z",
     }
     return json.dumps(
         {"type": "com.twilio.taskrouter.task.created", "id": "EZ1", "data": {"payload": payload}}
@@ -296,8 +296,10 @@ class TestAStreamInTrouble:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host = {"conn_type": "http", "host": "http://127.0.0.1", "port": runner.addresses[0][1]}
         monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(host))
-        await self.fails("http", PermanentError, "HTTP 403", context, sandbox, listed)
-        await runner.cleanup()
+        try:
+            await self.fails("http", PermanentError, "HTTP 403", context, sandbox, listed)
+        finally:
+            await runner.cleanup()
 
     async def test_a_stream_that_may_not_be_read(
         self,

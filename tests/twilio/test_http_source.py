@@ -23,7 +23,7 @@ def event(number: int, kind: str = "created") -> dict[str, Any]:
     payload = {
         "task_sid": f"WT{number:032x}",
         "task_attributes": json.dumps({"conversationSid": CHANNEL}),
-        "timestamp": f"2026-11-20T10:{number:02}:00.000Z",
+        "timestamp": f"2024-11-20T10:{number:02}:00.000Z",
     }
     return {
         "id": f"EZ{number:032x}",

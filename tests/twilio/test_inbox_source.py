@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-BEGAN = datetime(2026, 11, 18, 16, tzinfo=UTC)
+BEGAN = datetime(2024, 11, 18, 16, tzinfo=UTC)
 
 
 class Shelf:
@@ -122,7 +122,7 @@ async def test_arrays_and_single_objects_are_read_and_put_away() -> None:
         (b"", "body: is not JSON"),
         (b'[{"type"', "body: is not JSON"),
         (b"5", "body: is neither an array nor an object"),
-        (["text"], "event 1: is not a JSON object."),
+        (["text"], "event 1: data: is not a JSON object; expected a CloudEvent."),
         ([BAD], "event 1 (EZbad): data.timestamp: is not a date"),
     ],
 )

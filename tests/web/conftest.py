@@ -39,7 +39,7 @@ def event(number: int = 1, channel_sid: str = CHANNEL, **changes: Any) -> dict[s
         "type": "com.twilio.taskrouter.task.created",
         "id": f"EZ{number:032x}",
         "time": "2026-11-18T16:42:07.318Z",
-        "data": {"timestamp": "2026-11-18T16:42:07.105Z", "payload": payload},
+        "data": {"timestamp": "2024-11-18T16:42:07.105Z", "payload": payload},
         **changes,
     }
 

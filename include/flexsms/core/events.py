@@ -36,9 +36,14 @@ ENDING = frozenset(
 
 CLOUD_EVENT_PREFIX = "com.twilio.taskrouter."
 
+# 2015-01-01: Twilio had no TaskRouter before. What is dated earlier, like by seconds taken for milliseconds, would make
+# a channel look long ended.
+TOO_EARLY_MS = 1_420_070_400_000
 # 2100-01-01. Core has no clock; what is later than this is a slip all the same, and would leave a channel open, or
-# freshly ended, for ever.
+# freshly ended, for ever. The sources know the present, and are stricter.
 TOO_LATE_MS = 4_102_444_800_000
+
+MOST_PRINTED = 64
 
 _KNOWN_TYPES = frozenset(TaskEventType)
 _SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("CH", "WT", "KC", "KD", "UO")}
@@ -82,8 +87,8 @@ def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
     """
     data = _as_mapping("event_data", record.get("event_data"))
     return _build(
-        event_id=str(record.get("sid") or ""),
-        type_name=str(record.get("event_type") or ""),
+        event_id=printable(record.get("sid")),
+        type_name=_text(record.get("event_type")),
         at_ms=_listed_ms(record),
         task_sid=data.get("task_sid") or record.get("resource_sid"),
         attributes=data.get("task_attributes"),
@@ -117,14 +122,14 @@ def from_cloud_event(envelope: Mapping[str, Any]) -> TaskEvent | None:
     :return: the event, or None when it does not concern a messaging channel
     :raises InvalidInput: when it should concern one and cannot be read
     """
-    type_name = str(envelope.get("type") or "").removeprefix(CLOUD_EVENT_PREFIX)
+    type_name = _text(envelope.get("type")).removeprefix(CLOUD_EVENT_PREFIX)
     if type_name not in _KNOWN_TYPES:
         return None
     data = _as_mapping("data", envelope.get("data"))
     payload = _as_mapping("data.payload", data.get("payload"))
     moment = data.get("timestamp") or payload.get("timestamp") or envelope.get("time")
     return _build(
-        event_id=str(envelope.get("id") or data.get("sid") or ""),
+        event_id=printable(envelope.get("id") or data.get("sid")),
         type_name=type_name,
         at_ms=to_ms("data.timestamp", moment),
         task_sid=payload.get("task_sid") or payload.get("resource_sid"),
@@ -176,14 +181,22 @@ def to_ms(field: str, moment: object) -> int:
     return round(aware.timestamp() * 1000)
 
 
+def printable(value: object) -> str:
+    """What a stranger calls something, as it may stand in a log line, an XCom or a file.
+
+    :return: at most 64 printable characters, others replaced by question marks; empty when it is no text
+    """
+    return "".join(char if char.isprintable() else "?" for char in _text(value)[:MOST_PRINTED])
+
+
 def believable(at_ms: int, of: str) -> int:
     """The moment, if it may be one of which Twilio tells.
 
     :param of: what it belongs to, for the error
     :raises InvalidInput: when it cannot be right
     """
-    if not 0 < at_ms < TOO_LATE_MS:
-        raise InvalidInput("timestamp", f"of {of} is not after 1970 and before 2100", "expected UTC")
+    if not TOO_EARLY_MS <= at_ms < TOO_LATE_MS:
+        raise InvalidInput("timestamp", f"of {of} is not after 2014 and before 2100", "expected UTC")
     return at_ms
 
 
@@ -245,6 +258,11 @@ def _links(attributes: Mapping[str, Any]) -> Mapping[str, str]:
         if isinstance(sid, str) and _SID[prefix].fullmatch(sid):
             found[name] = sid
     return found
+
+
+def _text(value: object) -> str:
+    """The value if it is a text. Any other need not even have one: Python gives up on deep lists."""
+    return value if isinstance(value, str) else ""
 
 
 def _as_mapping(field: str, value: object) -> Mapping[str, Any]:

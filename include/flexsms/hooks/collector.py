@@ -8,10 +8,13 @@ import aiohttp
 from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from flexsms.core import lenient_json
 from flexsms.core.errors import PermanentError, ServiceUnavailable
+from flexsms.core.events import printable
 from flexsms.twilio.sources.protocol import scope_of
 
-TIMEOUT = aiohttp.ClientTimeout(total=60)
+# A redirect would take login, password or token along to whatever it names.
+OPTIONS = {"timeout": aiohttp.ClientTimeout(total=60), "allow_redirects": False, "check_response": True}
 
 
 class HttpCollector:
@@ -32,7 +35,7 @@ class HttpCollector:
         """One page, parsed.
 
         :raises ServiceUnavailable: when there is no useful answer; asking again is harmless
-        :raises PermanentError: when the collector refuses
+        :raises PermanentError: when the collector refuses, leads elsewhere, or answers with something else than JSON
         """
         where = f"Airflow connection '{self._conn_id}', endpoint {self._endpoint}"
         query = {"limit": str(limit), **({"after": after} if after else {})}
@@ -49,19 +52,18 @@ class HttpCollector:
                 f"Airflow has no connection '{self._conn_id}'; create it with type 'http', or name another in "
                 "events_conn_id of the Twilio connection."
             ) from None
-        except ValueError as error:
-            raise PermanentError(f"{where}: the answer is not JSON; check host and endpoint.") from error
-        except aiohttp.ContentTypeError as error:
-            raise PermanentError(
-                f"{where}: the answer is not JSON but {error.headers and error.headers.get('Content-Type')}; "
-                "check host and endpoint."
-            ) from error
+        except _Odd as error:
+            raise PermanentError(f"{where}: {error}.") from None
         except aiohttp.ClientResponseError as error:
             if error.status >= 500 or error.status == 429:
                 raise ServiceUnavailable(f"{where}: HTTP {error.status}; trying again later.") from error
             raise PermanentError(
                 f"{where}: HTTP {error.status}; check host, endpoint and what this login may read."
             ) from error
+        except ValueError as error:  # InvalidURL is one, and what aiohttp says of a header that cannot be
+            raise PermanentError(
+                f"{where}: cannot be asked ({type(error).__name__}); check host and port."
+            ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailable(
                 f"{where}: no answer ({type(error).__name__}); trying again later."
@@ -75,9 +77,8 @@ class HttpCollector:
         elif login:
             headers = {"Authorization": aiohttp.encode_basic_auth(*login)}
         async with hook.session() as session:
-            options = {"timeout": TIMEOUT}
-            answer = await session.run(self._endpoint, data=query, headers=headers, extra_options=options)
-            return await answer.json()
+            answer = await session.run(self._endpoint, data=query, headers=headers, extra_options=OPTIONS)
+            return await _json(answer)
 
     async def _log_in(self) -> str:
         """A token for the connection's login, by Airflow's API; empty where there is none to be had.
@@ -90,14 +91,16 @@ class HttpCollector:
         asked = dict(zip(("username", "password"), login, strict=True))
         try:
             async with hook.session() as session:
-                answer = await session.run("auth/token", json=asked, extra_options={"timeout": TIMEOUT})
-                return str((await answer.json())["access_token"])
+                answer = await session.run("auth/token", json=asked, extra_options=OPTIONS)
+                given = await _json(answer)
         except aiohttp.ClientResponseError as error:
             if error.status >= 500:
                 raise
-        except (ValueError, KeyError, TypeError):  # it answers, but is no Airflow
-            pass
-        return ""
+            return ""
+        except _NotJson:  # it answers, but is no Airflow
+            return ""
+        token = given.get("access_token") if isinstance(given, dict) else None
+        return token if isinstance(token, str) and token.isprintable() else ""
 
     async def _connect(self, method: str) -> tuple[HttpAsyncHook, tuple[str, str] | None]:
         """A hook, and the connection's login beside it: the hook would make of it what aiohttp has deprecated."""
@@ -109,3 +112,24 @@ class HttpCollector:
         hook = HttpAsyncHook(method=method, http_conn_id=self._conn_id, auth_type=keep)
         await hook.config()
         return hook, next(iter(logins), None)
+
+
+class _Odd(Exception):
+    """The answer is none of a collector."""
+
+
+class _NotJson(_Odd):
+    """It is something else."""
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    if 300 <= answer.status < 400:
+        raise _Odd(
+            f"HTTP {answer.status} for {answer.url.path} leads elsewhere, and the login does not go along; give the "
+            "connection the address that it leads to"
+        )
+    try:
+        return lenient_json.loads(await answer.read())
+    except ValueError:
+        kind = printable(answer.headers.get("Content-Type"))
+        raise _NotJson(f"the answer is not JSON but {kind or 'unknown'}; check host and endpoint") from None

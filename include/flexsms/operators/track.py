@@ -147,13 +147,14 @@ class FlexTrackOperator(BaseAsyncOperator):
     ) -> EventSource:
         settings = account.settings
         if self.source == HttpSource.name:
-            return HttpSource(HttpCollector(settings.events_conn_id, settings.events_endpoint))
+            collector = HttpCollector(settings.events_conn_id, settings.events_endpoint)
+            return HttpSource(collector, now=account.latest)
         if self.source == InboxSource.name:
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
-            return InboxSource(inbox)
+            return InboxSource(inbox, now=account.latest)
         if self.source == KinesisSource.name:
             stream = KinesisStream(settings.kinesis_conn_id, settings.need("kinesis_stream"))
-            return KinesisSource(stream, now=account.now)
+            return KinesisSource(stream, now=account.latest)
         if since:
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)

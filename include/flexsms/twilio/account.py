@@ -64,6 +64,10 @@ class Account:
         """The present, by the earlier of the two clocks."""
         return self.earlier(self.now())
 
+    def latest(self) -> datetime:
+        """The present, by the later of the two clocks: nothing that has happened is dated later."""
+        return self.now() + max(-self.skew(), timedelta())
+
     @property
     def store(self) -> SyncStore:
         """The channel states."""

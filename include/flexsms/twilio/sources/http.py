@@ -10,10 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.twilio import clock
+from flexsms.twilio.clock import Now
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 
 EVENTS_PER_PAGE = 1000
+MOST_CURSOR = 1000
 
 
 class Collector(Protocol):
@@ -33,13 +36,17 @@ class Collector(Protocol):
 
 
 class HttpSource:
-    """Pulls the events of a collector, page after page, until it has no more."""
+    """Pulls the events of a collector, page after page, until it has no more.
+
+    :param now: the present, an aware datetime
+    """
 
     name = "http"
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, *, now: Now = clock.utc_now) -> None:
         self.scope = collector.scope
         self._collector = collector
+        self._now = now
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """Everything since the cursor, or all that the collector keeps.
@@ -58,13 +65,13 @@ class HttpSource:
             since += len(events)
             if following is None:
                 # What a last page has without saying how to go on behind it is stored, and will be read once more.
-                yield read_envelopes(events, cursor=None if reached == cursor else reached)
+                yield self._page(events, None if reached == cursor else reached)
                 return
             reached = following
             if since < EVENTS_PER_CURSOR:
-                yield read_envelopes(events)
+                yield self._page(events)
             else:
-                yield read_envelopes(events, cursor=reached)
+                yield self._page(events, reached)
                 cursor, since = reached, 0
 
     async def _ask(self, after: str | None) -> tuple[list[Any], str | None]:
@@ -77,8 +84,23 @@ class HttpSource:
                 'expected {"events": […], "next": …}',
             )
         following = answer.get("next")
-        if following is not None and (not isinstance(following, str) or following == after):
+        if following is not None and not _leads_on(following, after):
             raise InvalidInput(
-                "source", "the collector's answer leads nowhere", "next has to be a new cursor, or null"
+                "source",
+                "the collector's answer leads nowhere",
+                f"next has to be a new cursor of at most {MOST_CURSOR} printable characters, or null",
             )
         return events, following
+
+    def _page(self, events: list[Any], cursor: str | None = None) -> EventPage:
+        return read_envelopes(events, now=self._now(), cursor=cursor)
+
+
+def _leads_on(following: object, after: str | None) -> bool:
+    # It goes into URLs, XCom and the asset's state.
+    return (
+        isinstance(following, str)
+        and following != after
+        and following.isprintable()
+        and 0 < len(following) <= MOST_CURSOR
+    )

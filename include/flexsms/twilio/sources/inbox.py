@@ -9,10 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from flexsms.core.errors import InvalidInput, ServiceUnavailable
 from flexsms.core.events import TaskEvent, envelopes
+from flexsms.twilio import clock
+from flexsms.twilio.clock import Now
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage, scope_of
@@ -70,13 +73,16 @@ class InboxSource:
     """Reads what has arrived in an inbox and puts it away once it is stored.
 
     What is left to read shows in the inbox itself. So the cursor, the name of the newest post, is for people only.
+
+    :param now: the present, an aware datetime
     """
 
     name = "inbox"
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, *, now: Now = clock.utc_now) -> None:
         self.scope = scope_of(inbox.url)
         self._inbox = inbox
+        self._now = now
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it
         """All posts that are there now, wherever the cursor is; no page when there are none.
@@ -92,7 +98,7 @@ class InboxSource:
             with stuck.unless_read_and_moved(name):
                 body = await self._inbox.read(name)
             if body is not None:
-                posts.append(_parse(name, body))
+                posts.append(_parse(name, body, self._now()))
 
         async def put_away(post: _Post) -> None:
             with stuck.unless_read_and_moved(post.name):
@@ -159,11 +165,11 @@ def _page(posts: Sequence[_Post], cursor: str) -> EventPage:
     )
 
 
-def _parse(name: str, body: bytes) -> _Post:
+def _parse(name: str, body: bytes, now: datetime) -> _Post:
     """What can be read of a post. One malformed event does not take the others with it."""
     try:
         values = envelopes(body)
     except InvalidInput as error:
         return _Post(name, (), [str(error)], 0)
-    page = read_envelopes(values)
+    page = read_envelopes(values, now=now)
     return _Post(name, page.events, page.rejected, page.ignored)

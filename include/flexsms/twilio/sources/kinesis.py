@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from aiolimiter import AsyncLimiter
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.events import TaskEvent, envelopes
+from flexsms.twilio.clock import Now
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.kinesis_stream import (
@@ -58,9 +59,7 @@ class KinesisSource:
 
     name = "kinesis"
 
-    def __init__(
-        self, stream: Stream, *, now: Callable[[], datetime], calls_per_second: float = CALLS_PER_SECOND
-    ) -> None:
+    def __init__(self, stream: Stream, *, now: Now, calls_per_second: float = CALLS_PER_SECOND) -> None:
         self.scope = stream.scope
         self._stream = stream
         self._now = now
@@ -82,7 +81,7 @@ class KinesisSource:
             if positions.get(shard_id) != END
         ]
         saved = dict(positions)
-        collected, since = _Collected(), 0
+        collected, since = _Collected(self._now), 0
         failures: list[FlexSmsError] = []
 
         async def advance(shard: _Shard) -> None:
@@ -110,7 +109,7 @@ class KinesisSource:
                 since += collected.size
                 due = since >= EVENTS_PER_CURSOR
                 yield collected.page(_cursor(created, positions) if due else None)
-                collected = _Collected()
+                collected = _Collected(self._now)
                 if due:
                     saved, since = dict(positions), 0
         yield collected.page(_cursor(created, positions))
@@ -193,8 +192,9 @@ class _Collected:
     :ivar size: how many records
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Now) -> None:
         self.size = 0
+        self._now = now
         self._events: list[TaskEvent] = []
         self._rejected: list[str] = []
         self._ignored = 0
@@ -202,10 +202,11 @@ class _Collected:
     def add(self, shard: _Shard) -> None:
         """Read the records that a shard has handed out last."""
         self.size += len(shard.records)
+        now = self._now()
         for record in shard.records:
             where = f"{shard.shard_id}, sequence number {record.sequence_number}"
             try:
-                page = read_envelopes(_envelopes(record.data))
+                page = read_envelopes(_envelopes(record.data), now=now)
             except InvalidInput as error:
                 self._rejected.append(f"{where}: {error}")
                 continue

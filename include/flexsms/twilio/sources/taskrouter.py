@@ -13,7 +13,8 @@ from typing import Any
 from twilio.rest import Client
 
 from flexsms.core.errors import InvalidInput
-from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes
+from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes, printable
+from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
 
 RETENTION = timedelta(days=30)
@@ -115,7 +116,7 @@ class TaskRouterSource:
         paged = False
         while page is not None:
             records = list(page)
-            yield _read(records)
+            yield self._read(records)
             # Where one page led to another, a full one without a successor is just the last.
             if page.next_page_url is None and len(records) >= PAGE_SIZE and not paged:
                 async for half in self._halves(event_type, since, until):
@@ -141,6 +142,16 @@ class TaskRouterSource:
             first = await self._list(event_type, start, end)
             async for page in self._slice(event_type, start, end, first):
                 yield page
+
+    def _read(self, records: list[Any]) -> EventPage:
+        # Events bear Twilio's time, which its answers tell.
+        now = max(self._now(), self._now() - self._skew())
+        return read_events(
+            records,
+            lambda record: from_taskrouter(vars(record)),
+            lambda _, record: printable(record.sid),
+            now=now,
+        )
 
     async def open_channels(self) -> frozenset[str]:
         """The channels that have a task which is not over, by TaskRouter itself; one call per 1000 tasks."""
@@ -187,18 +198,3 @@ def parse_cursor(cursor: str) -> datetime:
             "cursor", f"{cursor!r} is not a date", "clear it, and 30 days are read again"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _read(records: list[Any]) -> EventPage:
-    events, rejected, ignored = [], [], 0
-    for record in records:
-        try:
-            event = from_taskrouter(vars(record))
-        except InvalidInput as error:
-            rejected.append(f"{record.sid}: {error}")
-            continue
-        if event is None:
-            ignored += 1
-        else:
-            events.append(event)
-    return EventPage(events=events, rejected=rejected, ignored=ignored)
