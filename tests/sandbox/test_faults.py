@@ -125,13 +125,21 @@ def test_an_answer_that_ends_too_early(account: Account) -> None:
     assert [one.unique_name for one in account.sync.documents.list()] == ["once"]
 
 
-@pytest.mark.parametrize("cut_bytes", [None, 10])
+@pytest.mark.parametrize("cut_bytes", [None, 0, 10, 100_000])
 def test_a_connection_that_ends_in_the_middle_of_an_answer(account: Account, cut_bytes: int | None) -> None:
     account.control.fault(action="drop_midway", cut_bytes=cut_bytes, times=1)
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         raw(account, "POST", documents_path(account), UniqueName="once")
     assert [one.unique_name for one in account.sync.documents.list()] == ["once"]
     assert account.control.journal()[0]["status"] is None
+
+
+def test_an_answer_without_a_body_has_no_middle(account: Account) -> None:
+    account.sync.documents.create(unique_name="a")
+    account.control.fault(action="drop_midway", match={"method": "DELETE"})
+    with pytest.raises(requests.ConnectionError):
+        account.sync.documents("a").delete()
+    assert account.sync.documents.list() == []
 
 
 def test_what_a_fault_damages_is_recorded_as_it_was(account: Account, tmp_path: Path) -> None:

@@ -124,9 +124,10 @@ class Rule:
 
     def begins(self, response: Response) -> int | None:
         """How much of the answer's body arrives before the connection is cut; None for not even its status."""
-        if self.action != "drop_midway":
+        if self.action != "drop_midway" or not response.body:
             return None
-        return len(response.body) // 2 if self.cut_bytes is None else self.cut_bytes
+        half, least_missing = len(response.body) // 2, len(response.body) - 1
+        return half if self.cut_bytes is None else min(self.cut_bytes, least_missing)
 
     def report(self) -> dict[str, Any]:
         return {
