@@ -6,13 +6,14 @@ import asyncio
 import json
 import pkgutil
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.hooks.inbox import ObjectStorageInbox, moment_of, name_at
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.triggers import inbox as module
 from flexsms.triggers.inbox import InboxTrigger
@@ -120,6 +121,25 @@ async def test_what_comes_within_a_minute_is_told_at_once(
         await watch.until(3)
         moments = [moment for moment, _ in watch.fired]
         assert all(later - earlier >= pause for earlier, later in pairwise(moments))
+
+
+async def test_a_post_that_shows_up_late_under_an_older_name_is_told_within_a_minute(
+    connection: Any, inbox: ObjectStorageInbox, pause: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another api-server's clock is behind, or its disk is slow. The post before is still there, or read."""
+    monkeypatch.setattr(module, "REMIND_S", 3600)
+    newest = await inbox.put(b"[1]")
+    moment = moment_of(newest)
+    async with Watch(quick()) as watch:
+        await watch.until(1)
+        for count, is_read in enumerate((False, True), 1):
+            if is_read:
+                await inbox.done(newest)
+            late = f"{name_at(moment - timedelta(seconds=count))}-late.json"
+            (tmp_path / "inbox" / "new" / late).write_bytes(b"[1]")
+            await watch.until(1 + count)
+        await asyncio.sleep(3 * pause)
+        assert len(watch.fired) == 3  # each of them once
 
 
 async def test_what_is_left_over_is_told_again_but_not_every_minute(

@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError, NotFound, PermanentError, RateLimited, ServiceUnavailable
+from flexsms.core.errors import (
+    FlexSmsError,
+    NotAuthorized,
+    NotFound,
+    PermanentError,
+    RateLimited,
+    ServiceUnavailable,
+    Unexpected,
+)
 from flexsms.triggers.polling import MOST_FAILURES, PollingTrigger, check
 from flexsms.twilio.account import Account
 
@@ -106,13 +114,24 @@ async def test_failures_do_not_outlast_the_deadline(connection: Connect) -> None
 
 
 async def test_what_another_look_cannot_heal_is_told_at_once(connection: Connect) -> None:
-    sees(NotFound("It is gone."), FOUND)
-    assert await event_of(Scripted()) == {"status": "error", "message": "It is gone.", "retryable": False}
+    sees(NotAuthorized("You may not."), FOUND)
+    assert await event_of(Scripted()) == {"status": "error", "message": "You may not.", "retryable": False}
+
+
+async def test_what_is_gone_is_not_waited_for_to_the_end(connection: Connect) -> None:
+    sees(NotFound("It is gone."))
+    event = await event_of(Scripted(timeout_s=3600))
+    assert event == {"status": "error", "message": "It is gone.", "retryable": False}
+
+
+async def test_what_does_not_show_yet_is_waited_for(connection: Connect) -> None:
+    sees(*[NotFound("It is not there.")] * (MOST_FAILURES - 1), FOUND)
+    assert await event_of(Scripted()) == FOUND
 
 
 async def test_a_defect_is_not_hidden(connection: Connect) -> None:
     sees(KeyError("status"))
-    with pytest.raises(KeyError):
+    with pytest.raises(Unexpected, match="KeyError"):
         await event_of(Scripted())
 
 

@@ -42,11 +42,13 @@ class InboxTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire whenever there is something to read."""
-        told, told_at = "", float("-inf")
+        told, told_at = frozenset[str](), float("-inf")
         while True:
             waiting = await self._waiting()
-            if waiting and (waiting[-1] > told or clock.monotonic_s() - told_at >= REMIND_S):
-                told, told_at = waiting[-1], clock.monotonic_s()
+            # Not only the newest name: a slower api-server's post shows up late, under an older one.
+            is_news = not told.issuperset(waiting or ())
+            if waiting and (is_news or clock.monotonic_s() - told_at >= REMIND_S):
+                told, told_at = frozenset(waiting), clock.monotonic_s()
                 yield TriggerEvent({"waiting": len(waiting)})  # type: ignore[no-untyped-call]  # Airflow's own
                 await asyncio.sleep(PAUSE_S)
             else:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flexsms.core.errors import PermanentError, RetryableError, ServiceUnavailable
+from flexsms.core.errors import NotFound, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.twilio import clock
 from flexsms.twilio.account import Account
@@ -21,7 +21,8 @@ from flexsms.twilio.account import Account
 TIMEOUT, ERROR = "timeout", "error"
 # A trigger gives up by itself and says how far it came. Where no triggerer runs, Airflow ends the wait so much later.
 TRIGGERER_GRACE = timedelta(minutes=2)
-# Looks in a row that may fail. The client has repeated each of them for some ten seconds already.
+# Looks in a row that may fail. The client has repeated each for some ten seconds already, but not a 404: what was
+# only just made may not show yet, and what is gone does not come back.
 MOST_FAILURES = 5
 
 
@@ -62,7 +63,11 @@ class PollingTrigger(BaseTrigger):
 
     @abstractmethod
     async def look(self, account: Account) -> dict[str, Any] | None:
-        """The event, None when there is none yet. An error that may heal by itself is no reason to stop."""
+        """The event, None when there is none yet.
+
+        An error that may heal by itself, or a 404 that may not be true, is no reason to stop before it comes several
+        times in a row.
+        """
 
     def so_far(self) -> dict[str, Any]:
         """What the event of a timeout has to tell besides."""
@@ -82,11 +87,15 @@ class PollingTrigger(BaseTrigger):
         while True:
             try:
                 event = await self.look(account)
-            except RetryableError as error:
+            except (RetryableError, NotFound) as error:
                 failures += 1
                 self.log.warning("Look failed, %d of %d in a row: %s", failures, MOST_FAILURES, error)
                 if failures == MOST_FAILURES:
-                    return {"status": ERROR, "message": str(error), "retryable": True}
+                    return {
+                        "status": ERROR,
+                        "message": str(error),
+                        "retryable": isinstance(error, RetryableError),
+                    }
             else:
                 failures = 0
                 if event is not None:
