@@ -101,10 +101,12 @@ def list_events(call: Call, workspace: str) -> Response:
 
 
 def _shown(world: World, event: Event) -> bool:
-    """Whether the list has come as far as this event."""
-    config = world.config
-    late = config.event_list_jitter_s and config.event_list_jitter_s * draws(world.sids.seed, event.sid)[0]
-    return event.created + config.event_list_delay_s + late <= world.clock.now()
+    """Whether the list has come as far as this event; one that is dated ahead is in it all the same."""
+    delay_s, jitter_s = world.config.event_list_delay_s, world.config.event_list_jitter_s
+    if not delay_s and not jitter_s:
+        return True
+    late_s = delay_s + jitter_s * draws(world.sids.seed, event.sid)[0]
+    return event.created + late_s <= world.clock.now()
 
 
 def _event_filter(world: World, p: dict[str, Any]) -> Callable[[Event], bool]:
