@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -151,6 +152,41 @@ async def test_a_task_that_comes_after_the_close_moves_to_a_fresh_conversation(
     assert (task["conversationSid"] != centre.sid, task["sourceChatChannelSid"]) == (True, centre.sid)
     assert (await clean(sandbox))["restored"] == 0
     assert len(centre.open_tasks()) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stack", [StackName.CONVERSATIONS], indirect=True)
+@pytest.mark.parametrize("action", ["deactivate", "delete"])
+@pytest.mark.parametrize("writes", [False, True], ids=["quiet", "the customer writes"])
+async def test_what_a_batch_had_settled_and_not_closed_is_finished_by_the_next_run(
+    centre: Centre, sandbox: SandboxProcess, days_ago: Any, action: str, *, writes: bool
+) -> None:
+    """Somebody marked it failed in this moment, so no other try of it came."""
+    days_ago(3)
+    context: Any = FakeContext()
+    (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
+    settle = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
+    sandbox.control.fault(match=settle, action="delay", delay_ms=100, times=1)
+    running = asyncio.create_task(
+        FlexCleanupOperator(task_id="retire", batch=batch, action=action).aexecute(context)
+    )
+    while not sandbox.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0.2)
+    if writes:
+        centre.writes()
+    found = await clean(sandbox)
+    assert (found["restored"], found["finished"]) == ((1, 0) if writes else (0, 1))
+    (conversation, *others) = sandbox.control.state()["tables"]["conversations"] or [{}]
+    assert others == []
+    expected = "active" if writes else "closed" if action == "deactivate" else None
+    assert conversation.get("state") == expected
+    assert (centre.writes()["channel_sid"] == centre.sid) is writes
+    again = await clean(sandbox)
+    assert (again["restored"], again["finished"]) == (0, 0)
 
 
 @pytest.mark.anyio

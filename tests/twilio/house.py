@@ -39,7 +39,12 @@ STATE = {"method": "GET", "host": "sync.twilio.com", "path": "/Documents/"}
 SETTLE = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
 LEDGER = {"method": "POST", "host": "sync.twilio.com", "path": "/Items"}
 BATCH = "batch"
-OPEN_TASKS = {"host": "taskrouter.twilio.com", "path": "/Tasks$"}
+# A look asks for these, and for the new ones, whatever became of them.
+OPEN_TASKS: Mapping[str, Any] = {
+    "host": "taskrouter.twilio.com",
+    "path": "/Tasks$",
+    "form": {"AssignmentStatus": "pending"},
+}
 
 
 @dataclass
@@ -137,7 +142,7 @@ class House(ABC):
         """Somebody else writes attributes of a channel."""
         self.control.play(self.written_by_others(channel_sid, **attributes))
 
-    def fault(self, match: Match, **rule: Any) -> None:
+    def fault(self, match: Mapping[str, Any], **rule: Any) -> None:
         self.control.fault(match=dict(match), **{"times": 1, **rule})
 
     # One cleanup
@@ -210,7 +215,7 @@ class House(ABC):
         items = await maps("flexsms.retired").sync_map_items.list_async()
         assert {item.data["run_id"] for item in items} == {"test"}
         found: list[Any] = sorted((item.data for item in items), key=lambda data: str(data["at"]))
-        return {line[0]: line[2] for data in found for line in data["channels"]}
+        return {line[0]: line[2] for data in found for line in data.get("channels", ())}
 
     @abstractmethod
     async def attributes(self, channel_sid: str) -> dict[str, Any]:

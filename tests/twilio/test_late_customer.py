@@ -13,13 +13,12 @@ from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
 
-from .house import CUSTOMER, ConversationsHouse
+from .house import CUSTOMER, OPEN_TASKS, ConversationsHouse
 from .texting import Desk
 
 pytestmark = pytest.mark.anyio
 
 CLOSE = {"method": "POST", "host": "flex-api.twilio.com", "path": "/Channels/UO"}
-TASKS = {"method": "GET", "host": "taskrouter.twilio.com", "path": "/Tasks$"}
 OPEN = ("pending", "reserved", "assigned", "wrapping")
 
 
@@ -84,6 +83,18 @@ async def test_one_404_does_not_hide_a_text(house: ConversationsHouse) -> None:
     assert len(open_tasks(house)) == 1
 
 
+async def test_a_task_that_ended_with_the_close_is_seen_although_its_events_are_listed_late(
+    house: ConversationsHouse,
+) -> None:
+    sid = house.conversation()
+    due = await house.due()
+    house.control.settings(event_list_delay_s=60)
+    house.fault(CLOSE, before=[house.writes()])
+    await house.retire(due)
+    (task,) = open_tasks(house)
+    assert (task["conversationSid"] != sid, task["sourceChatChannelSid"]) == (True, sid)
+
+
 async def test_what_could_not_be_opened_is_taken_up_by_the_next_run(house: ConversationsHouse) -> None:
     sid = house.conversation()
     house.fault(CLOSE, before=[house.writes()])
@@ -109,7 +120,7 @@ async def test_a_try_that_died_after_the_close_is_made_up_for(house: Conversatio
     due = await house.due()
     house.fault(CLOSE, before=[house.writes()])
     # The third look fails for good: the two before it are let through.
-    house.fault(TASKS, skip=2, times=None, action="status", status=400, code=20001)
+    house.fault(OPEN_TASKS, skip=2, times=None, action="status", status=400, code=20001)
     with pytest.raises(FlexSmsError):
         await house.retire(due)
     assert open_tasks(house) == []
@@ -124,7 +135,7 @@ async def test_what_that_try_could_not_open_is_taken_up_by_the_next_run(house: C
     sid = house.conversation()
     due = await house.due()
     house.fault(CLOSE, before=[house.writes()])
-    house.fault(TASKS, skip=2, times=None, action="status", status=400, code=20001)
+    house.fault(OPEN_TASKS, skip=2, times=None, action="status", status=400, code=20001)
     with pytest.raises(FlexSmsError):
         await house.retire(due)
     house.control.clear_faults()

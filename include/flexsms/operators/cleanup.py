@@ -14,7 +14,6 @@ from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import (
     ChannelsFailed,
-    FlexSmsError,
     InvalidInput,
     PermanentError,
     UnreadableState,
@@ -28,6 +27,7 @@ from flexsms.operators.track import drain, last_cursor
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
+from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, failure
 from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
 from flexsms.twilio.track import TrackReport, absorb
@@ -57,9 +57,10 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
     :param batch_size: channels per batch (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
-        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "started_at", "api_calls",
-        "batches"}``, where ``failures`` are the documents that hold no channel state and the live channels that could
-        not be put back, ``restored`` is how many were, and ``batches`` are the sizes
+        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "started_at", "api_calls",
+        "batches"}``. ``failures`` are the documents that hold no channel state and the channels that could not be put
+        right, ``restored`` is how many live ones were put back, ``finished`` how many settled ones were closed that an
+        earlier batch had left, and ``batches`` are the sizes
     :raises InvalidInput: when an argument is wrong
     """
 
@@ -111,26 +112,34 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
                     await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context)
             # Tasks end by Twilio's clock, and only by now it has told its time.
             scanned_at = account.earlier(began)
+            healer = account.healer(run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}")
+            unfinished = await healer.unfinished()
             scan = await find_due(
                 account.store.scan(adopt=not preview),
                 now_ms=to_ms("now", scanned_at),
                 window_ms=window,
                 limit=limit,
                 learnt=learnt,
+                watched=unfinished.outcomes,
             )
-            restored, errors = ([], {}) if preview else await _heal(account, scan.revived, context)
+            healed = HealReport() if preview else await healer.heal(scan, unfinished)
             calls = account.transport.total_calls
         batches = _batches(scan.due, size, scanned_at)
         summary = {
-            **_found(scan, errors),
-            "restored": len(restored),
+            **_found(scan, healed),
+            "restored": len(healed.restored),
+            "finished": len(healed.finished),
             "started_at": began.isoformat(),
             "api_calls": calls,
             "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
         }
         context["ti"].xcom_push(PLAN_KEY, summary)
-        if restored:
-            self.log.warning("%d live channels were out of use and are put back.", len(restored))
+        if healed.restored:
+            self.log.warning("%d live channels were out of use and are put back.", len(healed.restored))
+        if healed.finished:
+            self.log.info(
+                "%d channels that an earlier batch left half done are finished.", len(healed.finished)
+            )
         self.log.info("Scanned %d channels: %d due, %d taken.", scan.scanned, scan.due_in_all, len(scan.due))
         for document in scan.unreadable:
             self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
@@ -253,18 +262,11 @@ def _batches(due: Sequence[DueChannel], size: int, scanned_at: datetime) -> list
     ]
 
 
-async def _heal(
-    account: Account, revived: Sequence[DueChannel], context: Context
-) -> tuple[Sequence[DueChannel], Mapping[str, FlexSmsError]]:
-    ti = context["ti"]
-    return await account.healer(run_id=f"{ti.dag_id}/{ti.run_id}").heal(revived)
-
-
-def _found(scan: Scan, errors: Mapping[str, FlexSmsError]) -> dict[str, Any]:
+def _found(scan: Scan, healed: HealReport) -> dict[str, Any]:
     failures = [
         {"channel_sid": document.channel_sid, "code": 0, "message": document.problem}
         for document in scan.unreadable
-    ] + [failure(channel_sid, error) for channel_sid, error in errors.items()]
+    ] + [failure(channel_sid, error) for channel_sid, error in healed.errors.items()]
     oldest = datetime.fromtimestamp(scan.due[0].ended_ms / 1000, UTC).isoformat() if scan.due else None
     return {
         "scanned": scan.scanned,

@@ -147,6 +147,10 @@ class Account:
         )
         return ConversationsStack(self.client, self.settings, turns)
 
+    @property
+    def _cleanup_ledger(self) -> CleanupLedger:
+        return CleanupLedger(self.client, self.settings.need("sync_service_sid"), now=self.now)
+
     def attempt(self, checkpoint: Checkpoint, *, batch: str, number: int) -> Attempt:
         """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup_attempt.Attempt`."""
         lease = timedelta(seconds=self.settings.timeout_s) * ATTEMPT_IN_TIMEOUTS
@@ -154,11 +158,10 @@ class Account:
 
     def healer(self, *, run_id: str) -> Healer:
         """Puts back live channels that an earlier cleanup took down."""
-        ledger = CleanupLedger(self.client, self.settings.need("sync_service_sid"))
         return Healer(
             stacks=self.retiring_stacks,
             tasks=self.taskrouter(),
-            ledger=ledger,
+            ledger=self._cleanup_ledger,
             at_once=self.settings.max_in_flight,
             run_id=run_id,
             now=self.present,
@@ -170,7 +173,7 @@ class Account:
         return Cleaner(
             stacks=self.retiring_stacks,
             store=self.store,
-            ledger=CleanupLedger(self.client, self.settings.need("sync_service_sid")),
+            ledger=self._cleanup_ledger,
             source=tasks,
             tasks=tasks,
             action=action,

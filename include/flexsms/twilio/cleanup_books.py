@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,17 +34,20 @@ class CleanupBooks:
     scanned_at: datetime
     now: Callable[[], datetime]
 
-    async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
-        """Write what is about to be settled into the ledger."""
+    async def announce(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> list[str]:
+        """Write what is about to be settled into the ledger; returns what :meth:`finish` has to be given."""
         lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
-        if lines:
-            await self.ledger.append(lines, run_id=self.run_id, at=self.now())
+        return await self.ledger.announce(lines, run_id=self.run_id) if lines else []
+
+    async def finish(self, keys: Sequence[str]) -> None:
+        """Write that all is finished that was announced; what failed is reopened, so the next run finds it."""
+        await self.ledger.finish(keys, run_id=self.run_id)
 
     async def correct(self, channels: Iterable[DueChannel], what: str) -> None:
         """Add what became of channels that the ledger may already tell of."""
         lines = [(channel.channel_sid, channel.ended_ms, what) for channel in channels]
         if lines:
-            await self.ledger.append(lines, run_id=self.run_id, at=self.now())
+            await self.ledger.append(lines, run_id=self.run_id)
 
     async def settle(self, channel: DueChannel, *, gone: bool) -> bool:
         """Close the books on a channel, unless somebody wrote to its state since the scan.

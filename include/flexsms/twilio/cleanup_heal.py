@@ -1,31 +1,51 @@
-"""Puts back live channels that an earlier cleanup took down and did not put back.
+"""Puts right what an earlier cleanup left half done, by Twilio and Sync alone.
 
-A try that was replaced and went on, or one that ended between its steps, may leave a live channel inactive. Nothing but
-Twilio and the channel states is needed to find it: TaskRouter says that it has an open task, its state that it was due
-before that, and the channel itself bears our two attributes.
+A try that was replaced and went on, or a batch that ended between its steps, may leave a live channel out of use.
+Nothing that Airflow remembers is needed to find it: TaskRouter says that it has an open task, its state that it was due
+before, and the channel itself bears our two attributes. What such a batch had settled and not closed is in the ledger.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from flexsms.core.errors import FlexSmsError, NotFound
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_ledger import CleanupLedger
-from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
+from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import OpenTasks
 from flexsms.twilio.stacks.protocol import RetiringStack
 
 logger = logging.getLogger(__name__)
 
+# States of retired channels are kept for two days; a batch that died before that cannot be finished by them.
+LOOKBACK = timedelta(days=3)
+# A text that came in while channels were closed has opened its task since then.
+CLOSING_TAKES = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class HealReport:
+    """What was put right.
+
+    :param restored: live channels that were out of use
+    :param finished: settled channels that were closed at last
+    :param errors: by channel, what went wrong
+    """
+
+    restored: list[DueChannel] = field(default_factory=list)
+    finished: list[DueChannel] = field(default_factory=list)
+    errors: dict[str, FlexSmsError] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healer:
-    """What putting back needs.
+    """What putting right needs.
 
     :param stacks: by name
     :param tasks: which channels have an open task
@@ -41,38 +61,78 @@ class Healer:
     run_id: str
     now: Callable[[], datetime]
 
-    async def heal(self, channels: Sequence[DueChannel]) -> tuple[list[DueChannel], dict[str, FlexSmsError]]:
-        """Put back those of the channels that have an open task and bear our mark.
+    async def unfinished(self) -> Unfinished:
+        """What earlier batches have announced and not finished; one call as a rule."""
+        return await self.ledger.unfinished(self.now() - LOOKBACK)
 
-        One call per 1000 open tasks and one or two per channel; none when there are no channels.
+    async def heal(self, scan: Scan, unfinished: Unfinished) -> HealReport:
+        """Put back live channels that are out of use, and finish what is settled and not closed.
 
-        :return: what was put back, and by channel what went wrong
+        One call per 1000 open tasks and one or two per channel that came back to life after a whole window; none where
+        there is nothing to look at.
         """
-        if not channels:
-            return [], {}
-        open_channels = await self.tasks.open_channels()
-        healed: list[DueChannel] = []
-        errors: dict[str, FlexSmsError] = {}
+        report = HealReport()
+        if not scan.revived and not unfinished.keys:
+            return report
+        suspects = {channel.channel_sid: channel for channel in (*scan.revived, *scan.settled)}
+        live = await self.tasks.open_channels()
+        await self._restore([channel for sid, channel in suspects.items() if sid in live], report)
+        await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
+        lines = [(channel.channel_sid, channel.ended_ms, "put back") for channel in report.restored]
+        if lines:
+            await self.ledger.append(lines, run_id=self.run_id)
+        if not report.errors:
+            await self.ledger.finish(unfinished.keys, run_id=self.run_id)
+        return report
 
-        async def heal(channel: DueChannel) -> None:
+    async def _restore(self, channels: Sequence[DueChannel], report: HealReport) -> None:
+        async def restore(channel: DueChannel, stack: RetiringStack) -> None:
+            if await stack.heal(channel.channel_sid, channel.links):
+                logger.warning("Channel %s is live and was out of use; it is put back.", channel.channel_sid)
+                report.restored.append(channel)
+
+        await self._each(channels, restore, report)
+
+    async def _finish(
+        self, channels: Sequence[DueChannel], unfinished: Unfinished, report: HealReport
+    ) -> None:
+        """Close what is settled, look who wrote in between, and only then delete."""
+
+        async def close(channel: DueChannel, stack: RetiringStack) -> None:
+            await stack.close(channel.channel_sid, channel.links)
+            report.finished.append(channel)
+
+        async def delete(channel: DueChannel, stack: RetiringStack) -> None:
+            await stack.delete(channel.channel_sid, channel.links)
+
+        if not channels:
+            return
+        began = self.now()
+        await self._each(channels, close, report)
+        late = {
+            *await self.tasks.open_channels(),
+            *await self.tasks.recent_channels(began - CLOSING_TAKES),
+        }
+        await self._restore([c for c in report.finished if c.channel_sid in late], report)
+        to_delete = {sid for sid, what in unfinished.outcomes.items() if what == Outcome.DELETED} - late
+        await self._each([c for c in report.finished if c.channel_sid in to_delete], delete, report)
+
+    async def _each(
+        self,
+        channels: Sequence[DueChannel],
+        work: Callable[[DueChannel, RetiringStack], Awaitable[None]],
+        report: HealReport,
+    ) -> None:
+        async def guarded(channel: DueChannel) -> None:
             stack = self.stacks.get(channel.stack)
             if stack is None:
                 return  # nobody can reach a channel of a stack that the account has lost
             try:
-                if await stack.heal(channel.channel_sid, channel.links):
-                    logger.warning(
-                        "Channel %s is live and was out of use; it is put back.", channel.channel_sid
-                    )
-                    healed.append(channel)
+                await work(channel, stack)
             except NotFound:
                 return
             except FlexSmsError as error:
-                logger.error("Channel %s is live and could not be put back: %s", channel.channel_sid, error)
-                errors[channel.channel_sid] = error
+                logger.error("Channel %s could not be put right: %s", channel.channel_sid, error)
+                report.errors[channel.channel_sid] = error
 
-        live = [channel for channel in channels if channel.channel_sid in open_channels]
-        await for_each(live, heal, at_once=self.at_once)
-        lines = [(channel.channel_sid, channel.ended_ms, "put back") for channel in healed]
-        if lines:
-            await self.ledger.append(lines, run_id=self.run_id, at=self.now())
-        return healed, errors
+        await for_each(channels, guarded, at_once=self.at_once)

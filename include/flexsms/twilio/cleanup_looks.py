@@ -42,12 +42,18 @@ class Looks:
         self._looking = asyncio.Lock()
 
     async def look(self) -> Look:
-        """Look now. One call per 1000 open tasks, and one per 1000 events of each type since the scan."""
+        """Look now.
+
+        One call per 1000 open tasks, one per 1000 events of each type since the scan, and one for new tasks: events may
+        be listed late, so a task that came and went is looked for among the tasks, too.
+        """
         began = Instant.now()
-        changed, busy = await asyncio.gather(self._changed(), self._tasks.open_channels())
+        changed, recent, busy = await asyncio.gather(
+            self._changed(), self._tasks.recent_channels(self._since), self._tasks.open_channels()
+        )
         self._newest = Look(
             {
-                **dict.fromkeys(changed, Outcome.SKIPPED_CHANGED),
+                **dict.fromkeys([*changed, *recent], Outcome.SKIPPED_CHANGED),
                 **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),
             },
             began,

@@ -6,7 +6,7 @@ import base64
 import heapq
 import json
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flexsms.core.events import StackName
@@ -62,6 +62,7 @@ class Scan:
     :param due: the longest quiet first, no more than were asked for
     :param due_in_all: how many are due, those beyond the limit included
     :param revived: channels with an open task that an earlier cleanup may have taken down
+    :param settled: those of the watched channels that an earlier cleanup has settled
     :param unreadable: documents that hold no channel state
     """
 
@@ -69,6 +70,7 @@ class Scan:
     due: list[DueChannel] = field(default_factory=list)
     due_in_all: int = 0
     revived: list[DueChannel] = field(default_factory=list)
+    settled: list[DueChannel] = field(default_factory=list)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
 
 
@@ -79,11 +81,13 @@ async def find_due(
     window_ms: int,
     limit: int,
     learnt: Mapping[str, ChannelState] | None = None,
+    watched: Collection[str] = (),
 ) -> Scan:
     """Find the channels that are due; holds no more than ``limit`` of them in memory.
 
     :param limit: how many at most
     :param learnt: what the source knows and the store does not yet, because a dry run stores nothing
+    :param watched: channels that an earlier cleanup may not have finished
     """
     result = Scan()
     kept: dict[str, DueChannel] = {}
@@ -97,6 +101,8 @@ async def find_due(
                 continue
             extra = unseen.pop(stored.state.channel_sid, None)
             state = stored.state.merge(extra) if extra else stored.state
+            if state.is_retired and state.channel_sid in watched:
+                result.settled.append(DueChannel.of(state, stored.revision))
             _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
     for state in unseen.values():
         result.scanned += 1

@@ -88,8 +88,10 @@ class CleanupSteps:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
-        await self._with_lease(
-            lambda: self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
+        announced = await self._with_lease(
+            lambda: self._books.announce(
+                (c, self._report.outcomes[c.channel_sid]) for c in self._still_down()
+            )
         )
         await self._each(self._still_down(), self._settle)
         unfinished = [channel for channel in quiet if channel.channel_sid in self._settled]
@@ -97,6 +99,8 @@ class CleanupSteps:
         await self._each(finished, self._close)
         await self._let_late_customers_go_on(finished)
         await self._each(finished, self._delete)
+        if not self._report.errors:
+            await self._with_lease(lambda: self._books.finish(announced))
         return self._report
 
     async def _find_what_is_settled(self, group: Sequence[DueChannel]) -> None:

@@ -24,6 +24,7 @@ ONE_YEAR = timedelta(days=365)  # the longest life that Sync gives an item
 class MapItem:
     """An item as Sync holds it, with the revision that a guarded update has to name."""
 
+    key: str
     data: Mapping[str, Any]
     revision: str
     created_at: datetime
@@ -63,6 +64,15 @@ class SyncMap:
         """
         return _item(await self._maps(self._unique_name).sync_map_items(key).fetch_async())
 
+    async def list(self, *, since: str) -> list[MapItem]:
+        """The items from a key on, in the order of their keys; none where there is no map. One call per 100 items."""
+        items = self._maps(self._unique_name).sync_map_items
+        try:
+            found = await items.list_async(order="asc", from_=since, page_size=100)
+        except NotFound:
+            return []
+        return [_item(item) for item in found]
+
     async def update(self, key: str, data: Mapping[str, Any], *, revision: str) -> MapItem:
         """Replace an item's data.
 
@@ -73,4 +83,9 @@ class SyncMap:
 
 
 def _item(answer: Any) -> MapItem:
-    return MapItem(data=answer.data, revision=answer.revision, created_at=utc(answer.date_created) or EPOCH)
+    return MapItem(
+        key=answer.key,
+        data=answer.data,
+        revision=answer.revision,
+        created_at=utc(answer.date_created) or EPOCH,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol
 
@@ -62,4 +63,11 @@ class OpenTasks(Protocol):
 
     async def open_channels(self) -> frozenset[str]:
         """The channels that have a task which is not over."""
+        ...
+
+    async def recent_channels(self, since: datetime) -> frozenset[str]:
+        """The channels for which a task was created since, whatever became of it.
+
+        :param since: an aware datetime, some minutes ago at most
+        """
         ...

@@ -14,6 +14,7 @@ from twilio.rest import Client
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes, printable
+from flexsms.twilio.dates import utc
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
 
@@ -22,6 +23,7 @@ PAGE_SIZE = 1000
 DEFAULT_LOOKBACK = timedelta(minutes=15)
 # Twilio dates its answers to the second, and they are on their way for a while.
 SAME_MOMENT = timedelta(minutes=1)
+RECENT_PAGE_SIZE = 100
 OPEN_STATUSES = ["pending", "reserved", "assigned", "wrapping"]
 
 
@@ -165,6 +167,25 @@ class TaskRouterSource:
                 if channel:
                     channels.add(channel[0])
             page = await page.next_page_async()
+        return frozenset(channels)
+
+    async def recent_channels(self, since: datetime) -> frozenset[str]:
+        """The channels for which a task was created since, whatever became of it; one call as a rule.
+
+        TaskRouter keeps a task that is over for five minutes (https://www.twilio.com/docs/taskrouter/lifecycle-task-state).
+
+        :param since: an aware datetime
+        """
+        channels = set()
+        page: Any = await self._workspace.tasks.page_async(
+            ordering="DateCreated:desc", page_size=RECENT_PAGE_SIZE
+        )
+        while page is not None:
+            tasks = list(page)
+            recent = [task for task in tasks if (utc(task.date_created) or since) >= since]
+            found = [channel_of(parse_attributes(task.attributes)) for task in recent]
+            channels |= {channel[0] for channel in found if channel}
+            page = await page.next_page_async() if recent else None
         return frozenset(channels)
 
 
