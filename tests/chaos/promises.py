@@ -408,7 +408,7 @@ def _ledger_lines(player: Player) -> dict[str, str]:
     found = {}
     rows = [row for row in player.world.store.map_items if _name_of_map(player, row) == MAP_NAME]
     for row in sorted(rows, key=lambda row: row.seq):
-        for sid, _ended, outcome in row.data["channels"]:
+        for sid, _ended, outcome in row.data.get("channels", ()):
             found[sid] = outcome
     return found
 
@@ -438,7 +438,7 @@ def _state(player: Player) -> Check:
             continue
         stored = ChannelState.from_json(row.data)
         if stored.retired is not None and stored.is_retired:
-            newest = max((*told.seen.values(), *told.ended.values()))
+            newest = max((*told.seen.values(), *told.ended.values(), told.forgotten_ms))
             live = told.open_tasks and newest > stored.retired[0]
             if live:
                 yield Broken("state", f"{sid} is retired by its document, and has {sorted(told.open_tasks)}")
