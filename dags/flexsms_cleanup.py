@@ -30,9 +30,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
-from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+from flexsms.operators.fields import twilio_conn_id
 from flexsms.policies import TASK_DEFAULTS
 
 with DAG(
@@ -81,13 +81,7 @@ with DAG(
             title="At most",
             description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
         ),
-        "twilio_conn_id": Param(
-            default_conn_id(),
-            type="string",
-            title="Connection",
-            description="The Airflow connection of type twilio.",
-            minLength=1,
-        ),
+        "twilio_conn_id": twilio_conn_id(),
     },
 ):
     shared: dict[str, Any] = {

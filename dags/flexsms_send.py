@@ -40,9 +40,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
-from flexsms.hooks.twilio import default_conn_id
 from flexsms.operators.delivery import FlexDeliverySensor
-from flexsms.operators.fields import PHONE_NUMBER
+from flexsms.operators.fields import PHONE_NUMBER, twilio_conn_id
 from flexsms.operators.send import FlexSendOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -134,13 +133,8 @@ with DAG(
             maxLength=256,
             section="Key and connection",
         ),
-        "twilio_conn_id": Param(
-            default_conn_id(),
-            type="string",
-            title="Connection",
-            description="The Airflow connection of type twilio to send with.",
-            minLength=1,
-            section="Key and connection",
+        "twilio_conn_id": twilio_conn_id(
+            description="The Airflow connection of type twilio to send with.", section="Key and connection"
         ),
     },
 ) as dag:

@@ -33,8 +33,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.core.setup import STREAM_NAME
-from flexsms.hooks.twilio import default_conn_id
-from flexsms.operators.fields import PHONE_NUMBER
+from flexsms.operators.fields import PHONE_NUMBER, twilio_conn_id
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -133,13 +132,7 @@ with DAG(
             minLength=1,
             section="Event Streams",
         ),
-        "twilio_conn_id": Param(
-            default_conn_id(),
-            type="string",
-            title="Connection",
-            description="The Airflow connection of type twilio.",
-            minLength=1,
-        ),
+        "twilio_conn_id": twilio_conn_id(),
     },
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.

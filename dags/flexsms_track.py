@@ -34,7 +34,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from flexsms.assets import INBOX
-from flexsms.hooks.twilio import default_conn_id
+from flexsms.operators.fields import twilio_conn_id
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -90,13 +90,7 @@ with DAG(
             title="Read again until",
             description="Where that ends; empty: now.",
         ),
-        "twilio_conn_id": Param(
-            default_conn_id(),
-            type="string",
-            title="Connection",
-            description="The Airflow connection of type twilio.",
-            minLength=1,
-        ),
+        "twilio_conn_id": twilio_conn_id(),
     },
 ):
     FlexTrackOperator(

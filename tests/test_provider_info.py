@@ -61,6 +61,7 @@ def test_every_field_explains_itself(name: str) -> None:
 def test_the_defaults_are_those_of_the_settings() -> None:
     assert CONNECTION_FIELDS["timeout_s"]["schema"]["default"] == DEFAULT_TIMEOUT_S
     assert CONNECTION_FIELDS["max_in_flight"]["schema"]["default"] == DEFAULT_MAX_IN_FLIGHT
+    assert CONNECTION_FIELDS["stack"]["schema"]["default"] == "conversations"
     defaults = {
         name: field["schema"]["default"]
         for name, field in CONNECTION_FIELDS.items()

@@ -22,8 +22,8 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "account_sid": _sid("AC", "Account SID", "AC…; needed when the login is an API key."),
     "stack": {
         "label": "Stack",
-        "description": "The generation of Flex messaging: chat (Programmable Chat and Proxy) or conversations.",
-        "schema": {"type": "string", "enum": ["chat", "conversations"], "default": "chat"},
+        "description": "The generation of Flex messaging: conversations, or chat (Programmable Chat and Proxy).",
+        "schema": {"type": "string", "enum": ["conversations", "chat"], "default": "conversations"},
     },
     "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
     "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
@@ -44,12 +44,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "edge": {
         "label": "Edge",
         "description": "Like dublin; give edge and region together, or neither.",
-        "schema": {"type": ["string", "null"]},
+        "schema": {"type": ["string", "null"], "pattern": "^[a-z0-9-]*$"},
     },
     "region": {
         "label": "Region",
         "description": "Like ie1; give edge and region together, or neither.",
-        "schema": {"type": ["string", "null"]},
+        "schema": {"type": ["string", "null"], "pattern": "^[a-z0-9-]*$"},
     },
     "timeout_s": {
         "label": "Timeout",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from flexsms.core.errors import MissingSetting, PermanentError
+from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
@@ -41,6 +41,18 @@ def test_settings_are_read_from_the_connection(connect: Callable[..., TwilioHook
 async def test_settings_are_the_same_in_an_event_loop(connect: Callable[..., TwilioHook]) -> None:
     hook = connect()
     assert await hook.asettings() == hook.settings
+
+
+@pytest.mark.parametrize(
+    "conn_id",
+    ["../variables/canary", "twilio_default?x=1", "a/b", "a b", "..", ".", "", "a\n", "%2e%2e", None],
+)
+def test_a_name_that_leads_elsewhere_is_none(conn_id: Any) -> None:
+    """Airflow's client puts it into a URL as it is."""
+    with pytest.raises(
+        InvalidInput, match="twilio_conn_id: is no name of an Airflow connection; give letters"
+    ):
+        TwilioHook(conn_id)
 
 
 def test_a_wrong_setting_is_named_with_its_connection(connect: Callable[..., TwilioHook]) -> None:

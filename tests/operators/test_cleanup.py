@@ -107,7 +107,7 @@ async def test_a_clock_that_is_days_ahead_retires_nothing_early(
     def ahead() -> datetime:
         return utc_now() + timedelta(days=4)
 
-    monkeypatch.setattr("flexsms.hooks.twilio.connect", partial(connect, now=ahead))
+    monkeypatch.setattr("flexsms.twilio.account.connect", partial(connect, now=ahead))
     [batch] = await plan(context)
     due = sids(batch)
     assert (len(channels), len(due)) == (4, 2)

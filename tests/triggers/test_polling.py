@@ -15,7 +15,6 @@ from flexsms.core.errors import (
     PermanentError,
     RateLimited,
     ServiceUnavailable,
-    Unexpected,
 )
 from flexsms.triggers.polling import MOST_FAILURES, PollingTrigger, check
 from flexsms.twilio.account import Account
@@ -129,10 +128,16 @@ async def test_what_does_not_show_yet_is_waited_for(connection: Connect) -> None
     assert await event_of(Scripted()) == FOUND
 
 
+async def test_a_look_that_fails_oddly_is_one_failed_look(connection: Connect) -> None:
+    sees(KeyError("status"), FOUND)
+    assert await event_of(Scripted()) == FOUND
+
+
 async def test_a_defect_is_not_hidden(connection: Connect) -> None:
-    sees(KeyError("status"))
-    with pytest.raises(Unexpected, match="KeyError"):
-        await event_of(Scripted())
+    sees(*[KeyError("status")] * MOST_FAILURES)
+    event = await event_of(Scripted())
+    assert (event["status"], event["retryable"]) == ("error", True)
+    assert "KeyError in test_polling.py, line" in event["message"]
 
 
 @pytest.mark.parametrize(

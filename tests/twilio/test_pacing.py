@@ -45,7 +45,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         if not self._ready and scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, scheduled[0].when())
+            # A little more, or a timer that is due in less than a float can tell never comes.
+            self._now = max(self._now, scheduled[0].when()) + 1e-6
         super()._run_once()  # type: ignore[misc]
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import phonenumbers
-
 from flexsms.core.errors import InvalidInput
 from flexsms.core.redaction import mask_number
 
@@ -175,6 +173,8 @@ def parse_number(name: str, value: str | None) -> str:
     :param name: of the field, for the error
     :raises InvalidInput: when it is none
     """
+    import phonenumbers  # large, and every DAG imports this module
+
     text = _parse_text(name, value)
     if not text:
         raise InvalidInput(name, "is empty", "give a number in E.164, like +14155550100")

@@ -54,12 +54,13 @@ class HttpCollector:
             ) from None
         except _Odd as error:
             raise PermanentError(f"{where}: {error}.") from None
+        # aiohttp's errors quote the URL, so none of them is chained.
         except aiohttp.ClientResponseError as error:
             if error.status >= 500 or error.status == 429:
-                raise ServiceUnavailable(f"{where}: HTTP {error.status}; trying again later.") from error
+                raise ServiceUnavailable(f"{where}: HTTP {error.status}; trying again later.") from None
             raise PermanentError(
                 f"{where}: HTTP {error.status}; check host, endpoint and what this login may read."
-            ) from error
+            ) from None
         except ValueError as error:  # InvalidURL is one, and what aiohttp says of a header that cannot be
             raise PermanentError(
                 f"{where}: cannot be asked ({type(error).__name__}); check host and port."
@@ -67,7 +68,7 @@ class HttpCollector:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailable(
                 f"{where}: no answer ({type(error).__name__}); trying again later."
-            ) from error
+            ) from None
 
     async def _ask(self, query: dict[str, str]) -> Any:
         hook, login = await self._connect("GET")

@@ -1,22 +1,26 @@
-"""The Airflow connection of type ``twilio``, and what is made from it."""
+"""The Airflow connection of type ``twilio``, and what is made from it.
+
+Every DAG imports this module, so the SDK and what works with it are imported only where something is done.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook, Connection, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
-from twilio.http.http_client import TwilioHttpClient
-from twilio.http.response import Response
-from twilio.rest import Client
 
-from flexsms.core.errors import MissingSetting, PermanentError
-from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.products import ask_products
+from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
+from flexsms.twilio.config import CONN_ID, TwilioSettings
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+    from flexsms.twilio.account import Account
 
 T = TypeVar("T")
 
@@ -37,6 +41,12 @@ class TwilioHook(BaseHook):
 
     def __init__(self, twilio_conn_id: str = default_conn_name) -> None:
         super().__init__()
+        if not isinstance(twilio_conn_id, str) or not re.fullmatch(CONN_ID, twilio_conn_id):
+            raise InvalidInput(
+                "twilio_conn_id",
+                "is no name of an Airflow connection",
+                "give letters, digits, '_', '-' and '.', like twilio_default",
+            )
         self.twilio_conn_id = twilio_conn_id
 
     @property
@@ -59,6 +69,8 @@ class TwilioHook(BaseHook):
     @asynccontextmanager
     async def account(self) -> AsyncIterator[Account]:
         """The account, connected for as long as the block lasts."""
+        from flexsms.twilio.account import connect
+
         settings = await self.asettings()
         with self._named():
             async with connect(settings) as account:
@@ -66,6 +78,8 @@ class TwilioHook(BaseHook):
 
     def run(self, work: Callable[[Account], Awaitable[T]]) -> T:
         """Do some work with the account from code without an event loop, and return its result."""
+        from flexsms.twilio.account import connect
+
         settings = self.settings
 
         async def connected() -> T:
@@ -81,19 +95,14 @@ class TwilioHook(BaseHook):
         It has the connection's timeout and base_url and raises the SDK's own errors; it keeps no rate limits and
         repeats nothing.
         """
-        settings = self.settings
-        return Client(  # type: ignore[no-untyped-call]  # the SDK's client has no annotation of its result
-            username=settings.login,
-            password=settings.password,
-            account_sid=settings.account_sid,
-            region=settings.region or None,
-            edge=settings.edge or None,
-            http_client=_RoutedHttpClient(settings),
-            environment={},
-        )
+        from flexsms.twilio.plain_client import plain_client
+
+        return plain_client(self.settings)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask every product that is configured whether it answers, and name what is wrong with each."""
+        from flexsms.twilio.products import ask_products
+
         try:
             products = self.run(ask_products)
         except Exception as error:  # whatever it is, the form shows it
@@ -125,20 +134,6 @@ def default_conn_id() -> str:
     It is the option ``[flexsms] twilio_conn_id``.
     """
     return str(conf.get("flexsms", "twilio_conn_id", fallback=TwilioHook.default_conn_name))
-
-
-class _RoutedHttpClient(TwilioHttpClient):
-    """The SDK's own HTTP client with the routing to ``base_url``; see :mod:`flexsms.twilio.transport`."""
-
-    def __init__(self, settings: TwilioSettings) -> None:
-        super().__init__(timeout=settings.timeout_s)
-        self._base_url = settings.base_url
-
-    def request(self, method: str, url: str, *args: Any, **more: Any) -> Response:  # type: ignore[override]
-        """Send a request of the SDK where base_url says."""
-        if self._base_url:
-            url = f"{self._base_url}/{url.partition('://')[2]}"
-        return super().request(method, url, *args, **more)
 
 
 def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSettings:

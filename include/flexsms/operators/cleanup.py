@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
@@ -24,13 +24,15 @@ from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.track import drain, last_cursor
-from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, failure
 from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
 from flexsms.twilio.track import TrackReport, absorb
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"

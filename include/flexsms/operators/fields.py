@@ -5,10 +5,33 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from airflow.sdk import Param
+
 from flexsms.core.errors import InvalidInput
+from flexsms.hooks.twilio import default_conn_id
+from flexsms.twilio.config import CONN_ID
 
 # What a form takes for a phone number; whether it is one is checked when the task runs.
 PHONE_NUMBER = r"^\+[0-9][0-9 ().-]{6,24}$"
+
+
+def twilio_conn_id(
+    description: str = "The Airflow connection of type twilio.", section: str | None = None
+) -> Param:
+    """The param of a DAG that names its Airflow connection.
+
+    :param section: of the trigger form; None: not in one
+    """
+    placed = {"section": section} if section else {}
+    return Param(
+        default_conn_id(),
+        description,
+        type="string",
+        title="Connection",
+        pattern=CONN_ID,
+        maxLength=200,
+        **placed,  # type: ignore[arg-type]  # the schema's keywords are as free as JSON
+    )
 
 
 def number(field: str, value: object, *, low: float, high: float) -> float:

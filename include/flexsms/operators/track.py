@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key, parked_key
 from flexsms.core.errors import InvalidInput, TwilioError
-from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import moment, number
 from flexsms.twilio import clock
-from flexsms.twilio.account import Account
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
@@ -24,6 +22,9 @@ from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource, parse_cursor
 from flexsms.twilio.track import TrackReport, track
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 SOURCES = (TaskRouterSource.name, InboxSource.name, HttpSource.name, KinesisSource.name)
 # A stream loses what its sink did not take within four hours, and now and then an event for good (error 91303).
@@ -147,6 +148,8 @@ class FlexTrackOperator(BaseAsyncOperator):
     ) -> EventSource:
         settings = account.settings
         if self.source == HttpSource.name:
+            from flexsms.hooks.collector import HttpCollector
+
             collector = HttpCollector(settings.events_conn_id, settings.events_endpoint)
             return HttpSource(collector, now=account.latest)
         if self.source == InboxSource.name:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexsms.core.errors import NotFound
 from flexsms.core.redaction import redact
 from flexsms.triggers.polling import PollingTrigger
-from flexsms.twilio.account import Account
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 SETUP = "setup"
 

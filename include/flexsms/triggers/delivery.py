@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexsms.core.delivery import Delivery
 from flexsms.triggers.polling import PollingTrigger
-from flexsms.twilio.account import Account
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 
 class FlexDeliveryTrigger(PollingTrigger):

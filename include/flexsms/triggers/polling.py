@@ -9,14 +9,17 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flexsms.core.errors import NotFound, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.twilio import clock
-from flexsms.twilio.account import Account
+from flexsms.twilio.defects import contained
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 TIMEOUT, ERROR = "timeout", "error"
 # A trigger gives up by itself and says how far it came. Where no triggerer runs, Airflow ends the wait so much later.
@@ -86,7 +89,8 @@ class PollingTrigger(BaseTrigger):
         failures = 0
         while True:
             try:
-                event = await self.look(account)
+                with contained():
+                    event = await self.look(account)
             except (RetryableError, NotFound) as error:
                 failures += 1
                 self.log.warning("Look failed, %d of %d in a row: %s", failures, MOST_FAILURES, error)

@@ -14,7 +14,12 @@ from flexsms.twilio.cleanup_heal import Healer
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.clock import Now
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.config import (
+    ATTEMPT_IN_TIMEOUTS,
+    LEASE_IN_TIMEOUTS,
+    SETTLE_IN_TIMEOUTS,
+    TwilioSettings,
+)
 from flexsms.twilio.defects import contained
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
@@ -27,13 +32,6 @@ from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, Sending
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 from flexsms.twilio.turns import Turns
-
-# A text whose answer was lost may still turn up for as long as a request may take, and as much again.
-SETTLE_IN_TIMEOUTS = 2
-# A try of a batch writes for so long after it has made sure that it is the newest.
-ATTEMPT_IN_TIMEOUTS = 2
-# A key is held long enough to post, to wait for a lost text, and to try again.
-LEASE_IN_TIMEOUTS = 8
 
 
 class Account:

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flexsms.twilio.routing import is_twilios
+
 Check = Callable[[Any], bool]
 Fields = Mapping[str, Check]
 
@@ -242,7 +244,10 @@ def _wrong_page(body: Mapping[str, Any], key: str, fields: Fields, *, url: str) 
     # Without a word of the next page nobody knows whether this is the last one; null says that it is.
     if "next_page_url" not in meta or not _or_null(_text)(meta["next_page_url"]):
         return "the page does not tell which is next"
-    if meta["next_page_url"] == url:
+    following = meta["next_page_url"]
+    if following and not is_twilios(following):
+        return "the page leads to another host"
+    if following == url:
         return "the page leads to itself"
     for record in records:
         if not isinstance(record, dict):

@@ -13,12 +13,13 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists
 from flexsms.twilio.sync_map import SyncMap
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 MAP_NAME = "flexsms.retired"
 # Below 10 KiB: larger items may be written only twice a second (https://www.twilio.com/docs/sync/limits).

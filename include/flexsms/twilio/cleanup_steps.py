@@ -39,9 +39,9 @@ from flexsms.twilio.cleanup_looks import Look, Looks
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.defects import contained
+from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack, marks
-from flexsms.twilio.transport import checked_before_sending
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Cleaner

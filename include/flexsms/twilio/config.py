@@ -19,6 +19,16 @@ DEFAULT_EVENTS_ENDPOINT = "/flexsms/events"
 DEFAULT_INBOX_KEEP_DAYS = 7
 DEFAULT_KINESIS_CONN_ID = "aws_default"
 
+# A text whose answer was lost may still turn up for as long as a request may take, and as much again.
+SETTLE_IN_TIMEOUTS = 2
+# A try of a batch writes for so long after it has made sure that it is the newest.
+ATTEMPT_IN_TIMEOUTS = 2
+# A key is held long enough to post, to wait for a lost text, and to try again.
+LEASE_IN_TIMEOUTS = 8
+
+# Airflow puts the name of a connection into a URL as it is given, so it must not lead to another one.
+CONN_ID = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+
 _SID_FIELDS = {
     "account_sid": "AC",
     "sync_service_sid": "IS",
@@ -60,7 +70,7 @@ class TwilioSettings:
     login: str
     password: str = field(repr=False)
     account_sid: str
-    stack: StackName = StackName.CHAT
+    stack: StackName = StackName.CONVERSATIONS
     sync_service_sid: str = ""
     workspace_sid: str = ""
     chat_service_sid: str = ""
@@ -101,7 +111,7 @@ class TwilioSettings:
         sids = {name: _sid(extra, name, prefix) for name, prefix in _SID_FIELDS.items()}
         if login.startswith("SK") and not sids["account_sid"]:
             raise MissingSetting("account_sid", "is empty", "give AC…; an API key does not tell its account")
-        edge, region = _text(extra, "edge"), _text(extra, "region")
+        edge, region = _label(extra, "edge"), _label(extra, "region")
         if bool(edge) != bool(region):
             raise MissingSetting(
                 "edge" if region else "region", "is empty", "give edge and region together, or neither"
@@ -120,11 +130,11 @@ class TwilioSettings:
             base_url=_base_url(extra),
             inbox_path=_inbox_path(extra),
             events_url=_events_url(extra),
-            events_conn_id=_text(extra, "events_conn_id") or DEFAULT_EVENTS_CONN_ID,
+            events_conn_id=_conn_id(extra, "events_conn_id", DEFAULT_EVENTS_CONN_ID),
             events_endpoint=_text(extra, "events_endpoint") or DEFAULT_EVENTS_ENDPOINT,
             inbox_keep_days=_whole_days(extra, "inbox_keep_days", DEFAULT_INBOX_KEEP_DAYS),
             kinesis_stream=_kinesis_stream(extra),
-            kinesis_conn_id=_text(extra, "kinesis_conn_id") or DEFAULT_KINESIS_CONN_ID,
+            kinesis_conn_id=_conn_id(extra, "kinesis_conn_id", DEFAULT_KINESIS_CONN_ID),
             **{**sids, "account_sid": sids["account_sid"] or login},
         )
 
@@ -183,6 +193,21 @@ def _text(extra: Mapping[str, Any], name: str) -> str:
     return value.strip()
 
 
+def _label(extra: Mapping[str, Any], name: str) -> str:
+    """A part of a host's name: credentials go to the host that it makes."""
+    value = _text(extra, name)
+    if value and not re.fullmatch(r"[a-z0-9-]+", value):
+        raise MissingSetting(name, "is no name of Twilio's", "give it like dublin and ie1, or leave it empty")
+    return value
+
+
+def _conn_id(extra: Mapping[str, Any], name: str, default: str) -> str:
+    value = _text(extra, name) or default
+    if not re.fullmatch(CONN_ID, value):
+        raise MissingSetting(name, "is no connection's name", "give letters, digits, '_', '-' and '.'")
+    return value
+
+
 def _sid(extra: Mapping[str, Any], name: str, prefix: str) -> str:
     value = _text(extra, name)
     if value and not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", value):
@@ -191,9 +216,9 @@ def _sid(extra: Mapping[str, Any], name: str, prefix: str) -> str:
 
 
 def _stack(extra: Mapping[str, Any]) -> StackName:
-    value = _text(extra, "stack") or StackName.CHAT
+    value = _text(extra, "stack") or StackName.CONVERSATIONS
     if value not in list(StackName):
-        raise MissingSetting("stack", f"is {value!r}", "choose 'chat' or 'conversations'")
+        raise MissingSetting("stack", f"is {value!r}", "choose 'conversations' or 'chat'")
     return StackName(value)
 
 
@@ -242,8 +267,18 @@ def _rate_limits(value: Any) -> str | Mapping[str, float]:
 def _base_url(extra: Mapping[str, Any]) -> str:
     value = _text(extra, "base_url").rstrip("/")
     if value:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or port == 0
+            or parts.query
+            or parts.fragment
+        ):
             raise MissingSetting(
                 "base_url", "is not a URL", "leave it empty for Twilio, or give http://host:port"
             )

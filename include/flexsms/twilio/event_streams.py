@@ -6,12 +6,13 @@ Source: https://www.twilio.com/docs/events, facts as in Twilio's OpenAPI documen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.setup import EVENT_TYPES, SCHEMA_VERSION, Sink
 from flexsms.twilio.dates import utc
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 # There are at most 100 sinks and 100 subscriptions: https://www.twilio.com/docs/api/errors/91003
 PAGE_SIZE = 200

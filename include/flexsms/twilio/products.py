@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twilio.rest import Client
-
 from flexsms.core.errors import FlexSmsError, NotAuthorized, NotFound
 from flexsms.core.events import StackName
 
 if TYPE_CHECKING:
+    from twilio.rest import Client
+
     from flexsms.twilio.account import Account
 
 # Product, the connection field that names what is asked for (Flex needs none), and how to ask.

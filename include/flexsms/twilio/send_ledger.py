@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, InvalidInput, RevisionMismatch, SendInProgress
 from flexsms.core.events import to_ms
 from flexsms.twilio.sync_map import MapItem, SyncMap
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 MAP_PREFIX = "flexsms.sends."
 TAKE_ATTEMPTS = 10

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput, MissingSetting, NotFound
 from flexsms.core.events import StackName
 from flexsms.core.message import parse_number
 from flexsms.core.setup import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
-from flexsms.twilio.account import SETTLE_IN_TIMEOUTS, Account
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.config import SETTLE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.event_streams import list_sinks
 from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup_stream import Patience, StreamSetup
 from flexsms.twilio.setup_works import Works
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
 
 SYNC_NAME = "flexsms"
 KINESIS_FIELDS = ("arn", "role_arn", "external_id")

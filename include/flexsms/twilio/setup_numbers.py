@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.redaction import mask_number
 from flexsms.core.setup import RowState
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.setup_works import Works
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 STUDIO, TASK = "studio", "task"
 FLOWS_PER_PAGE = 1000

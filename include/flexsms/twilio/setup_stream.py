@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput, OutcomeUnknown, TwilioRefused
 from flexsms.core.redaction import redact
@@ -31,6 +29,9 @@ from flexsms.core.setup import (
 )
 from flexsms.twilio.event_streams import as_sink, list_sinks, wrong_types
 from flexsms.twilio.setup_works import Works
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 LOOK_EVERY_S = 0.5
 

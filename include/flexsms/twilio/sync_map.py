@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound
 from flexsms.twilio.dates import utc
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ONE_YEAR = timedelta(days=365)  # the longest life that Sync gives an item

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from twilio.rest import Client
-from twilio.rest.sync.v1.service import ServiceContext
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+    from twilio.rest.sync.v1.service import ServiceContext
 
 logger = logging.getLogger(__name__)
 

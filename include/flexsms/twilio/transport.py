@@ -14,9 +14,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -40,34 +38,20 @@ from yarl import URL
 from flexsms import __version__
 from flexsms.core.codes import advice, error_class, twilio_code
 from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError, TwilioRefused
-from flexsms.core.redaction import redact
+from flexsms.core.redaction import redact, without_quotes, without_values
 from flexsms.twilio import clock
 from flexsms.twilio.answers import what_is_wrong
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.last_check import check_now
 from flexsms.twilio.limits import endpoint, is_repeatable
 from flexsms.twilio.pacing import Throttle
+from flexsms.twilio.routing import routed
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8
 _backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
 LONGEST_RETRY_AFTER_S = 60
-
-
-_before_sending: ContextVar[Callable[[], None] | None] = ContextVar("before_sending", default=None)
-
-
-@contextmanager
-def checked_before_sending(check: Callable[[], None]) -> Iterator[None]:
-    """Let a check stop the requests of a block at the last moment, the repeated ones too.
-
-    :param check: raises when a request must not leave any more
-    """
-    token = _before_sending.set(check)
-    try:
-        yield
-    finally:
-        _before_sending.reset(token)
 
 
 def open_session(settings: TwilioSettings) -> aiohttp.ClientSession:
@@ -100,6 +84,7 @@ class _Request:
     :param asked: the URL as the SDK gives it
     :param name: the endpoint
     :param where: method, host and path, for errors
+    :param form: the fields of the body
     :param may_be_applied: a try before got no useful answer, so nobody knows whether it did its work
     """
 
@@ -108,6 +93,7 @@ class _Request:
     target: URL
     name: str
     where: str
+    form: Mapping[str, object] = field(repr=False)
     sent: Mapping[str, Any] = field(repr=False)
     may_be_applied: bool = False
 
@@ -170,7 +156,7 @@ class TwilioTransport(AsyncHttpClient):
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,  # noqa: ARG002  # the SDK never gives one
-        allow_redirects: bool = False,
+        allow_redirects: bool = False,  # noqa: ARG002  # none is followed: it might lead to another host
     ) -> Response:
         """Send one request of the SDK, repeating it where that is harmless.
 
@@ -187,10 +173,10 @@ class TwilioTransport(AsyncHttpClient):
                 **(headers or {}),
                 **({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}),
             },
-            "allow_redirects": allow_redirects,
+            "allow_redirects": False,
         }
-        target = URL(self._route(url) + query, encoded=True)
-        wanted = _Request(method, url, target, name, where, sent)
+        target = URL(routed(url, self._settings.base_url) + query, encoded=True)
+        wanted = _Request(method, url, target, name, where, data or {}, sent)
         try:
             return await self._send(wanted)
         except (RateLimited, ServiceUnavailable) as error:
@@ -232,9 +218,7 @@ class TwilioTransport(AsyncHttpClient):
         if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
         async with self._throttle.slot(wanted.name):
-            check = _before_sending.get()
-            if check:
-                check()
+            check_now()
             self.calls[wanted.name] += 1
             try:
                 async with self._session.request(wanted.method, wanted.target, **wanted.sent) as answer:
@@ -251,11 +235,6 @@ class TwilioTransport(AsyncHttpClient):
                 raise _lost(wanted, f"no answer within {self._settings.timeout_s:g} s") from None
             except (aiohttp.ClientError, OSError, ValueError):
                 raise _lost(wanted, "the connection was lost") from None
-
-    def _route(self, url: str) -> str:
-        if not self._settings.base_url:
-            return url
-        return f"{self._settings.base_url}/{url.partition('://')[2]}"
 
 
 def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Client:
@@ -310,7 +289,7 @@ def _refused(response: Response, wanted: _Request) -> TwilioError:
     text = str(body.get("message") or body.get("detail") or body.get("title") or f"HTTP {status}").rstrip(
         ". "
     )
-    detail = redact(text)
+    detail = redact(without_quotes(without_values(text, _texts(wanted.form)), wanted.form))
     is_clear = issubclass(kind, TwilioRefused | RateLimited)
     remedy = advice(status, code) if is_clear else "" if code else _remedy(wanted)
     return kind(
@@ -321,6 +300,35 @@ def _refused(response: Response, wanted: _Request) -> TwilioError:
         detail=detail,
         retry_after=_seconds(response.headers),
     )
+
+
+# Fields whose values are words of Twilio's own.
+_WORDS = ("Status", "State", "Mode", "AssignmentStatus", "Target", "Type")
+
+
+def _texts(form: Mapping[str, object]) -> Iterator[str]:
+    """The texts in a form, those inside of JSON as well."""
+    for name, value in form.items():
+        if name not in _WORDS:
+            yield from _leaves(value)
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value) if value[:1] in "{[" else None
+        except (ValueError, RecursionError):
+            parsed = None
+        if parsed is None:
+            yield value
+        else:
+            yield from _leaves(parsed)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
 
 
 def _seconds(headers: Mapping[str, str] | None) -> float | None:

@@ -11,9 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, TypeVar
 
 from flexsms.core.errors import (
     AlreadyExists,
@@ -24,6 +22,9 @@ from flexsms.core.errors import (
     SendInProgress,
 )
 from flexsms.twilio.sync_map import SyncMap
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 T = TypeVar("T")
 

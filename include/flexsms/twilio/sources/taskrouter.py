@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes, printable
 from flexsms.twilio.dates import utc
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 RETENTION = timedelta(days=30)
 PAGE_SIZE = 1000

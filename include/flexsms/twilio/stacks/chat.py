@@ -8,9 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import TwilioRefused
 from flexsms.core.events import StackName
@@ -26,6 +24,9 @@ from flexsms.twilio.stacks.protocol import (
     bears_our_mark,
     marks,
 )
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.events import parse_attributes, write_attributes
@@ -19,6 +17,9 @@ from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 WRITE_ATTEMPTS = 3
 

@@ -5,13 +5,14 @@ Source: https://www.twilio.com/docs/proxy/api/interaction
 
 from __future__ import annotations
 
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, TwilioRefused
 from flexsms.twilio.stacks.chat_services import ServiceCheck
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 PAGE_SIZE = 100  # Proxy's pages hold no more
 

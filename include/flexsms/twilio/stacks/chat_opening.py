@@ -9,9 +9,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput, NotFound, SendInProgress
 from flexsms.core.message import OutboundMessage, Route
@@ -22,6 +20,9 @@ from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, find_open_task
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 logger = logging.getLogger(__name__)
 

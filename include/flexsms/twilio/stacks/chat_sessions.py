@@ -6,13 +6,14 @@ Flex names a session after its channel. Source: https://www.twilio.com/docs/prox
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.stacks.chat_services import ServiceCheck
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 OPEN = ("open", "in-progress")
 ALREADY_CLOSED = 80607

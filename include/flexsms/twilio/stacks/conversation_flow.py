@@ -6,12 +6,13 @@ Source: https://www.twilio.com/docs/conversations/api/conversation-scoped-webhoo
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import NotFound
 from flexsms.twilio.config import TwilioSettings
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 
 class ConversationFlow:

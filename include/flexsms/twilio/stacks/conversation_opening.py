@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any, NoReturn
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
 from flexsms.core.message import OutboundMessage, Route
@@ -24,6 +22,9 @@ from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, refer_to
 from flexsms.twilio.turns import Turn, Turns
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
     AlreadyExists,
@@ -25,6 +23,9 @@ from flexsms.core.errors import (
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.protocol import OpenConversation
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 NAME_PREFIX = "flexsms."
 PAGE_SIZE = 50

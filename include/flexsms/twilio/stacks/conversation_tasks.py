@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import parse_attributes
@@ -20,6 +18,9 @@ from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.tasks import find_open_task, find_tasks
 from flexsms.twilio.sync_store import SyncStore
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
     ChannelClosed,
@@ -33,6 +31,9 @@ from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation, bears_our_mark, marks
 from flexsms.twilio.turns import Turns
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
 WRITE_ATTEMPTS = 3

@@ -6,11 +6,12 @@ Source: https://www.twilio.com/docs/conversations/api/receipt-resource
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
-
-from twilio.rest import Client
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
 
 PAGE_SIZE = 50  # the most that Conversations takes
 
