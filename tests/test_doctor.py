@@ -258,6 +258,130 @@ def test_many_numbers_are_summed_up(connection: Connect, sandbox: SandboxProcess
     assert found[-1].text == "4 more are not complete; ask for one with --number"
 
 
+# Where texts lead
+
+
+def fixtures(sandbox: SandboxProcess, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Change what the account has that can only be looked at."""
+    state = sandbox.control.state()
+    change(state["tables"]["fixtures"])
+    sandbox.control.restore(state)
+
+
+def another(rows: list[dict[str, Any]], sid: str, new_sid: str, **changes: Any) -> None:
+    """Add one like another."""
+    [row] = [row for row in rows if row["sid"] == sid]
+    rows.append({**row, "sid": new_sid, "seq": 10_000 + len(rows), **changes})
+
+
+def test_a_workflow_that_flex_cannot_guess(connection: Connect, sandbox: SandboxProcess) -> None:
+    connection(stack="conversations", workflow_sid="")
+    only = sandbox.settings["workflow_sid"]
+    assert findings()["Workflow"].text == f"{only} is the workspace's only one"
+    fixtures(sandbox, lambda rows: another(rows, only, "WW" + "1" * 32, name="Another"))
+    assert wrong() == {
+        "Workflow": "workflow_sid is empty, and the workspace has several; give one, or route agent fails"
+    }
+    connection(stack="conversations", workflow_sid=only)
+    assert wrong() == {}
+    connection(stack="conversations", workflow_sid="")
+
+    def none(rows: list[dict[str, Any]]) -> None:
+        rows[:] = [row for row in rows if not row["sid"].startswith("WW")]
+
+    fixtures(sandbox, none)
+    assert "the workspace has none" in wrong()["Workflow"]
+
+
+def test_a_studio_flow_that_does_not_answer(connection: Connect, sandbox: SandboxProcess) -> None:
+    flow = sandbox.settings["studio_flow_sid"]
+    connection(stack="conversations", studio_flow_sid=flow)
+    assert findings()["Studio flow"] == Finding("Studio flow", Verdict.OK, f"{flow} is published")
+    connection(stack="conversations", studio_flow_sid="")
+    found = findings()["Studio flow"]
+    assert (found.verdict, found.text) == (
+        Verdict.NOTE,
+        "studio_flow_sid is empty; route studio fails until it is given",
+    )
+    unknown = "FW" + "0" * 32
+    connection(stack="conversations", studio_flow_sid=unknown)
+    assert wrong() == {
+        "Studio flow": f"Studio flow {unknown} is not in this account; "
+        "correct studio_flow_sid, or route studio fails"
+    }
+    draft = "FW" + "d" * 32
+    fixtures(sandbox, lambda rows: another(rows, flow, draft, settings={"status": "draft"}))
+    connection(stack="conversations", studio_flow_sid=draft)
+    assert f"Studio flow {draft} is a draft that was never published" in wrong()["Studio flow"]
+
+
+def test_a_login_that_may_not_look_at_studio_is_no_fault(
+    connection: Connect, sandbox: SandboxProcess
+) -> None:
+    settings = sandbox.settings
+    sandbox.control.settings(forbidden_hosts=["studio.twilio.com"])
+    key = {
+        "login": settings["restricted_key_sid"],
+        "password": settings["restricted_key_secret"],
+        "account_sid": settings["account_sid"],
+        "auth_token": settings["auth_token"],
+    }
+    connection(stack="conversations", studio_flow_sid=settings["studio_flow_sid"], **key)
+    found = findings()
+    assert found["Studio flow"].verdict is Verdict.NOTE
+    assert found["Studio flow"].text.startswith("this login may not look at it: ")
+    assert "complete" in found["Numbers"].text
+    connection(**key)
+    assert wrong() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"integration_workspace_sid": "WS" + "0" * 32}, f"workspace WS{'0' * 32} is not in this account"),
+        ({"integration_workflow_sid": "WW" + "0" * 32}, f"workflow WW{'0' * 32} is not in this account"),
+        (
+            {"integration_workspace_sid": "WS" + "1" * 32},
+            "is not workspace_sid, whose tasks alone are tracked",
+        ),
+        (
+            {"integration_type": "studio", "integration_flow_sid": "FW" + "0" * 32},
+            f"Studio flow FW{'0' * 32} is not in this account",
+        ),
+    ],
+    ids=["no workspace", "no workflow", "another workspace", "no flow"],
+)
+def test_a_flex_flow_that_leads_nowhere(
+    changes: dict[str, Any], says: str, connection: Connect, sandbox: SandboxProcess
+) -> None:
+    workspace = sandbox.settings["workspace_sid"]
+    fixtures(sandbox, lambda rows: another(rows, workspace, "WS" + "1" * 32, name="Another"))
+    sid = sandbox.settings["flex_flow_sids"]["task"]
+
+    async def spoil(account: Account) -> None:
+        await account.client.flex_api.v1.flex_flow(sid).update_async(**changes)
+
+    with_account(spoil)
+    told = wrong(number=sandbox.settings["numbers"]["twilio"])["Number …0100"]
+    assert f"{sid}: {says}" in told or f"{sid}: workspace WS{'1' * 32} {says}" in told
+
+
+def test_an_address_that_leads_to_no_flow(connection: Connect, sandbox: SandboxProcess) -> None:
+    connection(stack="conversations")
+    sid = sandbox.settings["address_sid"]
+
+    async def spoil(account: Account) -> None:
+        await account.client.conversations.v1.address_configurations(sid).update_async(
+            auto_creation_enabled=True,
+            auto_creation_type="studio",  # type: ignore[arg-type]
+            auto_creation_studio_flow_sid="FW" + "0" * 32,
+        )
+
+    with_account(spoil)
+    said = f"{sid}: Studio flow FW{'0' * 32} is not in this account"
+    assert said in wrong(number=sandbox.settings["numbers"]["conversations"])["Number …0102"]
+
+
 # Event Streams
 
 

@@ -185,7 +185,7 @@ class Event(Row):
 
 @dataclass(slots=True)
 class Fixture(Row):
-    """What is only looked at: workspace, worker, queue, workflow, phone number."""
+    """What is only looked at: workspace, worker, queue, workflow, Studio flow, phone number."""
 
     parent: str
     name: str

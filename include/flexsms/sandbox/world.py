@@ -96,7 +96,7 @@ class World(Indexes):
         self.number_sids = {
             number: self._make_fixture("numbers", "PN", number).sid for number in (NUMBER, NUMBER_SHORT_LIVED)
         }
-        self.studio_flow_sid = self.sids.new("FW")
+        self.studio_flow_sid = self._make_fixture("studio", "FW", "Messaging Flow").sid
         # Facts A.2: a number may have a Studio flow and a Task flow; the outbound Task flow is normally not
         # enabled.
         self.flow_sids = {

@@ -6,6 +6,7 @@ Nothing is changed. Each check asks for itself, so one that fails hides no other
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +20,12 @@ from flexsms.core.doctor import (
     judge_skew,
     judge_unread,
 )
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.errors import FlexSmsError, NotAuthorized
 from flexsms.core.events import StackName
 from flexsms.core.message import parse_number
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
+from flexsms.twilio.doctor_routing import RoutingDoctor
 from flexsms.twilio.doctor_stream import StreamDoctor
 from flexsms.twilio.limits import documented
 from flexsms.twilio.products import ask_products
@@ -49,6 +51,7 @@ class Doctor:
         self._client = account.client
         self._settings = account.settings
         self._number = parse_number("number", number) if number else ""
+        self._routing = RoutingDoctor(account)
         self._stream = StreamDoctor(account.client, account.settings, stream_name)
         self._arrivals = arrivals
 
@@ -58,6 +61,8 @@ class Doctor:
         if [one.about for one in findings if one.verdict is WRONG] == ["Credentials"]:
             return findings
         checks: list[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]]] = [
+            ("Workflow", self._routing.workflow),
+            ("Studio flow", self._routing.studio),
             ("Numbers", self._numbers),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),
@@ -123,6 +128,7 @@ class Doctor:
             kinds = {flow.integration_type for flow in flows}
             missing = [f"has no Flex Flow of type {kind}" for kind in (STUDIO, TASK) if kind not in kinds]
             missing += [f"{flow.sid} is not long-lived" for flow in flows if not flow.long_lived]
+            missing += [problem for flow in flows if (problem := await self._route_problem(flow))]
             missing += [
                 f"{flow.sid} is not enabled"
                 for flow in flows
@@ -131,15 +137,33 @@ class Doctor:
             problems[number] = missing
         return problems
 
+    async def _route_problem(self, flow: Any) -> str:
+        """What is wrong with where a Flex Flow leads, empty: nothing, or this login may not look."""
+        to = flow.integration or {}
+        with suppress(NotAuthorized):
+            if flow.integration_type == STUDIO:
+                problem = await self._routing.flow_problem(str(to.get("flow_sid")))
+            elif flow.integration_type == TASK:
+                problem = await self._routing.task_problem(
+                    str(to.get("workspace_sid")), str(to.get("workflow_sid"))
+                )
+            else:
+                problem = ""
+            return f"{flow.sid}: {problem}" if problem else ""
+        return ""
+
     async def _address_problems(self) -> dict[str, list[str]]:
         """What is missing to each number that has an address configuration."""
         problems = {}
         for one in await sms_addresses(self._client):
             auto = one.auto_creation or {}
             runs_studio = auto.get("enabled") and auto.get("type") == STUDIO and auto.get("studio_flow_sid")
-            problems[str(one.address)] = (
-                [] if runs_studio else [f"{one.sid} does not create conversations with Studio"]
-            )
+            missing = [] if runs_studio else [f"{one.sid} does not create conversations with Studio"]
+            if runs_studio:
+                with suppress(NotAuthorized):
+                    problem = await self._routing.flow_problem(str(auto["studio_flow_sid"]))
+                    missing = [f"{one.sid}: {problem}"] if problem else []
+            problems[str(one.address)] = missing
         return problems
 
     # Events that have come

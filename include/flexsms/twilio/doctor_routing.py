@@ -1,0 +1,97 @@
+"""Examines what tasks and customers' answers are routed by: workspaces, workflows and Studio flows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flexsms.core.doctor import Finding, Verdict
+from flexsms.core.errors import NotAuthorized, NotFound
+from flexsms.core.events import StackName
+from flexsms.twilio.account import Account
+
+DRAFT = "draft"
+
+
+class RoutingDoctor:
+    """Examines where the account's texts lead. What several numbers share is asked for once."""
+
+    def __init__(self, account: Account) -> None:
+        self._client = account.client
+        self._settings = account.settings
+        self._problems: dict[str, str] = {}
+
+    async def workflow(self) -> list[Finding]:
+        """Whether Flex can tell by which workflow to route an interaction of route ``agent``."""
+        about, settings = "Workflow", self._settings
+        if settings.stack is StackName.CHAT or settings.workflow_sid or not settings.workspace_sid:
+            return []  # one that is named is asked for as a product
+        workflows = self._client.taskrouter.v1.workspaces(settings.workspace_sid).workflows
+        found = await workflows.list_async(limit=2)
+        if len(found) == 1:
+            return [Finding(about, Verdict.OK, f"{found[0].sid} is the workspace's only one")]
+        said = "and the workspace has several" if found else "and the workspace has none"
+        return [
+            Finding(about, Verdict.WRONG, f"workflow_sid is empty, {said}; give one, or route agent fails")
+        ]
+
+    async def studio(self) -> list[Finding]:
+        """Whether the Studio flow that answers customers of route ``studio`` is there."""
+        about, sid = "Studio flow", self._settings.studio_flow_sid
+        if self._settings.stack is StackName.CHAT:
+            return []  # there the number's own flow answers
+        if not sid:
+            said = "studio_flow_sid is empty; route studio fails until it is given"
+            return [Finding(about, Verdict.NOTE, said)]
+        try:
+            problem = await self.flow_problem(sid)
+        except NotAuthorized as error:
+            return [Finding(about, Verdict.NOTE, f"this login may not look at it: {error}")]
+        if problem:
+            return [
+                Finding(about, Verdict.WRONG, f"{problem}; correct studio_flow_sid, or route studio fails")
+            ]
+        return [Finding(about, Verdict.OK, f"{sid} is published")]
+
+    async def flow_problem(self, flow_sid: str) -> str:
+        """What is wrong with a Studio flow, empty: nothing.
+
+        :raises NotAuthorized: when this login may not look at it
+        """
+
+        async def look() -> str:
+            flow: Any = await self._client.studio.v2.flows(flow_sid).fetch_async()
+            return (
+                f"Studio flow {flow_sid} is a draft that was never published" if flow.status == DRAFT else ""
+            )
+
+        return await self._once(f"Studio flow {flow_sid}", look)
+
+    async def task_problem(self, workspace_sid: str, workflow_sid: str) -> str:
+        """What is wrong with where tasks are made, empty: nothing.
+
+        :raises NotAuthorized: when this login may not look at it
+        """
+        workspace = self._client.taskrouter.v1.workspaces(workspace_sid)
+
+        async def look_at_workspace() -> str:
+            if workspace_sid == self._settings.workspace_sid:
+                return ""  # which is asked for as a product
+            await workspace.fetch_async()
+            return f"workspace {workspace_sid} is not workspace_sid, whose tasks alone are tracked"
+
+        async def look_at_workflow() -> str:
+            await workspace.workflows(workflow_sid).fetch_async()
+            return ""
+
+        return await self._once(f"workspace {workspace_sid}", look_at_workspace) or await self._once(
+            f"workflow {workflow_sid}", look_at_workflow
+        )
+
+    async def _once(self, what: str, look: Callable[[], Awaitable[str]]) -> str:
+        if what not in self._problems:
+            try:
+                self._problems[what] = await look()
+            except NotFound:
+                self._problems[what] = f"{what} is not in this account"
+        return self._problems[what]
