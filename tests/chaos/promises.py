@@ -60,7 +60,7 @@ HAS_LEFT = re.compile(
 HAS_NOT_LEFT = re.compile(
     r"nothing (was|has been) sent|did not leave|has not left|none was found|not sent\b", re.IGNORECASE
 )
-RETIRED_LINES = ("deactivated", "deleted", "already_gone")
+RETIRED_LINES = ("deactivated", "deleted", "already_gone", "moved on")
 
 
 @dataclass(frozen=True, slots=True)

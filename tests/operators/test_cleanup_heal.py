@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
@@ -187,6 +188,31 @@ async def test_what_a_batch_had_settled_and_not_closed_is_finished_by_the_next_r
     assert (centre.writes()["channel_sid"] == centre.sid) is writes
     again = await clean(sandbox)
     assert (again["restored"], again["finished"]) == (0, 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stack", [StackName.CONVERSATIONS], indirect=True)
+async def test_a_late_text_whose_task_ended_with_the_close_is_found_by_the_next_run(
+    centre: Centre, sandbox: SandboxProcess, days_ago: Any
+) -> None:
+    """Twilio did not tell the batch what is live, so nobody looked after the close."""
+    days_ago(3)
+    context: Any = FakeContext()
+    (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
+    close = {"method": "POST", "host": "flex-api.twilio.com", "path": "/Channels/UO"}
+    text = {"customer": {"from": CUSTOMER, "to": centre.number, "body": "One more thing"}}
+    sandbox.control.fault(match=close, before=[text], times=1)
+    look = {"host": "taskrouter.twilio.com", "path": "/Tasks$", "form": {"AssignmentStatus": "pending"}}
+    sandbox.control.fault(match=look, skip=2, times=1, action="status", status=400, code=20001)
+    with pytest.raises(FlexSmsError):
+        await FlexCleanupOperator(task_id="retire", batch=batch).aexecute(context)
+    assert centre.open_tasks() == []
+    assert (await clean(sandbox))["restored"] == 1
+    (task,) = centre.open_tasks()
+    assert (task["conversationSid"] != centre.sid, task["sourceChatChannelSid"]) == (True, centre.sid)
+    sandbox.control.agent("complete", channel_sid=task["conversationSid"])
+    assert (await clean(sandbox))["restored"] == 0
+    assert centre.open_tasks() == []
 
 
 @pytest.mark.anyio

@@ -95,6 +95,13 @@ async def test_a_task_that_ended_with_the_close_is_seen_although_its_events_are_
     assert (task["conversationSid"] != sid, task["sourceChatChannelSid"]) == (True, sid)
 
 
+async def test_the_ledger_says_that_the_customer_moved_on(house: ConversationsHouse) -> None:
+    sid = house.conversation()
+    house.fault(CLOSE, before=[house.writes()])
+    await house.clean()
+    assert await house.ledger() == {sid: "moved on"}
+
+
 async def test_what_could_not_be_opened_is_taken_up_by_the_next_run(house: ConversationsHouse) -> None:
     sid = house.conversation()
     house.fault(CLOSE, before=[house.writes()])

@@ -19,7 +19,7 @@ from flexsms.twilio.cleanup_report import Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import OpenTasks
-from flexsms.twilio.stacks.protocol import RetiringStack
+from flexsms.twilio.stacks.protocol import Healed, RetiringStack
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +33,12 @@ CLOSING_TAKES = timedelta(minutes=5)
 class HealReport:
     """What was put right.
 
-    :param restored: live channels that were out of use
+    :param restored: by SID, live channels that were out of use, and what became of them
     :param finished: settled channels that were closed at last
     :param errors: by channel, what went wrong
     """
 
-    restored: list[DueChannel] = field(default_factory=list)
+    restored: dict[str, tuple[DueChannel, Healed]] = field(default_factory=dict)
     finished: list[DueChannel] = field(default_factory=list)
     errors: dict[str, FlexSmsError] = field(default_factory=dict)
 
@@ -76,9 +76,11 @@ class Healer:
             return report
         suspects = {channel.channel_sid: channel for channel in (*scan.revived, *scan.settled)}
         live = await self.tasks.open_channels()
-        await self._restore([channel for sid, channel in suspects.items() if sid in live], report)
+        # What was heard of a closed channel after it was settled is a late text, also if its task is over.
+        late = [channel for channel in scan.late if self._is_closed(channel)]
+        await self._restore([*(c for sid, c in suspects.items() if sid in live), *late], report)
         await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
-        lines = [(channel.channel_sid, channel.ended_ms, "put back") for channel in report.restored]
+        lines = [(sid, channel.ended_ms, str(healed)) for sid, (channel, healed) in report.restored.items()]
         if lines:
             await self.ledger.append(lines, run_id=self.run_id)
         if not report.errors:
@@ -87,9 +89,10 @@ class Healer:
 
     async def _restore(self, channels: Sequence[DueChannel], report: HealReport) -> None:
         async def restore(channel: DueChannel, stack: RetiringStack) -> None:
-            if await stack.heal(channel.channel_sid, channel.links):
-                logger.warning("Channel %s is live and was out of use; it is put back.", channel.channel_sid)
-                report.restored.append(channel)
+            healed = await stack.heal(channel.channel_sid, channel.links)
+            if healed is not Healed.NOTHING:
+                logger.warning("Channel %s is live and was out of use: %s.", channel.channel_sid, healed)
+                report.restored[channel.channel_sid] = (channel, healed)
 
         await self._each(channels, restore, report)
 
@@ -116,6 +119,10 @@ class Healer:
         await self._restore([c for c in report.finished if c.channel_sid in late], report)
         to_delete = {sid for sid, what in unfinished.outcomes.items() if what == Outcome.DELETED} - late
         await self._each([c for c in report.finished if c.channel_sid in to_delete], delete, report)
+
+    def _is_closed(self, channel: DueChannel) -> bool:
+        stack = self.stacks.get(channel.stack)
+        return stack is not None and stack.closing_is_final
 
     async def _each(
         self,

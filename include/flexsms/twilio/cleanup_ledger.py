@@ -34,7 +34,7 @@ class Unfinished:
     """What batches have announced and nobody knows to be finished.
 
     :param keys: the items
-    :param outcomes: by channel, what was to become of it
+    :param outcomes: by channel of which nothing else was written since, what was to become of it
     """
 
     keys: Sequence[str]
@@ -79,9 +79,11 @@ class CleanupLedger:
         """
         items = await self._map.list(since=_day(since))
         finished = {key for item in items for key in item.data.get("finished", ())}
-        left = [item for item in items if item.data.get("announced") and item.key not in finished]
-        outcomes = {line[0]: line[2] for item in left for line in item.data["channels"]}
-        return Unfinished([item.key for item in left], outcomes)
+        left = [item.key for item in items if item.data.get("announced") and item.key not in finished]
+        # What was written of a channel later outranks what was announced.
+        items.sort(key=lambda item: str(item.data["at"]))
+        last = {line[0]: (item.key, line[2]) for item in items for line in item.data.get("channels", ())}
+        return Unfinished(left, {sid: outcome for sid, (key, outcome) in last.items() if key in left})
 
     async def _add(self, lines: Sequence[Line], run_id: str, *, finished: bool) -> list[str]:
         at = self._now()

@@ -63,6 +63,7 @@ class Scan:
     :param due_in_all: how many are due, those beyond the limit included
     :param revived: channels with an open task that an earlier cleanup may have taken down
     :param settled: those of the watched channels that an earlier cleanup has settled
+    :param late: those of the watched channels of which something was heard after they were settled
     :param unreadable: documents that hold no channel state
     """
 
@@ -71,6 +72,7 @@ class Scan:
     due_in_all: int = 0
     revived: list[DueChannel] = field(default_factory=list)
     settled: list[DueChannel] = field(default_factory=list)
+    late: list[DueChannel] = field(default_factory=list)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
 
 
@@ -101,8 +103,9 @@ async def find_due(
                 continue
             extra = unseen.pop(stored.state.channel_sid, None)
             state = stored.state.merge(extra) if extra else stored.state
-            if state.is_retired and state.channel_sid in watched:
-                result.settled.append(DueChannel.of(state, stored.revision))
+            if state.retired is not None and state.channel_sid in watched:
+                found = result.settled if state.is_retired else result.late
+                found.append(DueChannel.of(state, stored.revision))
             _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
     for state in unseen.values():
         result.scanned += 1

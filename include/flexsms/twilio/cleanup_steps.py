@@ -41,7 +41,7 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.defects import contained
 from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, RetiringStack, marks
+from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, Healed, RetiringStack, marks
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Cleaner
@@ -264,6 +264,7 @@ class CleanupSteps:
         if not await self._or_reopen_the_books(channel, lambda: self._put_back(channel)):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
             await self._attempt.remember(_late(channel), True)
+            await self._books.correct([channel], Healed.MOVED_ON)
 
     async def _put_back_once(self, channel: DueChannel) -> None:
         if await self._attempt.recall(_late(channel)):

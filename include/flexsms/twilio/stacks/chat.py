@@ -20,6 +20,7 @@ from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
 from flexsms.twilio.stacks.protocol import (
     RETIRED,
     ChannelSnapshot,
+    Healed,
     OpenConversation,
     bears_our_mark,
     marks,
@@ -107,15 +108,15 @@ class ChatStack:
             await self._channels.write(await self.fetch(channel_sid), RETIRED)
         return False
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:
         """Put a live channel back that bears our mark, or a long-lived one whose session was closed."""
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes):
-            await self.resume(channel_sid, self.usual, links, reconnect=True)
-            return True
-        if marks(current.attributes) != self.usual:
-            return False
-        return await self._sessions.is_closed(channel_sid) and await self._reconnect(current, links)
+            is_back = await self.resume(channel_sid, self.usual, links, reconnect=True)
+            return Healed.PUT_BACK if is_back else Healed.MOVED_ON
+        if marks(current.attributes) != self.usual or not await self._sessions.is_closed(channel_sid):
+            return Healed.NOTHING
+        return Healed.PUT_BACK if await self._reconnect(current, links) else Healed.MOVED_ON
 
     async def _reconnect(self, channel: ChannelSnapshot, links: Mapping[str, str]) -> bool:
         """Let texts through again; False when the customer goes on in another channel by now."""

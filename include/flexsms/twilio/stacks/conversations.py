@@ -29,7 +29,14 @@ from flexsms.twilio.stacks.conversation_opening import ConversationOpening
 from flexsms.twilio.stacks.conversation_pairs import CLOSED
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, OpenConversation, bears_our_mark, marks
+from flexsms.twilio.stacks.protocol import (
+    RETIRED,
+    ChannelSnapshot,
+    Healed,
+    OpenConversation,
+    bears_our_mark,
+    marks,
+)
 from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
@@ -144,13 +151,12 @@ class ConversationsStack:
             return True
         return await self._restore(current, previous)
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:  # noqa: ARG002
         """Put a live conversation back that bears our mark; who wrote in a closed one goes on in a fresh one."""
         current = await self.fetch(channel_sid)
         if not bears_our_mark(current.attributes):
-            return False
-        await self._restore(current, self.usual)
-        return True
+            return Healed.NOTHING
+        return Healed.PUT_BACK if await self._restore(current, self.usual) else Healed.MOVED_ON
 
     async def _restore(self, current: ChannelSnapshot, previous: Mapping[str, Any]) -> bool:
         if current.is_retired:

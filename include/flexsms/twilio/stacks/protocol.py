@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from flexsms.core.delivery import Delivery
@@ -23,6 +24,14 @@ def marks(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def bears_our_mark(attributes: Mapping[str, Any]) -> bool:
     """Whether both attributes are as retiring writes them, always together; anything else is somebody else's."""
     return marks(attributes) == RETIRED
+
+
+class Healed(StrEnum):
+    """What healing did with a channel."""
+
+    NOTHING = "nothing"
+    PUT_BACK = "put back"
+    MOVED_ON = "moved on"  # its customer goes on in another channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +171,10 @@ class RetiringStack(Protocol):
         """
         ...
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:
         """Put a live channel back that bears our mark, whoever left it so.
 
         Only Twilio and the channel's state are asked, so it works without anything that a run remembers.
-
-        :return: whether anything had to be done
 
         :raises NotFound: when the channel is gone
         """
