@@ -5,6 +5,7 @@ from; while that is unchanged, this script looks once and leaves (which is why i
 
     python3 scripts/bootstrap.py                     what `flexsms` needs to run
     python3 scripts/bootstrap.py --dev               and what tests, lint and the benchmark need on top
+    python3 scripts/bootstrap.py --cluster           and what `make test-cluster` needs on top
     python3 scripts/bootstrap.py --venv .venv-3.12   somewhere else than .venv
     python3 scripts/bootstrap.py --find 3.12         says where that Python is, nothing if there is none that runs
 """
@@ -18,6 +19,15 @@ import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The kinds of environment: what each is for, and the requirement files that it is made from. Every kind includes `run`.
+KINDS = {
+    "run": ("what it runs on", ["requirements.txt", "requirements-sandbox.txt"]),
+    "dev": ("run-time and development tools", ["requirements-dev.txt", "requirements-kinesis.txt"]),
+    "cluster": (
+        "what a distributed Airflow runs on",
+        ["requirements-cluster.txt", "requirements-celery.txt", "requirements-kinesis.txt"],
+    ),
+}
 
 
 def fail(message):
@@ -48,7 +58,13 @@ def find_a_fitting_python():
     return None
 
 
-def fingerprint(dev):
+def requirements(kind):
+    """The requirement files of an environment."""
+    files = KINDS["run"][1]
+    return files if kind == "run" else files + KINDS[kind][1]
+
+
+def fingerprint(kind):
     """What the environment depends on. Tool settings in pyproject.toml are not part of it."""
     import hashlib
     import json
@@ -58,10 +74,7 @@ def fingerprint(dev):
         pyproject = tomllib.load(file)
     parts = [pyproject["build-system"], pyproject["project"], pyproject["tool"]["setuptools"]]
     digest = hashlib.sha256(json.dumps([sys.version, ROOT, parts], sort_keys=True).encode())
-    names = ["requirements.txt", "constraints.txt"]
-    if dev:
-        names += ["requirements-dev.txt", "requirements-kinesis.txt"]
-    for name in names:
+    for name in ["constraints.txt", *requirements(kind)]:
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
@@ -91,18 +104,15 @@ def create(venv):
         )
 
 
-def install(venv, dev):
+def install(venv, kind):
     """pip, with one line that moves instead of several hundred; the whole story is in pip.log."""
     command = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["-r", "requirements.txt", "-c", "constraints.txt", "-e", "."]
-    if dev:
-        command += ["-r", "requirements-dev.txt"]
+    for name in requirements(kind):
+        command += ["-r", name]
+    command += ["-c", "constraints.txt", "-e", "."]
     with open(os.path.join(ROOT, "constraints.txt")) as file:
         expected = sum("==" in line for line in file)
-    print(
-        "flexsms: installing %s (a minute or two)"
-        % ("run-time and development tools" if dev else "what it runs on")
-    )
+    print("flexsms: installing %s (a minute or two)" % KINDS[kind][0])
     tty, seen = sys.stdout.isatty(), 0
     log_path = os.path.join(venv, "pip.log")
     with open(log_path, "w") as log:
@@ -132,7 +142,7 @@ def main(arguments):
         path = find(arguments[arguments.index("--find") + 1])
         print(path or "")
         return
-    dev = "--dev" in arguments
+    kind = "dev" if "--dev" in arguments else "cluster" if "--cluster" in arguments else "run"
     venv = os.path.join(ROOT, arguments[arguments.index("--venv") + 1] if "--venv" in arguments else ".venv")
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         other = find_a_fitting_python()
@@ -143,14 +153,14 @@ def main(arguments):
             )
         os.execv(other, [other, os.path.abspath(__file__), *arguments])
 
-    # The development environment includes the run-time one, so its stamp stands for both.
-    stamps = {kind: os.path.join(venv, ".flexsms-" + kind) for kind in ("run", "dev")}
+    stamps = {one: os.path.join(venv, ".flexsms-" + one) for one in KINDS}
 
     def fresh():
-        for kind in ["dev"] if dev else ["run", "dev"]:
+        # Every environment includes the run-time one, so its stamp stands for both.
+        for one in KINDS if kind == "run" else [kind]:
             try:
-                with open(stamps[kind]) as file:
-                    if file.read() == fingerprint(kind == "dev"):
+                with open(stamps[one]) as file:
+                    if file.read() == fingerprint(one):
                         return True
             except OSError:
                 pass
@@ -169,9 +179,9 @@ def main(arguments):
         for stamp in stamps.values():
             if os.path.exists(stamp):
                 os.remove(stamp)
-        install(venv, dev)
-        with open(stamps["dev" if dev else "run"], "w") as file:
-            file.write(fingerprint(dev))
+        install(venv, kind)
+        with open(stamps[kind], "w") as file:
+            file.write(fingerprint(kind))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from tenacity import (
     RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
@@ -50,7 +51,7 @@ from flexsms.twilio.routing import routed
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8
-_backoff = wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.25)
+_backoff = wait_exponential(multiplier=0.1, max=10) + wait_random(0, 0.25)
 LONGEST_RETRY_AFTER_S = 60
 
 

@@ -1,0 +1,51 @@
+"""What flexsms asks of an environment: ranges in its metadata, one pin for each of them in constraints.txt."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+
+
+def listed(name: str) -> list[Requirement]:
+    """The requirements that a file names itself."""
+    lines = (ROOT / name).read_text().splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def test_the_metadata_pins_nothing() -> None:
+    found = [Requirement(line) for line in requires("flexsms") or []]
+    assert found
+    for requirement in found:
+        operators = {one.operator for one in requirement.specifier}
+        assert not operators & {"==", "===", "~="}, f"{requirement} leaves no choice"
+        assert ">=" in operators, f"{requirement} does not say what is needed at least"
+
+
+def test_the_metadata_is_what_the_files_say() -> None:
+    found = [Requirement(line) for line in requires("flexsms") or []]
+    plain = {f"{one.name}{one.specifier}" for one in found if one.marker is None}
+    assert plain == {f"{one.name}{one.specifier}" for one in listed("requirements.txt")}
+    extras = metadata("flexsms").get_all("Provides-Extra") or []
+    assert sorted(extras) == ["kinesis", "sandbox"]
+    for extra in extras:
+        added = {
+            f"{one.name}{one.specifier}"
+            for one in found
+            if one.marker and one.marker.evaluate({"extra": extra})
+        }
+        assert added == {f"{one.name}{one.specifier}" for one in listed(f"requirements-{extra}.txt")}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_requirement_has_a_pin_within_its_range(name: str) -> None:
+    pins = {pin.name: pin for pin in listed("constraints.txt")}
+    for requirement in listed(name):
+        [pinned] = pins[requirement.name].specifier
+        assert pinned.operator == "=="
+        assert pinned.version in requirement.specifier, f"{requirement} is pinned to {pinned.version}"
