@@ -12,11 +12,13 @@ BIN := $(VENV)/bin
 # Four workers for two cores, because most tests wait for a process of their own; whole files each, in the order of
 # their names. The contract check comes last and waits for the others.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
-UNIT := -m "not airflow and not e2e" --ignore tests/dags --ignore tests/e2e
+UNIT := -m "not airflow and not e2e and not cluster" --ignore tests/dags --ignore tests/e2e --ignore tests/cluster
+CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons chaos lint format bench constraints clean run-env dev-env
+.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints clean \
+  run-env dev-env cluster-env
 
 help: ## this list
 	@echo "flexsms: Twilio Flex SMS conversations, run by Airflow"
@@ -48,6 +50,9 @@ test-pythons: ## the unit tests on Python 3.12 and 3.13, where they are installe
 	    ARGS="--cov --cov-report=term:skip-covered $(ARGS)" || exit 1; \
 	done
 
+test-cluster: cluster-env ## workers that freeze and die, in an Airflow with Celery, PostgreSQL and Redis
+	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
+
 lint: dev-env ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -68,7 +73,8 @@ constraints: ## pin everything below requirements*.txt again, for all three Pyth
 	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	@head -2 constraints.txt > .cache/constraints.head
 	@.cache/uv/bin/uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-	  --no-emit-index-url --quiet --output-file .cache/constraints.body requirements.txt requirements-dev.txt
+	  --no-emit-index-url --quiet --output-file .cache/constraints.body requirements.txt requirements-dev.txt \
+	  requirements-cluster.txt
 	@cat .cache/constraints.head .cache/constraints.body > constraints.txt
 
 clean: ## away with everything the other targets made, also the environments and the demo's Airflow
@@ -81,3 +87,6 @@ run-env:
 
 dev-env:
 	@$(PYTHON) scripts/bootstrap.py --dev --venv $(VENV)
+
+cluster-env:
+	@$(PYTHON) scripts/bootstrap.py --cluster --venv $(CLUSTER_VENV)

@@ -81,8 +81,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         folder = folder_of(item)
         if folder == "dags" or "airflow_db" in getattr(item, "fixturenames", ()):
             item.add_marker("airflow")
-        if folder == "e2e":
-            item.add_marker("e2e")
+        if folder in ("e2e", "cluster"):
+            item.add_marker(folder)
     yield
     items.sort(
         key=lambda item: (
