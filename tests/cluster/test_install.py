@@ -24,6 +24,7 @@ ADDED = [
     *sorted(set(re.findall(r"`(apache-airflow-providers-(?:amazon|google|microsoft)[^`]*)`", CHAPTER))),
 ]
 CELERY = next(line for line in LINES if "celery" in line)
+PLAIN = str.maketrans("[] ", "---")  # brackets in a test's name have to be escaped on the command line
 PACKAGE = (
     "pyproject.toml",
     "README.md",
@@ -53,7 +54,13 @@ def uv(*arguments: str, cwd: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("arguments", [*LINES, *(f"{CELERY} {added}" for added in ADDED)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(pytest.param(line, id="celery" if line == CELERY else "plain") for line in LINES),
+        *(pytest.param(f"{CELERY} {added}", id=added.translate(PLAIN)) for added in ADDED),
+    ],
+)
 def test_the_versions_of_a_command_go_together(checkout: Path, tmp_path: Path, arguments: str) -> None:
     environment = str(tmp_path / "environment")
     uv("venv", "--python", sys.executable, environment, cwd=checkout)
