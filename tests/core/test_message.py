@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -57,10 +59,36 @@ def test_a_longer_text_never_costs_fewer_segments(body: str) -> None:
 
 
 def test_the_fingerprint_tells_texts_apart() -> None:
-    assert parse().fingerprint() == parse(to_name="Ada").fingerprint()
-    assert parse().fingerprint() != parse(body="Hello!").fingerprint()
-    assert parse().fingerprint() != parse(to_number="+14155550102").fingerprint()
-    assert parse().fingerprint() != parse(route="studio").fingerprint()
+    mark = parse().fingerprint("s")
+    assert parse(to_name="Ada").is_text_of(mark, "s")
+    for other in (parse(body="Hello!"), parse(to_number="+14155550102"), parse(route="studio")):
+        assert not other.is_text_of(mark, "s")
+
+
+def test_a_fingerprint_cannot_be_found_by_trying_all_numbers() -> None:
+    found = hashlib.sha256(
+        json.dumps(["agent", "+14155550100", "+14155550199", "Hello"]).encode()
+    ).hexdigest()
+    assert found[:32] not in parse().fingerprint("s")
+    assert parse().fingerprint("s") != parse().fingerprint("t")
+
+
+def test_a_fingerprint_of_before_a_rotation_is_taken_for_the_same_text() -> None:
+    # A text that left must not leave again because a key was rotated.
+    assert parse(body="Whatever").is_text_of(parse().fingerprint("old"), "new")
+
+
+def test_a_fingerprint_of_an_earlier_version_is_understood() -> None:
+    message = parse()
+    material = json.dumps([message.route, message.from_number, message.to_number, message.body])
+    plain = hashlib.sha256(material.encode()).hexdigest()[:32]
+    assert message.is_text_of(plain, "s")
+    assert not parse(body="Hello!").is_text_of(plain, "s")
+
+
+def test_without_a_name_agents_see_the_last_four_digits() -> None:
+    assert parse(to_number="+14155550199").routing_attributes()["name"] == "…0199"
+    assert parse(to_name="Ada").routing_attributes()["name"] == "Ada"
 
 
 def test_the_longest_body_is_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from flexsms.core.redaction import mask_number
 
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
 MAX_TASK_ATTRIBUTES_BYTES = 4096
+FINGERPRINT = "2"  # the version of fingerprints
 
 # Written by flexsms and by Flex itself; a caller who could overwrite them would cut the task off its channel.
 RESERVED_TASK_ATTRIBUTES = frozenset(
@@ -130,10 +132,37 @@ class OutboundMessage:
             attributes["targetWorkerSid"] = self.target_worker_sid
         return attributes
 
-    def fingerprint(self) -> str:
-        """A digest by which a second use of an idempotency key for another text is noticed."""
-        material = json.dumps([self.route, self.from_number, self.to_number, self.body])
-        return hashlib.sha256(material.encode()).hexdigest()[:32]
+    def fingerprint(self, secret: str) -> str:
+        """A digest by which a second use of an idempotency key for another text is noticed.
+
+        Without the secret nobody can find a number by trying all of them.
+
+        :param secret: what whoever keeps the digest does not know
+        """
+        material = self._material()
+        return f"{FINGERPRINT}.{_secret_id(secret)}.{_keyed(secret, material)}"
+
+    def is_text_of(self, fingerprint: str, secret: str) -> bool:
+        """Whether a fingerprint may be this text's; where it was made with another secret, nobody can tell, so it may.
+
+        :param fingerprint: of this version or of an earlier one, which had no secret
+        """
+        version, _, rest = fingerprint.partition(".")
+        if version != FINGERPRINT:
+            return fingerprint == hashlib.sha256(self._material()).hexdigest()[:32]
+        return not rest.startswith(_secret_id(secret)) or fingerprint == self.fingerprint(secret)
+
+    def _material(self) -> bytes:
+        return json.dumps([self.route, self.from_number, self.to_number, self.body]).encode()
+
+
+def _keyed(secret: str, material: bytes) -> str:
+    return hmac.new(secret.encode(), material, hashlib.sha256).hexdigest()[:32]
+
+
+def _secret_id(secret: str) -> str:
+    """Tells one secret from the next, and nothing else of it."""
+    return _keyed(secret, b"flexsms: which secret")[:8]
 
 
 def count_segments(body: str) -> Segments:

@@ -106,7 +106,11 @@ class Account:
     def sender(self) -> Sender:
         """Sends texts."""
         ledger = SendLedger(
-            self.client, self.settings.need("sync_service_sid"), now=self.now, lease=self._lease
+            self.client,
+            self.settings.need("sync_service_sid"),
+            secret=self.settings.password,
+            now=self.now,
+            lease=self._lease,
         )
         return Sender(self.stack, ledger, self.store, settle=self._settle, now=self.now)
 

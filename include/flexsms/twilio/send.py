@@ -3,6 +3,9 @@
 The order is what makes it safe: check everything, claim the key, open the conversation, write down that the text is
 about to leave, post it, write down that it left. A task that dies anywhere and is tried again finds out from the
 ledger how far it came; between the last two steps it looks for the text itself, which carries the key's digest.
+
+A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
+there before is looked at once more behind the text: what has certainly not left goes out in a fresh one.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import Any
 from flexsms.core.errors import (
     ChannelClosed,
     ChannelInSetup,
+    FlexSmsError,
     InteractionFailed,
     NotFound,
     OutcomeUnknown,
+    PermanentError,
     SendInProgress,
     TwilioRefused,
     UndecidedSend,
@@ -28,14 +33,16 @@ from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
-from flexsms.twilio.stacks.protocol import OpenConversation, SendingStack
+from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
 from flexsms.twilio.sync_store import SyncStore
 
 logger = logging.getLogger(__name__)
 
-OPEN_ATTEMPTS = 3
-POST_ATTEMPTS = 3
+ATTEMPTS = 4
 LOOK_UP_EVERY_S = 1.0
+TIMED_OUT = 408
+# What the next try of a send finds out anew.
+UNKEPT = ("created_at", "session_updated_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,49 @@ class SendResult:
     def to_json(self) -> dict[str, Any]:
         """The XCom value."""
         return asdict(self)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a send has come, also when it fails.
+
+    :param is_first_try: nobody has been at work on this send before, so a channel that it makes is brand-new
+    :param in_doubt: a request for the text went out, and nobody knows what became of it
+    :param text_sid: the text has left as this message
+    :param session_sid: the session that the channel's state knows
+    :param kept: a channel that this send has saved from being retired, for the agent's task on it
+    """
+
+    claim: Claim
+    is_first_try: bool
+    in_doubt: bool = False
+    text_sid: str | None = None
+    session_sid: str | None = None
+    kept: OpenConversation | None = None
+
+    def nothing_left(self) -> None:
+        """A later try must not look for the text in this channel."""
+        self.in_doubt, self.text_sid = False, None
+        result = {**(self.claim.result or {}), "message_sid": None} if self.kept else None
+        self.claim = replace(self.claim, stage=Stage.CLAIMED, result=result)
+
+    def take_kept(self) -> OpenConversation | None:
+        """The channel to post in once more, once."""
+        kept, self.kept = self.kept, None
+        return kept
+
+    def tell(self, error: FlexSmsError) -> None:
+        """Say in an error whether a text has left."""
+        told = str(error)
+        if self.text_sid is not None:
+            told = f"The text has left as {self.text_sid} and is not sent again; {told}"
+        elif isinstance(error, UndecidedSend):
+            return
+        elif self.in_doubt:
+            told = f"Whether the text has left is not known yet, and the next try looks for it; {told}"
+        elif "nothing was sent" not in told.lower():
+            told = f"{told} Nothing was sent."
+        error.args = (told, *error.args[1:])
 
 
 class Sender:
@@ -86,6 +136,8 @@ class Sender:
     async def send(self, message: OutboundMessage, *, key: str, owner: str) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
+        Whatever is raised says whether a text has left.
+
         :param key: the idempotency key
         :param owner: the task instance, the same for all its tries
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
@@ -95,76 +147,165 @@ class Sender:
         :raises UndecidedSend: when a text may have left and its channel is gone
         """
         await self._stack.check(message)
-        claim = await self._ledger.take(key, fingerprint=message.fingerprint(), owner=owner)
+        claim = await self._ledger.take(key, message, owner=owner)
         if claim.stage is Stage.SENT:
             return replace(_result(claim), duplicate=True)
-        if claim.stage is Stage.POSTING:
-            found = await self._find(claim)
-            if found is not None:
-                return await self._finish(claim, found)
-        for _ in range(OPEN_ATTEMPTS):
-            try:
-                conversation = await self._open(message, claim)
-                promise = _promise(conversation, claim)
-                if not promise.reused_channel:
-                    await self._remember_session(conversation)
-                claim = replace(claim, resumed=True, result=promise.to_json())
-                claim, sid = await self._post(conversation, message, claim) if message.body else (claim, None)
-            except _ClosedUnder as closed:
-                logger.info("%s Starting afresh.", closed)
-                claim = closed.claim
-            else:
-                return await self._finish(claim, sid)
-        raise SendInProgress("The customer's conversation is closed again and again; trying again later.")
+        progress = _Progress(claim, is_first_try=not claim.resumed)
+        try:
+            return await self._send(message, progress)
+        except ChannelInSetup:
+            raise
+        except FlexSmsError as error:
+            progress.tell(error)
+            if isinstance(error, PermanentError):
+                # Whoever puts it right need not wait for a lease.
+                await self._ledger.give_back(progress.claim)
+            raise
 
-    async def _open(self, message: OutboundMessage, claim: Claim) -> OpenConversation:
+    async def _send(self, message: OutboundMessage, progress: _Progress) -> SendResult:
+        if progress.claim.stage is Stage.POSTING:
+            found = await self._go_on(message, progress)
+            if found is not None:
+                return found
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                conversation = progress.take_kept() or await self._open(message, progress)
+                if not message.body:
+                    return await self._finish(progress, None)
+                sid = await self._post(conversation, message, progress)
+                if sid is not None:
+                    return await self._after(conversation, message, progress, sid)
+                logger.info("The text did not leave at attempt %d of %d.", attempt, ATTEMPTS)
+                await self._stack.recheck(conversation)
+            except ChannelClosed as closed:
+                logger.info("%s Starting afresh.", closed)
+                progress.nothing_left()
+                progress.claim = replace(progress.claim, resumed=True, opened=None)
+        raise SendInProgress("The text could not be posted, and none was found; trying again later.")
+
+    async def _go_on(self, message: OutboundMessage, progress: _Progress) -> SendResult | None:
+        """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
+        result = _result(progress.claim)
+        progress.in_doubt = True
+        sid = result.message_sid or await self._find(progress.claim)
+        if sid is not None:
+            conversation = OpenConversation(
+                result.channel_sid, None, task_sid=result.task_sid, session_sid=result.session_sid
+            )
+            try:
+                return await self._after(conversation, message, progress, sid)
+            except ChannelClosed as closed:
+                logger.info("%s Starting afresh.", closed)
+        progress.nothing_left()
+        return None
+
+    async def _open(self, message: OutboundMessage, progress: _Progress) -> OpenConversation:
         """The conversation, ready for a text."""
+        claim = progress.claim
         try:
             if claim.opened:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
             is_ready = await self._stack.is_ready(conversation, claim.marker)
-        except ChannelClosed as error:
-            raise _ClosedUnder(error, replace(claim, resumed=True, opened=None)) from error
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh.
-            await self._ledger.advance(replace(claim, opened=None))
+            progress.claim = replace(claim, opened=None)
             raise
         if not is_ready:
-            opened = {name: value for name, value in asdict(conversation).items() if name != "created_at"}
+            opened = {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}
             if claim.opened != opened:
-                await self._ledger.advance(replace(claim, opened=opened))
+                progress.claim = await self._ledger.advance(replace(claim, opened=opened))
             raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
+        promise = _promise(conversation, claim)
+        if conversation.is_reconnected or not promise.reused_channel:
+            await self._remember_session(conversation, progress)
+        progress.claim = replace(claim, resumed=True, result=promise.to_json())
         return conversation
 
     async def _post(
-        self, conversation: OpenConversation, message: OutboundMessage, claim: Claim
-    ) -> tuple[Claim, str]:
-        """Post the text until it is certain that it left; returns the claim as it is then, and the text's SID."""
-        for attempt in range(1, POST_ATTEMPTS + 1):
-            claim = await self._ledger.advance(replace(claim, stage=Stage.POSTING))
-            try:
-                # Once the lease is over another task may take the key, so nothing may leave after that.
-                seconds = claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
-                async with asyncio.timeout(seconds):
-                    sid: str | None = await self._stack.post(conversation, message.body, claim.marker)
-            except ChannelClosed as error:
-                # Certain: nothing left. A later try must not look for the text in what is closed.
-                raise _ClosedUnder(
-                    error, replace(claim, stage=Stage.CLAIMED, result=None, opened=None)
-                ) from error
-            except TwilioRefused:
-                # Certain: nothing left. Whoever puts it right and tries again need not wait for it.
-                await self._ledger.advance(replace(claim, stage=Stage.CLAIMED, result=None))
+        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress
+    ) -> str | None:
+        """Post the text; returns its SID, None when it certainly did not leave."""
+        progress.claim = claim = await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))
+        try:
+            # Once the lease is over another task may take the key, so nothing may leave after that.
+            seconds = claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
+            async with asyncio.timeout(seconds):
+                return await self._stack.post(conversation, message.body, claim.marker)
+        except TwilioRefused as error:
+            if error.status != TIMED_OUT:
+                progress.nothing_left()
                 raise
-            except (OutcomeUnknown, TimeoutError) as error:
-                logger.warning("Nobody answered whether the text left (%s); looking for it.", error)
-                sid = await self._find(claim)
-            if sid is not None:
-                return claim, sid
-            logger.info("The text did not leave at attempt %d of %d.", attempt, POST_ATTEMPTS)
-        raise SendInProgress("The text could not be posted, and none was found; trying again later.")
+            lost: Exception = error
+        except (OutcomeUnknown, TimeoutError) as error:
+            lost = error
+        progress.is_first_try = False
+        logger.warning("Nobody answered whether the text left (%s); looking for it.", lost)
+        progress.in_doubt = True
+        sid = await self._find(claim)
+        progress.in_doubt = False
+        return sid
+
+    async def _after(
+        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress, sid: str
+    ) -> SendResult:
+        """Finish the send of a text that is in its channel.
+
+        :raises ChannelClosed: when the channel was retired before the text had left it
+        """
+        if not progress.is_first_try or _result(progress.claim).reused_channel:
+            progress.in_doubt = True
+            relay = await self._relay(conversation, sid)
+            progress.in_doubt = False
+            if relay is Relay.MISSING:
+                if await self._stack.keep(conversation):
+                    progress.kept = replace(conversation, session_updated_at=None)
+                raise ChannelClosed(f"{conversation.channel_sid} was retired before {sid} had left.")
+            progress.text_sid = sid
+            if relay is Relay.LEFT:
+                await self._keep(conversation, message, progress, sid)
+        return await self._finish(progress, sid)
+
+    async def _relay(self, conversation: OpenConversation, sid: str) -> Relay:
+        """What became of a text; looks until it cannot leave any more."""
+        until = self._now() + self._settle
+        while True:
+            try:
+                relay = await self._stack.relay(conversation, sid)
+            except NotFound as error:
+                raise _undecided(conversation.channel_sid) from error
+            if relay is not Relay.MISSING or self._now() >= until:
+                return relay
+            await self._sleep(LOOK_UP_EVERY_S)
+
+    async def _keep(
+        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress, sid: str
+    ) -> None:
+        """See to it that the answer to a text that has left a channel which was disturbed comes to the agent."""
+        result = replace(_result(progress.claim), message_sid=sid)
+        # The next try need not look for the text, which may be gone with its channel.
+        progress.claim = await self._ledger.advance(replace(progress.claim, result=result.to_json()))
+        kept = await self._stack.keep(conversation)
+        if kept and await self._is_being_deleted(conversation, progress):
+            await self._stack.abandon(conversation)
+        elif kept is not False:
+            return
+        fresh = await self._open(message, progress)
+        logger.warning(
+            "%s has left %s, which was retired meanwhile; the customer goes on in %s.",
+            sid,
+            conversation.channel_sid,
+            fresh.channel_sid,
+        )
+        moved = replace(result, task_sid=fresh.task_sid)
+        progress.claim = replace(progress.claim, result=moved.to_json())
+
+    async def _is_being_deleted(self, conversation: OpenConversation, progress: _Progress) -> bool:
+        """Tell a clean-up that the channel is in use; returns whether that came too late."""
+        progress.session_sid = None
+        state = await self._remember_session(conversation, progress)
+        return state is not None and state.is_retired and (state.retired or (0, ""))[1] == "delete"
 
     async def _find(self, claim: Claim) -> str | None:
         """Look for the text until it cannot turn up any more."""
@@ -177,41 +318,49 @@ class Sender:
             try:
                 sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
             except NotFound as error:
-                raise UndecidedSend(
-                    f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
-                    "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
-                ) from error
+                raise _undecided(channel_sid) from error
             left_ms = gives_up_ms - to_ms("now", self._now())
             if sid is not None or left_ms <= 0:
                 return sid
             await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
 
-    async def _finish(self, claim: Claim, message_sid: str | None) -> SendResult:
-        result = replace(_result(claim), message_sid=message_sid)
-        await self._ledger.advance(replace(claim, stage=Stage.SENT, result=result.to_json()))
+    async def _finish(self, progress: _Progress, message_sid: str | None) -> SendResult:
+        progress.text_sid = message_sid
+        result = replace(_result(progress.claim), message_sid=message_sid)
+        progress.claim = replace(progress.claim, result=result.to_json())
+        await self._ledger.advance(replace(progress.claim, stage=Stage.SENT))
         return result
 
-    async def _remember_session(self, conversation: OpenConversation) -> None:
-        """Keep the session of a new channel, so that retiring it later need not look it up."""
-        if conversation.session_sid:
-            await self._store.merge(
-                ChannelState(
-                    channel_sid=conversation.channel_sid,
-                    stack=self._stack.name,
-                    links={"session": (to_ms("now", self._now()), conversation.session_sid)},
-                )
+    async def _remember_session(
+        self, conversation: OpenConversation, progress: _Progress
+    ) -> ChannelState | None:
+        """Keep the session of a channel that is new, so that retiring it later need not look it up.
+
+        In one that was there, too, when this send has opened the session again: a clean-up that has closed it settles
+        nothing after this, but puts the channel back. If it was quicker, the channel is not used.
+
+        :raises ChannelClosed: when the channel is retired
+        """
+        if not conversation.session_sid or conversation.session_sid == progress.session_sid:
+            return None
+        _, state = await self._store.learn(
+            ChannelState(
+                channel_sid=conversation.channel_sid,
+                stack=self._stack.name,
+                links={"session": (to_ms("now", self._now()), conversation.session_sid)},
             )
+        )
+        if conversation.is_reconnected and state.is_retired:
+            await self._stack.recheck(conversation)
+        progress.session_sid = conversation.session_sid
+        return state
 
 
-class _ClosedUnder(Exception):
-    """The conversation closed under the send.
-
-    :param claim: as it is now
-    """
-
-    def __init__(self, error: ChannelClosed, claim: Claim) -> None:
-        super().__init__(str(error))
-        self.claim = claim
+def _undecided(channel_sid: str) -> UndecidedSend:
+    return UndecidedSend(
+        f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
+        "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
+    )
 
 
 def _promise(conversation: OpenConversation, claim: Claim) -> SendResult:

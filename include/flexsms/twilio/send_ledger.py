@@ -9,13 +9,21 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, InvalidInput, RevisionMismatch, SendInProgress
+from flexsms.core.errors import (
+    AlreadyExists,
+    FlexSmsError,
+    InvalidInput,
+    RevisionMismatch,
+    SendInProgress,
+)
 from flexsms.core.events import to_ms
+from flexsms.core.message import OutboundMessage
 from flexsms.twilio.sync_map import MapItem, SyncMap
 
 if TYPE_CHECKING:
@@ -76,28 +84,39 @@ class Claim:
 class SendLedger:
     """Claims on idempotency keys.
 
+    :param secret: what every worker knows and Sync does not, for the digests of texts
     :param now: the present, an aware datetime
     :param lease: how long a task may hold a key without a sign of life
     """
 
     def __init__(
-        self, client: Client, service_sid: str, *, now: Callable[[], datetime], lease: timedelta
+        self,
+        client: Client,
+        service_sid: str,
+        *,
+        secret: str,
+        now: Callable[[], datetime],
+        lease: timedelta,
     ) -> None:
         self._client = client
         self._service_sid = service_sid
+        self._secret = secret
         self._now = now
         self._lease = lease
 
-    async def take(self, key: str, *, fingerprint: str, owner: str) -> Claim:
+    async def take(self, key: str, message: OutboundMessage, *, owner: str) -> Claim:
         """Claim a key, or find out how far an earlier task came with it.
 
+        Until a text may have left under the key, another one may take its place: somebody has put it right.
+
         :param key: the idempotency key; only its digest leaves this process
-        :param fingerprint: the digest of the text
+        :param message: the text, of which only a digest leaves this process, too
         :param owner: the task instance, the same for all its tries, so that a retry need not wait for the lease
         :raises SendInProgress: when another task holds the key
         :raises InvalidInput: when the key was used for another text
         """
         marker = hashlib.sha256(key.encode()).hexdigest()[:32]
+        fingerprint = message.fingerprint(self._secret)
         for _ in range(TAKE_ATTEMPTS):
             fresh = self._fresh(marker, fingerprint, owner)
             try:
@@ -107,7 +126,8 @@ class SendLedger:
                 held = _read(marker, await self._map(marker).fetch(marker))
             if held.nonce == fresh.nonce:
                 return held  # our own claim, whose answer was lost
-            if held.fingerprint != fingerprint:
+            is_same = message.is_text_of(held.fingerprint, self._secret)
+            if not is_same and held.stage is not Stage.CLAIMED:
                 raise InvalidInput(
                     "idempotency_key", "was already used for another text", "choose a new key for a new text"
                 )
@@ -118,7 +138,9 @@ class SendLedger:
                     f"idempotency_key: {held.owner} is sending with this key; trying again once it is through."
                 )
             try:
-                ours = replace(held, owner=owner, nonce=fresh.nonce, resumed=True)
+                ours = replace(held, owner=owner, nonce=fresh.nonce, fingerprint=fingerprint, resumed=True)
+                if not is_same:
+                    ours = replace(ours, opened=None)
                 return await self.advance(replace(ours, held_until_ms=held.lease_until_ms))
             except SendInProgress:
                 continue
@@ -129,18 +151,27 @@ class SendLedger:
 
         :raises SendInProgress: when another task took the key over in the meantime
         """
-        renewed = replace(claim, lease_until_ms=self._now_ms() + round(self._lease.total_seconds() * 1000))
+        return await self._write(
+            replace(claim, lease_until_ms=self._now_ms() + round(self._lease.total_seconds() * 1000))
+        )
+
+    async def give_back(self, claim: Claim) -> None:
+        """Write the claim down, and let the next task take the key at once; where that fails, its lease runs out."""
+        with suppress(FlexSmsError):
+            await self._write(replace(claim, lease_until_ms=0))
+
+    async def _write(self, claim: Claim) -> Claim:
         sends = self._map(claim.marker)
         try:
-            item = await sends.update(claim.marker, renewed.to_json(), revision=claim.revision)
+            item = await sends.update(claim.marker, claim.to_json(), revision=claim.revision)
         except RevisionMismatch:
             # Either a task took over, or this is our own write, repeated because its answer was lost.
             item = await sends.fetch(claim.marker)
-            if item.data != renewed.to_json():
+            if item.data != claim.to_json():
                 raise SendInProgress(
                     "idempotency_key: another task has taken this key over; it will send."
                 ) from None
-        return replace(renewed, revision=item.revision)
+        return replace(claim, revision=item.revision)
 
     def _fresh(self, marker: str, fingerprint: str, owner: str) -> Claim:
         now = self._now()

@@ -28,6 +28,9 @@ RECIPE_PREFIX = "ChannelSIDIS"
 PAGE_SIZE = 100
 # How long the state of a retired channel stays, so that late events do not bring it back: seconds.
 SETTLED_TTL_S = 2 * 86_400
+# How long the state of a channel without a task stays, which is never due: seconds. The first task takes this away.
+# TaskRouter keeps its events as long, and what is lost then is the SID of a session, for which its name can be asked.
+TASKLESS_TTL_S = 30 * 86_400
 WRITE_ATTEMPTS = 20
 
 
@@ -81,25 +84,30 @@ class SyncStore:
 
     async def merge(self, learnt: ChannelState) -> Written:
         """Add to what is stored about a channel. Two calls when something changes, one when nothing does."""
-        data = learnt.to_json()
+        return (await self.learn(learnt))[0]
+
+    async def learn(self, learnt: ChannelState) -> tuple[Written, ChannelState]:
+        """:meth:`merge`, which also returns what is stored by then."""
         for _ in range(WRITE_ATTEMPTS):
             stored = await self.load(learnt.channel_sid)
             if stored is None:
                 try:
                     await self._service.documents.create_async(
-                        unique_name=DOCUMENT_PREFIX + learnt.channel_sid, data=data
+                        unique_name=DOCUMENT_PREFIX + learnt.channel_sid,
+                        data=learnt.to_json(),
+                        ttl=_ttl_s(learnt),
                     )
                 except AlreadyExists:
                     continue
-                return Written.CREATED
+                return Written.CREATED, learnt
             merged = stored.state.merge(learnt)
             if merged == stored.state:
-                return Written.UNCHANGED
+                return Written.UNCHANGED, merged
             try:
                 await self._write(merged, stored.revision)
             except (RevisionMismatch, NotFound):
                 continue
-            return Written.UPDATED
+            return Written.UPDATED, merged
         raise RevisionMismatch(
             f"The state of {learnt.channel_sid} changed {WRITE_ATTEMPTS} times while it was written; try again."
         )
@@ -113,7 +121,7 @@ class SyncStore:
 
     async def _write(self, state: ChannelState, revision: str) -> None:
         await self._service.documents(DOCUMENT_PREFIX + state.channel_sid).update_async(
-            if_match=revision, data=state.to_json(), ttl=SETTLED_TTL_S if state.is_retired else 0
+            if_match=revision, data=state.to_json(), ttl=_ttl_s(state)
         )
 
     async def scan(self, *, adopt: bool) -> AsyncIterator[list[StoredState | UnreadableDocument]]:
@@ -178,6 +186,14 @@ class SyncStore:
             return []  # the scan meets our document by itself
         adopted = await self.load(learnt.channel_sid) if write else None
         return [adopted or StoredState(learnt, "")]
+
+
+def _ttl_s(state: ChannelState) -> int:
+    """How long a document stays after this write, seconds; 0 is for ever."""
+    if state.is_retired:
+        return SETTLED_TTL_S
+    has_tasks = bool(state.seen) or state.last_ended_ms is not None
+    return 0 if has_tasks else TASKLESS_TTL_S
 
 
 def _state(channel_sid: str, data: Any) -> ChannelState:

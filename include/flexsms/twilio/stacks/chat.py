@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import TwilioRefused
+from flexsms.core.errors import ChannelClosed, NotFound, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
+from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
 from flexsms.twilio.stacks.protocol import (
@@ -22,6 +24,7 @@ from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,
     OpenConversation,
+    Relay,
     bears_our_mark,
     marks,
 )
@@ -48,6 +51,7 @@ class ChatStack:
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"))
+        self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._opening = ChatOpening(client, settings, self._channels, self._sessions)
 
     async def check(self, message: OutboundMessage) -> None:
@@ -62,7 +66,10 @@ class ChatStack:
         resumed: bool,  # noqa: ARG002  # Flex gives back the active channel of the pair, whoever asks how often
     ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
-        return await self._opening.open(message)
+        conversation, is_live = await self._opening.open(message)
+        if not is_live:
+            await self._revive(conversation)
+        return conversation
 
     async def is_ready(self, conversation: OpenConversation, key: str) -> bool:  # noqa: ARG002
         """A chat channel takes texts at once."""
@@ -70,7 +77,52 @@ class ChatStack:
 
     async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
         """Post the chat message that Proxy relays as an SMS."""
-        return await self._channels.post(conversation.channel_sid, body, key)
+        try:
+            return await self._channels.post(conversation.channel_sid, body, key)
+        except NotFound as error:
+            # One 404 is no proof.
+            if await self._channels.is_live(conversation.channel_sid):
+                raise ServiceUnavailable(
+                    f"{error} The channel is there, though; trying again later.", endpoint=error.endpoint
+                ) from error
+            await self.abandon(conversation)
+            raise ChannelClosed(f"{conversation.channel_sid} was gone before the text was in it.") from error
+
+    async def relay(self, conversation: OpenConversation, message_sid: str) -> Relay:
+        """Look at the session, which cleaning up closes before anything else, and at its interactions."""
+        session_sid = conversation.session_sid
+        if session_sid and await self._sessions.is_undisturbed(session_sid, conversation.session_updated_at):
+            return Relay.UNDISTURBED
+        found = await self._deliveries.interaction(conversation.channel_sid, session_sid, message_sid)
+        return Relay.MISSING if found is None else Relay.LEFT
+
+    async def recheck(self, conversation: OpenConversation) -> None:
+        """Look whether the channel is inactive, and use it only if an agent has a task there."""
+        if not await self._channels.is_live(conversation.channel_sid):
+            await self._revive(conversation)
+
+    async def _revive(self, conversation: OpenConversation) -> None:
+        if not await self.keep(conversation):
+            # An inactive channel with an open session would swallow the customer's next text.
+            await self._sessions.close(conversation.channel_sid, conversation.session_sid)
+            raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
+
+    async def keep(self, conversation: OpenConversation) -> bool | None:
+        """Make the channel active and its session open, or end the task."""
+        if conversation.task_sid is None or not await self._opening.is_task_open(conversation.task_sid):
+            return None
+        links = {"session": conversation.session_sid} if conversation.session_sid else {}
+        with suppress(NotFound):
+            kept = await self.resume(conversation.channel_sid, self.usual, links, reconnect=True)
+            if kept and await self._channels.is_live(conversation.channel_sid):
+                return True
+        await self.abandon(conversation)
+        return False
+
+    async def abandon(self, conversation: OpenConversation) -> None:
+        """End the task of a channel over which nobody can be reached any more."""
+        if conversation.task_sid is not None:
+            await self._opening.end_task(conversation.task_sid)
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""

@@ -55,6 +55,13 @@ class ChatChannels:
             is_retired=is_inactive(attributes) and attributes.get("long_lived") is False,
         )
 
+    async def is_live(self, channel_sid: str) -> bool:
+        """Whether a channel is there and not inactive."""
+        try:
+            return not is_inactive((await self.fetch(channel_sid)).attributes)
+        except NotFound:
+            return False
+
     async def write(
         self, snapshot: ChannelSnapshot, changes: Mapping[str, Any], absent: tuple[str, ...] = ()
     ) -> None:

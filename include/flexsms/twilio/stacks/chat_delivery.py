@@ -39,7 +39,7 @@ class ChatDelivery:
         :raises ProductGone: when Twilio no longer serves the Proxy service
         """
         try:
-            found = await self._interaction(channel_sid, session_sid, message_sid)
+            found = await self.interaction(channel_sid, session_sid, message_sid)
         except NotFound as error:
             await self._check.confirm(error)
             return None  # no session, so nothing that could have carried the text
@@ -50,7 +50,11 @@ class ChatDelivery:
         lost = status.is_final and status is not DeliveryStatus.DELIVERED
         return Delivery(status, await self._reason(sms_sid) if lost and sms_sid else None, sms_sid)
 
-    async def _interaction(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Any:
+    async def interaction(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Any:
+        """The interaction of the session that the message came in by, None when there is none.
+
+        :raises NotFound: when there is no session
+        """
         if session_sid is None:
             session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
         page: Any = await self._sessions(session_sid).interactions.page_async(page_size=PAGE_SIZE)

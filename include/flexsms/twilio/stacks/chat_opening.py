@@ -9,17 +9,25 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import InvalidInput, NotFound, SendInProgress
+from flexsms.core.errors import (
+    InvalidInput,
+    NotFound,
+    SendInProgress,
+    TwilioRefused,
+)
+from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
+from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
-from flexsms.twilio.stacks.chat_sessions import ChatSessions, PairTaken
+from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, find_open_task
+from flexsms.twilio.stacks.tasks import check_worker, end_task, find_open_task
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -40,79 +48,152 @@ class ChatOpening:
         self._settings = settings
         self._channels = channels
         self._sessions = sessions
-        self._flows: dict[tuple[Route, str], Any] = {}
+        self._flows: dict[str, list[Any]] = {}
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._flow(message)
         await check_worker(self._workspace(), message.target_worker_sid)
 
-    async def open(self, message: OutboundMessage) -> OpenConversation:
-        """Get the active channel of the two numbers, or a new one, with an open session."""
+    async def open(self, message: OutboundMessage) -> tuple[OpenConversation, bool]:
+        """Get the active channel of the two numbers, or a new one, with an open session.
+
+        :return: the conversation, and False when it was retired in this very moment
+        """
         flow = await self._flow(message)
-        channel: Any = await self._flex.channel.create_async(
+        attributes = message.routing_attributes() if message.route is Route.AGENT else None
+        channel = await self._channel(message, flow, attributes)
+        try:
+            session = await self._sessions.open(channel.sid, message)
+        except PairTaken as taken:
+            return await self._where_the_customer_is(taken, message, flow, channel)
+        return await self._opened(channel, session)
+
+    async def _channel(
+        self, message: OutboundMessage, flow: Any, attributes: Mapping[str, Any] | None
+    ) -> Any:
+        return await self._flex.channel.create_async(
             flex_flow_sid=str(flow.sid),
             identity=uuid.uuid4().hex,
             chat_user_friendly_name=message.name,
             chat_friendly_name=f"SMS{message.to_number}",
             target=message.to_number,
-            task_attributes=json.dumps(message.routing_attributes())
-            if message.route is Route.AGENT
-            else None,
+            task_attributes=None if attributes is None else json.dumps(attributes),
         )
-        try:
-            session_sid = await self._sessions.open(channel.sid, message)
-        except PairTaken as taken:
-            if await self._is_live(taken.channel_sid):
-                return await self._continue(taken, message, flow, instead_of=channel)
-            # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
-            await self._sessions.close(taken.channel_sid, taken.session_sid)
-            try:
-                session_sid = await self._sessions.open(channel.sid, message)
-            except PairTaken as again:
-                raise SendInProgress(
-                    f"The customer wrote at this very moment ({again}); trying again."
-                ) from again
-        return OpenConversation(
+
+    async def _opened(self, channel: Any, session: OpenSession) -> tuple[OpenConversation, bool]:
+        conversation = OpenConversation(
             channel_sid=channel.sid,
             created_at=utc(channel.date_created),
             task_sid=channel.task_sid,
-            session_sid=session_sid,
+            session_sid=session.sid,
+            session_updated_at=session.updated_at,
+            is_reconnected=session.was_closed,
         )
+        # Cleaning up closes the session first: one that was open belonged to a channel in use.
+        return conversation, not session.was_closed or await self._channels.is_live(channel.sid)
+
+    async def _where_the_customer_is(
+        self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any
+    ) -> tuple[OpenConversation, bool]:
+        """The conversation whose session has the customer, or the new one when that is a leftover."""
+        if taken.channel_sid is None:
+            taken = await self._search(taken, message, flow)
+        if taken.channel_sid is None or taken.session is None:
+            await self._discard_if_empty(channel)
+            raise taken.refusal
+        if await self._channels.is_live(taken.channel_sid):
+            logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
+            await self._discard_if_empty(channel)
+            return await self._continue(taken.channel_sid, taken.session, message, flow)
+        # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
+        await self._sessions.close(taken.channel_sid, taken.session.sid)
+        try:
+            return await self._opened(channel, await self._sessions.open(channel.sid, message))
+        except PairTaken as again:
+            raise SendInProgress(
+                f"The customer wrote at this very moment ({again}); trying again."
+            ) from again
+
+    async def _search(self, taken: PairTaken, message: OutboundMessage, flow: Any) -> PairTaken:
+        """Look for the holder of a pair that Proxy does not name: the active channel of the number's other flow.
+
+        Flex gives that to whoever asks for a channel of the flow. Where there is none it makes one: one of a Studio
+        flow does no harm, and one for agents is taken back, with its task, which bears a mark.
+        """
+        mark = {"flexsms_search": uuid.uuid4().hex}
+        for other in await self._flows_of(message.from_number):
+            if str(other.sid) == str(flow.sid):
+                continue
+            attributes = {**message.routing_attributes(), **mark}
+            channel = await self._channel(message, other, attributes)
+            if channel.task_sid:
+                await self._take_back(channel, mark)
+            session = await self._sessions.find(channel.sid)
+            if session is not None:
+                return PairTaken(taken.refusal, str(channel.sid), session)
+        return taken
+
+    async def _take_back(self, channel: Any, mark: Mapping[str, str]) -> None:
+        """End the task that the search has opened; any other stays."""
+        try:
+            task: Any = await self._workspace().tasks(channel.task_sid).fetch_async()
+        except NotFound:
+            return
+        if mark.items() <= parse_attributes(task.attributes).items():
+            await self.end_task(channel.task_sid)
+            if await self._sessions.find(channel.sid) is None:
+                await self._discard_if_empty(channel)
 
     async def _continue(
-        self, taken: PairTaken, message: OutboundMessage, flow: Any, *, instead_of: Any
-    ) -> OpenConversation:
+        self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any
+    ) -> tuple[OpenConversation, bool]:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
-        logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
-        await self._discard_if_empty(instead_of)
-        snapshot = await self._channels.fetch(taken.channel_sid)
-        return OpenConversation(
-            channel_sid=taken.channel_sid,
-            created_at=snapshot.created_at,
-            task_sid=await self._task_on(taken.channel_sid, message, flow)
-            if message.route is Route.AGENT
-            else None,
-            session_sid=taken.session_sid,
+        is_agents = message.route is Route.AGENT
+        task_sid = await self._task_on(channel_sid, message, flow) if is_agents else None
+        # Behind the task, because a clean-up looks for tasks once more after it has made the channel inactive.
+        snapshot = None
+        with suppress(NotFound):
+            snapshot = await self._channels.fetch(channel_sid)
+        conversation = OpenConversation(
+            channel_sid=channel_sid,
+            created_at=snapshot.created_at if snapshot else None,
+            is_new=False,
+            task_sid=task_sid,
+            session_sid=session.sid,
+            session_updated_at=session.updated_at,
         )
-
-    async def _is_live(self, channel_sid: str) -> bool:
-        try:
-            return not is_inactive((await self._channels.fetch(channel_sid)).attributes)
-        except NotFound:
-            return False
+        return conversation, snapshot is not None and not is_inactive(snapshot.attributes)
 
     async def _discard_if_empty(self, channel: Any) -> None:
         """Take back a channel that was only just made, with its task."""
-        if await self._channels.has_messages(channel.sid):
-            return
-        if channel.task_sid:
-            await (
-                self._workspace()
-                .tasks(channel.task_sid)
-                .update_async(assignment_status="canceled", reason="the customer is in another channel")
-            )
-        await self._flex.channel(channel.sid).delete_async()
+        with suppress(NotFound):
+            if await self._channels.has_messages(channel.sid):
+                return
+            if channel.task_sid:
+                await self.end_task(channel.task_sid)
+            await self._flex.channel(channel.sid).delete_async()
+
+    async def is_task_open(self, task_sid: str) -> bool:
+        """Whether a task is not over."""
+        return await self._unfinished(task_sid) is not None
+
+    async def end_task(self, task_sid: str) -> None:
+        """End the task of a channel over which nobody can be reached; an agent may have been quicker, and have it."""
+        reason = "the customer is in another channel"
+        try:
+            await self._workspace().tasks(task_sid).update_async(assignment_status="canceled", reason=reason)
+        except TwilioRefused:
+            task = await self._unfinished(task_sid)
+            if task is not None:
+                await end_task(self._workspace(), task, reason)
+
+    async def _unfinished(self, task_sid: str) -> Any:
+        try:
+            task: Any = await self._workspace().tasks(task_sid).fetch_async()
+        except NotFound:
+            return None
+        return task if str(task.assignment_status) in OPEN_STATUSES else None
 
     async def _task_on(self, channel_sid: str, message: OutboundMessage, flow: Any) -> str:
         """The open task of a channel, or a new one by the flow's routing."""
@@ -129,21 +210,27 @@ class ChatOpening:
         return str(task.sid)
 
     async def _flow(self, message: OutboundMessage) -> Any:
-        wanted = (message.route, message.from_number)
-        if wanted not in self._flows:
-            integration = INTEGRATION[message.route]
-            async for flow in await self._flex.flex_flow.stream_async(page_size=1000):
-                if str(flow.integration_type) == integration and flow.contact_identity == message.from_number:
-                    self._flows[wanted] = flow
-                    break
-            else:
-                raise InvalidInput(
-                    "from_number",
-                    f"{mask_number(message.from_number)} has no Flex Flow of integration type "
-                    f"'{integration}', which route '{message.route}' needs",
-                    "create the flow or choose another number",
-                )
-        return self._flows[wanted]
+        integration = INTEGRATION[message.route]
+        for flow in await self._flows_of(message.from_number):
+            if str(flow.integration_type) == integration:
+                return flow
+        raise InvalidInput(
+            "from_number",
+            f"{mask_number(message.from_number)} has no Flex Flow of integration type "
+            f"'{integration}', which route '{message.route}' needs",
+            "create the flow or choose another number",
+        )
+
+    async def _flows_of(self, number: str) -> list[Any]:
+        """The flows of a number that lead to agents or to Studio."""
+        if number not in self._flows:
+            stream = await self._flex.flex_flow.stream_async(page_size=1000)
+            self._flows[number] = [
+                flow
+                async for flow in stream
+                if flow.contact_identity == number and str(flow.integration_type) in INTEGRATION.values()
+            ]
+        return self._flows[number]
 
     def _workspace(self) -> Any:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))

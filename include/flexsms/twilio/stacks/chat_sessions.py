@@ -5,11 +5,15 @@ Flex names a session after its channel. Source: https://www.twilio.com/docs/prox
 
 from __future__ import annotations
 
+import asyncio
 import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
+from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, TwilioRefused
 from flexsms.core.message import OutboundMessage
+from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 if TYPE_CHECKING:
@@ -17,20 +21,44 @@ if TYPE_CHECKING:
 
 OPEN = ("open", "in-progress")
 ALREADY_CLOSED = 80607
-PAIR_TAKEN = (80103, 80604)
+# https://www.twilio.com/docs/api/errors/80103, /80604, /80801
+PAIR_TAKEN = (80103, 80604, 80801)
+# Another request for the same participant is under way: https://www.twilio.com/docs/api/errors/80623, /80802
+SAME_MOMENT = (80623, 80802)
+OPEN_ATTEMPTS = 5
+TRY_AGAIN_EVERY_S = 1.0
+# How far the two dates that an interaction writes may differ.
+ONE_INTERACTION = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that lets texts through.
+
+    :param updated_at: when it last changed, UTC
+    :param was_closed: this send has opened it again
+    """
+
+    sid: str
+    updated_at: datetime | None
+    was_closed: bool = False
 
 
 class PairTaken(Exception):
     """The customer sits in another session of the same Twilio number; Proxy allows one per pair.
 
-    :param session_sid: that session
-    :param channel_sid: the channel it leads to
+    :param refusal: what Proxy said
+    :param channel_sid: the channel that has the customer, None where Proxy does not name it
+    :param session: its session
     """
 
-    def __init__(self, session_sid: str, channel_sid: str) -> None:
-        super().__init__(f"the pair is in session {session_sid} of channel {channel_sid}")
-        self.session_sid = session_sid
+    def __init__(
+        self, refusal: TwilioRefused, channel_sid: str | None = None, session: OpenSession | None = None
+    ) -> None:
+        super().__init__(f"the pair is in channel {channel_sid}")
+        self.refusal = refusal
         self.channel_sid = channel_sid
+        self.session = session
 
 
 class ChatSessions:
@@ -41,25 +69,66 @@ class ChatSessions:
         self._sessions = service.sessions
         self._check = ServiceCheck(service, "session_service_sid")
 
-    async def open(self, channel_sid: str, message: OutboundMessage) -> str:
-        """Make sure that the channel has an open session; returns its SID.
+    async def open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
+        """Make sure that the channel has an open session.
 
         :raises PairTaken: when the customer is in a session of another channel
+        :raises SendInProgress: while somebody else is doing the same
         """
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                return await self._open(channel_sid, message)
+            except TwilioRefused as error:
+                if error.code not in SAME_MOMENT:
+                    raise
+            await asyncio.sleep(TRY_AGAIN_EVERY_S)
+        raise SendInProgress(
+            f"Another request for the customer of {channel_sid} is under way at Proxy; trying again later."
+        )
+
+    async def find(self, channel_sid: str) -> OpenSession | None:
+        """The open session of a channel."""
+        try:
+            session: Any = await self._sessions(channel_sid).fetch_async()
+        except NotFound:
+            return None
+        return _read(session) if session.status in OPEN else None
+
+    async def is_undisturbed(self, session_sid: str, since: datetime | None) -> bool:
+        """Whether a session has been open all the time since it was seen.
+
+        Opening it again changes its date without an interaction.
+
+        :param since: when it had last changed then; None: nobody knows
+        :raises NotFound: when it is gone
+        """
+        try:
+            session: Any = await self._sessions(session_sid).fetch_async()
+        except NotFound as error:
+            await self._check.confirm(error)
+            raise
+        updated, interacted = utc(session.date_updated), utc(session.date_last_interaction)
+        if session.status not in OPEN or since is None or updated is None:
+            return False
+        return updated == since or bool(interacted and abs(updated - interacted) <= ONE_INTERACTION)
+
+    async def _open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
         session: Any
         try:
             session = await self._sessions(channel_sid).fetch_async()
         except NotFound:
-            try:
-                session = await self._create(channel_sid, message)
-            except AlreadyExists:
-                session = await self._sessions(channel_sid).fetch_async()
-        if session.status not in OPEN:
-            try:
-                await self.reopen(channel_sid, str(session.sid))
-            except TwilioRefused as error:
-                raise await self._holder(error, own=str(session.sid)) from error
-        return str(session.sid)
+            session = await self._create(channel_sid, message)
+        if session.status in OPEN:
+            return _read(session)
+        try:
+            await self.reopen(channel_sid, str(session.sid))
+        except TwilioRefused as error:
+            if error.code not in PAIR_TAKEN:
+                raise
+            await self._named(error, channel_sid)
+            raise PairTaken(error) from error
+        # By now it has changed, and when is not known.
+        return OpenSession(str(session.sid), updated_at=None, was_closed=True)
 
     async def reopen(self, channel_sid: str, session_sid: str | None) -> None:
         """Let texts through again; a session that is open already is as good, and where there is none, none is made.
@@ -126,16 +195,31 @@ class ChatSessions:
                 participants=[customer, flex],
             )
         except TwilioRefused as error:
-            raise await self._holder(error) from error
+            if error.code in SAME_MOMENT or not (
+                error.code in PAIR_TAKEN or isinstance(error, AlreadyExists)
+            ):
+                raise
+            # Which of name and participants Proxy checks first is not documented: it may be our own request, repeated.
+            own = await self._named(error, channel_sid) if error.code in PAIR_TAKEN else None
+            try:
+                return own or await self._sessions(channel_sid).fetch_async()
+            except NotFound:
+                raise (PairTaken(error) if error.code in PAIR_TAKEN else error) from error
 
-    async def _holder(self, error: TwilioRefused, own: str = "") -> Exception:
-        """Who holds the pair, if that is what is wrong and Twilio's sentence names the session.
+    async def _named(self, error: TwilioRefused, channel_sid: str) -> Any:
+        """The channel's own session, if Twilio's sentence names it.
 
-        :param own: the session that was to be opened, which the sentence names as well
+        :raises PairTaken: when it names that of another channel, or names none and the channel has none
         """
-        others = [sid for sid in re.findall(r"KC[0-9a-fA-F]{32}", str(error)) if sid != own]
-        if error.code not in PAIR_TAKEN or not others:
-            return error
-        session: Any = await self._sessions(others[0]).fetch_async()
-        name = str(session.unique_name)
-        return PairTaken(str(session.sid), name) if name.startswith("CH") else error
+        for sid in re.findall(r"KC[0-9a-fA-F]{32}", error.detail):
+            session: Any = await self._sessions(sid).fetch_async()
+            name = str(session.unique_name)
+            if name == channel_sid:
+                return session
+            if name.startswith("CH"):
+                raise PairTaken(error, name, _read(session)) from error
+        return None
+
+
+def _read(session: Any) -> OpenSession:
+    return OpenSession(str(session.sid), utc(session.date_updated))

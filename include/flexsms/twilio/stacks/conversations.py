@@ -34,6 +34,7 @@ from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,
     OpenConversation,
+    Relay,
     bears_our_mark,
     marks,
 )
@@ -105,6 +106,20 @@ class ConversationsStack:
                     ) from error
         # No agent is to be left with a task whose conversation is over.
         await self._close_interaction(conversation.interaction_sid, conversation.interaction_channel_sid)
+
+    async def relay(self, conversation: OpenConversation, message_sid: str) -> Relay:  # noqa: ARG002
+        """What is in a conversation leaves; one that is closed takes no text."""
+        return Relay.UNDISTURBED
+
+    async def recheck(self, conversation: OpenConversation) -> None:
+        """A conversation that is closed refuses the text by itself."""
+
+    async def keep(self, conversation: OpenConversation) -> bool | None:  # noqa: ARG002
+        """Closing is final, and cleaning up itself looks for those who were too late."""
+        return None
+
+    async def abandon(self, conversation: OpenConversation) -> None:
+        """Closing ends the task."""
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the conversation's messages, down to the moment the key was taken."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flexsms.core.events import parse_attributes
@@ -10,20 +10,22 @@ from flexsms.twilio.dates import utc
 
 KEY_ATTRIBUTE = "flexsms_key"
 PAGE_SIZE = 100
+# `since` is Sync's time, and a message's date is another product's.
+CLOCK_SKEW = timedelta(minutes=1)
 
 
 async def find_marked(page: Any, key: str, since: datetime) -> str | None:
     """The SID of the message marked with a key.
 
     :param page: the first page of a channel's messages, newest first
-    :param since: look no further back
+    :param since: look no further back than a minute before
     """
     while page is not None:
         for message in page:
             if parse_attributes(message.attributes).get(KEY_ATTRIBUTE) == key:
                 return str(message.sid)
             posted_at = utc(message.date_created)
-            if posted_at and posted_at < since:
+            if posted_at and posted_at < since - CLOCK_SKEW:
                 return None
         page = await page.next_page_async()
     return None

@@ -41,6 +41,8 @@ class OpenConversation:
     :param created_at: when Twilio made the channel, UTC
     :param is_new: this send made it; None where Twilio does not tell
     :param session_sid: KC…, what carries the texts (chat)
+    :param session_updated_at: when the session had last changed, UTC; None: nobody knows
+    :param is_reconnected: this send has opened the session again, maybe one that a clean-up had closed
     :param is_new_interaction: this send has started it
     :param lost_flow: this send has taken its Studio flow away, for an agent's task
     :param interaction_sid: KD…, and its channel UO…, what ties the conversation to its task (conversations)
@@ -51,6 +53,8 @@ class OpenConversation:
     is_new: bool | None = None
     task_sid: str | None = None
     session_sid: str | None = None
+    session_updated_at: datetime | None = None
+    is_reconnected: bool = False
     interaction_sid: str | None = None
     interaction_channel_sid: str | None = None
     is_new_interaction: bool = False
@@ -72,6 +76,14 @@ class ChannelSnapshot:
     created_at: datetime | None = None
     session_sid: str | None = None
     is_retired: bool = False
+
+
+class Relay(StrEnum):
+    """What became of a text that is in its channel."""
+
+    UNDISTURBED = "undisturbed"
+    LEFT = "left"
+    MISSING = "missing"
 
 
 class SendingStack(Protocol):
@@ -110,6 +122,34 @@ class SendingStack(Protocol):
         :raises OutcomeUnknown: when the answer was lost
         :raises ChannelClosed: when the conversation was closed before, so that nothing was sent
         """
+        ...
+
+    async def relay(self, conversation: OpenConversation, message_sid: str) -> Relay:
+        """Whether a text that is in the channel went on to the customer.
+
+        ``undisturbed`` says that nothing happened to the channel, ``left`` that something did, but behind the text, and
+        ``missing`` that it has not left yet, and will not after a while.
+
+        :raises NotFound: when nobody can tell any more
+        """
+        ...
+
+    async def recheck(self, conversation: OpenConversation) -> None:
+        """Look at the channel once more, and keep it if an agent has a task there.
+
+        :raises ChannelClosed: when it is retired; nothing of it is in use then
+        """
+        ...
+
+    async def keep(self, conversation: OpenConversation) -> bool | None:
+        """Keep the channel in use though somebody is retiring it, for the agent's task on it.
+
+        :return: None when there is no open task; False when it came too late, so that the task was ended
+        """
+        ...
+
+    async def abandon(self, conversation: OpenConversation) -> None:
+        """End the task of a channel over which nobody can be reached any more."""
         ...
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:

@@ -1,0 +1,187 @@
+"""A send that fails: it says whether a text has left, gives its key back, and may be put right under the same key."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flexsms.core.errors import (
+    ChannelInSetup,
+    FlexSmsError,
+    InvalidInput,
+    SendInProgress,
+    TwilioRefused,
+    UndecidedSend,
+)
+from flexsms.core.events import StackName
+
+from .texting import CUSTOMER, Desk
+
+if TYPE_CHECKING:
+    from flexsms.sandbox.client import SandboxProcess
+
+pytestmark = pytest.mark.anyio
+
+SYNC = "sync.twilio.com"
+STAGE = {"posting": r'"stage": ?"posting"', "sent": r'"stage": ?"sent"', "claimed": r'"stage": ?"claimed"'}
+OTHER = "+14155550178"
+
+
+@pytest.fixture(params=list(StackName))
+def desk(request: pytest.FixtureRequest, sandbox: SandboxProcess, clock: Any) -> Desk:
+    sandbox.control.settings(interaction_setup_s=0)
+    return Desk(request.param, sandbox, clock)
+
+
+def fault_ledger(desk: Desk, stage: str, **rule: Any) -> None:
+    """A fault rule for the write of one stage."""
+    match = {"method": "POST", "host": SYNC, "path": "/Items/", "form": {"Data": STAGE[stage]}}
+    desk.sandbox.control.fault(match=match, **{"times": 1, "action": "status", **rule})
+
+
+def fault_look(desk: Desk, **rule: Any) -> None:
+    """A fault rule for the look for a text that may have left."""
+    match = {"method": "GET", "host": desk.wire.post[0], "path": "/Messages$"}
+    desk.sandbox.control.fault(match=match, **{"times": 1, "action": "status", **rule})
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 20001), (403, 20003)])
+@pytest.mark.parametrize("given_back", [True, False], ids=["key given back", "key kept"])
+async def test_a_text_that_left_is_told_of_when_the_ledger_refuses(
+    desk: Desk, status: int, code: int, given_back: bool
+) -> None:
+    fault_ledger(desk, "sent", status=status, code=code, message="No")
+    if not given_back:
+        fault_ledger(desk, "posting", skip=1, status=status, code=code, message="No")
+    with pytest.raises(TwilioRefused, match=r"^The text has left as IM\w{32} and is not sent again; .*No \("):
+        await desk.send()
+    assert desk.texts() == ["Your results are in."]
+    sent = await desk.send()
+    assert sent.message_sid
+    assert desk.texts() == ["Your results are in."]
+    assert (await desk.send()).duplicate
+
+
+async def test_a_text_that_left_is_told_of_when_twilio_is_down(desk: Desk) -> None:
+    fault_ledger(desk, "sent", times=None, status=503)
+    with pytest.raises(FlexSmsError, match=r"^The text has left as IM"):
+        await desk.send()
+
+
+async def test_a_text_in_doubt_is_told_of(desk: Desk) -> None:
+    desk.fault_post(action="drop_after")
+    fault_look(desk, status=403, code=20003, message="No")
+    with pytest.raises(
+        TwilioRefused, match=r"^Whether the text has left is not known yet, and the next try looks"
+    ):
+        await desk.send()
+    assert (await desk.send()).message_sid
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_refused_text_is_told_not_to_have_left(desk: Desk) -> None:
+    desk.fault_post(
+        action="status", status=400, code=21610, message="Attempt to send to unsubscribed recipient"
+    )
+    with pytest.raises(TwilioRefused, match=r"\(21610\).* Nothing was sent\.$"):
+        await desk.send()
+    assert desk.texts() == []
+
+
+async def test_a_request_that_timed_out_at_twilio_is_looked_for(desk: Desk) -> None:
+    # 408 says nothing of whether it was applied.
+    desk.fault_post(action="status", status=408, message="Request timeout")
+    await desk.send()
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_send_that_failed_for_good_keeps_nobody_waiting(desk: Desk) -> None:
+    desk.fault_post(action="status", status=400, code=20001, message="No")
+    with pytest.raises(TwilioRefused):
+        await desk.send(owner="the first run")
+    sent = await desk.send(owner="the next run")
+    assert sent.message_sid
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_send_that_failed_in_doubt_keeps_nobody_waiting(desk: Desk) -> None:
+    desk.fault_post(action="drop_after")
+    fault_look(desk, status=400, code=20001, message="No")
+    with pytest.raises(TwilioRefused):
+        await desk.send(owner="the first run")
+    assert (await desk.send(owner="the next run")).message_sid
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_send_that_may_heal_keeps_its_key(desk: Desk) -> None:
+    desk.fault_post(times=None, action="drop_before")
+    with pytest.raises(SendInProgress):
+        await desk.send(owner="the first run")
+    with pytest.raises(SendInProgress, match="the first run is sending with this key"):
+        await desk.send(owner="the next run")
+
+
+@pytest.mark.parametrize("change", [{"body": "Corrected."}, {"to_number": OTHER}, {"route": "studio"}])
+async def test_a_text_that_twilio_refused_can_be_put_right_under_its_key(
+    desk: Desk, change: dict[str, Any]
+) -> None:
+    desk.fault_post(action="status", status=400, code=21614, message="Not a mobile number")
+    with pytest.raises(TwilioRefused):
+        await desk.send()
+    body = change.pop("body", "Your results are in.")
+    sent = await desk.send(body, **change)
+    assert desk.texts() == [body]
+    (text,) = desk.sandbox.control.outbox()
+    assert text["to"] == change.get("to_number", CUSTOMER)
+    with pytest.raises(InvalidInput, match="was already used for another text"):
+        await desk.send("Something else")
+    again = await desk.send(body, **change)
+    assert (again.message_sid, again.duplicate) == (sent.message_sid, True)
+
+
+async def test_two_runs_that_mean_different_texts_with_one_key_send_one(desk: Desk) -> None:
+    desk.fault_post(times=None, action="drop_before")
+    with pytest.raises(SendInProgress):
+        await desk.send(owner="the first run")
+    with pytest.raises(InvalidInput, match="was already used for another text"):
+        await desk.send("Something else", owner="the next run")
+
+
+async def test_a_number_that_is_put_right_gets_a_conversation_of_its_own(
+    sandbox: SandboxProcess, clock: Any
+) -> None:
+    sandbox.control.settings(interaction_setup_s=3600)
+    desk = Desk(StackName.CONVERSATIONS, sandbox, clock)
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(), key="k1", owner="me")
+        with pytest.raises(ChannelInSetup):
+            await account.sender().send(desk.text(to_number=OTHER), key="k1", owner="me")
+        clock.advance(hours=1)
+        await account.sender().send(desk.text(to_number=OTHER), key="k1", owner="me")
+    assert [text["to"] for text in sandbox.control.outbox()] == [OTHER]
+    members = sandbox.control.state()["tables"]["members"]
+    assert sorted((member["parent"], member["address"]) for member in members) == sorted(
+        {(member["parent"], member["address"]) for member in members}
+    )
+    assert len({member["parent"] for member in members}) == 2
+
+
+async def test_a_reply_dated_before_the_claim_does_not_hide_the_text(desk: Desk) -> None:
+    # The key's date is Sync's, a message's another product's: their clocks may be apart.
+    sent = await desk.send()
+    desk.answers()
+    ahead = desk.clock() + timedelta(seconds=30)
+    async with desk.account() as account:
+        marker = hashlib.sha256(b"k1").hexdigest()[:32]
+        assert await account.stack.find_post(sent.channel_sid, marker, ahead) == sent.message_sid
+
+
+async def test_a_text_whose_channel_is_gone_says_so_and_no_more(desk: Desk) -> None:
+    desk.fault_post(action="drop_after")
+    fault_look(desk, status=404, code=20404, message="Not found")
+    with pytest.raises(UndecidedSend, match=r"^Channel CH\w{32} is gone"):
+        await desk.send()
