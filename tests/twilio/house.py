@@ -17,6 +17,7 @@ from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_attempt import KEY, Attempt
+from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
 from flexsms.twilio.parked import ParkedStates
@@ -189,6 +190,20 @@ class House(ABC):
         """A whole run of its own, some days later."""
         self.memory = Memory()
         return await self.retire(await self.due(days), action)
+
+    async def heal(self) -> HealReport:
+        """What the next run does before it plans."""
+        await self.track()
+        healer = self.account.healer(run_id="test")
+        unfinished = await healer.unfinished()
+        found = await find_due(
+            self.account.store.scan(adopt=True),
+            now_ms=to_ms("now", self.clock()),
+            window_ms=window_ms(2),
+            limit=1000,
+            watched=unfinished.outcomes,
+        )
+        return await healer.heal(found, unfinished)
 
     # What became of it
 

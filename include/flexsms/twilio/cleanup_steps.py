@@ -260,8 +260,11 @@ class CleanupSteps:
             await self._each(late, self._let_go_on)
 
     async def _let_go_on(self, channel: DueChannel) -> None:
-        """A channel that is closed stays so, and is not deleted either: the text is in there."""
-        if not await self._or_reopen_the_books(channel, lambda: self._put_back(channel)):
+        """A channel that is closed stays so, and is not deleted either: the text is in there.
+
+        Where that fails the state stays settled: by that and by what was heard since, the next run knows of the text.
+        """
+        if not await self._put_back(channel):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
             await self._attempt.remember(_late(channel), True)
             await self._books.correct([channel], Healed.MOVED_ON)
