@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .work import calm_airflow, play, pool, shrunk
+from .work import calm_airflow, hunted, play, pool, shrunk
 
 STACKS = ("chat", "conversations")
 SHRUNK_PER_PROMISE = 3
@@ -38,12 +38,48 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--show", help="a schedule to play by its stack and seed, like chat:7, with its trace"
     )
+    parser.add_argument(
+        "--mutations",
+        action="store_true",
+        help="how many schedules it takes to notice each mutation of flexsms",
+    )
     asked = parser.parse_args(argv)
     calm_airflow()
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     if asked.replay or asked.show:
         return _replay(console, asked.replay, asked.show)
+    if asked.mutations:
+        return _mutations(console, asked)
     return _many(console, asked)
+
+
+def _mutations(console: Console, asked: argparse.Namespace) -> int:
+    from .mutations import MUTATIONS
+
+    table = Table(
+        title=f"Schedules until a mutation is noticed, {asked.schedules} at most", title_justify="left"
+    )
+    for heading in ("mutation", "what is wrong", "schedules", "broken promise"):
+        table.add_column(heading)
+    noticed = 0
+    with _progress(console) as progress, pool(asked.jobs) as workers:
+        bar = progress.add_task("mutations", total=len(MUTATIONS))
+        wanted = [(number, asked.schedules, asked.seed) for number in range(len(MUTATIONS))]
+        found = {}
+        for number, schedules, what in workers.imap_unordered(hunted, wanted):
+            found[number] = (str(schedules or "–"), what)
+            noticed += schedules is not None
+            progress.update(bar, advance=1)
+    for number, mutation in enumerate(MUTATIONS):
+        table.add_row(mutation.name, mutation.what, *found[number])
+    console.print(table)
+    console.print(f"{noticed} of {len(MUTATIONS)} were noticed.")
+    return 0 if noticed == len(MUTATIONS) else 1
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
 
 
 def _many(console: Console, asked: argparse.Namespace) -> int:
@@ -53,8 +89,7 @@ def _many(console: Console, asked: argparse.Namespace) -> int:
     counts: dict[str, Counter[str]] = {stack: Counter() for stack in stacks}
     examples: dict[tuple[str, str], list[int]] = defaultdict(list)
     requests, cpu_s, broken_schedules, began = 0, 0.0, 0, time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress, pool(asked.jobs) as workers:
+    with _progress(console) as progress, pool(asked.jobs) as workers:
         bar = progress.add_task("schedules", total=len(wanted))
         for stack, seed, broken, sent, spent_s in workers.imap_unordered(play, wanted, chunksize=4):
             requests, cpu_s = requests + sent, cpu_s + spent_s

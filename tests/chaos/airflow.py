@@ -235,6 +235,8 @@ class TaskRun:
         told: dict[str, Any] = {}
         process = Process(self.airflow.universe, self, f"{self.name}~{self.tries}")
         self._process = process
+        # Another triggerer takes over what one had that died.
+        process.restart = lambda: self._defer(deferred)
         limit_s = deferred.timeout.total_seconds() if isinstance(deferred.timeout, timedelta) else None
 
         async def body() -> None:
@@ -267,9 +269,12 @@ class TaskRun:
             self.airflow.note(f"{process.name} was killed")
             self.airflow.universe.after(self.airflow.heartbeat_s, lambda: self._miss(process))
 
-    def freeze(self, process: Process, seconds: float) -> None:
-        """Stop a process with all that belongs to it; what replaced it goes on."""
-        process.stop()
+    def freeze(self, process: Process, seconds: float, *, asleep: bool) -> None:
+        """Stop a process with all that belongs to it; what replaced it goes on.
+
+        :param asleep: with its whole machine
+        """
+        process.stop(asleep=asleep)
         self.airflow.note(f"{process.name} is frozen for {seconds:.0f} s")
         universe = self.airflow.universe
         if seconds > self.airflow.heartbeat_s:
@@ -289,7 +294,10 @@ class TaskRun:
     def _miss(self, process: Process) -> None:
         if self._process is process:
             self._process = None
-            self._failed(Killed("no heartbeat"))
+            if process.restart is not None:
+                process.restart()
+            else:
+                self._failed(Killed("no heartbeat"))
 
     def _thaw(self, process: Process) -> None:
         if not process.alive:

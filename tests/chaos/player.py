@@ -158,7 +158,7 @@ class Player:
             if step["do"] == "kill":
                 process.owner.die(process)
             elif step["do"] == "freeze":
-                process.owner.freeze(process, step["for_s"])
+                process.owner.freeze(process, step["for_s"], asleep=step.get("asleep", False))
             elif step["do"] == "term":
                 process.owner.terminate(process)
             elif step["do"] != "fault":
@@ -217,7 +217,8 @@ class Player:
             self.write(step["who"])
 
     def _do_agent(self, step: Step) -> None:
-        for task in self.open_tasks(step["who"])[:1]:
+        found = self.open_tasks(step["who"])
+        for task in found[-1:] if step.get("newest") else found[:1]:
             with contextlib.suppress(Problem):
                 actors.agent(self.world, step["action"], task_sid=task.sid)
                 self._note(f"agent: {step['action']} of customer {step['who']}, {task.sid}")
@@ -255,7 +256,9 @@ class Player:
         if what == "delete":
             module.drop(self.world, row)
         elif what == "short_lived":
-            module.merge_attributes(self.world, row, long_lived=False)
+            if self.schedule.stack == "chat" or row.open:
+                module.merge_attributes(self.world, row, long_lived=False)
+                self.seen.written[row.sid, "long_lived"] = False, self.universe.now_s
         elif self.schedule.stack == "conversations":
             conversations.close(self.world, row)
         elif session := sessions.of_channel(self.world, row):
@@ -267,6 +270,19 @@ class Player:
         now_s = self.universe.now_s
         self._note(f"{step['host']} is out for {step['for_s']} s: {step['kind']}")
         self.wire.outages.append({**step, "from_s": now_s, "until_s": now_s + step["for_s"]})
+
+    def _do_setup(self, step: Step) -> None:
+        """Flex takes its time to set up interactions, or gives them up."""
+        config = self.world.config
+        before = config.interaction_setup_s, config.interaction_failures
+
+        def over() -> None:
+            config.interaction_setup_s, config.interaction_failures = before
+
+        config.interaction_setup_s = step["takes_s"]
+        if step["fails"]:
+            config.interaction_failures = {"*": {"error_code": 45780, "error_message": "Cannot set it up"}}
+        self.universe.after(step["for_s"], over)
 
     def _do_late_events(self, step: Step) -> None:
         self._event_delay_s = step["by_s"]
@@ -308,6 +324,7 @@ class Player:
                 body=body if step.get("text", True) else "",
                 route=step["route"],
                 idempotency_key=step.get("key"),
+                target_worker_sid=self.world.worker_sids[1] if step.get("worker") else None,
             )
 
         def ended(task: TaskRun) -> None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
-from flexsms.core.events import from_taskrouter
-from flexsms.core.state import ChannelState, fold
+from flexsms.core.state import ChannelState
 from flexsms.sandbox import sessions, tasks
-from flexsms.sandbox.products.events import event_json
+from flexsms.sandbox.conversation_rows import Conversation
 from flexsms.twilio.cleanup_ledger import MAP_NAME
 from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
-from flexsms.twilio.stacks.protocol import bears_our_mark
+from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX
 from flexsms.twilio.turns import MAP_PREFIX as TURNS
 
@@ -37,6 +36,7 @@ PROMISES: Mapping[str, str] = {
     "window": "No channel is retired before its window is over.",
     "retired": "What is quiet for longer than the window is retired in the end.",
     "apart": "Agent and Studio flow are never both on a conversation because of flexsms.",
+    "used": "No channel is left open in which there was never a text, a task or a flow.",
     "session": "No session is open on a channel that is inactive or deleted.",
     "others": "Attributes of others survive with their values.",
     "ledger": "The last line of the ledger about a channel is true.",
@@ -54,12 +54,14 @@ PROMISES: Mapping[str, str] = {
 # Moments since 1970 and since the beginning differ by a rounding.
 CLOSE_S = 0.001
 LARGEST_DOCUMENT = 16 * 1024
-HAS_LEFT = re.compile(
-    r"\b(has|have) left\b|\bwas sent\b|\bIM[0-9a-f]{32}\b|may have been applied", re.IGNORECASE
-)
+MAY_HAVE_LEFT = re.compile(r"\b(has|have) left\b|\bwas sent as\b|\bIM[0-9a-f]{32}\b", re.IGNORECASE)
 HAS_NOT_LEFT = re.compile(
-    r"nothing (was|has been) sent|did not leave|has not left|none was found|not sent\b", re.IGNORECASE
+    r"nothing (was|has been) sent|did not leave|has not left|none was found", re.IGNORECASE
 )
+HAS_LEFT = re.compile(r"(?<!whether )the text has left|text was sent", re.IGNORECASE)
+# https://www.twilio.com/docs/taskrouter/api/event/reference
+STARTS = ("task.created", "task.wrapup")
+ENDS = ("task.completed", "task.canceled", "task.deleted", "task.system-deleted")
 RETIRED_LINES = ("deactivated", "deleted", "already_gone", "moved on")
 
 
@@ -137,7 +139,7 @@ def at_rest(player: Player) -> list[Broken]:
     return [
         broken
         for check in (
-            _once, _sent, _honest, _led, _one_task, _live, _window, _apart, _session, _others, _state, _tree,
+            _once, _sent, _honest, _led, _one_task, _live, _window, _apart, _used, _session, _others, _state, _tree,
             _small, _private, _sandbox,
         )
         for broken in check(player)
@@ -164,7 +166,13 @@ def is_through(run: Run) -> list[Broken]:
 
 
 def wrote_nothing(player: Player, run: Run) -> list[Broken]:
-    """Whether a second cleanup wrote nothing."""
+    """Whether a second cleanup wrote nothing, unless a channel came due between the two."""
+    began_s = next(one.at_s for one in player.wire.tape.exchanges if one.owner == "end-cleanup.plan")
+    window_s = player.schedule.retention_days * 86_400
+    for told in _told(player).values():
+        due_s = (told.ended_ms or 0) / 1000 - EPOCH_S + window_s
+        if began_s - 1 <= due_s <= player.universe.now_s:
+            return []
     wrote = Counter(
         f"{one.method} {one.host}{re.sub(r'[A-Z]{2}[0-9a-f]{32}', '…', one.path)}"
         for one in player.wire.tape.exchanges
@@ -222,11 +230,11 @@ def _honest(player: Player) -> Check:
             ]
             if (
                 left
-                and not foreign
-                and (HAS_NOT_LEFT.search(said) or not (HAS_LEFT.search(said) or by_another))
+                and not (foreign or by_another)
+                and (HAS_NOT_LEFT.search(said) or not MAY_HAVE_LEFT.search(said))
             ):
                 yield Broken("honest", f"{task.name}: {body!r} has left, and the error says: {said}")
-            if not left and re.search(r"text (\w+ )?has left|text was sent", said):
+            if not left and HAS_LEFT.search(said):
                 yield Broken("honest", f"{task.name}: {body!r} has not left, and the error says: {said}")
 
 
@@ -310,6 +318,19 @@ def _live(player: Player) -> Check:
                 yield Broken("live", f"{task.sid} is {task.status}, and {sid} {' and '.join(wrong)}")
 
 
+def _used(player: Player) -> Check:
+    store = player.world.store
+    about = {
+        sid
+        for task in player.seen.rows["tasks"].values()
+        for sid in (task.channel_sid, task.conversation_sid)
+    }
+    for row in (*store.conversations, *store.channels):
+        is_open = row.open if isinstance(row, Conversation) else row.active
+        if is_open and not row.messages and row.sid not in about and not len(store.webhooks.under(row.sid)):
+            yield Broken("used", f"{row.sid} is open and empty")
+
+
 def _session(player: Player) -> Check:
     for session in player.world.store.sessions:
         if session.status not in sessions.OPEN or not str(session.name).startswith("CH"):
@@ -335,10 +356,38 @@ def _is_retired(player: Player, sid: str) -> bool:
     return channel is None or (not channel.active and sessions.of_channel(player.world, channel) is None)
 
 
-def _tracked(player: Player) -> dict[str, ChannelState]:
-    """What all events tell, by channel."""
-    records = (event_json(player.world, event) for event in player.world.store.events)
-    return fold(event for record in records if (event := from_taskrouter(record)) is not None)
+@dataclass(slots=True)
+class _Told:
+    """What all events tell of a channel, worked out without any code of flexsms.
+
+    :param open_tasks: that began and did not end
+    :param ended_ms: when the last one ended, None when none did
+    :param newest_ms: when the last thing happened
+    """
+
+    open_tasks: set[str]
+    ended_ms: int | None = None
+    newest_ms: int = 0
+
+
+def _told(player: Player) -> dict[str, _Told]:
+    found: dict[str, _Told] = {}
+    for event in player.world.store.events:
+        task = player.seen.rows["tasks"].get(event.resource_sid)
+        sid = task and (task.conversation_sid or task.channel_sid)
+        if not sid or event.type not in (*STARTS, *ENDS):
+            continue
+        told = found.setdefault(sid, _Told(set()))
+        told.newest_ms = max(told.newest_ms, event.ms)
+        if event.type in STARTS:
+            told.open_tasks.add(task.sid)
+    for event in player.world.store.events:
+        task = player.seen.rows["tasks"].get(event.resource_sid)
+        told_of = found.get(task and (task.conversation_sid or task.channel_sid))
+        if told_of is not None and event.type in ENDS:
+            told_of.open_tasks.discard(task.sid)
+            told_of.ended_ms = max(told_of.ended_ms or 0, event.ms)
+    return found
 
 
 def _marks(player: Player) -> dict[str, float]:
@@ -370,13 +419,13 @@ def _window(player: Player) -> Check:
 
 
 def _retired(player: Player) -> Check:
-    for sid, state in _tracked(player).items():
-        if state.last_ended_ms is None or player.owner_of(sid) in player.seen.disturbed:
+    for sid, told in _told(player).items():
+        if told.ended_ms is None or player.owner_of(sid) in player.seen.disturbed:
             continue
         if not _is_retired(player, sid):
             row: Any = player.seen.rows["channels"].get(sid) or player.seen.rows["conversations"].get(sid)
-            state_told = f"{getattr(row, 'state', '')} {row.attributes}".strip()
-            yield Broken("retired", f"{sid} of customer {player.owner_of(sid)} is in use still: {state_told}")
+            how = f"{getattr(row, 'state', '')} {row.attributes}".strip()
+            yield Broken("retired", f"{sid} of customer {player.owner_of(sid)} is in use still: {how}")
 
 
 def _others(player: Player) -> Check:
@@ -384,6 +433,8 @@ def _others(player: Player) -> Check:
     for (sid, name), (value, at_s) in player.seen.written.items():
         row: Any = store.channels.get(sid) or store.conversations.get(sid)
         if row is None or row.facts().get(name) == value or _overlaps(player, sid, at_s):
+            continue
+        if name in RETIRED and _is_retired(player, sid):
             continue
         yield Broken("others", f"{sid}: {name} was {value!r}, and is {row.facts().get(name)!r}")
 
@@ -430,7 +481,7 @@ def _ledger(player: Player) -> Check:
 
 def _state(player: Player) -> Check:
     documents = {row.name.removeprefix(DOCUMENT_PREFIX): row for row in _documents(player)}
-    for sid, told in _tracked(player).items():
+    for sid, told in _told(player).items():
         row = documents.get(sid)
         if row is None:
             if not _is_retired(player, sid) and player.owner_of(sid) not in player.seen.disturbed:
@@ -438,22 +489,15 @@ def _state(player: Player) -> Check:
             continue
         stored = ChannelState.from_json(row.data)
         if stored.retired is not None and stored.is_retired:
-            newest = max((*told.seen.values(), *told.ended.values(), told.forgotten_ms))
-            live = told.open_tasks and newest > stored.retired[0]
-            if live:
+            if told.open_tasks and told.newest_ms > stored.retired[0]:
                 yield Broken("state", f"{sid} is retired by its document, and has {sorted(told.open_tasks)}")
-            continue
-        if told.open_tasks != stored.open_tasks:
+        elif told.open_tasks != stored.open_tasks:
             yield Broken(
                 "state",
                 f"{sid}: open are {sorted(told.open_tasks)}, its document says {sorted(stored.open_tasks)}",
             )
-        elif told.last_ended_ms != stored.last_ended_ms and (stored.last_ended_ms or 0) < (
-            told.last_ended_ms or 0
-        ):
-            yield Broken(
-                "state", f"{sid}: ended {told.last_ended_ms}, its document says {stored.last_ended_ms}"
-            )
+        elif (stored.last_ended_ms or 0) < (told.ended_ms or 0):
+            yield Broken("state", f"{sid}: ended {told.ended_ms}, its document says {stored.last_ended_ms}")
 
 
 def _documents(player: Player) -> Iterator[Any]:

@@ -98,7 +98,7 @@ class _Maker:
         if chance() < 0.3:
             self._befall("kill")
         if chance() < 0.12:
-            self._befall("freeze", for_s=self.random.choice([20, 90, 400, 1500]))
+            self._befall("freeze", for_s=self._one(20, 90, 400, 1500), asleep=self._one(True, False))
         if chance() < 0.06:
             self._befall("term")
         if chance() < 0.15:
@@ -107,6 +107,10 @@ class _Maker:
             for_s, by_s = self.random.choice([60, 600, 3600]), self.random.choice([30, 300, 900])
             at_s = self.began_s - self.random.choice([0, 600, window_s])
             self.steps.append({"at": max(at_s, 0), "do": "late_events", "for_s": for_s, "by_s": by_s})
+        if self.stack == "conversations" and chance() < 0.08:
+            takes_s, fails = self._one((0.5, True), (30, True), (30, False), (400, False))
+            step = {"at": self.began_s - 1, "do": "setup", "takes_s": takes_s, "fails": fails}
+            self.steps.append({**step, "for_s": self._one(5, 60, 600)})
         self.steps.sort(key=lambda step: step.get("at", float("inf")))
         return Schedule(
             stack=self.stack,
@@ -191,6 +195,8 @@ class _Maker:
                 step.update(key=key, route=first["route"])
         if step["route"] == "agent" and "key" not in step and self.random.random() < 0.1:
             step["text"] = False
+        if step["route"] == "agent" and self.random.random() < 0.1:
+            step["worker"] = True
         self.steps.append({**self._when(0.5), **step})
         self.runs.append((name, 12))
         if self.random.random() < 0.12:
@@ -199,10 +205,15 @@ class _Maker:
     def _people(self) -> None:
         kind = self.random.choices(["write", "agent", "other"], [6, 5, 2])[0]
         step: Step = {**self._when(0.6), "do": kind, "who": self._who()}
+        # Whoever lands in a send mostly concerns its customer.
+        send = next((one for one in self.steps if one.get("job") == step.get("on", "-")), None)
+        if send and "who" in send and self.random.random() < 0.7:
+            step["who"] = send["who"]
         if kind == "write":
             step["n_texts"] = self._one(1, 1, 1, 2, 3)
         elif kind == "agent":
             step["action"] = self._one("complete", "complete", "accept", "park", "cancel", "wrap", "delete")
+            step["newest"] = self._one(True, False)
         else:
             what = self.random.choices(["attributes", "delete", "close", "short_lived"], [8, 1, 1, 1])[0]
             step.update(what=what, value=self.random.randint(0, 9))

@@ -12,7 +12,7 @@ from .schedule import DAY_S, Schedule
 from .universe import Endless
 
 # Nobody may be at work under an old lease any more, and no late event is missing.
-QUIET_S = 3_600
+QUIET_S = 7_200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def _tell(player: Player, found: list[Broken]) -> None:
                 task.clear()
                 player.universe.run()
                 found += promises.cleared(task)
-    for what, name in (("track", "end-track"), ("cleanup", "end-cleanup")):
+    for what, name in (("cleanup", "end-cleanup"), ("track", "end-track")):
         found += promises.is_through(player.go(what, name))
     found += promises.at_rest(player)
     again = player.go("cleanup", "end-again")

@@ -71,7 +71,15 @@ def test_everything_that_can_happen_does(stack: str) -> None:
             done[str(step.get("kind"))] += 1
             done[str(step.get("what"))] += 1
     happens = {"send", "track", "cleanup", "clear", "write", "agent", "chat", "other"}
-    befalls = {"fault", "kill", "freeze", "term", "outage", "late_events"}
+    befalls = {
+        *(("setup",) if stack == "conversations" else ()),
+        "fault",
+        "kill",
+        "freeze",
+        "term",
+        "outage",
+        "late_events",
+    }
     assert not {*happens, *befalls, *KINDS, "attributes", "delete", "close", "short_lived"} - done.keys()
 
 

@@ -75,6 +75,21 @@ def test_a_frozen_process_finds_its_timers_overdue(universe: Universe) -> None:
     assert moments == [1, 100, 101]
 
 
+def test_a_machine_that_slept_has_a_clock_that_stood_still(universe: Universe) -> None:
+    moments = []
+
+    async def work() -> None:
+        for _ in range(3):
+            await asyncio.sleep(2)
+            moments.append((round(universe.now_s), round(universe.monotonic_s())))
+
+    process, _ = begin(universe, work)
+    universe.at(3, lambda: process.stop(asleep=True))
+    universe.at(100, process.go_on)
+    universe.run()
+    assert moments == [(2, 2), (101, 4), (103, 6)]
+
+
 def test_an_answer_that_came_while_a_process_was_frozen_comes_too_late(universe: Universe) -> None:
     """As with aiohttp: whoever wakes up minutes later finds the answer, and the timeout before it."""
 

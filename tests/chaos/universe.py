@@ -45,8 +45,8 @@ class Universe:
         return EPOCH + timedelta(seconds=self.now_s)
 
     def monotonic_s(self) -> float:
-        """Seconds since the beginning."""
-        return self.now_s
+        """Seconds since the beginning, by the clock of the process that asks."""
+        return asyncio.get_running_loop().time()
 
     def at(self, when_s: float, action: Action) -> None:
         """Let something happen at a moment, at once if that is over."""
@@ -100,6 +100,8 @@ class Process:
     """One process.
 
     :param owner: what it works for; the wire asks
+    :ivar operator: that runs in it, None for a trigger
+    :ivar restart: what is done when it has died, if it is not a try that failed
     :param ended: called when its work is over, unless it was killed
     """
 
@@ -109,9 +111,12 @@ class Process:
         self.name = name
         self.alive = True
         self.stopped = False
+        self.slept_s = 0.0
+        self._asleep_since_s: float | None = None
         self.loop = VirtualLoop(self)
         self.complaints: list[str] = []
         self.operator: Any = None
+        self.restart: Action | None = None
         self.loop.set_exception_handler(lambda _loop, context: self.complaints.append(repr(context)))
         self._main: asyncio.Task[None] | None = None
         universe.processes.append(self)
@@ -140,7 +145,8 @@ class Process:
     @property
     def next_s(self) -> float | None:
         """When it goes on by itself."""
-        return None if self.stopped else self.loop.next_s
+        when = None if self.stopped else self.loop.next_s
+        return None if when is None else when + self.slept_s
 
     def step(self) -> None:
         """Do what is to be done now."""
@@ -155,13 +161,19 @@ class Process:
         finally:
             events._set_running_loop(None)
 
-    def stop(self) -> None:
-        """SIGSTOP: not one instruction more."""
+    def stop(self, *, asleep: bool = False) -> None:
+        """SIGSTOP: not one instruction more.
+
+        :param asleep: the whole machine is, so that its monotonic clock stands still, too
+        """
         self.stopped = True
+        self._asleep_since_s = self.universe.now_s if asleep else None
 
     def go_on(self) -> None:
         """SIGCONT."""
         self.stopped = False
+        if self._asleep_since_s is not None:
+            self.slept_s += self.universe.now_s - self._asleep_since_s
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, no connection is closed."""
@@ -180,7 +192,7 @@ class Process:
             if not left:
                 break
             self.loop.once()
-            self.universe.now_s = max(self.universe.now_s, self.loop.next_s or 0)
+            self.universe.now_s = max(self.universe.now_s, (self.loop.next_s or 0) + self.slept_s)
         self.loop.close()
 
 
@@ -203,8 +215,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._selector = _NothingToWatch()
 
     def time(self) -> float:
-        """Seconds since the beginning."""
-        return self.process.universe.now_s
+        """Seconds since the beginning, without those in which the machine slept."""
+        return self.process.universe.now_s - self.process.slept_s
 
     @property
     def next_s(self) -> float | None:

@@ -21,7 +21,10 @@ def play(wanted: tuple[str, int]) -> Found:
     from .story import tell
 
     began = time.process_time()
-    verdict = tell(make(*wanted))
+    try:
+        verdict = tell(make(*wanted))
+    except Exception as error:
+        raise RuntimeError(f"the harness itself failed at {wanted[0]}:{wanted[1]}") from error
     broken = [(one.name, one.detail) for one in verdict.broken]
     return *wanted, broken, verdict.requests, time.process_time() - began
 
@@ -43,6 +46,14 @@ def shrunk(chosen: tuple[str, str, int]) -> dict[str, Any]:
         "breaks": name, "promise": PROMISES[name], "detail": detail, "steps": small.steps,
         "file": os.path.relpath(path),
     }  # fmt: skip
+
+
+def hunted(wanted: tuple[int, int, int]) -> tuple[int, int | None, str]:
+    """How many schedules it takes to notice a mutation, by its place in the list."""
+    from .mutations import MUTATIONS
+
+    number, most, first = wanted
+    return number, *MUTATIONS[number].hunt(most, first)
 
 
 def pool(jobs: int) -> Any:

@@ -1,0 +1,340 @@
+"""Deliberate mutations of flexsms, each of which random schedules have to notice.
+
+A mutation edits the source of one function, as somebody might who does not know why it is written so. It names the
+code that it expects: when that is gone, the mutation says so instead of passing unnoticed.
+"""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+from .schedule import make
+from .story import tell
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A change of one function, or of several.
+
+    :param what: is wrong with it
+    :param stacks: on which it can show
+    :param edits: module and function (``module:Class.function``), the code that is there, and what takes its place
+    """
+
+    name: str
+    what: str
+    edits: Sequence[tuple[str, str, str]]
+    stacks: tuple[str, ...] = ("chat", "conversations")
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Live with the mutation for as long as the block lasts.
+
+        :raises LookupError: when the code is no longer there
+        """
+        with ExitStack() as stack:
+            for where, old, new in self.edits:
+                stack.enter_context(_edited(where, old, new))
+            yield
+
+    def hunt(self, most: int, first: int = 0) -> tuple[int | None, str]:
+        """How many schedules it takes until a promise is broken that is not broken without the mutation.
+
+        :param most: schedules to try
+        :return: their number, None when none noticed, and what was broken
+        """
+        for number in range(most):
+            stack, seed = self.stacks[number % len(self.stacks)], first + number // len(self.stacks)
+            schedule = make(stack, seed)
+            with self.applied():
+                broken = tell(schedule).names
+            if broken and (new := broken - tell(schedule).names):
+                return number + 1, f"{', '.join(sorted(new))} ({stack}:{seed})"
+        return None, ""
+
+
+@contextmanager
+def _edited(where: str, old: str, new: str) -> Iterator[None]:
+    module_name, _, path = where.partition(":")
+    owner: Any = import_module(f"flexsms.{module_name}")
+    module, (*outer, name) = owner, path.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    there = vars(owner)[name]
+    source = textwrap.dedent(inspect.getsource(there.fget if isinstance(there, property) else there))
+    if old not in source:
+        raise LookupError(f"{where} holds no {old!r} any more; mend the mutation")
+    flags = __future__.annotations.compiler_flag
+    code = compile(source.replace(old, new), inspect.getfile(module), "exec", flags=flags)
+    made: dict[str, Any] = {}
+    exec(code, vars(module), made)  # noqa: S102  # our own source, with an edit
+    with patch.object(owner, name, made[name]):
+        yield
+
+
+CHAT, CONVERSATIONS = ("chat",), ("conversations",)
+STEPS = "twilio.cleanup_steps:CleanupSteps"
+
+MUTATIONS: Sequence[Mutation] = (
+    # Sending
+    Mutation(
+        "text repeated blindly",
+        "the client repeats the POST of a message whose answer was lost",
+        [("twilio.limits:is_repeatable", "endpoint_name in REPEATABLE_POSTS", "True")],
+    ),
+    Mutation(
+        "no look-up",
+        "a text whose answer was lost is taken for one that did not leave",
+        [("twilio.send:Sender._post", "sid = await self._find(claim)", "sid = None")],
+    ),
+    Mutation(
+        "no look-up on a retry",
+        "a later try does not look for the text of the one before",
+        [("twilio.send:Sender._send", "progress.claim.stage is Stage.POSTING", "False")],
+    ),
+    Mutation(
+        "text not marked",
+        "the text does not bear the digest of its key",
+        [
+            ("twilio.stacks.chat_channels:ChatChannels.post", "{KEY_ATTRIBUTE: key}", "{}"),
+            ("twilio.stacks.conversations:ConversationsStack.post", "{KEY_ATTRIBUTE: key}", "{}"),
+        ],
+    ),
+    Mutation(
+        "key written too late",
+        "the ledger learns of the text only when it has left",
+        [
+            (
+                "twilio.send:Sender._post",
+                "await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))",
+                "replace(progress.claim, stage=Stage.POSTING)",
+            )
+        ],
+    ),
+    Mutation(
+        "lease of a key ignored",
+        "a second task under a key goes on while the first one is at work, and does not mind what it wrote",
+        [
+            ("twilio.send_ledger:SendLedger.take", "held.lease_until_ms > self._now_ms()", "False"),
+            ("twilio.send_ledger:SendLedger._write", "revision=claim.revision", 'revision=""'),
+        ],
+    ),
+    Mutation(
+        "key held for good",
+        "a send that has failed for good keeps its key until the lease is over",
+        [("twilio.send:Sender.send", "await self._ledger.give_back(progress.claim)", "pass")],
+    ),
+    Mutation(
+        "failure says nothing",
+        "the error of a failed send does not tell whether a text has left",
+        [("twilio.send:Sender.send", "progress.tell(error)", "pass")],
+    ),
+    Mutation(
+        "no look after the text",
+        "a send does not look whether its channel was retired under the text",
+        [("twilio.send:Sender._after", "relay is Relay.MISSING", "False")],
+        CHAT,
+    ),
+    Mutation(
+        "no turns",
+        "whoever adds a task or a flow does not wait for its turn",
+        [
+            (
+                "twilio.turns:Turns._take",
+                "except AlreadyExists:\n        pass",
+                "except AlreadyExists:\n        return Turn(channel_sid, '', is_first=True, inherited=False)",
+            )
+        ],
+        CONVERSATIONS,
+    ),
+    Mutation(
+        "flow not detached",
+        "an agent's task leaves the Studio flow on the conversation",
+        [
+            (
+                "twilio.stacks.conversation_flow:ConversationFlow.detach",
+                "await webhooks(str(webhook.sid)).delete_async()",
+                "pass",
+            )
+        ],
+        CONVERSATIONS,
+    ),
+    Mutation(
+        "empty conversation kept",
+        "a conversation whose customer was refused is not taken back",
+        [
+            (
+                "twilio.stacks.conversation_pairs:ConversationPairs._discard",
+                "await conversation.delete_async(",
+                "await conversation.fetch_async() if True else await conversation.delete_async(",
+            )
+        ],
+        CONVERSATIONS,
+    ),
+    # Tracking
+    Mutation(
+        "cursor before the states",
+        "the cursor moves before what was read is stored",
+        [
+            (
+                "twilio.track:track",
+                "        absorb(page, pending, report)\n",
+                "        absorb(page, pending, report)\n"
+                "            if page.cursor is not None:\n                await save_cursor(page.cursor)\n",
+            )
+        ],
+    ),
+    Mutation(
+        "states overwritten",
+        "what is learnt replaces what is known",
+        [("twilio.sync_store:SyncStore.learn", "stored.state.merge(learnt)", "learnt")],
+    ),
+    Mutation(
+        "canceled tasks never end",
+        "only a completed task counts as ended",
+        [("core.events:TaskEvent.ends_task", "self.type in ENDING", "self.type == 'task.completed'")],
+    ),
+    # Cleaning up
+    Mutation(
+        "half a window",
+        "a channel is due after half of its window",
+        [("core.retention:judge", ">= window_ms", ">= window_ms / 2")],
+    ),
+    Mutation(
+        "no second look",
+        "nobody looks again between suspending and settling",
+        [(f"{STEPS}.run", "await self._put_back_what_became_live()", "pass")],
+    ),
+    Mutation(
+        "no third look",
+        "nobody looks for who wrote right before a conversation was closed",
+        [(f"{STEPS}.run", "await self._let_late_customers_go_on(finished)", "pass")],
+        CONVERSATIONS,
+    ),
+    Mutation(
+        "closed before the second look",
+        "conversations are closed as soon as they are suspended",
+        [
+            (
+                f"{STEPS}.run",
+                "    if self._down:\n",
+                "    await self._each(self._still_down(), self._close)\n    if self._down:\n",
+            )
+        ],
+        CONVERSATIONS,
+    ),
+    Mutation(
+        "age of a look ignored",
+        "a try goes on by an old look, and after its lease",
+        [
+            ("twilio.cleanup_attempt:Attempt.refuse_if_older", "instant.age > self.lease", "False"),
+            (
+                "twilio.cleanup_attempt:Attempt._refuse_if_replaced",
+                'newest["number"] > self._number',
+                "False",
+            ),
+        ],
+    ),
+    Mutation(
+        "put back as usual",
+        "a channel is put back with the usual attributes, not with those it had",
+        [
+            (
+                f"{STEPS}._put_back",
+                "self._before[sid] if sid in self._before else",
+                "dict(stack.usual) if True else",
+            )
+        ],
+        CHAT,
+    ),
+    Mutation(
+        "put back without its session",
+        "a channel that came alive gets its attributes back, and not its customer",
+        [(f"{STEPS}._put_back", "reconnect=reconnect", "reconnect=False")],
+    ),
+    Mutation(
+        "session left open",
+        "a channel is made inactive with its session open",
+        [
+            (
+                "twilio.stacks.chat:ChatStack.suspend",
+                "await self._sessions.close(",
+                "await self._sessions.is_closed(snapshot.channel_sid) if True else await self._sessions.close(",
+            )
+        ],
+        CHAT,
+    ),
+    Mutation(
+        "inactive before its session is closed",
+        "for a moment the channel is inactive with its session open",
+        [
+            (
+                "twilio.stacks.chat:ChatStack.suspend",
+                "    await self._sessions.close(",
+                "    await self._channels.write(snapshot, RETIRED)\n    await self._sessions.close(",
+            )
+        ],
+        CHAT,
+    ),
+    Mutation(
+        "attributes replaced",
+        "retiring writes its two attributes and nothing else",
+        [
+            ("twilio.stacks.chat_channels:ChatChannels.write", "{**kept, **changes}", "{**changes}"),
+            (
+                "twilio.stacks.conversations:ConversationsStack.suspend",
+                "{**snapshot.attributes, **RETIRED}",
+                "{**RETIRED}",
+            ),
+        ],
+    ),
+    Mutation(
+        "settled whatever was written",
+        "the state is settled although somebody wrote to it since the scan",
+        [
+            (
+                "twilio.cleanup_books:CleanupBooks.settle",
+                "if not gone and self._is_in_use(state, channel):",
+                "if False:",
+            )
+        ],
+    ),
+    Mutation(
+        "ledger after the states",
+        "the ledger is written when the states are settled already",
+        [
+            (
+                "twilio.cleanup_ledger:CleanupLedger.announce",
+                "return await self._add(lines, run_id, finished=False)",
+                "return []",
+            )
+        ],
+    ),
+    Mutation(
+        "settled again and again",
+        "what is retired is due once more",
+        [("core.retention:judge", "if state.is_retired:", "if False:")],
+    ),
+    # Words
+    Mutation(
+        "number in the log",
+        "the log names the customer's whole number",
+        [("operators.send:_sentence", "mask_number(message.to_number)", "message.to_number")],
+    ),
+    Mutation(
+        "odd answers leave as they are",
+        "what nobody foresaw is no error of the tree",
+        [
+            ("twilio.defects:contained", "except KINDS as error:", "except ZeroDivisionError as error:"),
+            ("twilio.transport:TwilioTransport._send", "if problem:", "if False:"),
+        ],
+    ),
+)
