@@ -127,7 +127,6 @@ def test_an_interaction_on_an_existing_conversation(account: Account, initiated_
 
 def test_a_conversation_has_one_interaction_channel(account: Account, active: Any) -> None:
     """Another interaction on it is dropped (45353) as long as the channel lives; an invite opens the next task."""
-    account.control.settings(second_interaction="refused")
     conversation_sid = attributes(active)["conversationSid"]
 
     def again() -> Any:

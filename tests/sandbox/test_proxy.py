@@ -66,7 +66,6 @@ def test_unique_names_are_unique_even_when_closed(account: Account) -> None:
 def test_a_number_pair_is_in_one_open_session(
     account: Account, switches: dict[str, int], codes: tuple[int, int]
 ) -> None:
-    account.control.settings(reopen_taken_code=80801)
     account.control.settings(**switches)
     first = account.open_session(account.open_channel().sid)
     other = account.open_channel(flow="studio")

@@ -187,7 +187,10 @@ async def test_a_conversation_whose_last_interaction_failed_is_closed_all_the_sa
 ) -> None:
     sid = house.conversation()
     desk = Desk(StackName.CONVERSATIONS, house.sandbox, house.clock)
-    house.control.settings(interaction_failures={"*": {"error_code": 45780, "error_message": "Busy"}})
+    house.control.settings(
+        second_interaction="opened",
+        interaction_failures={"*": {"error_code": 45780, "error_message": "Busy"}},
+    )
     with pytest.raises(InteractionFailed):
         await desk.send(to_number=CUSTOMER)
     house.control.settings(interaction_failures={})

@@ -23,6 +23,7 @@ def desk(sandbox: SandboxProcess, clock: Any) -> Desk:
 
 
 async def test_a_session_left_behind_by_another_cleanup_makes_way(desk: Desk) -> None:
+    desk.sandbox.control.settings(pair_taken_names_session=True)
     first = await desk.send()
     desk.sandbox.control.agent("complete", task_sid=first.task_sid)
     # What the original recipe does: the attributes are written, the session stays open.
@@ -37,6 +38,7 @@ async def test_a_session_left_behind_by_another_cleanup_makes_way(desk: Desk) ->
 
 
 async def test_a_stale_session_of_a_channel_that_is_gone_makes_way(desk: Desk) -> None:
+    desk.sandbox.control.settings(pair_taken_names_session=True)
     first = await desk.send()
     desk.sandbox.control.agent("complete", task_sid=first.task_sid)
     async with desk.account() as account:

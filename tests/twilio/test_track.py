@@ -555,7 +555,9 @@ async def test_a_run_names_no_more_events_in_its_log_than_in_its_report(
     account: Account, sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     attributes = '{"channelSid": "CH' + "a" * 32 + '"}'
-    raw = [{"type": "task.created", "data": {"task_attributes": attributes}, "resource_sid": "WX"}] * 90
+    raw = [
+        {"type": "task.created", "data": {"task_attributes": attributes}, "resource_sid": "WX" + "1" * 32}
+    ] * 90
     sandbox.control.events(raw=raw)
     report = await Cursor().run(account)
     assert (report.rejected, len(report.rejects)) == (90, 20)

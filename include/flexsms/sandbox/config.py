@@ -92,7 +92,7 @@ class Config(Switches):
         source=ERRORS + "80619",
     )
     pair_taken_names_session: bool = switch(
-        True, "Whether the refusal of a pair that is taken names the session that holds it.", source=NOBODY
+        False, "Whether the refusal of a pair that is taken names the session that holds it.", source=NOBODY
     )
     pair_taken_code: int = switch(
         80604,
@@ -101,7 +101,7 @@ class Config(Switches):
         source=ERRORS + "80604",
     )
     reopen_taken_code: int = switch(
-        80604,
+        80801,
         "Code for reopening a session whose pair another open session holds.",
         values=(80801, 80604),
         source=ERRORS + "80801",
@@ -143,7 +143,7 @@ class Config(Switches):
         source="https://www.twilio.com/docs/flex/admin-guide/setup/conversations/leave-and-pause-for-conversations",
     )
     second_interaction: str = switch(
-        "opened",
+        "refused",
         "What becomes of an interaction on a conversation that has a live interaction channel: refused is 45353 and "
         "names that channel, opened gives the conversation another one.",
         values=("refused", "opened"),
