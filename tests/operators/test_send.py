@@ -72,6 +72,24 @@ def test_everything_personal_is_masked_once_rendered(context: FakeContext) -> No
     assert told.endswith("; klingon")
 
 
+def test_what_is_sent_is_masked_too(context: FakeContext) -> None:
+    """Blanks around a text are not sent, and JSON is sent as what it says: that is what Twilio may quote."""
+    with DAG("dag", schedule=None):
+        task: Any = operator(
+            body="  Your lenses are 4711\n",
+            to_name="\tAda Blank ",
+            task_attributes='{"call": "back at +1 202-555-0143", "n": ["\\u0041t +14155550144"]}',
+        )
+    task.render_template_fields(context)
+    told = str(
+        redact(
+            "'Your lenses are 4711' to 'Ada Blank', back at +1 202-555-0143, At +14155550144, +1 202 555 0143"
+        )
+    )
+    for personal in ("lenses", "Blank", "555-0143", "0144"):
+        assert personal not in told
+
+
 def test_a_mapped_task_masks_too(context: FakeContext) -> None:
     with DAG("dag", schedule=None, render_template_as_native_obj=True) as dag:
         mapped: Any = FlexSendOperator.partial(task_id="send", from_number=FROM, body="{{ 7 }}").expand(

@@ -23,6 +23,7 @@ from flexsms.core.retention import window_ms
 from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
+from flexsms.operators.templates import LiteralRows
 from flexsms.operators.track import drain, last_cursor
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
@@ -41,7 +42,7 @@ MAX_LIMIT = 100_000
 PLAN_LOOKBACK = timedelta(days=1)
 
 
-class FlexCleanupPlanOperator(BaseAsyncOperator):
+class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     """Bring the channel states up to now, put back what should not be down, and find the channels that are due.
 
     A live channel that an earlier cleanup left inactive is put back; in a dry run nothing is.
@@ -148,7 +149,7 @@ class FlexCleanupPlanOperator(BaseAsyncOperator):
         return batches
 
 
-class FlexCleanupOperator(BaseAsyncOperator):
+class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     """Retire one batch of due channels, many at a time, without ever cutting off a live one.
 
     A batch that was killed goes on where it stopped, once the try before can no longer be at work: after four times the

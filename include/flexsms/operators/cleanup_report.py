@@ -12,6 +12,7 @@ from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import PermanentError
 from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
 from flexsms.operators.fields import flag
+from flexsms.operators.templates import LiteralRows
 from flexsms.twilio import clock
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
 from flexsms.twilio.cleanup_scan import unpack
@@ -28,7 +29,7 @@ _WORDS = {
 _RETIRED = {Outcome.DEACTIVATED: "deactivate", Outcome.DELETED: "delete"}
 
 
-class FlexCleanupReportOperator(BaseOperator):
+class FlexCleanupReportOperator(LiteralRows, BaseOperator):
     """Say in one sentence, in XCom and in the asset event what a cleanup did.
 
     It has to run when batches failed too. Make it a teardown: then it always runs, and a failed batch still makes

@@ -14,11 +14,12 @@ from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import InvalidInput, NotDelivered
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag
+from flexsms.operators.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 
 
-class FlexDeliverySensor(BaseSensorOperator):
+class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
     """Wait for the receipt of a text that :class:`flexsms.operators.send.FlexSendOperator` sent.
 
     It only reads, so it may be tried again and cleared as often as you like: no second text leaves. A text that was

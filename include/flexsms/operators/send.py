@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar, NoReturn
 
@@ -16,6 +17,7 @@ from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
 from flexsms.operators.fields import spellings
+from flexsms.operators.templates import LiteralRows
 from flexsms.triggers.channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 from flexsms.twilio.send import SendResult
@@ -25,7 +27,7 @@ LOOK_EVERY_S = 2
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
-class FlexSendOperator(BaseAsyncOperator):
+class FlexSendOperator(LiteralRows, BaseAsyncOperator):
     """Text a customer, so that agents see the text in the conversation's history.
 
     A text is sent once: a task that was killed and is tried again finds out from the ledger in Sync whether the text
@@ -34,6 +36,11 @@ class FlexSendOperator(BaseAsyncOperator):
 
     On the stack ``conversations`` Flex first sets up an interaction, in a second or two. The task waits for that in
     the triggerer, without a worker, and then goes on where it was: the text leaves on a worker, never in a trigger.
+
+    Only what the DAG itself says is a template. What an upstream task returns is texted as it is, be it with braces,
+    also by ``expand_kwargs``, whose rows Airflow would render (see
+    :class:`flexsms.operators.templates.LiteralRows`). Do not put data into a template by other means: in an f-string of
+    the DAG, it is part of the DAG.
 
     Templates of this operator always give texts, also in a DAG with ``render_template_as_native_obj``: there,
     ``+14155550100`` would become a number. For an object, write ``{{ params.task_attributes | tojson }}``.
@@ -162,11 +169,18 @@ class FlexSendOperator(BaseAsyncOperator):
         )
 
     def _personal(self) -> set[str]:
-        """What nobody may read in a log or a rendered field, in every spelling that could turn up."""
-        found = {str(value) for value in (self.body, self.to_name) if value}
+        """What nobody may read in a log or a rendered field, in every spelling that could turn up.
+
+        As it was given, which is what Airflow renders, and as it is sent, which is what Twilio may quote.
+        """
+        given = [str(value) for value in (self.body, self.to_name) if value]
+        found = {spelling for text in given for spelling in (text, text.strip())}
         for number in (self.from_number, self.to_number):
             found |= spellings(number)
-        found |= {text for text in _texts(self.task_attributes) if redact(text) != text}
+        attributes: list[Any] = [self.task_attributes]
+        with suppress(InvalidInput):  # the task says so when it runs
+            attributes.append(_attributes(self.task_attributes))
+        found |= {text for text in _texts(attributes) if redact(text) != text}
         return {text for text in found if len(text) >= SHORTEST_MASKED}
 
 
