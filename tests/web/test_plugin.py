@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -55,3 +58,59 @@ async def test_the_app_is_made_once(server: Any) -> None:
     [mounted] = [route.app for route in server.routes if getattr(route, "path", "") == "/flexsms"]
     [listed] = [app["app"] for app in plugins_manager.get_fastapi_plugins()[0] if app["name"] == "flexsms"]
     assert mounted is listed
+
+
+# Airflow's own way to its plugins, with a package that is not all there, and the app that it mounts.
+BROKEN = """
+import asyncio, json, sys
+sys.path.insert(0, sys.argv[1])
+from airflow import plugins_manager
+from airflow.api_fastapi.app import init_plugins
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+
+server = FastAPI()
+init_plugins(server)
+
+async def ask():
+    async with AsyncClient(transport=ASGITransport(app=server), base_url="http://x") as client:
+        return [
+            (await client.request(method, path)).status_code
+            for method in ("GET", "POST") for path in ("/flexsms/events", "/flexsms/", "/flexsms/docs")
+        ]
+
+print(json.dumps(asyncio.run(ask())))
+"""
+
+
+MISSING = "raise ModuleNotFoundError('No module named flexsms_missing')"
+
+
+@pytest.mark.parametrize(
+    ("module", "content"),
+    [("web/app.py", MISSING), ("web/app.py", "def half(:"), ("web/__init__.py", "1 / 0"), (None, "")],
+    ids=["a dependency is missing", "half a file", "an error", "nothing there"],
+)
+def test_a_package_that_is_not_all_there_does_not_keep_airflow_from_starting(
+    module: str | None, content: str, tmp_path: Path
+) -> None:
+    """And nothing is open that should not be."""
+    package = tmp_path / "flexsms"
+    (package / "web").mkdir(parents=True)
+    for name in (
+        "__init__.py",
+        "provider_info.py",
+    ):  # what Airflow itself reads of a provider that is installed
+        shutil.copy(ROOT / "include" / "flexsms" / name, package)
+    if module:
+        (package / module).write_text(content)
+    loaded = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BROKEN, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "AIRFLOW_HOME": str(tmp_path)},
+    )
+    assert loaded.returncode == 0, loaded.stderr[-2000:]
+    assert json.loads(loaded.stdout.splitlines()[-1]) == [503] * 6
+    assert "/flexsms stays closed" in loaded.stdout + loaded.stderr
