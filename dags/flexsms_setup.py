@@ -18,6 +18,9 @@ the table in the log of `setup`, then trigger it again with *Dry run* off.
 **What is not ours** is named and left: sinks with another description, and, unless *Overwrite* is on, flows and address
 configurations that lead elsewhere than the connection says.
 
+**Who may trigger this** decides where customers' texts and events lead: give that right to administrators only. Events
+go to the connection's URL or stream, or to this Airflow; any other place takes `flexsms setup` on the command line.
+
 **Result** (XCom of `setup`): `rows`, each with `what`, `state`, `sid` and `note`; `connection_extra`, what belongs in
 the extra of the connection now; `dry_run`, `api_calls`. On the command line, `flexsms setup --write` stores the extra.
 
@@ -104,8 +107,9 @@ with DAG(
             None,
             type=["null", "string"],
             title="Events URL",
-            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events. Empty: events "
-            "stay on their way, or go to the connection's URL; without any, no Event Streams.",
+            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events: the "
+            "connection's URL, or one of this Airflow. Empty: events stay on their way, or go to the connection's URL; "
+            "without any, no Event Streams.",
             pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
             section="Event Streams",
         ),
@@ -113,7 +117,8 @@ with DAG(
             None,
             type=["null", "object"],
             title="Kinesis",
-            description='Instead of a URL, {"arn": "…", "role_arn": "…", "external_id": "…"} of a stream.',
+            description='Instead of a URL, {"arn": "…", "role_arn": "…", "external_id": "…"} of the connection\'s '
+            "kinesis_stream.",
             section="Event Streams",
         ),
         "test_id": Param(

@@ -22,8 +22,10 @@ def test_looked_at_then_set_up_then_left_alone(
     run: Callable[..., Run],
     sandbox: SandboxProcess,
     writes: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
     conf = {
         "number": NUMBER,
         "events_url": URL,

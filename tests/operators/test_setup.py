@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,9 +14,10 @@ from airflow.sdk import DAG
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
 
 from flexsms.core.errors import InvalidInput, PermanentError
-from flexsms.operators.setup import FlexSetupOperator
+from flexsms.operators.setup import FlexSetupOperator, _check_destination
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.setup import set_up
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.setup import Wishes, set_up
 from flexsms.twilio.setup_stream import Patience
 
 from .conftest import FakeContext
@@ -27,6 +29,12 @@ KINESIS = {
     "role_arn": "arn:aws:iam::111111111111:role/twilio",
     "external_id": "4711",
 }
+
+
+@pytest.fixture(autouse=True)
+def base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this Airflow is."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team")
 
 
 def operator(**more: Any) -> Any:
@@ -85,6 +93,7 @@ async def test_a_dry_run_changes_nothing(
 async def test_what_waits_for_a_person_fails_and_leaves_the_table_all_the_same(
     kinesis: Any, connection: Callable[..., None], context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    connection(kinesis_stream=KINESIS["arn"])
     at_once = Patience(active=timedelta(), drain=timedelta())
     monkeypatch.setattr("flexsms.operators.setup.set_up", partial(set_up, patience=at_once))
     with pytest.raises(PermanentError, match=r"^Sink DG\w+: read data\.test_id .* as test_id\.$"):
@@ -114,6 +123,61 @@ async def test_a_wrong_argument_is_named(
     with pytest.raises(InvalidInput, match=sentence):
         await operator(**wrong).aexecute(context)
     assert sandbox.control.journal() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"events_url": "http://127.0.0.1:18555/evil"},
+        {"events_url": "https://evil.example/flexsms/events"},
+        {"events_url": "https://airflow.example.com.evil.example/flexsms/events"},
+        {"events_url": "https://airflow.example.com@evil.example/flexsms/events"},
+        {"events_url": "https://airflow.example.com:8443/flexsms/events"},
+        {"events_url": "https://airflow.example.com:0/flexsms/events"},
+        {"events_url": "https://airflow.example.com:port/flexsms/events"},
+        {"events_url": "http://airflow.example.com/flexsms/events"},
+        {"events_url": "http://airflow.example.com:443/flexsms/events"},
+        {"kinesis": KINESIS},
+        {"kinesis": {**KINESIS, "arn": KINESIS["arn"].replace("111111111111", "999999999999")}},
+    ],
+    ids=lambda wrong: str(wrong)[:60],
+)
+@pytest.mark.parametrize("preview", [True, False])
+async def test_events_go_nowhere_that_only_who_triggers_has_named(
+    wrong: dict[str, Any],
+    preview: bool,
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+) -> None:
+    connection(kinesis_stream="flexsms")
+    with pytest.raises(InvalidInput, match="run flexsms setup on the command line"):
+        await operator(**wrong, preview=preview).aexecute(context)
+    assert sandbox.control.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "here", "base_url", "is_taken"),
+    [
+        ("https://elsewhere.example/flexsms/events", "https://airflow.example.com", "", True),
+        ("https://airflow.example.com:443/x/events", "https://airflow.example.com/", "", True),
+        ("https://airflow.example.com:8443/events", "https://airflow.example.com:8443", "", True),
+        ("http://127.0.0.1:8080/flexsms/events", "http://127.0.0.1:8080", "http://127.0.0.1:9999", True),
+        ("http://localhost:8080/flexsms/events", "http://localhost:8080", "http://127.0.0.1:9999", True),
+        ("http://127.0.0.1:8080/flexsms/events", "http://127.0.0.1:8080", "", False),
+        ("http://127.0.0.1:18555/flexsms/events", "http://127.0.0.1:8080", "http://127.0.0.1:9999", False),
+        ("http://10.0.0.7:8080/flexsms/events", "http://10.0.0.7:8080", "http://127.0.0.1:9999", False),
+        ("https://airflow.example.com/flexsms/events", "", "", False),
+    ],
+)
+def test_where_events_may_go(
+    url: str, here: str, base_url: str, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", here)
+    extra = {"events_url": "https://elsewhere.example/flexsms/events", "base_url": base_url}
+    settings = TwilioSettings.from_connection("AC" + "0" * 32, "secret", extra)
+    with nullcontext() if is_taken else pytest.raises(InvalidInput, match="events_url: is neither"):
+        _check_destination(Wishes(events_url=url), settings)
 
 
 def test_the_number_is_masked_once_rendered(context: FakeContext) -> None:

@@ -5,27 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.log import mask_secret
 
 from flexsms.core.errors import InvalidInput, PermanentError
 from flexsms.core.setup import STREAM_NAME, table
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, spellings
+from flexsms.operators.templates import LiteralRows
+from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.setup import Wishes, set_up
 
 
-class FlexSetupOperator(BaseAsyncOperator):
+class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
     """Make what flexsms needs in a Twilio account and is missing, and leave what is there.
 
     A Sync service, an Event Streams sink with its subscription, and per stack the Flex Flows or the address
     configuration of a number. Run again, also after it was killed, it makes nothing a second time.
 
     :param number: the Twilio number to set up, E.164; empty: none (templated)
-    :param events_url: where Twilio posts events; without it and ``kinesis`` they stay on their way, else go to the
+    :param events_url: where Twilio posts events: the connection's, or a URL on the host of Airflow's
+        ``[api] base_url``, with https. Any other is for the command line, ``flexsms setup``: who may trigger a DAG must
+        not send customers' events wherever they like. Without it and ``kinesis`` they stay on their way, else go to the
         connection's (templated)
-    :param kinesis: instead, ``{"arn", "role_arn", "external_id"}`` of a Kinesis sink, as a mapping or JSON (templated)
+    :param kinesis: instead, ``{"arn", "role_arn", "external_id"}`` of a Kinesis sink, as a mapping or JSON; the ARN has
+        to be the connection's ``kinesis_stream`` (templated)
     :param test_id: of the sink's test event, for a sink that has to be validated (templated)
     :param stream_name: the description by which our sink is known; every Airflow that shares the account needs its own
         (templated)
@@ -115,6 +121,7 @@ class FlexSetupOperator(BaseAsyncOperator):
             dry_run=flag("dry_run", self.preview),
         )
         async with TwilioHook(self.twilio_conn_id).account() as account:
+            _check_destination(wishes, account.settings)
             report = await set_up(account, wishes)
         self.log.info(
             "%s\n%s", "Dry run, nothing was changed:" if report.dry_run else "Set up:", table(report.rows)
@@ -140,3 +147,41 @@ def _kinesis(value: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise InvalidInput("kinesis", "is not an object", "give arn, role_arn and external_id as JSON")
     return value or {}
+
+
+def _check_destination(wishes: Wishes, settings: TwilioSettings) -> None:
+    """Events name customers: they go where an administrator has said, or to this Airflow.
+
+    :raises InvalidInput: for any other place
+    """
+    remedy = "write it into the Airflow connection, or run flexsms setup on the command line"
+    arn = wishes.kinesis.get("arn")
+    if arn and arn != settings.kinesis_stream:
+        raise InvalidInput("kinesis", "has an ARN that is not the connection's kinesis_stream", remedy)
+    url = wishes.events_url.strip()
+    if url and url != settings.events_url and not _is_here(url, for_sandbox=bool(settings.base_url)):
+        raise InvalidInput(
+            "events_url",
+            "is neither the connection's nor with https on the host of Airflow's [api] base_url",
+            remedy,
+        )
+
+
+def _is_here(url: str, *, for_sandbox: bool) -> bool:
+    """Whether a URL leads to this Airflow, without anybody reading along.
+
+    :param for_sandbox: whether the account is one of a sandbox, which posts to the machine that it runs on
+    """
+    try:
+        there, here = urlsplit(url), urlsplit(conf.get("api", "base_url", fallback=""))
+        ports = {"http": 80, "https": 443}
+        if there.port == 0 or (there.hostname, there.port or ports.get(there.scheme)) != (
+            here.hostname,
+            here.port or ports.get(here.scheme),
+        ):
+            return False
+    except ValueError:  # a host or port that is none
+        return False
+    return there.scheme == "https" or (
+        for_sandbox and there.scheme == "http" and there.hostname in ("127.0.0.1", "localhost", "::1")
+    )
