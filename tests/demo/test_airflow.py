@@ -67,3 +67,36 @@ real()
     assert (found["conn_type"], found["login"], found["port"]) == ("twilio", "AC1", "0")
     assert found["extra_dejson"] == json.loads(extra)
     assert not stored.exists()
+
+
+def test_only_the_api_server_listens(tmp_path: Path) -> None:
+    """What the parts of `airflow standalone` are started with; tests/e2e looks at their ports."""
+    program = """
+import subprocess
+from airflow.cli.commands import standalone_command
+from flexsms.demo.standalone import _serve_no_logs
+
+class Started:
+    stdout = ()
+    def __init__(self, command, **_):
+        print(*command)
+
+standalone_command.subprocess.Popen = Started
+_serve_no_logs()
+for name in ("scheduler", "dag-processor", "api-server", "triggerer"):
+    standalone_command.SubCommand(None, name=name, command=[name], env={}).run()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.stdout.splitlines()[-4:] == [
+        "airflow scheduler --skip-serve-logs",
+        "airflow dag-processor",
+        "airflow api-server",
+        "airflow triggerer --skip-serve-logs",
+    ], ended.stderr

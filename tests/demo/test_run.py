@@ -64,7 +64,7 @@ def test_airflow_sees_no_other_airflow_and_no_other_twilio() -> None:
 
 
 def test_secrets_are_made_for_one_run(tmp_path: Path) -> None:
-    one, other = (settings(tmp_path, ROOT, 8080, (8793, 8794)) for _ in range(2))
+    one, other = (settings(tmp_path, ROOT, 8080) for _ in range(2))
     different = {name for name in one if one[name] != other[name]}
     assert different == {
         "AIRFLOW__CORE__FERNET_KEY",
@@ -74,7 +74,7 @@ def test_secrets_are_made_for_one_run(tmp_path: Path) -> None:
 
 
 def test_airflow_listens_on_this_machine_only(tmp_path: Path) -> None:
-    found = settings(tmp_path, ROOT, 8080, (8793, 8794))
+    found = settings(tmp_path, ROOT, 8080)
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8080"
     assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(ROOT / "dags")

@@ -13,6 +13,7 @@ import socket
 import time
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -184,6 +185,15 @@ def test_ctrl_c_leaves_no_process_behind(demo: Demo) -> None:
     [sandbox] = re.findall(r"Start the local Twilio +(http://\S+)", demo.text)
     family = demo.family()
     assert len(family) > 8
+    # To nobody on another machine.
+    open_at = {
+        line.laddr.ip
+        for process in family
+        for line in process.net_connections("inet")
+        if line.status == psutil.CONN_LISTEN
+    }
+    assert open_at == {"127.0.0.1"}
+    assert demo.home.joinpath("flexsms-demo").stat().st_mode & 0o077 == 0
     assert listening(url)
     assert listening(sandbox)
     # As a terminal does it: to the whole foreground group, make and sandbox included.

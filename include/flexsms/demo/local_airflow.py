@@ -45,14 +45,14 @@ class LocalAirflow:
         self.home = home
         self.password = secrets.token_hex(6)
         self.log = home / "standalone.log"
-        port, *log_ports = free_ports(3)
+        [port] = free_ports(1)
         self.url = f"http://{HOST}:{port}"
         self.api = AirflowApi(self.url, USER, self.password)
         # What it knows from its start, by connection ID: `conn_type`, `login`, `password` and `extra`, an object.
         self.connections: dict[str, Json] = {}
         self._environment = {
             **inherited(os.environ),
-            **settings(home, checkout, port, (log_ports[0], log_ports[1])),
+            **settings(home, checkout, port),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: TextIO | None = None
@@ -157,7 +157,7 @@ class LocalAirflow:
                 f"Another demo is running in {self.home}. End it, or set AIRFLOW_HOME to another folder."
             ) from None
         shutil.rmtree(self.home, ignore_errors=True)
-        self.home.mkdir()
+        self.home.mkdir(0o700)  # database and logs in it are readable by all
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -174,10 +174,10 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def settings(home: Path, checkout: Path, port: int, log_ports: tuple[int, int]) -> dict[str, str]:
+def settings(home: Path, checkout: Path, port: int) -> dict[str, str]:
     """The configuration of this Airflow, every secret of it made for one run.
 
-    :param port: of the api-server, and ``log_ports``: of the log servers of workers and triggerer
+    :param port: of the api-server; nothing else of it listens
     """
     wanted: dict[str, dict[str, object]] = {
         "core": {
@@ -204,11 +204,7 @@ def settings(home: Path, checkout: Path, port: int, log_ports: tuple[int, int]) 
         "api_auth": {"jwt_secret": secrets.token_hex(32)},
         # The end of a task is at times noticed only at its next heartbeat, by default up to 5 s later.
         "workers": {"min_heartbeat_interval": 1},
-        "logging": {
-            "worker_log_server_port": log_ports[0],
-            "trigger_log_server_port": log_ports[1],
-            "colored_console_log": False,
-        },
+        "logging": {"colored_console_log": False},
     }
     variables = {
         f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)

@@ -1,4 +1,7 @@
-"""`airflow standalone` that knows its connections from the start: `python -m flexsms.demo.standalone CONNECTIONS`.
+"""`airflow standalone` for one machine: `python -m flexsms.demo.standalone CONNECTIONS`.
+
+It knows its connections from the start, and its scheduler and triggerer serve no logs: they would on every address of
+the machine, and the api-server reads the files.
 
 The trigger of the inbox asks for its connection when it starts, and without one only a minute later again. Stored over
 the REST API the connection would come too late for a story that is over by then; as `AIRFLOW_CONN_…` it would not be
@@ -19,7 +22,23 @@ def main(connections: Path) -> None:
     _airflow("db", "migrate")
     _airflow("connections", "import", str(connections))
     connections.unlink()
+    _serve_no_logs()
     _airflow("standalone")
+
+
+def _serve_no_logs() -> None:
+    from airflow.cli.commands import standalone_command
+
+    class Part(standalone_command.SubCommand):
+        """A part of `airflow standalone`, which takes no options for them."""
+
+        def run(self) -> None:
+            """Start it without a log server."""
+            if self.name in ("scheduler", "triggerer"):
+                self.command = [*self.command, "--skip-serve-logs"]
+            super().run()  # type: ignore[no-untyped-call]  # Airflow's own
+
+    standalone_command.SubCommand = Part  # type: ignore[misc]  # there is no other way in
 
 
 def _airflow(*command: str) -> None:
