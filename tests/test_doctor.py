@@ -545,7 +545,7 @@ def test_an_events_url_that_does_not_refuse(
         (200, "something else takes the posts there"),
         (302, "Twilio does not follow"),
         (403, "give the connection that [flexsms] twilio_conn_id names this auth_token and events_url"),
-        (503, "names an inbox_path and an auth_token"),
+        (503, "names an inbox_path, an events_url and an auth_token"),
         (500, "look into the log of the API server"),
     ],
 )
@@ -604,6 +604,13 @@ def test_the_web_app_itself_takes_it_and_stores_nothing(
     monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "nowhere")
     monkeypatch.setattr("flexsms.web.events.desk", Desk())
     assert wrong()["Events URL"].startswith("answers 503 to a post signed")
+
+
+def test_an_inbox_without_an_events_url(connection: Connect, receiver: Any, tmp_path: Path) -> None:
+    """The web app takes nothing in then, and says so to nobody but its log."""
+    stream(receiver.url)
+    connection(events_url="", inbox_path=f"file://{tmp_path}")
+    assert "events_url: is empty; give https://" in wrong()["Events URL"]
 
 
 def test_an_events_url_that_nobody_answers(connection: Connect) -> None:

@@ -81,13 +81,17 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "inbox_path": {
         "label": "Inbox",
         "description": "Where posts of Event Streams are kept: a URL like s3://aws_default@bucket/flexsms or "
-        "file:///var/lib/flexsms/inbox, the same for all components. Empty: no inbox.",
-        "schema": {"type": ["string", "null"], "pattern": "^([a-z][a-z0-9+.-]*://[^?#]+)?$"},
+        "file:///var/lib/flexsms/inbox, the same for all components. Credentials belong into the Airflow connection "
+        "that the URL names before the @. Empty: no inbox.",
+        "schema": {
+            "type": ["string", "null"],
+            "pattern": "^([a-z][a-z0-9+.-]*://([A-Za-z0-9_.-]+@)?[^@/?#]*(/[^?#]*)?)?$",
+        },
     },
     "events_url": {
         "label": "Events URL",
         "description": "What Twilio posts events to, like https://airflow.example.com/flexsms/events. It is part of "
-        "Twilio's signature; needed behind a reverse proxy.",
+        "Twilio's signature; the inbox takes nothing in without it.",
         "schema": {"type": ["string", "null"], "pattern": "^(https?://[^/?#@]+/[^?#]*)?$"},
     },
     "events_conn_id": {

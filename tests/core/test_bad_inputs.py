@@ -112,6 +112,21 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
         {"extra": {"inbox_path": "/var/inbox"}},
         "inbox_path: is not a URL; give a URL like",
     ),
+    *(
+        (
+            f"a secret in {url}",
+            {"extra": {"inbox_path": url}},
+            "inbox_path: holds more than the ID of a connection before the @; put credentials into an Airflow "
+            "connection and name that, like s3://conn_id@bucket/path",
+        )
+        for url in (
+            "ftp://user:hunter2@files.example.com/inbox",
+            "s3://KEY:hunter2@bucket/flexsms",
+            "s3://:hunter2@bucket/flexsms",
+            "sftp://a@b:hunter2@files.example.com/inbox",
+            "s3://KEY%3Ahunter2@bucket",
+        )
+    ),
     (
         "an events_url without a path",
         {"extra": {"events_url": "https://airflow.example.com"}},

@@ -94,6 +94,7 @@ def test_posts_in_the_inbox_are_stored_and_put_away(
     table: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     connection["extra"]["inbox_path"] = f"file://{tmp_path}"
+    connection["extra"]["events_url"] = "https://airflow.example.com/flexsms/events"
     monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(connection))
     channel = "CH" + "a" * 32
     payload = {"task_sid": "WT" + "b" * 32, "task_attributes": json.dumps({"channelSid": channel})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -111,6 +112,19 @@ async def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(connection))
     with pytest.raises(PermanentError, match=r"cannot be asked .*; check host and port"):
         await HttpCollector("flexsms_events", "e").fetch(None, 7)
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": 403}, {"status": 503}, {"type": "text/html", "body": "<p>"}, {"body": "{"}]
+)
+async def test_a_secret_in_the_endpoint_is_told_nobody(
+    change: dict[str, Any], collector: dict[str, Any]
+) -> None:
+    collector.update(change)
+    secret = "c0de"
+    with pytest.raises(FlexSmsError, match="endpoint api/events: ") as caught:
+        await HttpCollector("flexsms_events", f"api/events?code={secret}").fetch("cursor", 7)
+    assert secret not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_no_collector_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

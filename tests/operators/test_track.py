@@ -35,6 +35,7 @@ from flexsms.twilio.sources.protocol import EventSource
 
 from .conftest import FakeContext, taskrouter_cursor
 
+EVENTS_URL = "https://airflow.example.com/flexsms/events"
 REPORT = [
     "events",
     "ignored",
@@ -232,8 +233,10 @@ class TestAStreamInTrouble:
         listed: list[str],
         tmp_path: Path,
     ) -> None:
-        connection(inbox_path=f"file://{tmp_path}")
-        (tmp_path / "new" / "20261118T160000.000000Z-0.json").mkdir(parents=True)
+        connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
+        unreadable = tmp_path / "new" / "20261118T160000.000000Z-0.json"
+        unreadable.parent.mkdir(parents=True)
+        unreadable.symlink_to(unreadable)
         await self.fails("inbox", ServiceUnavailable, "cannot be read", context, sandbox, listed)
 
     async def test_a_document_that_holds_no_state(
@@ -245,7 +248,7 @@ class TestAStreamInTrouble:
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        connection(inbox_path=f"file://{tmp_path}")
+        connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
         poison = "CH" + "c" * 32
         sandbox.control.load(documents=[{"unique_name": f"flexsms.{poison}", "data": {"v": 99}}])
         await ObjectStorageInbox(f"file://{tmp_path}").put(post(poison))
@@ -262,8 +265,12 @@ class TestAStreamInTrouble:
 
     @pytest.mark.parametrize(
         ("setting", "says"),
-        [("", "inbox_path: is empty"), ("file:///proc/1/mem", "Not a directory")],
-        ids=["not configured", "no folder"],
+        [
+            ({}, "inbox_path: is empty"),
+            ({"inbox_path": "file:///nowhere"}, "events_url: is empty"),
+            ({"inbox_path": "file:///proc/1/mem", "events_url": EVENTS_URL}, "Not a directory"),
+        ],
+        ids=["not configured", "nothing taken in", "no folder"],
     )
     async def test_an_inbox_that_is_not_there(
         self,
@@ -271,11 +278,11 @@ class TestAStreamInTrouble:
         context: FakeContext,
         sandbox: SandboxProcess,
         listed: list[str],
-        setting: str,
+        setting: dict[str, str],
         says: str,
     ) -> None:
-        connection(inbox_path=setting)
-        error = NotADirectoryError if setting else MissingSetting
+        connection(**setting)
+        error = MissingSetting if "is empty" in says else NotADirectoryError
         await self.fails("inbox", error, says, context, sandbox, listed)
 
     async def test_a_collector_that_refuses_for_good(
@@ -340,7 +347,7 @@ class TestAStreamInTrouble:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
-        connection(inbox_path=f"file://{tmp_path}")
+        connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
         await ObjectStorageInbox(f"file://{tmp_path}").put(post("CH" + "c" * 32))
         sandbox.control.fault(match={"host": "sync.twilio.com"}, action="status", status=503)
         sandbox.control.clear_journal()
@@ -382,7 +389,7 @@ async def test_a_gap_in_the_stream_is_filled(
     sandbox: SandboxProcess,
     tmp_path: Path,
 ) -> None:
-    connection(inbox_path=f"file://{tmp_path}")
+    connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
     sandbox.control.seed(story=True)
     await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
     await subscribe("http://127.0.0.1:9/events")

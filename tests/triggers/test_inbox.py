@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pkgutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from flexsms.hooks import inbox_stores
 from flexsms.hooks.inbox import ObjectStorageInbox, moment_of, name_at
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.triggers import inbox as module
@@ -115,8 +117,8 @@ async def test_what_comes_within_a_minute_is_told_at_once(
     connection: Any, inbox: ObjectStorageInbox, pause: float
 ) -> None:
     async with Watch(quick()) as watch:
-        for _ in range(60):
-            await inbox.put(b"[1]")
+        for number in range(60):
+            await inbox.put(b"[%d]" % number)
             await asyncio.sleep(0.01)
         await watch.until(3)
         moments = [moment for moment, _ in watch.fired]
@@ -179,6 +181,41 @@ async def test_an_inbox_that_it_cannot_read_is_told(
 
     async with Watch(quick()):
         await until(is_told)
+
+
+async def test_a_store_that_fails_or_hangs_is_told_and_no_secret(
+    connection: Any, pause: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one that hangs gets no more of the triggerer's threads than it has."""
+    gate, asked = threading.Event(), []
+
+    def hang(*_: object) -> list[str]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise ConnectionError("https://user:hunter2@store.example.com")
+        gate.wait(120)
+        return []
+
+    monkeypatch.setattr(inbox_stores.Folder, "files", hang)
+    monkeypatch.setattr("flexsms.hooks.inbox.WITHIN_S", 0.05)
+    monkeypatch.setattr("flexsms.hooks.inbox.AT_ONCE", 2)
+    monkeypatch.setattr(module, "PAUSE_S", 0.01)
+    said = ""
+
+    def is_told() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return "has not answered 2 calls" in said
+
+    try:
+        async with Watch(quick()):
+            await until(is_told)
+    finally:
+        gate.set()
+    assert len(asked) == 3
+    assert "cannot be read (ConnectionError)" in said
+    assert "has not answered within 0.05 s" in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize("extra", [{"inbox_path": ""}, {"timeout_s": "soon"}, None])

@@ -21,7 +21,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources import inbox as module
 from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage
 from flexsms.twilio.track import TrackReport, track
 
 from .kept import Kept
@@ -144,6 +144,17 @@ async def test_the_good_ones_beside_a_bad_one_are_kept() -> None:
         "event 2 (EZbad)",
         "event 3",
     ]
+
+
+async def test_of_many_bad_ones_the_first_are_named() -> None:
+    """A post of one mebibyte may hold 150 000 of them."""
+    shelf = Shelf([5] * 30_000, [5] * NAMED_REJECTS)
+    [page] = await pages(shelf)
+    assert len(page.rejected) == 30_000 + NAMED_REJECTS
+    *named, more = shelf.reasons["000000.json"].splitlines()
+    assert len(named) == NAMED_REJECTS
+    assert more == f"… and {30_000 - NAMED_REJECTS} more."
+    assert len(shelf.reasons["000001.json"].splitlines()) == NAMED_REJECTS
 
 
 class Rough(Shelf):

@@ -68,6 +68,18 @@ def twilio(
     return Call(headers + more.headers, (signed or "") if called is None else called, body)
 
 
+def form(body: bytes = BODY) -> Call:
+    """The signature of another webhook, in which a customer has texted what a digest looks like.
+
+    Of a form Twilio signs the URL with names and values of its fields behind it, sorted.
+    """
+    fields = {"AccountSid": ACCOUNT, "Body": f"&{digest(body)}&y=", "From": "+14155550191"}
+    signature = RequestValidator(KEY).compute_signature(f"{PUBLIC}?x=", fields)
+    signed = "x=" + "".join(name + fields[name] for name in sorted(fields))
+    assert RequestValidator(KEY).compute_signature(f"{PUBLIC}?{signed}", {}) == signature
+    return Call(((b"x-twilio-signature", signature.encode()),), signed, body)
+
+
 OTHER = digest(b"[]")
 MADE_UP = "A" * 27 + "="
 SETTINGS = "x-twilio-webhooks-signature-settings"
@@ -135,6 +147,15 @@ FORGERIES = {
     "one more bodySHA256": twilio(called=f"{digest()}&{digest()}"),
     "one more bodySHA256, of another body, signed like that": twilio(f"{digest()}&{OTHER}"),
     "a parameter more": twilio(called=f"{digest()}&a=b"),
+    "a parameter more, signed like that": twilio(f"{digest()}&a=b"),
+    "a parameter before, signed like that": twilio(f"a=b&{digest()}"),
+    "an ampersand more, signed like that": twilio(f"{digest()}&"),
+    "a digit more, signed like that": twilio(f"{digest()}0"),
+    "an encoded digest, signed like that": twilio(digest().replace("=", "=%30").replace("%300", "%30")),
+    "the signature of a form, its fields as the query": form(),
+    "the signature for the host that the request names": twilio(
+        url="http://evil.example/flexsms/events", more=header("host", "evil.example")
+    ),
     "a parameter less": twilio(f"{digest()}&a=b", called=digest()),
     "the same query, encoded otherwise": twilio(called=digest().replace("bodySHA", "%62odySHA")),
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bench.processes import Server
@@ -39,8 +40,23 @@ class ApiServer(Server):
         request = signed(body, **signing)
         return {"url": f"{self.url}{request['url']}", "headers": request["headers"]}
 
+    def until_closed(self, head: list[str], *chunks: bytes) -> bytes:
+        """All that is answered to a request on a bare socket, until the server closes it."""
+        with self._sent(head, *chunks) as line:
+            return b"".join(iter(lambda: line.recv(1000), b""))
+
     def raw(self, head: list[str], *chunks: bytes, hang_up: bool = False) -> int:
         """The status that a request on a bare socket is answered with; 0 when the line is just cut."""
+        with self._sent(head, *chunks) as line:
+            if hang_up:
+                line.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                answer = line.recv(100)
+                return int(answer.split()[1]) if answer else 0
+        return 0
+
+    @contextmanager
+    def _sent(self, head: list[str], *chunks: bytes) -> Iterator[socket.socket]:
         request = signed(b"[1]")
         headers = [f"{name}: {value}" for name, value in request["headers"].items()]
         lines = [f"POST {request['url']} HTTP/1.1", "host: inside", *headers, *head, "", ""]
@@ -48,9 +64,4 @@ class ApiServer(Server):
             with suppress(ConnectionError):
                 for chunk in ("\r\n".join(lines).encode(), *chunks):
                     line.sendall(chunk)
-            if hang_up:
-                line.shutdown(socket.SHUT_WR)
-            with suppress(ConnectionError):
-                answer = line.recv(100)
-                return int(answer.split()[1]) if answer else 0
-        return 0
+            yield line

@@ -120,6 +120,9 @@ def test_the_tables_know_every_route() -> None:
 @pytest.mark.parametrize("caller", CALLERS)
 def test_who_gets_what(caller: str, ask: Callable[..., httpx.Response], folder: Path) -> None:
     get, post, call = CALLERS[caller]
+    for path in folder.glob("*"):
+        if not path.name.endswith("-0.json"):
+            path.unlink()  # what is kept already would not be kept again
     before = len(list(folder.iterdir()))
     call = call() if callable(call) else call
     answers = {method: ask(method, PATH, call) for method in METHODS}

@@ -27,7 +27,6 @@ METHODS = st.sampled_from(["GET", "POST", "POST", "PUT", "PATCH", "DELETE", "HEA
 PATHS = st.sampled_from(
     ["/events", "/events", "/events", "/events/", "/docs", "/openapi.json", "/"]
 ) | st.text(max_size=20).map(lambda text: f"/{text}")
-OWN_URL = "http://inside:8080/flexsms/events"
 QUERIES = st.binary(max_size=60) | st.sampled_from(
     [
         b"bodySHA256",
@@ -38,8 +37,6 @@ QUERIES = st.binary(max_size=60) | st.sampled_from(
         b"after=a&after=b",
     ]
 )
-# What a server lets through in a request's first line.
-URL_CHARACTERS = "abcXYZ019-._~!$&'()*+,;=:@/?%"
 VALUES = st.binary(max_size=60)
 HEADERS = st.dictionaries(
     st.sampled_from(
@@ -131,14 +128,13 @@ async def test_strangers_get_nowhere(
     headers: dict[bytes, bytes],
     chunks: list[bytes],
 ) -> None:
-    connection(events_url="")
     assume(not path.startswith("//"))
     status, _ = await call(server, method, path, query, list(headers.items()), chunks)
     assert status in EXPECTED - {200, 204}
 
 
 @FUZZ
-@given(chunks=BODIES, headers=HEADERS, more=st.text(URL_CHARACTERS, max_size=30).map(str.encode))
+@given(chunks=BODIES, headers=HEADERS, times=st.integers(1, 3))
 async def test_what_twilio_signs_is_taken_in_or_named_and_can_be_pulled(
     server: Any,
     connection: Any,
@@ -147,10 +143,10 @@ async def test_what_twilio_signs_is_taken_in_or_named_and_can_be_pulled(
     monkeypatch: pytest.MonkeyPatch,
     chunks: list[bytes],
     headers: dict[bytes, bytes],
-    more: bytes,
+    times: int,
 ) -> None:
     body = b"".join(chunks)
-    query = b"bodySHA256=" + hashlib.sha256(body).hexdigest().encode() + b"&" + more
+    query = b"&".join([b"bodySHA256=" + hashlib.sha256(body).hexdigest().encode()] * times)
     signature = RequestValidator(KEY).compute_signature(f"{PUBLIC}?{query.decode('latin-1')}", {})
     headers = {
         name: value
@@ -173,7 +169,7 @@ async def test_what_twilio_signs_is_taken_in_or_named_and_can_be_pulled(
     status, page = await call(server, "GET", "/events", b"", token, [])
     assert status == 200
     assert page.startswith(b'{"events":[')
-    for path in tmp_path.glob("inbox/new/*"):
+    for path in tmp_path.glob("inbox/*/*"):
         path.unlink()
 
 

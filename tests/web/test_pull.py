@@ -125,7 +125,7 @@ async def test_what_is_still_settling_waits(pull: Callable[..., Any], arrive: Ca
     assert await pull() == ([event(1)], old)
 
 
-@pytest.mark.parametrize("raw", [b"", b"[{", b"5", b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"[{", b"5", b"\xff", b'[{"a":' + b"[" * 99 + b"]" * 99 + b"}]"])
 async def test_what_nobody_can_read_is_passed_over(
     raw: bytes, pull: Callable[..., Any], arrive: Callable[..., str]
 ) -> None:
@@ -138,7 +138,7 @@ async def test_what_nobody_can_read_is_passed_over(
 async def test_strange_values_come_through_as_they_are(
     pull: Callable[..., Any], arrive: Callable[..., str], api: httpx.AsyncClient, login: Login
 ) -> None:
-    deep = b'[{"a":' + b"[" * 500 + b"]" * 500 + b"}]"
+    deep = b'[{"a":' + b"[" * 98 + b"]" * 98 + b"}]"
     arrive(raw=deep, ago_s=40)
     arrive(
         raw='  [ {"ü": 123456789012345678901234567890, "e": 1e400} ] '.encode().replace(b"1e400", b"1e30"),
@@ -149,6 +149,27 @@ async def test_strange_values_come_through_as_they_are(
     assert response.status_code == 200
     assert deep[1:-1] in response.content
     assert b"123456789012345678901234567890" in response.content
+
+
+async def test_a_folder_among_the_posts_is_none(
+    pull: Callable[..., Any], arrive: Callable[..., str], tmp_path: Path
+) -> None:
+    last = arrive(event(1), ago_s=50)
+    (tmp_path / "inbox" / "new" / last.replace("-0", "-1")).mkdir()
+    (tmp_path / "inbox" / "new" / "x.json").mkdir()
+    assert await pull() == ([event(1)], last)
+
+
+async def test_a_post_that_comes_again_is_pulled_once(
+    pull: Callable[..., Any], api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    body = json.dumps([event(1)]).encode()
+    assert [(await api.post(content=body, **signed(body))).status_code for _ in range(7)] == [204] * 7
+    page, cursor = await pull()
+    assert page == [event(1)]
+    assert (await api.post(content=body, **signed(body))).status_code == 204
+    assert await pull(after=cursor) == ([], None)
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "after=" + "x" * 101])

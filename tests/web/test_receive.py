@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import HTTPException
 
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.hooks import inbox_stores
+from flexsms.hooks.inbox import AT_ONCE, ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.web import desk, events
+from flexsms.web import bodies, desk, events
 from flexsms.web.desk import Desk
 
-from .conftest import KEY, event, signed
+from .conftest import KEY, PATH, PUBLIC, event, signed
 
 pytestmark = pytest.mark.anyio
 
 BODY = json.dumps([event()]).encode()
 MIB = 1024 * 1024
+DEEP = b"[" * 101 + b"]" * 101
 
 
 async def send(api: httpx.AsyncClient, body: bytes = BODY, **signing: Any) -> int:
@@ -81,14 +88,15 @@ async def test_nothing_of_a_strangers_body_is_read(api: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no", b"[", b'{"a": NaN}', b"5", b'"text"', b"null", b"\xff", b"[" * 100_000, b'"\\ud800"']
+    "body",
+    [b"", b"no", b"[", b'{"a": NaN}', b"5", b'"text"', b"null", b"\xff", b"[" * 100_000, b'"\\ud800"', DEEP],
 )
 async def test_what_is_not_json_of_events_is_named(
     body: bytes, api: httpx.AsyncClient, inbox: ObjectStorageInbox
 ) -> None:
     response = await api.post(content=body, **signed(body))
     assert response.status_code == 400
-    assert response.json()["detail"].startswith("body: is n")
+    assert response.json()["detail"].startswith("body: is ne" if body == DEEP else "body: is n")
     assert await inbox.names() == []
 
 
@@ -138,6 +146,28 @@ async def test_a_store_that_fails_makes_twilio_post_again(
     assert await send(api, b"[]") == 204
     assert await send(api) == 204
     assert await stored(inbox) == [BODY]
+
+
+async def test_what_a_store_says_of_itself_is_told_nobody(
+    api: httpx.AsyncClient,
+    login: Callable[[str], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """Its address may hold a secret, and so may what its errors quote."""
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("no answer from https://user:hunter2@store.example.com/inbox?sig=hunter2")
+
+    for name in ("write", "files"):
+        monkeypatch.setattr(inbox_stores.Folder, name, fail)
+    assert [await send(api), await send(api, b"[]")] == [503, 503]
+    assert (await api.get(PATH, headers=login("user"))).status_code == 503
+    said = [one for one in caplog.records if one.name.startswith("flexsms")]
+    assert [one.getMessage().rpartition(": ")[2] for one in said] == ["ConnectionError"] * 3
+    assert "hunter2" not in caplog.text
+    assert str(tmp_path) not in "".join(one.getMessage() for one in said)
 
 
 async def test_a_store_that_hangs_makes_twilio_post_again_in_time(
@@ -206,21 +236,27 @@ class TestSettings:
         assert await send(api) == 403
         assert await send(api, key=KEY[::-1]) == 204
 
-    async def test_without_an_events_url_the_request_says_what_was_called(
-        self, api: httpx.AsyncClient, connection: Callable[..., None]
+    async def test_without_an_events_url_nothing_is_taken_in(
+        self, api: httpx.AsyncClient, connection: Callable[..., None], caplog: pytest.LogCaptureFixture
     ) -> None:
+        """The host that a request names is no part of what Twilio is known to call: whoever sends it names it."""
         connection(events_url="")
-        assert await send(api, url="http://inside:8080/flexsms/events") == 204
-        assert await send(api) == 403
+        own_url = "http://inside:8080/flexsms/events"
+        assert [await send(api), await send(api, url=own_url), await send(api, b"[]", url=own_url)] == [
+            503
+        ] * 3
+        said = [line for line in caplog.messages if "Nothing is taken in" in line]
+        assert said == [
+            "Nothing is taken in under /flexsms/events: Connection field events_url: is empty; give https://<your "
+            "Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url stores it."
+        ]
 
-    @pytest.mark.parametrize("host", ["", "a:99999999", "[::1", "a:b"])
-    async def test_a_host_that_is_none_is_refused(
-        self, host: str, api: httpx.AsyncClient, connection: Callable[..., None]
-    ) -> None:
-        connection(events_url="")
-        request = signed(BODY)
-        request["headers"] = [*request["headers"].items(), (b"host", host.encode("latin-1", "replace"))]
-        assert (await api.post(content=BODY, **request)).status_code == 403
+    @pytest.mark.parametrize("host", ["", "a:99999999", "[::1", "a:b", "evil.example"])
+    async def test_a_host_header_says_nothing(self, host: str, api: httpx.AsyncClient) -> None:
+        for url, status in ((f"http://{host}/flexsms/events", 403), (PUBLIC, 204)):
+            request = signed(BODY, url=url)
+            request["headers"] = [*request["headers"].items(), (b"host", host.encode())]
+            assert (await api.post(content=BODY, **request)).status_code == status
 
     async def test_a_new_key_counts_at_once(
         self, api: httpx.AsyncClient, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
@@ -256,3 +292,130 @@ class TestSettings:
         connection(conn_id="other", auth_token="e" * 32)
         assert await send(api, key="e" * 32) == 204
         assert await send(api) == 403
+
+
+class TestMemory:
+    """What a store that hangs costs the API server, which is Airflow's: counted in bytes, not in seconds."""
+
+    @pytest.fixture
+    def gate(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+        """Until it is set, nothing is written."""
+        gate, write = threading.Event(), inbox_stores.Folder.write
+
+        def hang(*args: Any) -> None:
+            assert gate.wait(120)
+            write(*args)
+
+        monkeypatch.setattr(inbox_stores.Folder, "write", hang)
+        monkeypatch.setattr(events, "STORE_WITHIN_S", 0.3)
+        yield gate
+        gate.set()
+
+    async def test_a_store_that_hangs_takes_no_more_than_its_threads(
+        self, api: httpx.AsyncClient, gate: threading.Event
+    ) -> None:
+        async def post(number: int) -> int:
+            return await send(api, b'["%d%b"]' % (number, b"1" * (MIB - 20)))
+
+        assert await send(api, b"[]") == 503  # what is loaded with the first one is not counted
+        answers = []
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for begin in range(0, 150, 50):
+                answers += await asyncio.gather(*(post(number) for number in range(begin, begin + 50)))
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert set(answers) == {503}
+        assert held < (AT_ONCE + 5) * MIB
+
+    async def test_nor_does_it_while_nobody_collects_garbage(
+        self, inbox: ObjectStorageInbox, gate: threading.Event
+    ) -> None:
+        async def post(number: int) -> None:
+            with pytest.raises(HTTPException):
+                await events._store(inbox, b"%d%b" % (number, b"1" * MIB))
+
+        await post(0)
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for begin in range(1, 150, 50):
+                await asyncio.gather(*(post(number) for number in range(begin, begin + 50)))
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+        assert held < (AT_ONCE + 5) * MIB
+
+    async def test_once_no_thread_is_left_nothing_is_read_any_more(
+        self,
+        api: httpx.AsyncClient,
+        inbox: ObjectStorageInbox,
+        gate: threading.Event,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            raise AssertionError("it was read")
+            yield b""
+
+        monkeypatch.setattr("flexsms.hooks.inbox.WRITTEN_WITHIN", timedelta(hours=1))
+        posts = [json.dumps([event(number)]).encode() for number in range(2, AT_ONCE + 2)]
+        assert await asyncio.gather(*(send(api, post) for post in posts)) == [503] * AT_ONCE
+        assert (await api.post(content=body(), **signed(BODY))).status_code == 503
+        gate.set()
+        async with asyncio.timeout(60):
+            while await send(api) != 204:  # noqa: ASYNC110  # a thread tells nobody
+                await asyncio.sleep(0.01)
+        # What came while nobody could be told that it was kept is kept, and once.
+        assert await asyncio.gather(*(send(api, post) for post in posts)) == [204] * AT_ONCE
+        assert len(await inbox.names()) == AT_ONCE + 1
+
+    async def test_who_reads_does_not_keep_twilios_posts_out(
+        self,
+        api: httpx.AsyncClient,
+        monkeypatch: pytest.MonkeyPatch,
+        login: Callable[[str], dict[str, str]],
+    ) -> None:
+        gate = threading.Event()
+        monkeypatch.setattr(inbox_stores.Folder, "files", lambda *_: gate.wait(120))
+        monkeypatch.setattr(events, "PULL_WITHIN_S", 0.2)
+        try:
+            async with asyncio.timeout(60):
+                pulls = (api.get(PATH, headers=login("user")) for _ in range(2 * AT_ONCE))
+                assert {answer.status_code for answer in await asyncio.gather(*pulls)} == {503}
+                assert await send(api) == 204
+        finally:
+            gate.set()
+
+    async def test_a_body_that_does_not_come_takes_no_room(
+        self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left = events.room._left
+
+        async def body() -> AsyncIterator[bytes]:
+            yield BODY[:5]
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(bodies, "READ_WITHIN_S", 0.1)
+        monkeypatch.setattr(events.room, "_left", bodies.MAX_BODY)
+        async with asyncio.timeout(60):
+            answer = await api.post(content=body(), **signed(BODY))
+            assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+            assert await send(api) == 204
+        assert left == bodies.MAX_HELD
+
+    async def test_more_than_there_is_room_for_is_refused_unread(
+        self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            raise AssertionError("it was read")
+            yield b""
+
+        monkeypatch.setattr(events.room, "_left", len(BODY))
+        # Without a length it may become as long as is allowed.
+        assert (await api.post(content=body(), **signed(BODY))).status_code == 503
+        assert await send(api) == 204

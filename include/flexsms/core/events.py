@@ -45,6 +45,9 @@ TOO_LATE_MS = 4_102_444_800_000
 
 MOST_PRINTED = 64
 
+# An event of Twilio's is nested six deep. Parsers give up somewhere about 1000, each of them elsewhere.
+MAX_DEPTH = 100
+
 _KNOWN_TYPES = frozenset(TaskEventType)
 _SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("CH", "WT", "KC", "KD", "UO")}
 
@@ -100,16 +103,20 @@ def envelopes(body: bytes) -> list[Any]:
 
     What is in the array is not looked at. Twilio documents the array only; single objects have been seen.
 
-    :raises InvalidInput: when the body is neither
+    :raises InvalidInput: when the body is neither, or nested deeper than :data:`MAX_DEPTH`
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = _without_half_characters(body)
     if isinstance(value, dict):
-        return [value]
+        value = [value]
     if not isinstance(value, list):
         raise InvalidInput("body", "is neither an array nor an object", "expected what Event Streams posts")
+    if _is_deeper(value, MAX_DEPTH):
+        raise InvalidInput(
+            "body", f"is nested more than {MAX_DEPTH} deep", "expected what Event Streams posts"
+        )
     return value
 
 
@@ -198,6 +205,21 @@ def believable(at_ms: int, of: str) -> int:
     if not TOO_EARLY_MS <= at_ms < TOO_LATE_MS:
         raise InvalidInput("timestamp", f"of {of} is not after 2014 and before 2100", "expected UTC")
     return at_ms
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    """Whether arrays and objects are in each other deeper than that."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _listed_ms(record: Mapping[str, Any]) -> int:

@@ -37,7 +37,8 @@ class HttpCollector:
         :raises ServiceUnavailable: when there is no useful answer; asking again is harmless
         :raises PermanentError: when the collector refuses, leads elsewhere, or answers with something else than JSON
         """
-        where = f"Airflow connection '{self._conn_id}', endpoint {self._endpoint}"
+        # Without its query, in which a collector may want a secret; nor is aiohttp's own error told, which has the URL.
+        where = f"Airflow connection '{self._conn_id}', endpoint {self._endpoint.partition('?')[0]}"
         query = {"limit": str(limit), **({"after": after} if after else {})}
         try:
             try:

@@ -2,36 +2,47 @@
 
 ``<inbox>/new/<name>`` has arrived, ``done/<day>/<name>`` came on that day and is stored, ``rejected/<name>`` holds
 something that cannot be read, with ``<name>.txt`` saying what. Names begin with the time of arrival, so they sort by
-it, and end with something random, so no two writers ever choose the same. Nothing here needs a lock: a post is written
-once, whole, and from then on only moved.
+it, and end with the digest of the post. ``digests/<digest>`` says when a post arrived: one that comes again while it is
+kept is not kept twice. Nothing here needs a lock: a post is written once, whole, and from then on only moved.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+import hashlib
+import logging
 import secrets
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import get_fs, has_fs
 
-from flexsms.core.errors import MissingSetting
+from flexsms.core.errors import MissingSetting, ServiceUnavailable
+from flexsms.hooks.inbox_stores import PARTIAL, Bucket, Folder, Store
+from flexsms.hooks.threads import Threads
+from flexsms.twilio import clock
 from flexsms.twilio.config import DEFAULT_INBOX_KEEP_DAYS
+from flexsms.twilio.sources.protocol import reason_of
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-NEW, DONE, REJECTED, PARTIAL = "new", "done", "rejected", "partial"
+NEW, DONE, REJECTED, DIGESTS = "new", "done", "rejected", "digests"
 _MOMENT = "%Y%m%dT%H%M%S.%fZ"
-# Threads per inbox. A store that hangs holds at most so many, and nobody else's.
+# Threads per inbox, so many for writers of posts and so many for all else: a store that hangs holds no more of them,
+# and who reads does not keep Twilio's posts out.
 AT_ONCE = 32
+# Seconds that a store may take to answer, be it a long listing.
+WITHIN_S = 60
+# A post that took longer to be written was answered with 503. Cursors behind its name may have been handed out since,
+# so it does not stand for the one that Twilio sends again.
+WRITTEN_WITHIN = timedelta(seconds=5)
 # What a killed receiver left half-written was never confirmed to Twilio. After so long nobody is writing it any more.
 PARTIAL_KEEP = timedelta(days=1)
 
@@ -39,8 +50,9 @@ PARTIAL_KEEP = timedelta(days=1)
 class ObjectStorageInbox:
     """An inbox at an ``ObjectStoragePath``: a local folder, S3, GCS, Azure, or whatever else fsspec knows.
 
-    Every method waits in a thread of the inbox's own, never in the event loop, and raises what the store raises, or
-    :class:`flexsms.core.errors.MissingSetting` where Airflow has no provider for the store.
+    Every method waits in a thread of the inbox's own, never in the event loop, and raises what the store raises,
+    :class:`flexsms.core.errors.MissingSetting` where Airflow has no provider for the store, or
+    :class:`flexsms.core.errors.ServiceUnavailable` where the store does not answer in a minute.
 
     :param url: like ``file:///var/lib/flexsms/inbox`` or ``s3://aws_default@bucket/flexsms``
     :param keep_days: days that a post is kept after it has arrived, and in any case until it is read
@@ -52,23 +64,32 @@ class ObjectStorageInbox:
         url: str,
         *,
         keep_days: int = DEFAULT_INBOX_KEEP_DAYS,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: clock.Now = clock.utc_now,
     ) -> None:
         self.url = url
         self._keep = timedelta(days=keep_days)
         self._now = now
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="flexsms-inbox")
+        self._writers, self._readers = (
+            Threads(AT_ONCE, within_s=WITHIN_S, what="The store of the inbox") for _ in range(2)
+        )
+        self._lock = threading.Lock()
+        self._arriving: set[str] = set()
+
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether the store has left so many posts unanswered that it is given no more."""
+        return self._writers.is_stuck
 
     @cached_property
-    def _store(self) -> _Store:
+    def _store(self) -> Store:
         # Made in a thread: Airflow reads the connection that the URL may name.
         path = ObjectStoragePath(self.url)
         if path.protocol in ("file", "local"):
-            return _Folder(Path(path.path))
+            return Folder(Path(path.path))
         try:
             # Not the path's own, unless it was attached: Airflow keeps that, and its credentials, for ever.
             fs = get_fs(path.protocol, path.conn_id) if has_fs(path.protocol) else path.fs
-            return _Bucket(fs, path.path.rstrip("/"))
+            return Bucket(fs, path.path.rstrip("/"))
         except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
             raise MissingSetting(
                 "inbox_path",
@@ -79,11 +100,26 @@ class ObjectStorageInbox:
     async def put(self, body: bytes) -> str:
         """Keep a post, so that it survives a loss of power the moment this returns.
 
+        One that is kept already is not kept again, be it read or not: a signature of Twilio's has no time, so who has
+        seen one signed post could send it for ever.
+
         :return: its name
+        :raises ServiceUnavailable: when the same post is being written right now
         """
-        name = f"{name_at(self._now())}-{secrets.token_hex(6)}.json"
-        await self._do(lambda: self._store.write(f"{NEW}/{name}", body))
-        return name
+        digest = hashlib.sha256(body).hexdigest()[:32]
+
+        def put() -> str:
+            with self._alone(digest):
+                if known := self._name_of(digest):
+                    return known
+                arrived = self._now()
+                name = f"{name_at(arrived)}-{digest}.json"
+                self._store.write(f"{NEW}/{name}", body)
+                if self._now() - arrived <= WRITTEN_WITHIN:
+                    self._remember(digest, arrived)
+                return name
+
+        return await self._do(put, self._writers)
 
     async def probe(self) -> None:
         """Write something and remove it again, as proof that a post could be kept."""
@@ -93,7 +129,7 @@ class ObjectStorageInbox:
             self._store.write(key, b"")
             self._store.remove(key)
 
-        await self._do(probe)
+        await self._do(probe, self._writers)
 
     async def names(self) -> list[str]:
         """What has arrived and is not read, oldest first."""
@@ -114,7 +150,7 @@ class ObjectStorageInbox:
 
             # In the order of a post's way, so that none slips by while it is moved.
             add(NEW)
-            for day in sorted(day for day in self._store.list(DONE) if day >= after[:8]):
+            for day in sorted(day for day in self._store.folders(DONE) if day >= after[:8]):
                 add(f"{DONE}/{day}")
                 if most is not None and sum(name[:8] <= day for name in found) >= most:
                     break
@@ -158,20 +194,56 @@ class ObjectStorageInbox:
 
         def tidy() -> None:
             came_before = f"{self._now() - self._keep:%Y%m%d}"
-            for day in self._store.list(DONE):
+            for day in self._store.folders(DONE):
                 if day < came_before:
+                    posts = self._posts(f"{DONE}/{day}")
+                    # First what leads to them: what is only remembered would be found by nobody any more.
+                    self._store.remove(*(f"{DIGESTS}/{_digest_of(name)}" for name in posts))
                     self._store.remove_folder(f"{DONE}/{day}")
             written_before = name_at(self._now() - PARTIAL_KEEP)
-            for name in self._store.list(PARTIAL):
-                if name < written_before:
-                    self._store.remove(f"{PARTIAL}/{name}")
+            old = [name for name in self._store.files(PARTIAL) if name < written_before]
+            self._store.remove(*(f"{PARTIAL}/{name}" for name in old))
 
         await self._do(tidy)
 
     def _posts(self, folder: str) -> list[str]:
-        return sorted(name for name in self._store.list(folder) if name.endswith(".json"))
+        return sorted(name for name in self._store.files(folder) if name.endswith(".json"))
 
-    async def _do(self, work: Callable[[], T]) -> T:
+    @contextmanager
+    def _alone(self, digest: str) -> Iterator[None]:
+        """One thread at a time for the same post, also when nobody waits for that thread any more."""
+        with self._lock:
+            if digest in self._arriving:
+                raise ServiceUnavailable("The same post is being written right now; trying again later.")
+            self._arriving.add(digest)
+        try:
+            yield
+        finally:
+            self._arriving.discard(digest)
+
+    def _name_of(self, digest: str) -> str | None:
+        """The name of a post that is kept, by its digest."""
+        noted = self._store.read(f"{DIGESTS}/{digest}")
+        if noted is None:
+            return None
+        name = f"{noted.decode(errors='replace')}-{digest}.json"
+        try:
+            moment_of(name)
+        except ValueError:  # torn by a loss of power
+            return None
+        # In the order of a post's way, so that it does not slip by while it is moved.
+        found = any(self._store.has(f"{folder}/{name}") for folder in (NEW, _day_of(name), REJECTED))
+        return name if found else None
+
+    def _remember(self, digest: str, arrived: datetime) -> None:
+        try:
+            self._store.note(f"{DIGESTS}/{digest}", name_at(arrived))
+        except Exception as error:  # whatever the store raises: the post is kept
+            logger.warning(
+                "A post is kept, and would be kept once more if it came again: %s", reason_of(error)
+            )
+
+    async def _do(self, work: Callable[[], T], threads: Threads | None = None) -> T:
         def attempt() -> T:
             try:
                 return work()
@@ -180,7 +252,7 @@ class ObjectStorageInbox:
                 vars(self).pop("_store", None)
                 raise
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, attempt)
+        return await (threads or self._readers).run(attempt)
 
 
 def name_at(moment: datetime) -> str:
@@ -198,111 +270,5 @@ def _day_of(name: str) -> str:
     return f"{DONE}/{name[:8]}"
 
 
-class _Store(Protocol):
-    """What an inbox needs of a file system. Keys are relative to the inbox; what is not there is no error."""
-
-    def write(self, key: str, body: bytes) -> None: ...
-    def read(self, key: str) -> bytes | None: ...
-    def list(self, folder: str) -> list[str]: ...
-    def move(self, key: str, target: str) -> None: ...
-    def remove(self, key: str) -> None: ...
-    def remove_folder(self, folder: str) -> None: ...
-
-
-class _Folder:
-    """A local folder. fsspec's own knows neither fsync nor an atomic name, so this is the operating system's."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def write(self, key: str, body: bytes) -> None:
-        target = self._root / key
-        # What a killed writer left behind must not be in the way of the next one.
-        partial = self._root / PARTIAL / f"{target.name}-{secrets.token_hex(4)}"
-        self._make(partial.parent)
-        self._make(target.parent)
-        with partial.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        _sync_folder(target.parent)
-
-    def read(self, key: str) -> bytes | None:
-        try:
-            return (self._root / key).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def list(self, folder: str) -> list[str]:
-        try:
-            return os.listdir(self._root / folder)
-        except FileNotFoundError:
-            return []
-
-    def move(self, key: str, target: str) -> None:
-        self._make((self._root / target).parent)
-        with suppress(FileNotFoundError):
-            (self._root / key).replace(self._root / target)
-
-    def remove(self, key: str) -> None:
-        (self._root / key).unlink(missing_ok=True)
-
-    def remove_folder(self, folder: str) -> None:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._root / folder)
-
-    def _make(self, folder: Path) -> None:
-        """Make a folder that outlives a loss of power, with all above it."""
-        if not folder.is_dir():
-            self._make(folder.parent)
-            folder.mkdir(exist_ok=True)
-            _sync_folder(folder.parent)
-
-
-class _Bucket:
-    """An object store, where an object is there whole or not at all, and durable once the store has said so."""
-
-    def __init__(self, fs: Any, root: str) -> None:
-        self._fs = fs
-        self._root = root
-
-    def write(self, key: str, body: bytes) -> None:
-        self._fs.pipe_file(f"{self._root}/{key}", body)
-
-    def read(self, key: str) -> bytes | None:
-        try:
-            body: bytes = self._fs.cat_file(f"{self._root}/{key}")
-        except FileNotFoundError:
-            return None
-        return body
-
-    def list(self, folder: str) -> list[str]:
-        self._fs.invalidate_cache()  # others write too, and some file systems remember listings for ever
-        try:
-            paths = self._fs.ls(f"{self._root}/{folder}", detail=False)
-        except FileNotFoundError:
-            return []
-        return [path.rstrip("/").rpartition("/")[2] for path in paths]
-
-    def move(self, key: str, target: str) -> None:
-        with suppress(FileNotFoundError):
-            self._fs.cp_file(f"{self._root}/{key}", f"{self._root}/{target}")
-            self._fs.rm_file(f"{self._root}/{key}")
-
-    def remove(self, key: str) -> None:
-        with suppress(FileNotFoundError):
-            self._fs.rm_file(f"{self._root}/{key}")
-
-    def remove_folder(self, folder: str) -> None:
-        with suppress(FileNotFoundError):
-            self._fs.rm(f"{self._root}/{folder}", recursive=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names in a folder durable: an fsync of the file does not include them."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _digest_of(name: str) -> str:
+    return name.rpartition("-")[2].removesuffix(".json")

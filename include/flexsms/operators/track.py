@@ -14,6 +14,7 @@ from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import moment, number
+from flexsms.operators.templates import LiteralRows
 from flexsms.twilio import clock
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.http import HttpSource
@@ -33,7 +34,7 @@ RECONCILE_AFTER = timedelta(hours=3)
 MAX_LOOKBACK_MINUTES = 30 * 24 * 60  # TaskRouter keeps events for 30 days
 
 
-class FlexTrackOperator(BaseAsyncOperator):
+class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
     """Pull task events and merge each changed channel into its Sync document.
 
     Of TaskRouter, the first run reads the 30 days that it keeps, every later one from the cursor of the one before. The
@@ -154,6 +155,8 @@ class FlexTrackOperator(BaseAsyncOperator):
             return HttpSource(collector, now=account.latest)
         if self.source == InboxSource.name:
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
+            # Without it the web app takes nothing in, and the inbox only looks empty.
+            settings.need("events_url")
             return InboxSource(inbox, now=account.latest)
         if self.source == KinesisSource.name:
             stream = KinesisStream(settings.kinesis_conn_id, settings.need("kinesis_stream"))

@@ -12,6 +12,7 @@ from flexsms.core.errors import PermanentError
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
 from flexsms.twilio import clock
+from flexsms.twilio.sources.protocol import reason_of
 
 # Seconds. From an event to its state it takes at most a pause, a look and however long Airflow needs to start a task.
 PAUSE_S = 60
@@ -63,10 +64,10 @@ class InboxTrigger(BaseEventTrigger):
             if self._inbox is None or self._inbox.url != url:
                 self._inbox = ObjectStorageInbox(url)
             return await self._inbox.names()
-        except PermanentError as error:
-            self.log.warning("The inbox cannot be read; looking again in %d s. %s", PAUSE_S, error)
-        except Exception:
-            self.log.warning("The inbox cannot be read; looking again in %d s", PAUSE_S, exc_info=True)
+        except Exception as error:  # whatever the store raises
+            self.log.warning(
+                "The inbox cannot be read (%s); looking again in %d s", reason_of(error), PAUSE_S
+            )
         return None
 
     async def _url(self) -> str:

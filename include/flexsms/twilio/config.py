@@ -43,6 +43,7 @@ _SID_FIELDS = {
 _REMEDIES = {
     **{name: f"give the {prefix}… SID from the Twilio Console" for name, prefix in _SID_FIELDS.items()},
     "inbox_path": "give a URL like s3://aws_default@bucket/flexsms or file:///var/lib/flexsms/inbox",
+    "events_url": "give https://<your Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url stores it",
     "kinesis_stream": "give the stream's name, or its ARN like arn:aws:kinesis:eu-west-1:123456789012:stream/flexsms",
 }
 
@@ -59,7 +60,7 @@ class TwilioSettings:
     :param rate_limits: ``documented``, ``off``, or requests per second by endpoint
     :param base_url: empty for Twilio; see :mod:`flexsms.twilio.transport`
     :param inbox_path: where posts of Event Streams are kept, a URL that Airflow's ``ObjectStoragePath`` understands
-    :param events_url: what Twilio posts to; empty: what the request itself says, which behind a reverse proxy is wrong
+    :param events_url: what Twilio posts to, part of its signature; empty: no post is taken in
     :param events_conn_id: the Airflow connection of type ``http`` that source ``http`` pulls from
     :param events_endpoint: the path there
     :param inbox_keep_days: days that a post is kept after it has arrived
@@ -289,6 +290,14 @@ def _inbox_path(extra: Mapping[str, Any]) -> str:
     value = _text(extra, "inbox_path").rstrip("/")
     if value and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^?#]+", value):
         raise MissingSetting("inbox_path", "is not a URL", _REMEDIES["inbox_path"])
+    # What stands before the @ is the ID of a connection: that is all that Airflow's ObjectStoragePath reads there.
+    user, at, _ = value.partition("://")[2].partition("/")[0].rpartition("@")
+    if at and not re.fullmatch(r"[A-Za-z0-9_.-]+", user):
+        raise MissingSetting(
+            "inbox_path",
+            "holds more than the ID of a connection before the @",
+            "put credentials into an Airflow connection and name that, like s3://conn_id@bucket/path",
+        )
     return value
 
 

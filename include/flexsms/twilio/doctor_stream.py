@@ -105,6 +105,8 @@ class StreamDoctor:
         Refusing alone proves nothing: so does a firewall, and what Twilio is refused it gives up.
         """
         about, url = "Events URL", self._settings.events_url
+        if not url and self._settings.inbox_path:
+            self._settings.need("events_url")  # the doctor says what is missing
         if not url:
             return []
         try:
@@ -179,5 +181,5 @@ def _advice_signed(status: int) -> str:
             "through what stands before Airflow"
         )
     if status == 503:
-        return "give the connection that [flexsms] twilio_conn_id names an inbox_path and an auth_token"
+        return "give the connection that [flexsms] twilio_conn_id names an inbox_path, an events_url and an auth_token"
     return _advice(status)

@@ -146,6 +146,8 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
     is_only_way = False
     if target is None:
         note = "give events_url or kinesis for events at once; without, flexsms_track asks every ten minutes"
+        if settings.inbox_path:
+            note = "give events_url; without it nothing is taken in to inbox_path"
         works.note("Sink", RowState.SKIPPED, note=note)
     else:
         is_only_way = await StreamSetup(

@@ -11,15 +11,13 @@ from flexsms.core.state import ChannelState
 from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.parked import ParkedStates
-from flexsms.twilio.sources.protocol import EventPage, EventSource
+from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SyncStore
 
 logger = logging.getLogger(__name__)
 
 # So many changed channels are held in memory before they are written: about 20 MB.
 MAX_PENDING = 20_000
-# So many unreadable events are named in the log and in XCom; the others are counted.
-NAMED_REJECTS = 20
 
 
 @dataclass(slots=True)

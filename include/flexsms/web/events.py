@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import orjson
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, status
-from starlette.requests import ClientDisconnect
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import envelopes
-from flexsms.hooks.inbox import AT_ONCE, ObjectStorageInbox, name_at
+from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+from flexsms.twilio import clock
+from flexsms.twilio.sources.protocol import reason_of
+from flexsms.web.bodies import MAX_BODY, Room, read
 from flexsms.web.desk import MIN_AGE_S, Desk, Reception
 from flexsms.web.openapi import PULL, RECEIVE, signed
 from flexsms.web.signature import is_genuine_body, is_genuine_url, is_signed
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 1024 * 1024
 # Twilio waits for 5 seconds, and then posts the same again.
 STORE_WITHIN_S = 4
 # Pulling passes over what is younger. By then every replica's write is either done or was answered with 503, so that
@@ -31,9 +32,13 @@ SETTLED_AFTER = timedelta(seconds=10)
 # A page ends with the post that brings it to so many events, or bytes.
 PAGE = 1000
 PAGE_BYTES = 4 * MAX_BODY
+# With so many posts read at a time, a page takes up to 20 MiB of memory while it is made.
+READ_AT_ONCE = 16
+PULL_WITHIN_S = 30
 
 router = APIRouter()
 desk = Desk()
+room = Room()
 
 # The events name customers and their numbers, so seeing flexsms_track is not enough. Who may start it may read them:
 # a right that can be given for this one DAG, to an account that has no other.
@@ -50,15 +55,22 @@ async def receive(request: Request) -> Response:
     if not is_signed(request.headers, query):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "This is not a post of Twilio's.")
     reception = await _reception(request, query)
-    body = await _read(request)
-    if not is_genuine_body(body, query):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "This is not the body that Twilio signed.")
-    try:
-        events = envelopes(body)
-    except InvalidInput as error:
-        logger.warning("A post that Twilio has signed cannot be read and is lost to the stream: %s", error)
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
-    await _store(reception.inbox, body if events else None)
+    if reception.inbox.takes_no_more:
+        raise _not_stored(
+            "the store has not answered for too long; look after it, or start the API server anew"
+        )
+    with room.taken_for(request):
+        body = await read(request)
+        if not is_genuine_body(body, query):
+            raise HTTPException(status.HTTP_403_FORBIDDEN, "This is not the body that Twilio signed.")
+        try:
+            events = envelopes(body)
+        except InvalidInput as error:
+            logger.warning(
+                "A post that Twilio has signed cannot be read and is lost to the stream: %s", error
+            )
+            raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
+        await _store(reception.inbox, body if events else None)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
@@ -78,9 +90,10 @@ async def pull(
     if reception is None:
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "There is no inbox.")
     try:
-        page, cursor = await _page(reception.inbox, after, limit)
-    except Exception:
-        logger.exception("The inbox %s cannot be read", reception.settings.inbox_path)
+        async with asyncio.timeout(PULL_WITHIN_S), reception.pulling:
+            page, cursor = await _page(reception.inbox, after, limit)
+    except Exception as error:
+        logger.warning("The inbox cannot be read: %s", reason_of(error))
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "The inbox cannot be read.") from None
     body = b'{"events":[%b],"next":%b}' % (b",".join(page), orjson.dumps(cursor))
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -100,33 +113,9 @@ async def _reception(request: Request, query: str) -> Reception:
 
 
 def _is_genuine(reception: Reception, request: Request, query: str) -> bool:
-    # Host and path are the request's own only where nothing stands between Twilio and this server. The query is
-    # always as it came: taken apart and put together again, it would no longer be what was signed.
-    path = request.scope.get("raw_path", b"").decode("latin-1")
-    own_url = f"{request.scope['scheme']}://{request.headers.get('host', '')}{path}"
-    url = f"{reception.settings.events_url or own_url}?{query}"
-    return is_genuine_url(reception.key, url, request.headers)
-
-
-async def _read(request: Request) -> bytes:
-    """The body, as far as it is allowed to go: what is announced need not be what comes."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and len(announced) < 20 and int(announced) > MAX_BODY:
-        raise _too_large()
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise _too_large()
-    except ClientDisconnect:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, "The body has no end.") from None
-    return bytes(body)
-
-
-def _too_large() -> HTTPException:
-    logger.warning("A post of over %d bytes is lost to the stream; TaskRouter still has its events", MAX_BODY)
-    return HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
+    # Never by what the request says of its host: whoever sends it says that. The query is as it came: taken apart and
+    # put together again, it would no longer be what was signed.
+    return is_genuine_url(reception.key, f"{reception.events_url}?{query}", request.headers)
 
 
 async def _store(inbox: ObjectStorageInbox, body: bytes | None) -> None:
@@ -134,19 +123,23 @@ async def _store(inbox: ObjectStorageInbox, body: bytes | None) -> None:
     try:
         async with asyncio.timeout(STORE_WITHIN_S):
             await (inbox.probe() if body is None else inbox.put(body))
-    except Exception:  # whatever the store raises: Twilio has to keep the post
-        logger.exception("A post could not be stored in %s; Twilio will send it again", inbox.url)
-        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "It could not be stored.") from None
+    except Exception as error:  # whatever the store raises: Twilio has to keep the post
+        raise _not_stored(reason_of(error)) from None
+
+
+def _not_stored(reason: str) -> HTTPException:
+    logger.warning("A post could not be stored in the inbox, and Twilio will send it again: %s", reason)
+    return HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "It could not be stored.")
 
 
 async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list[bytes], str | None]:
     """Events as they were written, and the name of the last post."""
-    settled = name_at(datetime.now(UTC) - SETTLED_AFTER)
+    settled = name_at(clock.utc_now() - SETTLED_AFTER)
     keys = [key for key in await inbox.kept(after, limit) if key.rpartition("/")[2] < settled]
     page: list[bytes] = []
     cursor, found, size = None, 0, 0
-    for start in range(0, len(keys), AT_ONCE):
-        some = keys[start : start + AT_ONCE]
+    for start in range(0, len(keys), READ_AT_ONCE):
+        some = keys[start : start + READ_AT_ONCE]
         bodies = await asyncio.gather(*(inbox.read_kept(key) for key in some))
         for key, body in zip(some, bodies, strict=True):
             if found >= limit or size >= PAGE_BYTES:

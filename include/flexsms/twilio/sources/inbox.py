@@ -18,7 +18,7 @@ from flexsms.twilio import clock
 from flexsms.twilio.clock import Now
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.envelopes import read_envelopes
-from flexsms.twilio.sources.protocol import EventPage, scope_of
+from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, reason_of, scope_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class InboxSource:
         async def put_away(post: _Post) -> None:
             with stuck.unless_read_and_moved(post.name):
                 if post.rejected:
-                    await self._inbox.reject(post.name, "\n".join(post.rejected))
+                    await self._inbox.reject(post.name, _reasons(post.rejected))
                 else:
                     await self._inbox.done(post.name)
 
@@ -121,7 +121,7 @@ class InboxSource:
             await self._inbox.tidy()
         except Exception as error:
             # Whatever the store raises: the events are stored, and the next run tidies too.
-            logger.warning("What was read long ago could not be removed from the inbox: %s", _reason(error))
+            logger.warning("What was read long ago could not be removed from the inbox: %s", reason_of(error))
         stuck.raise_if_any()
 
 
@@ -137,7 +137,7 @@ class _Stuck:
         try:
             yield
         except Exception as error:  # whatever the store raises
-            self._reasons[name] = _reason(error)
+            self._reasons[name] = reason_of(error)
             logger.warning("Post %s cannot be read and moved: %s", name, self._reasons[name])
 
     def raise_if_any(self) -> None:
@@ -151,9 +151,10 @@ class _Stuck:
             )
 
 
-def _reason(error: Exception) -> str:
-    # Not all that it says: the URL of the inbox may be in it, and a secret in that.
-    return getattr(error, "strerror", None) or type(error).__name__
+def _reasons(sentences: Sequence[str]) -> str:
+    """The first of them, a line each: a post of one mebibyte may hold 150 000 events that are none."""
+    more = len(sentences) - NAMED_REJECTS
+    return "\n".join([*sentences[:NAMED_REJECTS], *([f"… and {more} more."] if more > 0 else [])])
 
 
 def _page(posts: Sequence[_Post], cursor: str) -> EventPage:

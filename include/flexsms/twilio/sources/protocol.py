@@ -8,11 +8,14 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol
 
+from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import TaskEvent
 
 # A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
 # cursors let them be written once for so many events.
 EVENTS_PER_CURSOR = 20_000
+# Of the events of a page or a post that cannot be read, so many are named one by one, wherever people read of them.
+NAMED_REJECTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,13 @@ def scope_of(*parts: str) -> str:
     :param parts: whatever tells it from others; a URL among them may hold a secret
     """
     return blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of a store or a collector says, for a log: not all of it, since its URL may hold a secret."""
+    if isinstance(error, FlexSmsError):
+        return str(error)
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 class OpenTasks(Protocol):
