@@ -20,8 +20,8 @@ MAX_AGE_S = 30
 MIN_AGE_S = 1
 # While there is no inbox to be had, it may come back any time: Airflow's database was away, or somebody is at it.
 MISSING_AGE_S = 5
-# Seconds that the look-up may take: the first one of a process loads Airflow's hooks. While it hangs, nothing is taken in,
-# and who waits for it has not been read.
+# Seconds that the look-up may take: the first one of a process loads Airflow's hooks. While it hangs, nothing is taken
+# in, and of who waits for it nothing is read.
 LOOK_WITHIN_S = 30
 # Pages of the inbox that are made at a time, as far as memory is concerned.
 PULLS_AT_ONCE = 2
