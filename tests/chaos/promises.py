@@ -410,9 +410,12 @@ def _window(player: Player) -> Check:
         listed_s = player.seen.listed.get(event.sid, event.created) - EPOCH_S
         if sid in marks and event.type.startswith("task.") and listed_s <= marks[sid]:
             newest[sid] = max(newest.get(sid, 0), event.created - EPOCH_S)
+    lines = _ledger_lines(player)
     for sid, at_s in marks.items():
         if player.owner_of(sid) in player.seen.disturbed or not _is_retired(player, sid):
             continue
+        if lines.get(sid) == "moved on":
+            continue  # its customer went on in another channel before it could be put back
         quiet_s = at_s - newest.get(sid, 0)
         if quiet_s < window_s - 1:
             yield Broken("window", f"{sid} was retired after {quiet_s:.0f} s of {window_s:.0f} s")

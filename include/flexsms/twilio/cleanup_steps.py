@@ -72,6 +72,8 @@ class CleanupSteps:
         self._ours: set[str] = set()
         # Channels on which an earlier try has closed the books.
         self._settled: set[str] = set()
+        # Channels whose customers go on in another one.
+        self._moved: set[str] = set()
         # Stacks that the account has lost, and how that showed.
         self._lost: dict[StackName, FlexSmsError] = {}
 
@@ -128,7 +130,8 @@ class CleanupSteps:
             # them before its third.
             await self._each(in_use, self._put_back_once if self._resumed else self._heal)
         if self._resumed:
-            kept = [channel for channel in in_use if channel.channel_sid not in self._settled]
+            told = self._settled | self._moved
+            kept = [channel for channel in in_use if channel.channel_sid not in told]
             await self._with_lease(lambda: self._books.correct(kept, "put back"))
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
@@ -240,9 +243,13 @@ class CleanupSteps:
         before = self._before[sid] if sid in self._before else await self._remembered(sid, stack.usual)
         reconnect = self._resumed or sid in self._ours
         try:
-            return await stack.resume(sid, before, channel.links, reconnect=reconnect)
+            is_back = await stack.resume(sid, before, channel.links, reconnect=reconnect)
         except NotFound:
             return True  # somebody deleted it, which is their affair
+        if not is_back:
+            self._moved.add(sid)
+            await self._books.correct([channel], Healed.MOVED_ON)
+        return is_back
 
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
@@ -267,7 +274,6 @@ class CleanupSteps:
         if not await self._put_back(channel):
             self._report.outcomes[channel.channel_sid] = Outcome.DEACTIVATED
             await self._attempt.remember(_late(channel), True)
-            await self._books.correct([channel], Healed.MOVED_ON)
 
     async def _put_back_once(self, channel: DueChannel) -> None:
         if await self._attempt.recall(_late(channel)):

@@ -28,6 +28,7 @@ from flexsms.twilio.stacks.protocol import (
     bears_our_mark,
     marks,
 )
+from flexsms.twilio.stacks.tasks import end_open_tasks, find_task_of, refer_to
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -53,6 +54,7 @@ class ChatStack:
         self._sessions = ChatSessions(client, settings.need("session_service_sid"))
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._opening = ChatOpening(client, settings, self._channels, self._sessions)
+        self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
@@ -172,17 +174,33 @@ class ChatStack:
 
     async def _reconnect(self, channel: ChannelSnapshot, links: Mapping[str, str]) -> bool:
         """Let texts through again; False when the customer goes on in another channel by now."""
+        sid = channel.channel_sid
         try:
-            await self._sessions.reopen(channel.channel_sid, channel.session_sid or links.get("session"))
+            await self._sessions.reopen(sid, channel.session_sid or links.get("session"))
         except TwilioRefused as error:
             if error.code not in PAIR_TAKEN:
                 raise
-            logger.warning(
-                "Channel %s has a task, but its customer goes on in another channel; an agent can only read it.",
-                channel.channel_sid,
-            )
+            await self._hand_over(sid)
             return False
         return True
+
+    async def _hand_over(self, channel_sid: str) -> None:
+        """Leave a channel's customer to the task of the channel in which they go on; an agent could not answer here."""
+        customers = await self._sessions.customers(channel_sid)
+        other = await find_task_of(self._workspace, customers, other_than=channel_sid)
+        if other is None:
+            logger.warning(
+                "Channel %s has a task, but its customer goes on in another channel; an agent can only read it.",
+                channel_sid,
+            )
+            return
+        await refer_to(self._workspace, str(other.sid), channel_sid)
+        await end_open_tasks(
+            self._workspace, "channelSid", channel_sid, reason="its customer goes on in another channel"
+        )
+        logger.warning(
+            "The customer of channel %s goes on in another one, with task %s.", channel_sid, other.sid
+        )
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
         """Nothing is left to do: an inactive channel without a session is never taken up again."""

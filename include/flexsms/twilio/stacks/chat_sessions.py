@@ -158,6 +158,16 @@ class ChatSessions:
             return False
         return session.status not in OPEN
 
+    async def customers(self, channel_sid: str) -> set[str]:
+        """The numbers of the customers in the channel's session; two calls."""
+        try:
+            session: Any = await self._sessions(channel_sid).fetch_async()
+            members = await self._sessions(str(session.sid)).participants.list_async()
+        except NotFound as error:
+            await self._check.confirm(error)
+            return set()
+        return {str(member.identifier) for member in members} - {channel_sid}
+
     async def close(self, channel_sid: str, session_sid: str | None) -> str | None:
         """Let no more texts through.
 
