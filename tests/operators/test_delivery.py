@@ -22,7 +22,12 @@ from tests.texts import STACKS, Texts
 
 from .conftest import FakeContext
 
-SENT = {"channel_sid": "CH1", "session_sid": "KC1", "message_sid": "IM1", "duplicate": False}
+SENT = {
+    "channel_sid": "CH" + "1" * 32,
+    "session_sid": "KC" + "1" * 32,
+    "message_sid": "IM" + "1" * 32,
+    "duplicate": False,
+}
 
 
 @pytest.fixture(params=STACKS)
@@ -109,7 +114,10 @@ def test_an_error_of_the_trigger_is_one_of_the_task(
 @pytest.mark.parametrize(
     ("so_far", "sentence"),
     [
-        (None, "IM1 is in the conversation, but no SMS left within 60 s: .+ Proxy session, .+ CH1 in the"),
+        (
+            None,
+            "IM1{32} is in the conversation, but no SMS left within 60 s: .+ Proxy session, .+ CH1{32} in the",
+        ),
         ("queued", "SM1 did not leave Twilio within 60 s; look at it"),
         ("sent", "SM1 was handed to the carrier, and no receipt came within 60 s; that is normal for some"),
     ],
@@ -213,8 +221,17 @@ def test_what_was_sent_comes_from_the_task_before(native: bool, how: str, contex
     context.update(params={"wait": False}, run_id="manual__1", expanded_ti_count=None)
     context["dag_run"] = SimpleNamespace(conf={})
     task.render_template_fields(context)
-    assert task._text() == {"channel_sid": "CH1", "session_sid": "KC1", "message_sid": "IM1"}
+    assert task._text() == {name: SENT[name] for name in ("channel_sid", "session_sid", "message_sid")}
     with pytest.raises(AirflowSkipException):
         task.execute(context)
     if how == "output":
         assert task.upstream_task_ids == {"send"}
+
+
+@pytest.mark.parametrize("name", ["channel_sid", "session_sid", "message_sid"])
+@pytest.mark.parametrize("value", ["CH../../../../sync", "", 7, "SM" + "1" * 32])
+def test_what_is_no_sid_does_not_come_into_a_url(context: Any, name: str, value: Any) -> None:
+    with pytest.raises(
+        InvalidInput, match=rf"^sent: has a {name} that is no SID of that kind; give the XCom"
+    ):
+        sensor({**SENT, name: value}).execute(context)

@@ -74,9 +74,19 @@ async def test_what_was_closed_before_is_told_too(texts: Texts) -> None:
     assert (await event_of(waiting_for(interaction)))["status"] == "closed"
 
 
-async def test_an_interaction_that_is_not_there(texts: Texts) -> None:
+async def test_an_interaction_that_is_gone_is_not_waited_for(texts: Texts) -> None:
     trigger = FlexChannelTrigger(
-        interaction_sid="KD" + "0" * 32, interaction_channel_sid="UO" + "0" * 32, timeout_s=0.1
+        interaction_sid="KD" + "0" * 32, interaction_channel_sid="UO" + "0" * 32, poll_interval_s=0.01
     )
-    # One that was only just made may not show yet, so it is waited for.
-    assert await event_of(trigger) == {"status": "timeout"}
+    texts.control.clear_journal()
+    event = await event_of(trigger)
+    assert event == {"status": "gone", "error_code": None, "error_message": None}
+    assert len(texts.control.journal()) == 5
+
+
+async def test_one_that_does_not_show_yet_is_waited_for(texts: Texts) -> None:
+    texts.control.settings(interaction_setup_s=0)
+    trigger = waiting_for(texts.account.open_interaction())
+    look = {"method": "GET", "host": "flex-api.twilio.com", "path": "/Channels/UO"}
+    texts.control.fault(match=look, times=4, action="status", status=404, code=20404)
+    assert (await event_of(trigger))["status"] == "active"

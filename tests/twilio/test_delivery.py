@@ -44,7 +44,7 @@ def look(account: Account) -> Look:
 
     async def look(sent: dict[str, Any]) -> Delivery | None:
         names = ("channel_sid", "session_sid", "message_sid")
-        return await account.deliveries.delivery(*(sent[name] for name in names))
+        return await account.deliveries(sent["session_sid"]).delivery(*(sent[name] for name in names))
 
     return look
 
@@ -171,8 +171,9 @@ class TestChat:
         sent = texts.write()
         gone = replace(settings, session_service_sid="KS" + "0" * 32)
         async with connect(gone) as account:
+            reader = account.deliveries(sent["session_sid"])
             with pytest.raises(ProductGone, match="session_service_sid"):
-                await account.deliveries.delivery(sent["channel_sid"], sent["session_sid"], "IM1")
+                await reader.delivery(sent["channel_sid"], sent["session_sid"], "IM1")
 
     async def test_no_more_pages_are_read_than_needed(
         self, texts: Texts, look: Look, calls: Callable[[], Counter[str]]
@@ -226,3 +227,13 @@ class TestConversations:
         assert (found.status, found.error_code) == ("undelivered", 30003)
         both = [text["to"] for text in texts.control.outbox()][1:]
         assert sorted(both) == [CUSTOMER, "+14155550143"]
+
+
+async def test_a_text_is_looked_for_where_it_went(sandbox: SandboxProcess, settings: TwilioSettings) -> None:
+    # The account has moved to the other stack since.
+    with Texts(sandbox, "chat") as texts:
+        sent = texts.write()
+    async with connect(replace(settings, stack=StackName.CONVERSATIONS)) as account:
+        reader = account.deliveries(sent["session_sid"])
+        found = await reader.delivery(sent["channel_sid"], sent["session_sid"], sent["message_sid"])
+    assert found is not None

@@ -19,6 +19,7 @@ from flexsms.core.errors import (
     TwilioRefused,
 )
 from flexsms.core.events import StackName
+from flexsms.twilio.send import SendResult
 from flexsms.twilio.sync_map import SyncMap
 from flexsms.twilio.turns import MAP_PREFIX
 
@@ -436,3 +437,53 @@ async def test_an_interaction_that_twilio_forgot_does_not_keep_a_text(desk: Desk
     second = await desk.send("Still there?", key="k2")
     assert second.channel_sid == first.channel_sid
     assert desk.texts() == ["Your results are in.", "Still there?"]
+
+
+async def lost_interaction(desk: Desk, *, with_task: bool) -> SendResult:
+    """A send whose interaction Twilio forgets while it is waited for."""
+    desk.sandbox.control.settings(interaction_setup_s=3600)
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup) as caught:
+            await account.sender().send(desk.text(), key="k1", owner="me")
+        if not with_task:
+            channel = {"interaction": {"status": "failed"}}
+            desk.sandbox.control.play(channel)
+        look = {
+            "method": "GET",
+            "host": FLEX,
+            "path": f"/Channels/{caught.value.interaction_channel_sid}$",
+        }
+        desk.sandbox.control.fault(match=look, action="status", status=404, code=20404)
+        desk.sandbox.control.settings(interaction_setup_s=0)
+        return await desk.send()
+
+
+async def test_an_interaction_that_is_lost_while_it_is_waited_for_does_not_keep_its_tasks_text(
+    desk: Desk,
+) -> None:
+    sent = await lost_interaction(desk, with_task=True)
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_an_interaction_that_is_lost_with_its_task_is_followed_by_another(desk: Desk) -> None:
+    sent = await lost_interaction(desk, with_task=False)
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
+
+
+@pytest.mark.parametrize("route", ["agent", "studio"])
+async def test_the_console_link_is_right_without_a_setting(desk: Desk, route: str) -> None:
+    service_sid = desk.settings.chat_service_sid
+    async with desk.account(chat_service_sid="") as account:
+        for key in ("k1", "k2"):
+            sender, sent = account.sender(), None
+            while sent is None:
+                with contextlib.suppress(ChannelInSetup):
+                    sent = await sender.send(desk.text(route=route), key=key, owner=key)
+                await asyncio.sleep(0.05)
+            url = sender.console_url(sent)
+            assert url.endswith(f"/services/{service_sid}/conversations/{sent.channel_sid}")
+        # Nobody asks Twilio for a text that is sent already.
+        again = account.sender()
+        assert again.console_url(await again.send(desk.text(route=route), key="k1", owner="k1")) == ""

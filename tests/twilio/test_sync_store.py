@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,3 +212,20 @@ class TestTheOriginalRecipe:
         assert isinstance(found, StoredState)
         assert found.revision == ""
         assert all(entry["method"] == "GET" for entry in sandbox.control.journal())
+
+
+async def test_the_state_of_a_customer_without_a_task_does_not_stay_for_ever(
+    account: Account, clock: Any
+) -> None:
+    without = ChannelState(CHANNEL, StackName.CHAT, links={"session": (1, "KC" + "1" * 32)})
+    await account.store.merge(without)
+    other = "CH" + "b" * 32
+    await account.store.merge(replace(without, channel_sid=other))
+    clock.advance(days=29)
+    assert await account.store.load(CHANNEL)
+    # The first task takes the end away.
+    await account.store.merge(state(other, **{"1": 2}))
+    clock.advance(days=2)
+    assert await account.store.load(CHANNEL) is None
+    clock.advance(days=400)
+    assert await account.store.load(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -17,6 +18,9 @@ from flexsms.operators.fields import flag
 from flexsms.operators.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
+
+# What tells which text it is, and how each of these begins.
+SIDS = {"channel_sid": "CH", "session_sid": "KC", "message_sid": "IM"}
 
 
 class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
@@ -84,8 +88,9 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
+        text = self._text()
         found = TwilioHook(self.twilio_conn_id).run(
-            lambda account: account.deliveries.delivery(**self._text())
+            lambda account: account.deliveries(text["session_sid"]).delivery(**text)
         )
         if found is not None:
             self._known = found if self._known is None else self._known.merge(found)
@@ -130,7 +135,13 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
                 raise InvalidInput("sent", "is not JSON", remedy) from None
         if not isinstance(sent, Mapping) or not {"channel_sid", "message_sid"} <= sent.keys():
             raise InvalidInput("sent", "names no channel and no text", remedy)
-        return {name: sent.get(name) for name in ("channel_sid", "session_sid", "message_sid")}
+        text = {name: sent.get(name) for name in SIDS}
+        for name, value in text.items():
+            if value is None and name != "channel_sid":
+                continue
+            if not isinstance(value, str) or not re.fullmatch(SIDS[name] + "[0-9a-fA-F]{32}", value):
+                raise InvalidInput("sent", f"has a {name} that is no SID of that kind", remedy)
+        return text
 
     def _too_late(self) -> str:
         """How far the text came in time, and what that means."""

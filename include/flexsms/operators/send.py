@@ -136,8 +136,9 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         owner = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
         try:
             async with TwilioHook(self.twilio_conn_id).account() as account:
-                result = await account.sender().send(message, key=self.idempotency_key or owner, owner=owner)
-                self.console_url = account.stack.console_url(result.channel_sid)
+                sender = account.sender()
+                result = await sender.send(message, key=self.idempotency_key or owner, owner=owner)
+                self.console_url = sender.console_url(result)
         except ChannelInSetup as setup:
             self.log.info(
                 "Flex is setting up interaction channel %s; waiting.", setup.interaction_channel_sid

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from flexsms.twilio.account import Account
 
 SETUP = "setup"
+MOST_MISSES = 5  # in a row
+GONE = {"status": "gone", "error_code": None, "error_message": None}
 
 
 class FlexChannelTrigger(PollingTrigger):
     """Fires when the channel of an interaction is active, has failed, or is whatever comes after its setup.
 
-    The event is ``{"status", "error_code", "error_message"}``, the latter two None unless the status is ``failed``.
+    The event is ``{"status", "error_code", "error_message"}``, the latter two None unless the status is ``failed``. One
+    that is not found five times in a row is ``gone``.
     Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-channels
 
     :param interaction_sid: KD…
@@ -31,6 +34,7 @@ class FlexChannelTrigger(PollingTrigger):
         super().__init__(**polling)
         self.interaction_sid = interaction_sid
         self.interaction_channel_sid = interaction_channel_sid
+        self._misses = 0
 
     async def look(self, account: Account) -> dict[str, Any] | None:
         """The channel's status, once it is another than ``setup``."""
@@ -38,7 +42,10 @@ class FlexChannelTrigger(PollingTrigger):
         try:
             channel: Any = await interaction.channels(self.interaction_channel_sid).fetch_async()
         except NotFound:
-            return None  # one that was only just made may not show yet
+            # One that was only just made may not show yet.
+            self._misses += 1
+            return {**GONE} if self._misses == MOST_MISSES else None
+        self._misses = 0
         if channel.status == SETUP:
             return None
         message = channel.error_message

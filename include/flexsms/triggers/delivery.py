@@ -36,7 +36,8 @@ class FlexDeliveryTrigger(PollingTrigger):
 
     async def look(self, account: Account) -> dict[str, Any] | None:
         """The delivery, once nothing more will follow."""
-        found = await account.deliveries.delivery(self.channel_sid, self.session_sid, self.message_sid)
+        reader = account.deliveries(self.session_sid)
+        found = await reader.delivery(self.channel_sid, self.session_sid, self.message_sid)
         if found is None:
             return None
         self._known = found if self._known is None else self._known.merge(found)

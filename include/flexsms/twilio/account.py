@@ -91,13 +91,13 @@ class Account:
             stacks[StackName.CHAT] = self._chat()
         return stacks
 
-    @property
-    def deliveries(self) -> DeliveryStack:
-        """Tells what became of texts, on the stack that new conversations are opened on.
+    def deliveries(self, session_sid: str | None) -> DeliveryStack:
+        """Tells what became of texts, on the stack that they went out on.
 
-        :raises MissingSetting: when it lacks a setting
+        :param session_sid: KC… of a text, which only Programmable Chat has; without it, the connection's stack counts
+        :raises MissingSetting: when that stack lacks a setting
         """
-        if self.settings.stack is StackName.CHAT:
+        if session_sid or self.settings.stack is StackName.CHAT:
             return ChatDelivery(
                 self.client, self.settings.need("session_service_sid"), self.settings.account_sid
             )

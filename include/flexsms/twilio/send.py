@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from flexsms.core.errors import (
     ChannelClosed,
@@ -33,8 +32,11 @@ from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
+from flexsms.twilio.send_progress import Progress, SendResult, promise_of, result_of
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
 from flexsms.twilio.sync_store import SyncStore
+
+__all__ = ["SendResult", "Sender"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,70 +45,6 @@ LOOK_UP_EVERY_S = 1.0
 TIMED_OUT = 408
 # What the next try of a send finds out anew.
 UNKEPT = ("created_at", "session_updated_at")
-
-
-@dataclass(frozen=True, slots=True)
-class SendResult:
-    """What a send leaves in XCom: SIDs and flags, no number and no text.
-
-    :param reused_channel: the conversation was there before the key was taken
-    :param duplicate: nothing was sent, because the key had already been used for this text
-    """
-
-    channel_sid: str
-    task_sid: str | None
-    session_sid: str | None
-    interaction_sid: str | None
-    message_sid: str | None
-    reused_channel: bool
-    duplicate: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The XCom value."""
-        return asdict(self)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far a send has come, also when it fails.
-
-    :param is_first_try: nobody has been at work on this send before, so a channel that it makes is brand-new
-    :param in_doubt: a request for the text went out, and nobody knows what became of it
-    :param text_sid: the text has left as this message
-    :param session_sid: the session that the channel's state knows
-    :param kept: a channel that this send has saved from being retired, for the agent's task on it
-    """
-
-    claim: Claim
-    is_first_try: bool
-    in_doubt: bool = False
-    text_sid: str | None = None
-    session_sid: str | None = None
-    kept: OpenConversation | None = None
-
-    def nothing_left(self) -> None:
-        """A later try must not look for the text in this channel."""
-        self.in_doubt, self.text_sid = False, None
-        result = {**(self.claim.result or {}), "message_sid": None} if self.kept else None
-        self.claim = replace(self.claim, stage=Stage.CLAIMED, result=result)
-
-    def take_kept(self) -> OpenConversation | None:
-        """The channel to post in once more, once."""
-        kept, self.kept = self.kept, None
-        return kept
-
-    def tell(self, error: FlexSmsError) -> None:
-        """Say in an error whether a text has left."""
-        told = str(error)
-        if self.text_sid is not None:
-            told = f"The text has left as {self.text_sid} and is not sent again; {told}"
-        elif isinstance(error, UndecidedSend):
-            return
-        elif self.in_doubt:
-            told = f"Whether the text has left is not known yet, and the next try looks for it; {told}"
-        elif "nothing was sent" not in told.lower():
-            told = f"{told} Nothing was sent."
-        error.args = (told, *error.args[1:])
 
 
 class Sender:
@@ -149,8 +87,8 @@ class Sender:
         await self._stack.check(message)
         claim = await self._ledger.take(key, message, owner=owner)
         if claim.stage is Stage.SENT:
-            return replace(_result(claim), duplicate=True)
-        progress = _Progress(claim, is_first_try=not claim.resumed)
+            return replace(result_of(claim), duplicate=True)
+        progress = Progress(claim, is_first_try=not claim.resumed)
         try:
             return await self._send(message, progress)
         except ChannelInSetup:
@@ -162,7 +100,11 @@ class Sender:
                 await self._ledger.give_back(progress.claim)
             raise
 
-    async def _send(self, message: OutboundMessage, progress: _Progress) -> SendResult:
+    def console_url(self, result: SendResult) -> str:
+        """Where the Twilio Console shows the channel of a send, after it; empty where that is not known."""
+        return self._stack.console_url(result.channel_sid)
+
+    async def _send(self, message: OutboundMessage, progress: Progress) -> SendResult:
         if progress.claim.stage is Stage.POSTING:
             found = await self._go_on(message, progress)
             if found is not None:
@@ -183,9 +125,9 @@ class Sender:
                 progress.claim = replace(progress.claim, resumed=True, opened=None)
         raise SendInProgress("The text could not be posted, and none was found; trying again later.")
 
-    async def _go_on(self, message: OutboundMessage, progress: _Progress) -> SendResult | None:
+    async def _go_on(self, message: OutboundMessage, progress: Progress) -> SendResult | None:
         """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
-        result = _result(progress.claim)
+        result = result_of(progress.claim)
         progress.in_doubt = True
         sid = result.message_sid or await self._find(progress.claim)
         if sid is not None:
@@ -199,7 +141,7 @@ class Sender:
         progress.nothing_left()
         return None
 
-    async def _open(self, message: OutboundMessage, progress: _Progress) -> OpenConversation:
+    async def _open(self, message: OutboundMessage, progress: Progress) -> OpenConversation:
         """The conversation, ready for a text."""
         claim = progress.claim
         try:
@@ -207,7 +149,7 @@ class Sender:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
-            is_ready = await self._stack.is_ready(conversation, claim.marker)
+            is_ready = await self._stack.is_ready(conversation, claim.marker, waited=bool(claim.opened))
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh.
             progress.claim = replace(claim, opened=None)
@@ -217,14 +159,14 @@ class Sender:
             if claim.opened != opened:
                 progress.claim = await self._ledger.advance(replace(claim, opened=opened))
             raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
-        promise = _promise(conversation, claim)
+        promise = promise_of(conversation, claim)
         if conversation.is_reconnected or not promise.reused_channel:
             await self._remember_session(conversation, progress)
         progress.claim = replace(claim, resumed=True, result=promise.to_json())
         return conversation
 
     async def _post(
-        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress
+        self, conversation: OpenConversation, message: OutboundMessage, progress: Progress
     ) -> str | None:
         """Post the text; returns its SID, None when it certainly did not leave."""
         progress.claim = claim = await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))
@@ -248,13 +190,13 @@ class Sender:
         return sid
 
     async def _after(
-        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress, sid: str
+        self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str
     ) -> SendResult:
         """Finish the send of a text that is in its channel.
 
         :raises ChannelClosed: when the channel was retired before the text had left it
         """
-        if not progress.is_first_try or _result(progress.claim).reused_channel:
+        if not progress.is_first_try or result_of(progress.claim).reused_channel:
             progress.in_doubt = True
             relay = await self._relay(conversation, sid)
             progress.in_doubt = False
@@ -280,10 +222,10 @@ class Sender:
             await self._sleep(LOOK_UP_EVERY_S)
 
     async def _keep(
-        self, conversation: OpenConversation, message: OutboundMessage, progress: _Progress, sid: str
+        self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str
     ) -> None:
         """See to it that the answer to a text that has left a channel which was disturbed comes to the agent."""
-        result = replace(_result(progress.claim), message_sid=sid)
+        result = replace(result_of(progress.claim), message_sid=sid)
         # The next try need not look for the text, which may be gone with its channel.
         progress.claim = await self._ledger.advance(replace(progress.claim, result=result.to_json()))
         kept = await self._stack.keep(conversation)
@@ -301,7 +243,7 @@ class Sender:
         moved = replace(result, task_sid=fresh.task_sid)
         progress.claim = replace(progress.claim, result=moved.to_json())
 
-    async def _is_being_deleted(self, conversation: OpenConversation, progress: _Progress) -> bool:
+    async def _is_being_deleted(self, conversation: OpenConversation, progress: Progress) -> bool:
         """Tell a clean-up that the channel is in use; returns whether that came too late."""
         progress.session_sid = None
         state = await self._remember_session(conversation, progress)
@@ -313,7 +255,7 @@ class Sender:
         gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
         # An earlier try that is thought to be dead may still post until its lease is over.
         gives_up_ms = max(gives_up_ms, claim.held_until_ms)
-        channel_sid = _result(claim).channel_sid
+        channel_sid = result_of(claim).channel_sid
         while True:
             try:
                 sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
@@ -324,15 +266,15 @@ class Sender:
                 return sid
             await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
 
-    async def _finish(self, progress: _Progress, message_sid: str | None) -> SendResult:
+    async def _finish(self, progress: Progress, message_sid: str | None) -> SendResult:
         progress.text_sid = message_sid
-        result = replace(_result(progress.claim), message_sid=message_sid)
+        result = replace(result_of(progress.claim), message_sid=message_sid)
         progress.claim = replace(progress.claim, result=result.to_json())
         await self._ledger.advance(replace(progress.claim, stage=Stage.SENT))
         return result
 
     async def _remember_session(
-        self, conversation: OpenConversation, progress: _Progress
+        self, conversation: OpenConversation, progress: Progress
     ) -> ChannelState | None:
         """Keep the session of a channel that is new, so that retiring it later need not look it up.
 
@@ -361,22 +303,3 @@ def _undecided(channel_sid: str) -> UndecidedSend:
         f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
         "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
     )
-
-
-def _promise(conversation: OpenConversation, claim: Claim) -> SendResult:
-    created_at, is_new = conversation.created_at, conversation.is_new
-    if is_new is None:
-        # Both moments are Twilio's, so no other clock is involved.
-        is_new = created_at is None or created_at >= claim.claimed_at
-    return SendResult(
-        channel_sid=conversation.channel_sid,
-        task_sid=conversation.task_sid,
-        session_sid=conversation.session_sid,
-        interaction_sid=conversation.interaction_sid,
-        message_sid=None,
-        reused_channel=not is_new,
-    )
-
-
-def _result(claim: Claim) -> SendResult:
-    return SendResult(**(claim.result or {}))

@@ -101,6 +101,7 @@ class Turns:
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
         known_missing = looked and turn.is_first and not doubtful
         how_long = self._settle if turn.inherited or doubtful else timedelta()
+        found = None
         try:
             async with asyncio.timeout((self._lease - self._settle).total_seconds()):
                 found = None if known_missing else await self._look_for(look, how_long)
@@ -108,6 +109,8 @@ class Turns:
                     found = await self.make(look, make)
                 found = await tidy(found, turn)
         except TimeoutError as error:
+            if found is not None:
+                await self._release(turn)
             raise SendInProgress(f"{channel_sid} took too long; trying again later.") from error
         except SendInProgress:
             raise  # The turn is kept: the next try looks first.

@@ -73,7 +73,7 @@ class ChatStack:
             await self._revive(conversation)
         return conversation
 
-    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:  # noqa: ARG002
+    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:  # noqa: ARG002
         """A chat channel takes texts at once."""
         return True
 

@@ -27,13 +27,14 @@ from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, end_task, find_open_task
+from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
 logger = logging.getLogger(__name__)
 
+ELSEWHERE = "the customer is in another channel"
 INTEGRATION = {Route.AGENT: "task", Route.STUDIO: "studio"}
 
 
@@ -170,8 +171,9 @@ class ChatOpening:
         with suppress(NotFound):
             if await self._channels.has_messages(channel.sid):
                 return
+            # Another send that got the same channel may have opened a second task on it.
             if channel.task_sid:
-                await self.end_task(channel.task_sid)
+                await end_open_tasks(self._workspace(), "channelSid", str(channel.sid), reason=ELSEWHERE)
             await self._flex.channel(channel.sid).delete_async()
 
     async def is_task_open(self, task_sid: str) -> bool:
@@ -180,13 +182,14 @@ class ChatOpening:
 
     async def end_task(self, task_sid: str) -> None:
         """End the task of a channel over which nobody can be reached; an agent may have been quicker, and have it."""
-        reason = "the customer is in another channel"
         try:
-            await self._workspace().tasks(task_sid).update_async(assignment_status="canceled", reason=reason)
+            await (
+                self._workspace().tasks(task_sid).update_async(assignment_status="canceled", reason=ELSEWHERE)
+            )
         except TwilioRefused:
             task = await self._unfinished(task_sid)
             if task is not None:
-                await end_task(self._workspace(), task, reason)
+                await end_task(self._workspace(), task, ELSEWHERE)
 
     async def _unfinished(self, task_sid: str) -> Any:
         try:

@@ -19,6 +19,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
+from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, refer_to
 from flexsms.twilio.turns import Turn, Turns
@@ -94,6 +95,7 @@ class ConversationOpening:
             interaction_sid=task.interaction_sid,
             interaction_channel_sid=task.interaction_channel_sid,
             is_new_interaction=task.is_new,
+            is_set_up=task.is_invited,
             lost_flow=task.replaces_flow,
         )
 
@@ -154,25 +156,30 @@ class ConversationOpening:
     async def _task_or_flow(self, channel_sid: str) -> OpenTask | str | None:
         return await self._open_task(channel_sid) or await self._flow.find(channel_sid)
 
-    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
         """Whether the interaction channel is active.
 
         :param key: the marker of the send
+        :param waited: it had time to be set up
         :raises InteractionFailed: when Flex gave it up; the customer of a conversation that was made for it is let go
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
+        if conversation.is_set_up:
+            return True
         if conversation.interaction_sid is None or conversation.interaction_channel_sid is None:
             return True
+        interaction = self._interaction(conversation.interaction_sid)
+        fetch = interaction.channels(conversation.interaction_channel_sid).fetch_async
         try:
-            channel: Any = (
-                await self._interaction(conversation.interaction_sid)
-                .channels(conversation.interaction_channel_sid)
-                .fetch_async()
-            )
+            channel: Any = await twice(fetch) if waited else await fetch()
         except NotFound:
+            if waited and await self._open_task(conversation.channel_sid) is None:
+                raise ChannelClosed(
+                    f"Twilio no longer knows {conversation.interaction_sid}, and there is no task."
+                ) from None
             # One that was only just made may not show yet. Twilio forgets an old one after 180 days without use, and
             # the conversation is what carries the text.
-            return not conversation.is_new_interaction
+            return waited or not conversation.is_new_interaction
         if str(channel.status) == "failed":
             await self._give_up(conversation, key, channel)
         return str(channel.status) != "setup"

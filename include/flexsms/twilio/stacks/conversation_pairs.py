@@ -131,7 +131,10 @@ class ConversationPairs:
                     and str(one.conversation_state) != "closed"
                 ):
                     return OpenConversation(
-                        str(one.conversation_sid), utc(one.conversation_date_created), is_new=False
+                        str(one.conversation_sid),
+                        utc(one.conversation_date_created),
+                        is_new=False,
+                        service_sid=one.chat_service_sid,
                     )
             page = None if first_page_only else await page.next_page_async()
         return None
@@ -191,7 +194,7 @@ class ConversationPairs:
         )
 
     async def _claim(self, conversation: Any, message: OutboundMessage) -> OpenConversation:
-        own = OpenConversation(str(conversation.sid), utc(conversation.date_created), is_new=True)
+        own = _open(conversation, is_new=True)
         try:
             await self._client.conversations(own.channel_sid).participants.create_async(
                 messaging_binding_address=message.to_number,
@@ -224,7 +227,7 @@ class ConversationPairs:
         for sid in named:
             conversation: Any = await self._client.conversations(sid).fetch_async()
             if str(conversation.state) != "closed":
-                return OpenConversation(sid, utc(conversation.date_created), is_new=False)
+                return _open(conversation, is_new=False)
         found = await self._find(message)
         if found is None:
             raise ChannelClosed(
@@ -238,6 +241,15 @@ class ConversationPairs:
         with suppress(PermanentError):
             if not await conversation.participants.list_async(limit=1, page_size=1):
                 await conversation.delete_async(x_twilio_webhook_enabled="true")
+
+
+def _open(conversation: Any, *, is_new: bool) -> OpenConversation:
+    return OpenConversation(
+        str(conversation.sid),
+        utc(conversation.date_created),
+        is_new=is_new,
+        service_sid=conversation.chat_service_sid,
+    )
 
 
 def _pair(message: OutboundMessage) -> tuple[str, str]:

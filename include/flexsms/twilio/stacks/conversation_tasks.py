@@ -35,6 +35,7 @@ class OpenTask:
     """A task that is not over, with the interaction that it belongs to, if Flex wrote it down.
 
     :param is_new: this send has started the interaction
+    :param is_invited: it is an invite to an interaction that was set up before
     :param replaces_flow: this send has taken the Studio flow away for it
     """
 
@@ -42,6 +43,7 @@ class OpenTask:
     interaction_sid: str | None
     interaction_channel_sid: str | None
     is_new: bool = False
+    is_invited: bool = False
     replaces_flow: bool = False
 
 
@@ -69,6 +71,10 @@ class ConversationTasks:
         """
         known = None if is_fresh else await self._known(channel_sid)
         if known is not None:
+            # Nothing refuses a second invite, so a customer who has just written must not be overlooked.
+            found = await self.find(channel_sid)
+            if found is not None:
+                return found
             try:
                 return await self._invite(channel_sid, known, message)
             except NotAuthorized:
@@ -135,7 +141,7 @@ class ConversationTasks:
         invites = self._interaction(interaction).channels(channel).invites
         invite: Any = await invites.create_async(routing={"properties": self._routing(message, sids)})
         routed = (invite.routing or {}).get("properties") or {}
-        return OpenTask(routed.get("sid"), interaction, channel)
+        return OpenTask(routed.get("sid"), interaction, channel, is_invited=True)
 
     async def _start(self, channel_sid: str, message: OutboundMessage) -> OpenTask:
         """Start an interaction, always on a conversation that is there.

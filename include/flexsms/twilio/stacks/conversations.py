@@ -70,11 +70,14 @@ class ConversationsStack:
 
     async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
-        return await self._opening.open(message, key, resumed=resumed)
+        conversation = await self._opening.open(message, key, resumed=resumed)
+        self._service_sid = conversation.service_sid or self._service_sid
+        return conversation
 
-    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
         """Whether the interaction channel is active."""
-        return await self._opening.is_ready(conversation, key)
+        self._service_sid = conversation.service_sid or self._service_sid
+        return await self._opening.is_ready(conversation, key, waited=waited)
 
     async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
         """Add the message that Twilio texts to the customer.
@@ -127,7 +130,9 @@ class ConversationsStack:
         return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), key, since)
 
     def console_url(self, channel_sid: str) -> str:
-        """The conversation among those of the service."""
+        """The conversation among those of its service, which Twilio tells with it."""
+        if not self._service_sid:
+            return ""
         return f"{CONSOLE}/{self._service_sid}/conversations/{channel_sid}"
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:

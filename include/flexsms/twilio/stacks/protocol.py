@@ -44,6 +44,8 @@ class OpenConversation:
     :param session_updated_at: when the session had last changed, UTC; None: nobody knows
     :param is_reconnected: this send has opened the session again, maybe one that a clean-up had closed
     :param is_new_interaction: this send has started it
+    :param is_set_up: it was there before, and nobody need wait for it
+    :param service_sid: IS…, the service that the conversation is in (conversations)
     :param lost_flow: this send has taken its Studio flow away, for an agent's task
     :param interaction_sid: KD…, and its channel UO…, what ties the conversation to its task (conversations)
     """
@@ -58,6 +60,8 @@ class OpenConversation:
     interaction_sid: str | None = None
     interaction_channel_sid: str | None = None
     is_new_interaction: bool = False
+    is_set_up: bool = False
+    service_sid: str | None = None
     lost_flow: bool = False
 
 
@@ -107,10 +111,11 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def is_ready(self, conversation: OpenConversation, key: str) -> bool:
+    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
         """Whether a text may go out; if not, Flex is still setting up the interaction.
 
         :param key: the marker of the send
+        :param waited: it had time to do so
         :raises InteractionFailed: when Flex gave up
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
@@ -160,7 +165,7 @@ class SendingStack(Protocol):
         ...
 
     def console_url(self, channel_sid: str) -> str:
-        """Where the Twilio Console shows the channel."""
+        """Where the Twilio Console shows the channel; empty where its service is not known."""
         ...
 
 

@@ -1,0 +1,95 @@
+"""How far a send has come, and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from flexsms.core.errors import FlexSmsError, UndecidedSend
+from flexsms.twilio.send_ledger import Claim, Stage
+from flexsms.twilio.stacks.protocol import OpenConversation
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What a send leaves in XCom: SIDs and flags, no number and no text.
+
+    :param reused_channel: the conversation was there before the key was taken
+    :param duplicate: nothing was sent, because the key had already been used for this text
+    """
+
+    channel_sid: str
+    task_sid: str | None
+    session_sid: str | None
+    interaction_sid: str | None
+    message_sid: str | None
+    reused_channel: bool
+    duplicate: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The XCom value."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a send has come, also when it fails.
+
+    :param is_first_try: nobody has been at work on this send before, so a channel that it makes is brand-new
+    :param in_doubt: a request for the text went out, and nobody knows what became of it
+    :param text_sid: the text has left as this message
+    :param session_sid: the session that the channel's state knows
+    :param kept: a channel that this send has saved from being retired, for the agent's task on it
+    """
+
+    claim: Claim
+    is_first_try: bool
+    in_doubt: bool = False
+    text_sid: str | None = None
+    session_sid: str | None = None
+    kept: OpenConversation | None = None
+
+    def nothing_left(self) -> None:
+        """A later try must not look for the text in this channel."""
+        self.in_doubt, self.text_sid = False, None
+        result = {**(self.claim.result or {}), "message_sid": None} if self.kept else None
+        self.claim = replace(self.claim, stage=Stage.CLAIMED, result=result)
+
+    def take_kept(self) -> OpenConversation | None:
+        """The channel to post in once more, once."""
+        kept, self.kept = self.kept, None
+        return kept
+
+    def tell(self, error: FlexSmsError) -> None:
+        """Say in an error whether a text has left."""
+        told = str(error)
+        if self.text_sid is not None:
+            told = f"The text has left as {self.text_sid}; {told}"
+        elif isinstance(error, UndecidedSend):
+            return
+        elif self.in_doubt:
+            told = f"Whether the text has left is not known yet, and the next try looks for it; {told}"
+        elif "nothing was sent" not in told.lower():
+            told = f"{told} Nothing was sent."
+        error.args = (told, *error.args[1:])
+
+
+def promise_of(conversation: OpenConversation, claim: Claim) -> SendResult:
+    """What the send will leave, without the text's SID."""
+    created_at, is_new = conversation.created_at, conversation.is_new
+    if is_new is None:
+        # Both moments are Twilio's, so no other clock is involved.
+        is_new = created_at is None or created_at >= claim.claimed_at
+    return SendResult(
+        channel_sid=conversation.channel_sid,
+        task_sid=conversation.task_sid,
+        session_sid=conversation.session_sid,
+        interaction_sid=conversation.interaction_sid,
+        message_sid=None,
+        reused_channel=not is_new,
+    )
+
+
+def result_of(claim: Claim) -> SendResult:
+    """What a claim says of it."""
+    return SendResult(**(claim.result or {}))
