@@ -142,16 +142,18 @@ async def floor(settings: TwilioSettings, batch_size: int) -> int:
 
 
 def _looks(client: Bare) -> list[Callable[[], Awaitable[object]]]:
-    """What flexsms asks before and after each batch: the events since the scan, and the open tasks."""
+    """What flexsms asks before and after each batch: the events since the scan, the open tasks and the new ones."""
     since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     events = [
         {"EventType": str(event_type), "StartDate": since, "PageSize": "1000"} for event_type in TaskEventType
     ]
-    tasks = {"AssignmentStatus": OPEN_STATUSES, "PageSize": "1000"}
-    urls = [f"{client.tasks}/Events?{urlencode(query)}" for query in events]
-    return [
-        partial(client.call, "GET", url) for url in (*urls, f"{client.tasks}/Tasks?{urlencode(tasks, True)}")
+    tasks: list[Json] = [
+        {"AssignmentStatus": OPEN_STATUSES, "PageSize": "1000"},
+        {"Ordering": "DateCreated:desc", "PageSize": "100"},
     ]
+    urls = [f"{client.tasks}/Events?{urlencode(query)}" for query in events]
+    urls += [f"{client.tasks}/Tasks?{urlencode(query, True)}" for query in tasks]
+    return [partial(client.call, "GET", url) for url in urls]
 
 
 async def _retire(client: Bare, document: Json) -> None:

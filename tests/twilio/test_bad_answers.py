@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, NotAuthorized, NotFound, PermanentError
+from flexsms.core.errors import InvalidInput, NotAuthorized, NotFound, PermanentError, ProductGone
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.config import TwilioSettings
@@ -92,7 +92,7 @@ async def test_an_unknown_service(
 ) -> None:
     unknown: dict[str, Any] = {field: prefix + "0" * 32}
     async with connect(replace(settings, **unknown)) as account:
-        with pytest.raises(NotFound, match=says) as caught:
+        with pytest.raises((NotFound, ProductGone), match=says) as caught:
             await job(account, sandbox.settings["numbers"]["twilio"])
     assert str(caught.value).endswith(".")
 
