@@ -185,3 +185,18 @@ async def test_a_text_whose_channel_is_gone_says_so_and_no_more(desk: Desk) -> N
     fault_look(desk, status=404, code=20404, message="Not found")
     with pytest.raises(UndecidedSend, match=r"^Channel CH\w{32} is gone"):
         await desk.send()
+
+
+async def test_a_retry_that_does_not_come_to_the_ledger_does_not_pass_over_the_text(desk: Desk) -> None:
+    fault_ledger(desk, "sent", times=None, status=503)
+    with pytest.raises(FlexSmsError, match=r"^The text has left as IM"):
+        await desk.send()
+    desk.sandbox.control.clear_faults()
+    items = {"method": "POST", "host": SYNC, "path": "/Items$"}
+    desk.sandbox.control.fault(match=items, times=1, action="status", status=403, code=20003, message="No")
+    with pytest.raises(
+        TwilioRefused, match=r"if that of an earlier try has left, the next one finds it\. .*No"
+    ):
+        await desk.send()
+    assert (await desk.send()).message_sid
+    assert desk.texts() == ["Your results are in."]

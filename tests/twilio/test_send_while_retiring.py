@@ -23,7 +23,7 @@ from flexsms.twilio.stacks.chat_sessions import ChatSessions
 from flexsms.twilio.sync_store import SyncStore
 
 from .house import ChatHouse
-from .texting import CHAT, OPEN, PROXY, Desk
+from .texting import CHAT, CUSTOMER, OPEN, PROXY, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -377,7 +377,49 @@ async def test_a_send_that_cannot_go_on_leaves_no_channel_with_a_task_behind(
     with pytest.raises(Exception, match=r"Proxy session.*Nothing was sent\."):
         await silent.send("For you.", route=route)
     assert silent.open_tasks() == []
+    assert silent.channels() == []
     assert silent.texts() == ["First."]
+
+
+async def test_a_holder_that_is_retired_while_it_is_looked_for_makes_way(
+    silent: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = silent.answers("Hello?")
+    silent.sandbox.control.agent("complete", task_sid=came["task_sid"])
+    at(monkeypatch, ChatOpening, "_search", before=lambda: silent.retire(came["channel_sid"]))
+    sent = await silent.send("For you.")
+    assert silent.texts() == ["For you."]
+    assert [channel["sid"] for channel in silent.channels()] == [sent.channel_sid]
+    assert_nobody_is_lost(silent)
+
+
+async def test_a_channel_that_two_sends_got_leaves_no_task_behind(desk: Desk) -> None:
+    # The first of them takes the channel back when an agent has ended its task, and the second has opened another.
+    came = desk.answers("Hello?")
+    desk.sandbox.control.agent("complete", task_sid=came["task_sid"])
+    async with desk.account() as account:
+        flows = [flow async for flow in await account.client.flex_api.v1.flex_flow.stream_async()]
+        (flow,) = (
+            f for f in flows if str(f.integration_type) == "task" and f.contact_identity == desk.number
+        )
+
+    async def another_send() -> None:
+        (task_sid,) = desk.open_tasks()
+        desk.sandbox.control.agent("complete", task_sid=task_sid)
+        async with desk.account() as account:
+            await account.client.flex_api.v1.channel.create_async(
+                flex_flow_sid=flow.sid,
+                identity="another",
+                chat_user_friendly_name="Ada",
+                chat_friendly_name="SMS",
+                target=CUSTOMER,
+            )
+
+    with pytest.MonkeyPatch.context() as patched:
+        at(patched, ChatChannels, "has_messages", after=another_send)
+        sent = await desk.send("For you.")
+    assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
 
 
 @pytest.mark.parametrize("code", [80623, 80802])

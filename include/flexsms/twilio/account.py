@@ -137,17 +137,19 @@ class Account:
         return timedelta(seconds=self.settings.timeout_s) * LEASE_IN_TIMEOUTS
 
     def _chat(self) -> ChatStack:
-        return ChatStack(self.client, self.settings)
+        return ChatStack(self.client, self.settings, self._turns())
 
     def _conversations(self) -> ConversationsStack:
-        turns = Turns(
+        return ConversationsStack(self.client, self.settings, self._turns())
+
+    def _turns(self) -> Turns:
+        return Turns(
             self.client,
             self.settings.need("sync_service_sid"),
             now=self.now,
             lease=self._lease,
             settle=self._settle,
         )
-        return ConversationsStack(self.client, self.settings, turns)
 
     @property
     def _cleanup_ledger(self) -> CleanupLedger:

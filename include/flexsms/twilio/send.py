@@ -25,6 +25,7 @@ from flexsms.core.errors import (
     OutcomeUnknown,
     PermanentError,
     SendInProgress,
+    TwilioError,
     TwilioRefused,
     UndecidedSend,
 )
@@ -32,7 +33,7 @@ from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
-from flexsms.twilio.send_progress import Progress, SendResult, promise_of, result_of
+from flexsms.twilio.send_progress import Progress, SendResult, promise_of, result_of, tell_of_nothing
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
 from flexsms.twilio.sync_store import SyncStore
 
@@ -84,8 +85,12 @@ class Sender:
         :raises InteractionFailed: when Flex could not set it up
         :raises UndecidedSend: when a text may have left and its channel is gone
         """
-        await self._stack.check(message)
-        claim = await self._ledger.take(key, message, owner=owner)
+        try:
+            await self._stack.check(message)
+            claim = await self._ledger.take(key, message, owner=owner)
+        except TwilioError as error:
+            tell_of_nothing(error)
+            raise
         if claim.stage is Stage.SENT:
             return replace(result_of(claim), duplicate=True)
         progress = Progress(claim, is_first_try=not claim.resumed)

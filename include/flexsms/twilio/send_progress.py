@@ -74,6 +74,12 @@ class Progress:
         error.args = (told, *error.args[1:])
 
 
+def tell_of_nothing(error: FlexSmsError) -> None:
+    """Say in an error that a try did not come as far as the ledger, which knows of earlier ones."""
+    told = f"This try has not come to its text; if that of an earlier try has left, the next one finds it. {error}"
+    error.args = (told, *error.args[1:])
+
+
 def promise_of(conversation: OpenConversation, claim: Claim) -> SendResult:
     """What the send will leave, without the text's SID."""
     created_at, is_new = conversation.created_at, conversation.is_new

@@ -76,7 +76,7 @@ class Turns:
         look: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
         *,
-        tidy: Callable[[T, Turn], Awaitable[T]],
+        tidy: Callable[[T, Turn], Awaitable[T]] | None = None,
         looked: bool = False,
         doubtful: bool = False,
     ) -> T:
@@ -107,7 +107,8 @@ class Turns:
                 found = None if known_missing else await self._look_for(look, how_long)
                 if found is None:
                     found = await self.make(look, make)
-                found = await tidy(found, turn)
+                if tidy is not None:
+                    found = await tidy(found, turn)
         except TimeoutError as error:
             if found is not None:
                 await self._release(turn)

@@ -29,6 +29,7 @@ from flexsms.twilio.stacks.protocol import (
     marks,
 )
 from flexsms.twilio.stacks.tasks import end_open_tasks, find_task_of, refer_to
+from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -48,12 +49,12 @@ class ChatStack:
     usual: Mapping[str, Any] = {"long_lived": True, "status": "ACTIVE"}
     closing_is_final = False
 
-    def __init__(self, client: Client, settings: TwilioSettings) -> None:
+    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"))
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
-        self._opening = ChatOpening(client, settings, self._channels, self._sessions)
+        self._opening = ChatOpening(client, settings, self._channels, self._sessions, turns)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
 
     async def check(self, message: OutboundMessage) -> None:
@@ -63,12 +64,12 @@ class ChatStack:
     async def open(
         self,
         message: OutboundMessage,
-        key: str,  # noqa: ARG002
+        key: str,
         *,
         resumed: bool,  # noqa: ARG002  # Flex gives back the active channel of the pair, whoever asks how often
     ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
-        conversation, is_live = await self._opening.open(message)
+        conversation, is_live = await self._opening.open(message, key)
         if not is_live:
             await self._revive(conversation)
         return conversation

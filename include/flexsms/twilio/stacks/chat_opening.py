@@ -28,6 +28,7 @@ from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task
+from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -42,13 +43,19 @@ class ChatOpening:
     """Opens conversations; belongs to :class:`flexsms.twilio.stacks.chat.ChatStack`."""
 
     def __init__(
-        self, client: Client, settings: TwilioSettings, channels: ChatChannels, sessions: ChatSessions
+        self,
+        client: Client,
+        settings: TwilioSettings,
+        channels: ChatChannels,
+        sessions: ChatSessions,
+        turns: Turns,
     ) -> None:
         self._flex = client.flex_api.v1
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
         self._channels = channels
         self._sessions = sessions
+        self._turns = turns
         self._flows: dict[str, list[Any]] = {}
 
     async def check(self, message: OutboundMessage) -> None:
@@ -56,9 +63,10 @@ class ChatOpening:
         await self._flow(message)
         await check_worker(self._workspace(), message.target_worker_sid)
 
-    async def open(self, message: OutboundMessage) -> tuple[OpenConversation, bool]:
+    async def open(self, message: OutboundMessage, key: str) -> tuple[OpenConversation, bool]:
         """Get the active channel of the two numbers, or a new one, with an open session.
 
+        :param key: the marker of the send
         :return: the conversation, and False when it was retired in this very moment
         """
         flow = await self._flow(message)
@@ -67,7 +75,7 @@ class ChatOpening:
         try:
             session = await self._sessions.open(channel.sid, message)
         except PairTaken as taken:
-            return await self._where_the_customer_is(taken, message, flow, channel)
+            return await self._where_the_customer_is(taken, message, flow, channel, key)
         return await self._opened(channel, session)
 
     async def _channel(
@@ -95,18 +103,22 @@ class ChatOpening:
         return conversation, not session.was_closed or await self._channels.is_live(channel.sid)
 
     async def _where_the_customer_is(
-        self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any
+        self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any, key: str
     ) -> tuple[OpenConversation, bool]:
         """The conversation whose session has the customer, or the new one when that is a leftover."""
         if taken.channel_sid is None:
             taken = await self._search(taken, message, flow)
         if taken.channel_sid is None or taken.session is None:
-            await self._discard_if_empty(channel)
-            raise taken.refusal
+            # It may have been a channel that was retired meanwhile.
+            try:
+                return await self._opened(channel, await self._sessions.open(channel.sid, message))
+            except PairTaken as again:
+                await self._discard_if_empty(channel)
+                raise again.refusal from taken
         if await self._channels.is_live(taken.channel_sid):
             logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
             await self._discard_if_empty(channel)
-            return await self._continue(taken.channel_sid, taken.session, message, flow)
+            return await self._continue(taken.channel_sid, taken.session, message, flow, key)
         # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
         await self._sessions.close(taken.channel_sid, taken.session.sid)
         try:
@@ -119,8 +131,8 @@ class ChatOpening:
     async def _search(self, taken: PairTaken, message: OutboundMessage, flow: Any) -> PairTaken:
         """Look for the holder of a pair that Proxy does not name: the active channel of the number's other flow.
 
-        Flex gives that to whoever asks for a channel of the flow. Where there is none it makes one: one of a Studio
-        flow does no harm, and one for agents is taken back, with its task, which bears a mark.
+        Flex gives that to whoever asks for a channel of the flow. Where there is none it makes one, which is taken
+        back, and it may open a task, which bears a mark.
         """
         mark = {"flexsms_search": uuid.uuid4().hex}
         for other in await self._flows_of(message.from_number):
@@ -129,29 +141,26 @@ class ChatOpening:
             attributes = {**message.routing_attributes(), **mark}
             channel = await self._channel(message, other, attributes)
             if channel.task_sid:
-                await self._take_back(channel, mark)
+                await self._end_marked(str(channel.task_sid), mark)
             session = await self._sessions.find(channel.sid)
             if session is not None:
                 return PairTaken(taken.refusal, str(channel.sid), session)
+            if not channel.task_sid or not await self.is_task_open(channel.task_sid):
+                await self._discard_if_empty(channel)
         return taken
 
-    async def _take_back(self, channel: Any, mark: Mapping[str, str]) -> None:
+    async def _end_marked(self, task_sid: str, mark: Mapping[str, str]) -> None:
         """End the task that the search has opened; any other stays."""
-        try:
-            task: Any = await self._workspace().tasks(channel.task_sid).fetch_async()
-        except NotFound:
-            return
-        if mark.items() <= parse_attributes(task.attributes).items():
-            await self.end_task(channel.task_sid)
-            if await self._sessions.find(channel.sid) is None:
-                await self._discard_if_empty(channel)
+        task = await self._unfinished(task_sid)
+        if task is not None and mark.items() <= parse_attributes(task.attributes).items():
+            await end_task(self._workspace(), task, ELSEWHERE)
 
     async def _continue(
-        self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any
+        self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, key: str
     ) -> tuple[OpenConversation, bool]:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
         is_agents = message.route is Route.AGENT
-        task_sid = await self._task_on(channel_sid, message, flow) if is_agents else None
+        task_sid = await self._task_on(channel_sid, message, flow, key) if is_agents else None
         # Behind the task, because a clean-up looks for tasks once more after it has made the channel inactive.
         snapshot = None
         with suppress(NotFound):
@@ -198,19 +207,27 @@ class ChatOpening:
             return None
         return task if str(task.assignment_status) in OPEN_STATUSES else None
 
-    async def _task_on(self, channel_sid: str, message: OutboundMessage, flow: Any) -> str:
+    async def _task_on(self, channel_sid: str, message: OutboundMessage, flow: Any, key: str) -> str:
         """The open task of a channel, or a new one by the flow's routing."""
-        found = await find_open_task(self._workspace(), "channelSid", channel_sid)
+
+        async def find() -> str | None:
+            found = await find_open_task(self._workspace(), "channelSid", channel_sid)
+            return None if found is None else str(found.sid)
+
+        async def make() -> str:
+            routing: Mapping[str, Any] = flow.integration or {}
+            attributes = {**message.routing_attributes(), "channelSid": channel_sid, "channelType": "sms"}
+            task = await self._workspace().tasks.create_async(
+                attributes=json.dumps(attributes),
+                workflow_sid=routing.get("workflow_sid"),
+                task_channel=routing.get("channel"),
+            )
+            return str(task.sid)
+
+        found = await find()
         if found is not None:
-            return str(found.sid)
-        routing: Mapping[str, Any] = flow.integration or {}
-        attributes = {**message.routing_attributes(), "channelSid": channel_sid, "channelType": "sms"}
-        task = await self._workspace().tasks.create_async(
-            attributes=json.dumps(attributes),
-            workflow_sid=routing.get("workflow_sid"),
-            task_channel=routing.get("channel"),
-        )
-        return str(task.sid)
+            return found
+        return await self._turns.once(channel_sid, key, find, make, looked=True)
 
     async def _flow(self, message: OutboundMessage) -> Any:
         integration = INTEGRATION[message.route]
