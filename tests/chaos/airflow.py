@@ -100,6 +100,8 @@ class TaskRun:
     """A task instance: it is tried until it is through, or has failed for good.
 
     :param make: makes the operator, anew for every process
+    :ivar verdicts: the errors with which it failed for good, and when, before it was ever green
+    :ivar was_hit: one of its processes was killed or frozen
     :param ended: called when the task has come to its end
     """
 
@@ -122,6 +124,7 @@ class TaskRun:
         self.state = "none"
         self.tries = 0
         self.was_green = False
+        self.was_hit = False
         self.error: BaseException | None = None
         self.errors: list[BaseException] = []
         self.verdicts: list[tuple[BaseException, float]] = []
@@ -265,21 +268,25 @@ class TaskRun:
     def die(self, process: Process) -> None:
         """SIGKILL, from outside: Airflow notices after a while."""
         process.kill()
+        self.was_hit = True
         if self._process is process:
             self.airflow.note(f"{process.name} was killed")
             self.airflow.universe.after(self.airflow.heartbeat_s, lambda: self._miss(process))
 
-    def freeze(self, process: Process, seconds: float, *, asleep: bool) -> None:
+    def freeze(self, process: Process, seconds: float, *, asleep: bool, goes_on_s: float) -> None:
         """Stop a process with all that belongs to it; what replaced it goes on.
 
         :param asleep: with its whole machine
+        :param goes_on_s: how long it works on before it is killed, if it was replaced. Airflow takes 5 to 10 s; a batch
+            of some channels is as far then as a large one is after less
         """
         process.stop(asleep=asleep)
+        self.was_hit = True
         self.airflow.note(f"{process.name} is frozen for {seconds:.0f} s")
         universe = self.airflow.universe
         if seconds > self.airflow.heartbeat_s:
             universe.after(self.airflow.heartbeat_s, lambda: self._miss(process))
-        universe.after(seconds, lambda: self._thaw(process))
+        universe.after(seconds, lambda: self._thaw(process, goes_on_s))
 
     def terminate(self, process: Process) -> None:
         """SIGTERM, and SIGKILL to what is left: somebody has marked the task failed."""
@@ -289,7 +296,7 @@ class TaskRun:
             self.errors.append(self.error)
             self.airflow.note(f"{process.name} is marked failed")
             self._end("failed")
-        self._signal(process)
+        self._signal(process, GRACE_S)
 
     def _miss(self, process: Process) -> None:
         if self._process is process:
@@ -299,20 +306,20 @@ class TaskRun:
             else:
                 self._failed(Killed("no heartbeat"))
 
-    def _thaw(self, process: Process) -> None:
+    def _thaw(self, process: Process, goes_on_s: float) -> None:
         if not process.alive:
             return
         process.go_on()
         self.airflow.note(f"{process.name} goes on")
         if self._process is not process:
             # The next heartbeat is refused.
-            self.airflow.universe.after(2.5, lambda: self._signal(process))
+            self.airflow.universe.after(goes_on_s / 3, lambda: self._signal(process, goes_on_s * 2 / 3))
 
-    def _signal(self, process: Process) -> None:
+    def _signal(self, process: Process, grace_s: float) -> None:
         if process.alive:
             self.airflow.note(f"{process.name} gets SIGTERM")
             process.call(process.operator.on_kill if process.operator else lambda: None)
-            self.airflow.universe.after(GRACE_S, process.kill)
+            self.airflow.universe.after(grace_s, process.kill)
 
     # What the operator sees
 

@@ -158,7 +158,8 @@ class Player:
             if step["do"] == "kill":
                 process.owner.die(process)
             elif step["do"] == "freeze":
-                process.owner.freeze(process, step["for_s"], asleep=step.get("asleep", False))
+                how = {"asleep": step.get("asleep", False), "goes_on_s": step.get("goes_on_s", 7.5)}
+                process.owner.freeze(process, step["for_s"], **how)
             elif step["do"] == "term":
                 process.owner.terminate(process)
             elif step["do"] != "fault":
@@ -281,7 +282,7 @@ class Player:
 
         config.interaction_setup_s = step["takes_s"]
         if step["fails"]:
-            config.interaction_failures = {"*": {"error_code": 45780, "error_message": "Cannot set it up"}}
+            config.interaction_failures = {"*": {"error_code": 45780, "error_message": promises.NO_SETUP}}
         self.universe.after(step["for_s"], over)
 
     def _do_late_events(self, step: Step) -> None:
@@ -330,7 +331,8 @@ class Player:
         def ended(task: TaskRun) -> None:
             _finish(run)
             self.broken += promises.of_a_send(self, task)
-            if all(self.runs[name].is_over for name in self.sends):
+            # What a failed one has left half done, it finishes when it is cleared.
+            if all(one.state == "success" for name in self.sends for one in self.runs[name].tasks):
                 self.broken += promises.agent_and_flow(self)
 
         TaskRun(self.airflow, run, "send", make, ended, timeout_s=600).start()

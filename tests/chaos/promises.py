@@ -59,6 +59,8 @@ HAS_NOT_LEFT = re.compile(
     r"nothing (was|has been) sent|did not leave|has not left|none was found", re.IGNORECASE
 )
 HAS_LEFT = re.compile(r"(?<!whether )the text has left|text was sent", re.IGNORECASE)
+# What Flex says when it cannot set up an interaction, a customer's own one included.
+NO_SETUP = "Cannot set it up"
 # https://www.twilio.com/docs/taskrouter/api/event/reference
 STARTS = ("task.created", "task.wrapup")
 ENDS = ("task.completed", "task.canceled", "task.deleted", "task.system-deleted")
@@ -97,13 +99,15 @@ def _keys(player: Player, task: TaskRun) -> Check:
     exchanges = [one for one in player.wire.tape.exchanges if one.owner == task.name]
     if any(one.host.startswith("sync") and (one.fault or not one.status) for one in exchanges):
         return  # it could not, maybe
+    is_untroubled = not task.was_hit and not any(one.fault for one in exchanges)
     item = _item(player, SENDS + marker[0], marker)
     is_for_good = task.state == "failed" and isinstance(task.error, PermanentError)
     if item is not None and is_for_good and item.data["owner"].startswith(f"flexsms_{task.run.name}/"):
         left_s = item.data["lease_until_ms"] / 1000 - EPOCH_S - player.universe.now_s
         if item.data["stage"] != "sent" and left_s > 1:
             yield Broken("keys", f"{task.name} has failed for good and holds its key for {left_s:.0f} s")
-    if task.state == "success":
+    # Where an answer was lost, the turn is kept on purpose, and runs out.
+    if task.state == "success" and is_untroubled:
         for row in player.world.store.map_items:
             owner = player.world.store.maps.get(row.parent)
             if owner and str(owner.name).startswith(TURNS) and row.data["by"] == marker:
@@ -181,8 +185,10 @@ def wrote_nothing(player: Player, run: Run) -> list[Broken]:
     return [Broken("calm", f"{run.name} wrote: {dict(wrote)}")] if wrote else []
 
 
-def cleared(task: TaskRun) -> list[Broken]:
+def cleared(player: Player, task: TaskRun) -> list[Broken]:
     """Whether a send that was cleared without faults went through."""
+    if player.sends[task.run.name]["who"] in player.seen.disturbed:
+        return []
     if task.state == "success" or isinstance(task.error, UndecidedSend | InvalidInput):
         return []
     return [Broken("cleared", f"{task.name} failed again: {type(task.error).__name__}: {task.error}")]
@@ -211,7 +217,10 @@ def _send_tasks(player: Player) -> Iterator[tuple[str, TaskRun]]:
 def _sent(player: Player) -> Check:
     texts = _texts(player)
     for body, task in _send_tasks(player):
-        if task.state == "success" and player.sends[task.run.name].get("text", True) and not texts[body]:
+        step = player.sends[task.run.name]
+        if step["who"] in player.seen.disturbed or not step.get("text", True):
+            continue
+        if task.state == "success" and not texts[body]:
             yield Broken("sent", f"{task.name} is green, and {body!r} has not left: {task.result}")
 
 
@@ -220,7 +229,7 @@ def _honest(player: Player) -> Check:
     texts = {sms.body: sms for sms in reversed(list(player.world.store.outbox))}
     for body, task in _send_tasks(player):
         for error, at_s in task.verdicts:
-            if isinstance(error, Killed | InvalidInput) or not isinstance(error, FlexSmsError):
+            if isinstance(error, InvalidInput | UndecidedSend) or not isinstance(error, FlexSmsError):
                 continue
             sms, said = texts.get(body), str(error)
             left = sms is not None and sms.created - EPOCH_S <= at_s
@@ -247,7 +256,7 @@ def _led(player: Player) -> Check:
         if text.who in player.seen.disturbed:
             continue
         sid, outcome = text.result["channel_sid"], text.result["outcome"]
-        if outcome in ("captured", "lost", "unrouted"):
+        if outcome in ("lost", "unrouted"):
             yield Broken("led", f"a text of customer {text.who} at {text.at_s:.1f} s was {outcome}: {sid}")
             continue
         here = [
@@ -259,9 +268,8 @@ def _led(player: Player) -> Check:
         here += [
             task
             for task in every
-            if f'"{sid}"' in task.attributes
-            and "sourceChatChannelSid" in task.attributes
-            and task.created - EPOCH_S >= text.at_s - CLOSE_S
+            if f'"sourceChatChannelSid":"{sid}"' in task.attributes.replace(" ", "")
+            and (task.ended is None or task.ended - EPOCH_S >= text.at_s - CLOSE_S)
         ]
         if not any(_leads(player, task) for task in here):
             fates = [f"{task.sid} {task.status}: {task.reason}" for task in here] or "no task"
@@ -272,10 +280,10 @@ def _led(player: Player) -> Check:
 
 
 def _leads(player: Player, task: Any) -> bool:
-    """Whether a task is open, or was ended by an agent, or by Twilio for its age."""
+    """Whether a task is open, or was ended by an agent, or by Twilio itself."""
     if _is_open(player, task) or task.sid in player.seen.attended:
         return True
-    return task.reason == "Task TTL Exceeded" or (
+    return task.reason in ("Task TTL Exceeded", NO_SETUP) or (
         task.status in tasks.OPEN and task.sid not in player.seen.attended
     )
 
@@ -327,6 +335,8 @@ def _used(player: Player) -> Check:
     }
     for row in (*store.conversations, *store.channels):
         is_open = row.open if isinstance(row, Conversation) else row.active
+        if player.owner_of(row.sid) in player.seen.disturbed:
+            continue
         if is_open and not row.messages and row.sid not in about and not len(store.webhooks.under(row.sid)):
             yield Broken("used", f"{row.sid} is open and empty")
 
@@ -402,7 +412,9 @@ def _marks(player: Player) -> dict[str, float]:
 
 def _window(player: Player) -> Check:
     window_s = player.schedule.retention_days * 86_400
-    marks = _marks(player)
+    # A channel whose customer goes on in another one is given up whenever that happens.
+    moved = {sid for sid, outcome in _ledger_lines(player) if outcome == "moved on"}
+    marks = {sid: at_s for sid, at_s in _marks(player).items() if sid not in moved}
     newest: dict[str, float] = {}
     for event in player.world.store.events:
         task = player.seen.rows["tasks"].get(event.resource_sid)
@@ -410,7 +422,7 @@ def _window(player: Player) -> Check:
         listed_s = player.seen.listed.get(event.sid, event.created) - EPOCH_S
         if sid in marks and event.type.startswith("task.") and listed_s <= marks[sid]:
             newest[sid] = max(newest.get(sid, 0), event.created - EPOCH_S)
-    lines = _ledger_lines(player)
+    lines = dict(_ledger_lines(player))
     for sid, at_s in marks.items():
         if player.owner_of(sid) in player.seen.disturbed or not _is_retired(player, sid):
             continue
@@ -458,17 +470,18 @@ def _overlaps(player: Player, sid: str, at_s: float) -> bool:
 # Books
 
 
-def _ledger_lines(player: Player) -> dict[str, str]:
-    found = {}
+def _ledger_lines(player: Player) -> list[tuple[str, str]]:
+    """Channel and outcome, in the order of the ledger."""
     rows = [row for row in player.world.store.map_items if _name_of_map(player, row) == MAP_NAME]
-    for row in sorted(rows, key=lambda row: row.seq):
-        for sid, _ended, outcome in row.data.get("channels", ()):
-            found[sid] = outcome
-    return found
+    return [
+        (sid, outcome)
+        for row in sorted(rows, key=lambda row: row.seq)
+        for sid, _ended, outcome in row.data.get("channels", ())
+    ]
 
 
 def _ledger(player: Player) -> Check:
-    lines = _ledger_lines(player)
+    lines = dict(_ledger_lines(player))
     for sid, outcome in lines.items():
         if player.owner_of(sid) in player.seen.disturbed:
             continue

@@ -98,7 +98,8 @@ class _Maker:
         if chance() < 0.3:
             self._befall("kill")
         if chance() < 0.12:
-            self._befall("freeze", for_s=self._one(20, 90, 400, 1500), asleep=self._one(True, False))
+            how = {"for_s": self._one(20, 90, 400, 1500), "asleep": self._one(True, False)}
+            self._befall("freeze", **how, goes_on_s=self._one(0.3, 0.6, 1.2, 3, 7.5))
         if chance() < 0.06:
             self._befall("term")
         if chance() < 0.15:

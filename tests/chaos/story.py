@@ -51,12 +51,13 @@ def _tell(player: Player, found: list[Broken]) -> None:
     player.play()
     player.calm_down()
     player.pass_time(QUIET_S)
+    found += promises.is_through(player.go("track", "next-track"))
     for name in list(player.sends):
         for task in player.runs[name].tasks:
             if task.state == "failed":
                 task.clear()
                 player.universe.run()
-                found += promises.cleared(task)
+                found += promises.cleared(player, task)
     for what, name in (("cleanup", "end-cleanup"), ("track", "end-track")):
         found += promises.is_through(player.go(what, name))
     found += promises.at_rest(player)
