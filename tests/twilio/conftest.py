@@ -46,6 +46,10 @@ class Clock:
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self._ahead
 
+    def sleep(self, **by: float) -> None:
+        """Our machine alone stands still for a while; nobody else does, and its monotonic clock does not notice."""
+        self._ahead += timedelta(**by)
+
     def advance(self, **by: float) -> None:
         """Move the clock on: `days=3`."""
         self._control.advance(timedelta(**by).total_seconds())

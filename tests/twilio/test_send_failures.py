@@ -200,3 +200,35 @@ async def test_a_retry_that_does_not_come_to_the_ledger_does_not_pass_over_the_t
         await desk.send()
     assert (await desk.send()).message_sid
     assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_machine_that_slept_texts_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time it wakes up, another try may have sent the text; its client was about to repeat the request."""
+
+    def slept(_: object) -> float:
+        desk.clock.sleep(minutes=10)
+        return 0
+
+    desk.fault_post(action="status", status=429)
+    monkeypatch.setattr("flexsms.twilio.transport._backoff", slept)
+    with pytest.raises(SendInProgress):
+        await desk.send()
+    assert desk.texts() == []
+    monkeypatch.undo()
+    assert await desk.send_until_done()
+    assert len(desk.texts()) == 1
+
+
+async def test_a_machine_that_slept_opens_no_conversation(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slept(_: object) -> float:
+        desk.clock.sleep(minutes=10)
+        return 0
+
+    for host, path in desk.wire.opening:
+        desk.fault(host, path, action="status", status=429)
+    monkeypatch.setattr("flexsms.twilio.transport._backoff", slept)
+    with pytest.raises(SendInProgress):
+        await desk.send()
+    assert desk.channels() == []

@@ -13,9 +13,18 @@ _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None
 def checked_before_sending(check: Callable[[], None]) -> Iterator[None]:
     """Let a check stop the requests of a block at the last moment, the repeated ones too.
 
-    :param check: raises when a request must not leave any more
+    A timeout alone does not: the clock by which it is measured stands still while a machine sleeps.
+
+    :param check: raises when a request must not leave any more; the check of a block around this one counts, too
     """
-    token = _check.set(check)
+    around = _check.get()
+
+    def both() -> None:
+        if around:
+            around()
+        check()
+
+    token = _check.set(both)
     try:
         yield
     finally:

@@ -32,6 +32,7 @@ from flexsms.core.errors import (
 from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
+from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
 from flexsms.twilio.send_progress import Progress, SendResult, promise_of, result_of, tell_of_nothing
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
@@ -148,12 +149,16 @@ class Sender:
 
     async def _open(self, message: OutboundMessage, progress: Progress) -> OpenConversation:
         """The conversation, ready for a text."""
+        if self._left_s(progress.claim) < 2 * self._settle.total_seconds():
+            # Looking for the text of an earlier try has taken most of the lease.
+            progress.claim = await self._ledger.advance(progress.claim)
         claim = progress.claim
         try:
             if claim.opened:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
-                conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
+                with checked_before_sending(lambda: self._refuse_if_late(claim)):
+                    conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
             is_ready = await self._stack.is_ready(conversation, claim.marker, waited=bool(claim.opened))
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh.
@@ -177,9 +182,9 @@ class Sender:
         progress.claim = claim = await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))
         try:
             # Once the lease is over another task may take the key, so nothing may leave after that.
-            seconds = claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
-            async with asyncio.timeout(seconds):
-                return await self._stack.post(conversation, message.body, claim.marker)
+            async with asyncio.timeout(self._left_s(claim)):
+                with checked_before_sending(lambda: self._refuse_if_late(claim)):
+                    return await self._stack.post(conversation, message.body, claim.marker)
         except TwilioRefused as error:
             if error.status != TIMED_OUT:
                 progress.nothing_left()
@@ -193,6 +198,16 @@ class Sender:
         sid = await self._find(claim)
         progress.in_doubt = False
         return sid
+
+    def _left_s(self, claim: Claim) -> float:
+        """Seconds for which something may still leave under a claim."""
+        return claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
+
+    def _refuse_if_late(self, claim: Claim) -> None:
+        if self._left_s(claim) < 0:
+            raise SendInProgress(
+                "This try took too long, so that another one may be at work by now; trying again later."
+            )
 
     async def _after(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str

@@ -21,6 +21,8 @@ from flexsms.core.errors import (
     RevisionMismatch,
     SendInProgress,
 )
+from flexsms.twilio.clock import Instant
+from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.sync_map import SyncMap
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ NOBODY = ""
 class Turn:
     """The right to add something.
 
+    :param taken: when, or a little before
     :param is_first: nobody had it for a whole lease, so no other send can have added anything lately
     :param inherited: an earlier try of the same send had it, and may have sent its request
     """
 
     key: str
     revision: str
+    taken: Instant
     is_first: bool
     inherited: bool
 
@@ -104,11 +108,12 @@ class Turns:
         found = None
         try:
             async with asyncio.timeout((self._lease - self._settle).total_seconds()):
-                found = None if known_missing else await self._look_for(look, how_long)
-                if found is None:
-                    found = await self.make(look, make)
-                if tidy is not None:
-                    found = await tidy(found, turn)
+                with checked_before_sending(lambda: self._refuse_if_late(turn)):
+                    found = None if known_missing else await self._look_for(look, how_long)
+                    if found is None:
+                        found = await self.make(look, make)
+                    if tidy is not None:
+                        found = await tidy(found, turn)
         except TimeoutError as error:
             if found is not None:
                 await self._release(turn)
@@ -138,6 +143,11 @@ class Turns:
                 raise SendInProgress(f"{told} It was not found; trying again later.") from error
             return found
 
+    def _refuse_if_late(self, turn: Turn) -> None:
+        """Once the lease is over another send may take the turn, also if this machine stood still meanwhile."""
+        if turn.taken.age > self._lease - self._settle:
+            raise SendInProgress(f"{turn.key} took too long; trying again later.")
+
     async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
         until = self._now() + how_long
         while True:
@@ -147,11 +157,11 @@ class Turns:
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
 
     async def _take(self, channel_sid: str, owner: str) -> Turn | None:
-        turns, nonce = self._map(channel_sid), secrets.token_hex(8)
+        turns, nonce, now = self._map(channel_sid), secrets.token_hex(8), Instant.now()
         data = {"by": owner, "nonce": nonce}
         try:
             created = await turns.create(channel_sid, data)
-            return Turn(channel_sid, created.revision, is_first=True, inherited=False)
+            return Turn(channel_sid, created.revision, now, is_first=True, inherited=False)
         except AlreadyExists:
             pass
         try:
@@ -159,11 +169,11 @@ class Turns:
             if held.data["by"] not in (owner, NOBODY):
                 return None
             if held.data["nonce"] == nonce:  # our own, whose answer was lost
-                return Turn(channel_sid, held.revision, is_first=True, inherited=False)
+                return Turn(channel_sid, held.revision, now, is_first=True, inherited=False)
             taken = await turns.update(channel_sid, data, revision=held.revision)
         except (NotFound, RevisionMismatch):
             return None
-        return Turn(channel_sid, taken.revision, is_first=False, inherited=held.data["by"] == owner)
+        return Turn(channel_sid, taken.revision, now, is_first=False, inherited=held.data["by"] == owner)
 
     async def _release(self, turn: Turn) -> None:
         try:
