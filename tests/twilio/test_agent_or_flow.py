@@ -12,10 +12,15 @@ import pytest
 from flexsms.core.errors import InteractionFailed, ServiceUnavailable
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
+from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.send import SendResult
+from flexsms.twilio.stacks.conversations import ConversationsStack
+from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.turns import Turns
 
-from .texting import CONVERSATIONS, CUSTOMER, FLEX, Desk
+from .house import ConversationsHouse
+from .texting import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -263,3 +268,52 @@ async def test_a_customer_who_was_added_by_a_request_that_seemed_refused_is_text
     assert desk.texts() == ["Your results are in."]
     assert [channel["sid"] for channel in desk.channels()] == [sent.channel_sid]
     assert desk.open_tasks() == [sent.task_sid]
+
+
+@pytest.mark.parametrize("route", ["agent", "studio"])
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        (ConversationsStack, "suspend"),
+        (SyncStore, "settle"),
+        (ConversationsStack, "close"),
+        (ConversationsStack, "delete"),
+    ],
+    ids=["suspend", "settle", "close", "delete"],
+)
+async def test_a_send_at_any_step_of_a_cleanup_ends_where_somebody_answers(
+    desk: Desk,
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    action: Action,
+    kind: Any,
+    step: str,
+) -> None:
+    first = await desk.send("First.", key="k0", owner="k0")
+    desk.sandbox.control.agent("accept", task_sid=first.task_sid)
+    desk.sandbox.control.agent("park", channel_sid=first.channel_sid)
+    house = ConversationsHouse(account, desk.sandbox, desk.clock)
+    due = await house.due()
+    method = getattr(kind, step)
+
+    async def with_company(self: Any, *args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(kind, step, method)
+        await desk.send_until_done("For you.", route=route)
+        return await method(self, *args, **more)
+
+    monkeypatch.setattr(kind, step, with_company)
+    report = await house.retire(due, action)
+    assert report.errors == {}
+    if step != "delete" or action is Action.DELETE:
+        assert desk.texts() == ["First.", "For you."]
+    state = desk.sandbox.control.state()["tables"]
+    alive = {row["sid"] for row in state["conversations"] if row["state"] == "active"}
+    waiting = {
+        json.loads(row["attributes"])["conversationSid"] for row in state["tasks"] if row["status"] in OPEN
+    }
+    assert waiting <= alive
+    answer = desk.answers()
+    assert answer["task_sid"]
+    assert len(desk.open_tasks()) == 1

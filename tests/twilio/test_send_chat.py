@@ -10,7 +10,7 @@ import pytest
 from flexsms.core.errors import InvalidInput, TwilioRefused
 from flexsms.core.events import StackName
 
-from .texting import Desk
+from .texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -99,6 +99,16 @@ async def test_two_sends_that_continue_at_once_leave_one_task(
     sent = await asyncio.gather(*(desk.send(f"Text {n}", key=f"k{n}", owner=f"k{n}") for n in range(2)))
     assert desk.open_tasks() == [sent[0].task_sid]
     assert sorted(desk.texts()) == ["Text 0", "Text 1"]
+
+
+async def test_a_customer_who_writes_before_the_task_is_made_has_one(desk: Desk) -> None:
+    came = desk.answers("Hello?")
+    desk.sandbox.control.agent("complete", task_sid=came["task_sid"])
+    wrote = {"customer": {"from": CUSTOMER, "to": desk.number, "body": "Still there?"}}
+    desk.fault("taskrouter.twilio.com", "/Tasks$", before=[wrote])
+    sent = await desk.send()
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
 
 
 async def test_a_closed_session_of_an_active_channel_is_opened_again(desk: Desk) -> None:

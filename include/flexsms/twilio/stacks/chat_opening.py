@@ -27,7 +27,7 @@ from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task
+from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task, open_tasks
 from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
@@ -222,12 +222,20 @@ class ChatOpening:
                 workflow_sid=routing.get("workflow_sid"),
                 task_channel=routing.get("channel"),
             )
-            return str(task.sid)
+            return await self._prefer_another(channel_sid, str(task.sid))
 
         found = await find()
         if found is not None:
             return found
         return await self._turns.once(channel_sid, key, find, make, looked=True)
+
+    async def _prefer_another(self, channel_sid: str, task_sid: str) -> str:
+        """The task of a customer who has just written, if there is one, and else the one that was just made."""
+        for task in await open_tasks(self._workspace(), "channelSid", channel_sid):
+            if str(task.sid) != task_sid:
+                await self.end_task(task_sid)
+                return str(task.sid)
+        return task_sid
 
     async def _flow(self, message: OutboundMessage) -> Any:
         integration = INTEGRATION[message.route]

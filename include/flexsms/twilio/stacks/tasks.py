@@ -84,16 +84,24 @@ async def refer_to(workspace: Any, task_sid: str, channel_sid: str) -> None:
         )
 
 
+async def open_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[Any]:
+    """The tasks of a channel that are not over.
+
+    :param attribute: the task attribute that names the channel on this stack
+    """
+    found: list[Any] = await workspace.tasks.list_async(
+        assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'{attribute} == "{channel_sid}"'
+    )
+    return found
+
+
 async def end_open_tasks(workspace: Any, attribute: str, channel_sid: str, *, reason: str) -> None:
     """End the tasks of a channel that are not over.
 
     :param attribute: the task attribute that names the channel on this stack
     :param reason: what TaskRouter keeps as the reason
     """
-    tasks = await workspace.tasks.list_async(
-        assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'{attribute} == "{channel_sid}"'
-    )
-    for task in tasks:
+    for task in await open_tasks(workspace, attribute, channel_sid):
         await end_task(workspace, task, reason)
 
 
