@@ -155,6 +155,47 @@ async def test_a_task_that_comes_after_the_close_moves_to_a_fresh_conversation(
     assert len(centre.open_tasks()) == 1
 
 
+async def die(
+    context: Any, batch: dict[str, Any], sandbox: SandboxProcess, match: Any, **arguments: Any
+) -> None:
+    """A batch is stopped at a request, and no other try of it comes: somebody has marked it failed."""
+    sandbox.control.fault(match=match, action="delay", delay_ms=100, times=1, skip=arguments.pop("skip", 0))
+    running = asyncio.create_task(
+        FlexCleanupOperator(task_id="retire", batch=batch, **arguments).aexecute(context)
+    )
+    while not sandbox.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0.2)
+
+
+@pytest.mark.anyio
+async def test_what_a_batch_had_suspended_is_put_back_although_nothing_is_live_any_more(
+    centre: Centre, sandbox: SandboxProcess, days_ago: Any
+) -> None:
+    """An agent wrote in it, was answered and is done, so the channel is not due for a while."""
+    before = await centre.attributes()
+    days_ago(3)
+    context: Any = FakeContext()
+    (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
+    look = {"host": "taskrouter.twilio.com", "path": "/Tasks$", "form": {"AssignmentStatus": "pending"}}
+    await die(context, batch, sandbox, look, skip=1)
+    assert (await centre.attributes())["status"] == "INACTIVE"
+    workspace = centre.account.client.taskrouter.v1.workspaces(centre.account.settings.workspace_sid)
+    name = "channelSid" if centre.stack is StackName.CHAT else "conversationSid"
+    task = await workspace.tasks.create_async(
+        attributes=json.dumps({name: centre.sid, "channelType": "sms"}),
+        workflow_sid=sandbox.settings["workflow_sid"],
+        task_channel="chat",
+    )
+    sandbox.control.agent("complete", task_sid=str(task.sid))
+    assert (await clean(sandbox))["restored"] == 1
+    assert await centre.attributes() == before
+    assert (await clean(sandbox))["restored"] == 0
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("stack", [StackName.CONVERSATIONS], indirect=True)
 @pytest.mark.parametrize("action", ["deactivate", "delete"])
@@ -167,16 +208,7 @@ async def test_what_a_batch_had_settled_and_not_closed_is_finished_by_the_next_r
     context: Any = FakeContext()
     (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
     settle = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
-    sandbox.control.fault(match=settle, action="delay", delay_ms=100, times=1)
-    running = asyncio.create_task(
-        FlexCleanupOperator(task_id="retire", batch=batch, action=action).aexecute(context)
-    )
-    while not sandbox.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
-        await asyncio.sleep(0.01)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    await asyncio.sleep(0.2)
+    await die(context, batch, sandbox, settle, action=action)
     if writes:
         centre.writes()
     found = await clean(sandbox)

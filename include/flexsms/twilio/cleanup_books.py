@@ -9,7 +9,7 @@ from datetime import datetime
 from flexsms.core.errors import NotFound, RevisionMismatch
 from flexsms.core.events import to_ms
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_ledger import CleanupLedger
+from flexsms.twilio.cleanup_ledger import SUSPENDED, CleanupLedger
 from flexsms.twilio.cleanup_looks import CLOCK_SKEW
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
@@ -34,10 +34,16 @@ class CleanupBooks:
     scanned_at: datetime
     now: Callable[[], datetime]
 
-    async def announce(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> list[str]:
-        """Write what is about to be settled into the ledger; returns what :meth:`finish` has to be given."""
-        lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
+    async def announce(self, channels: Iterable[DueChannel]) -> list[str]:
+        """Write which channels are about to be suspended; returns what :meth:`finish` has to be given."""
+        lines = [(channel.channel_sid, channel.ended_ms, SUSPENDED) for channel in channels]
         return await self.ledger.announce(lines, run_id=self.run_id) if lines else []
+
+    async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
+        """Write what is about to be settled into the ledger."""
+        lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
+        if lines:
+            await self.ledger.append(lines, run_id=self.run_id)
 
     async def finish(self, keys: Sequence[str]) -> None:
         """Write that all is finished that was announced; what failed is reopened, so the next run finds it."""

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # States of retired channels are kept for two days; a batch that died before that cannot be finished by them.
 LOOKBACK = timedelta(days=3)
+RETIRED_LINES = (Outcome.DEACTIVATED, Outcome.DELETED)
 # A text that came in while channels were closed has opened its task since then.
 CLOSING_TAKES = timedelta(minutes=5)
 
@@ -74,11 +75,14 @@ class Healer:
         report = HealReport()
         if not scan.revived and not unfinished.keys:
             return report
-        suspects = {channel.channel_sid: channel for channel in (*scan.revived, *scan.settled)}
         live = await self.tasks.open_channels()
-        # What was heard of a closed channel after it was settled is a late text, also if its task is over.
-        late = [channel for channel in scan.late if self._is_closed(channel)]
-        await self._restore([*(c for sid, c in suspects.items() if sid in live), *late], report)
+        told = unfinished.outcomes
+        # What was heard of a closed channel after it was settled is a late text, also if its task is over; and what was
+        # suspended and is not due any more was in use since.
+        late = [c for c in scan.late if told[c.channel_sid] in RETIRED_LINES and self._is_closed(c)]
+        used = [c for c in (*scan.revived, *scan.settled) if c.channel_sid in live]
+        wanted = {channel.channel_sid: channel for channel in (*used, *late, *scan.suspended)}
+        await self._restore(list(wanted.values()), report)
         await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
         lines = [(sid, channel.ended_ms, str(healed)) for sid, (channel, healed) in report.restored.items()]
         if lines:
@@ -91,7 +95,7 @@ class Healer:
         async def restore(channel: DueChannel, stack: RetiringStack) -> None:
             healed = await stack.heal(channel.channel_sid, channel.links)
             if healed is not Healed.NOTHING:
-                logger.warning("Channel %s is live and was out of use: %s.", channel.channel_sid, healed)
+                logger.warning("Channel %s was left out of use: %s.", channel.channel_sid, healed)
                 report.restored[channel.channel_sid] = (channel, healed)
 
         await self._each(channels, restore, report)

@@ -1,7 +1,8 @@
 """What was retired, when, and by which run: append-only, kept for a year in a Sync map.
 
-A batch writes its lines before it settles the states, and an item that names them when all of it is finished. Lines
-that no such item names are those of a batch that died in between, which the next run finishes.
+A batch announces the channels that it is about to suspend, writes what becomes of them before it settles the states,
+and says when all of it is finished. What was announced and not finished is that of a batch that died in between: the
+next run puts it right.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ MAP_NAME = "flexsms.retired"
 # Below 10 KiB: larger items may be written only twice a second (https://www.twilio.com/docs/sync/limits).
 LINES_PER_ITEM = 140
 
+# What is announced of a channel.
+SUSPENDED = "suspended"
 # Channel SID, when its last task ended (ms since 1970 UTC), what became of it.
 Line = tuple[str, int, str]
 
@@ -34,7 +37,7 @@ class Unfinished:
     """What batches have announced and nobody knows to be finished.
 
     :param keys: the items
-    :param outcomes: by channel of which nothing else was written since, what was to become of it
+    :param outcomes: by channel, what was last written of it
     """
 
     keys: Sequence[str]
@@ -82,8 +85,9 @@ class CleanupLedger:
         left = [item.key for item in items if item.data.get("announced") and item.key not in finished]
         # What was written of a channel later outranks what was announced.
         items.sort(key=lambda item: str(item.data["at"]))
-        last = {line[0]: (item.key, line[2]) for item in items for line in item.data.get("channels", ())}
-        return Unfinished(left, {sid: outcome for sid, (key, outcome) in last.items() if key in left})
+        last = {line[0]: line[2] for item in items for line in item.data.get("channels", ())}
+        doubtful = {line[0] for item in items if item.key in left for line in item.data["channels"]}
+        return Unfinished(left, {sid: last[sid] for sid in doubtful})
 
     async def _add(self, lines: Sequence[Line], run_id: str, *, finished: bool) -> list[str]:
         at = self._now()

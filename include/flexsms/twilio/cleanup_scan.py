@@ -63,6 +63,7 @@ class Scan:
     :param due_in_all: how many are due, those beyond the limit included
     :param revived: channels with an open task that an earlier cleanup may have taken down
     :param settled: those of the watched channels that an earlier cleanup has settled
+    :param suspended: those of the watched channels that are neither settled nor due
     :param late: those of the watched channels of which something was heard after they were settled
     :param unreadable: documents that hold no channel state
     """
@@ -72,6 +73,7 @@ class Scan:
     due_in_all: int = 0
     revived: list[DueChannel] = field(default_factory=list)
     settled: list[DueChannel] = field(default_factory=list)
+    suspended: list[DueChannel] = field(default_factory=list)
     late: list[DueChannel] = field(default_factory=list)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
 
@@ -103,15 +105,22 @@ async def find_due(
                 continue
             extra = unseen.pop(stored.state.channel_sid, None)
             state = stored.state.merge(extra) if extra else stored.state
-            if state.retired is not None and state.channel_sid in watched:
-                found = result.settled if state.is_retired else result.late
-                found.append(DueChannel.of(state, stored.revision))
+            if state.channel_sid in watched:
+                _sort_watched(result, state, stored.revision, now_ms=now_ms, window_ms=window_ms)
             _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
     for state in unseen.values():
         result.scanned += 1
         _consider(result, kept, newest_first, state, "", (now_ms, window_ms, limit))
     result.due = sorted(kept.values(), key=lambda channel: channel.ended_ms)
     return result
+
+
+def _sort_watched(result: Scan, state: ChannelState, revision: str, *, now_ms: int, window_ms: int) -> None:
+    channel = DueChannel.of(state, revision)
+    if state.retired is not None:
+        (result.settled if state.is_retired else result.late).append(channel)
+    elif judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
+        result.suspended.append(channel)
 
 
 def _consider(

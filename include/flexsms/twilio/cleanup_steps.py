@@ -83,17 +83,17 @@ class CleanupSteps:
             await self._find_what_is_settled(group)
         group = [channel for channel in group if channel.channel_sid not in self._report.errors]
         quiet = await self._leave_alone_what_is_in_use(group)
-        await self._each(
-            [channel for channel in quiet if channel.channel_sid not in self._settled], self._suspend
-        )
+        todo = [channel for channel in quiet if channel.channel_sid not in self._settled]
+        announced: list[str] = []
+        if not self._cleaner.dry_run:
+            announced = await self._with_lease(lambda: self._books.announce(todo))
+        await self._each(todo, self._suspend)
         if self._cleaner.dry_run:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
-        announced = await self._with_lease(
-            lambda: self._books.announce(
-                (c, self._report.outcomes[c.channel_sid]) for c in self._still_down()
-            )
+        await self._with_lease(
+            lambda: self._books.enter((c, self._report.outcomes[c.channel_sid]) for c in self._still_down())
         )
         await self._each(self._still_down(), self._settle)
         unfinished = [channel for channel in quiet if channel.channel_sid in self._settled]
@@ -101,9 +101,16 @@ class CleanupSteps:
         await self._each(finished, self._close)
         await self._let_late_customers_go_on(finished)
         await self._each(finished, self._delete)
-        if not self._report.errors:
-            await self._with_lease(lambda: self._books.finish(announced))
+        await self._with_lease(lambda: self._finish_the_books(todo, announced))
         return self._report
+
+    async def _finish_the_books(self, todo: Sequence[DueChannel], announced: Sequence[str]) -> None:
+        """Say what became of the channels that were not retired; what failed stays unfinished for the next run."""
+        skipped = (Outcome.SKIPPED_OPEN_TASK, Outcome.SKIPPED_CHANGED)
+        kept = [c for c in todo if self._report.outcomes[c.channel_sid] in skipped]
+        await self._books.correct([c for c in kept if c.channel_sid not in self._moved], Healed.PUT_BACK)
+        if not self._report.errors:
+            await self._books.finish(announced)
 
     async def _find_what_is_settled(self, group: Sequence[DueChannel]) -> None:
         """The channels that an earlier try has settled, though it may have died before it finished them."""
@@ -132,7 +139,7 @@ class CleanupSteps:
         if self._resumed:
             told = self._settled | self._moved
             kept = [channel for channel in in_use if channel.channel_sid not in told]
-            await self._with_lease(lambda: self._books.correct(kept, "put back"))
+            await self._with_lease(lambda: self._books.correct(kept, Healed.PUT_BACK))
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
     async def _heal(self, channel: DueChannel) -> None:
@@ -308,7 +315,6 @@ class CleanupSteps:
         if not await self._books.settle(channel, gone=gone):
             self._report.outcomes[sid] = Outcome.SKIPPED_CHANGED
             await self._put_back(channel)
-            await self._books.correct([channel], "put back")
 
     async def _each(
         self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Awaitable[Any]]
