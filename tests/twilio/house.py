@@ -64,10 +64,12 @@ class Memory:
         """The try before is certainly dead, and what it sent has arrived, so that nobody has to wait for that."""
         self.saved[KEY]["ended"] = True
 
-    def begun(self, **more: Any) -> None:
-        """An earlier try has begun, and is certainly dead."""
+    def begun(self, batch: Sequence[DueChannel], **more: Any) -> None:
+        """An earlier try has begun with a batch, and is certainly dead."""
         self.saved = {f"{BATCH}.{name}": value for name, value in more.items()}
         self.saved[KEY] = {"number": 0, "batch": BATCH, "ended": True}
+        for channel in batch:
+            self.saved[f"{BATCH}.begun.{channel.channel_sid}"] = True
 
 
 class House(ABC):

@@ -8,7 +8,7 @@ before, and the channel itself bears our two attributes. What such a batch had s
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -82,7 +82,7 @@ class Healer:
         late = [c for c in scan.late if told[c.channel_sid] in RETIRED_LINES and self._is_closed(c)]
         used = [c for c in (*scan.revived, *scan.settled) if c.channel_sid in live]
         wanted = {channel.channel_sid: channel for channel in (*used, *late, *scan.suspended)}
-        await self._restore(list(wanted.values()), report)
+        await self._restore(list(wanted.values()), report, unfinished.moved)
         await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
         lines = [(sid, channel.ended_ms, str(healed)) for sid, (channel, healed) in report.restored.items()]
         if lines:
@@ -91,9 +91,12 @@ class Healer:
             await self.ledger.finish(unfinished.keys, run_id=self.run_id)
         return report
 
-    async def _restore(self, channels: Sequence[DueChannel], report: HealReport) -> None:
+    async def _restore(
+        self, channels: Sequence[DueChannel], report: HealReport, moved: Collection[str] = ()
+    ) -> None:
         async def restore(channel: DueChannel, stack: RetiringStack) -> None:
-            healed = await stack.heal(channel.channel_sid, channel.links)
+            sid = channel.channel_sid
+            healed = await stack.heal(sid, channel.links, has_moved=sid in moved)
             if healed is not Healed.NOTHING:
                 logger.warning("Channel %s was left out of use: %s.", channel.channel_sid, healed)
                 report.restored[channel.channel_sid] = (channel, healed)

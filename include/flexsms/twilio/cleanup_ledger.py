@@ -28,6 +28,8 @@ LINES_PER_ITEM = 140
 
 # What is announced of a channel.
 SUSPENDED = "suspended"
+# What is written of one whose customer goes on in another channel.
+MOVED_ON = "moved on"
 # Channel SID, when its last task ended (ms since 1970 UTC), what became of it.
 Line = tuple[str, int, str]
 
@@ -38,10 +40,12 @@ class Unfinished:
 
     :param keys: the items
     :param outcomes: by channel, what was last written of it
+    :param moved: other channels whose customers went on elsewhere
     """
 
     keys: Sequence[str]
     outcomes: dict[str, str]
+    moved: Collection[str] = ()
 
 
 class CleanupLedger:
@@ -87,7 +91,8 @@ class CleanupLedger:
         items.sort(key=lambda item: str(item.data["at"]))
         last = {line[0]: line[2] for item in items for line in item.data.get("channels", ())}
         doubtful = {line[0] for item in items if item.key in left for line in item.data["channels"]}
-        return Unfinished(left, {sid: last[sid] for sid in doubtful})
+        moved = {sid for sid, outcome in last.items() if outcome == MOVED_ON}
+        return Unfinished(left, {sid: last[sid] for sid in doubtful}, moved)
 
     async def _add(self, lines: Sequence[Line], run_id: str, *, finished: bool) -> list[str]:
         at = self._now()

@@ -79,14 +79,22 @@ class CleanupSteps:
 
     async def run(self, group: Sequence[DueChannel]) -> BatchReport:
         """Go through the steps."""
+        name = group[0].channel_sid
+        # An earlier try of the batch may not have come to this group.
+        was_announced = self._resumed and await self._attempt.recall(f"announced.{name}")
+        self._resumed = self._resumed and bool(await self._attempt.recall(f"begun.{name}"))
         if self._resumed:
             await self._find_what_is_settled(group)
         group = [channel for channel in group if channel.channel_sid not in self._report.errors]
         quiet = await self._leave_alone_what_is_in_use(group)
+        if was_announced:
+            await self._with_lease(lambda: self._correct_the_books(group))
         todo = [channel for channel in quiet if channel.channel_sid not in self._settled]
         announced: list[str] = []
         if not self._cleaner.dry_run:
+            await self._attempt.remember(f"announced.{name}", True)
             announced = await self._with_lease(lambda: self._books.announce(todo))
+            await self._attempt.remember(f"begun.{name}", True)
         await self._each(todo, self._suspend)
         if self._cleaner.dry_run:
             return self._report
@@ -106,11 +114,16 @@ class CleanupSteps:
 
     async def _finish_the_books(self, todo: Sequence[DueChannel], announced: Sequence[str]) -> None:
         """Say what became of the channels that were not retired; what failed stays unfinished for the next run."""
-        skipped = (Outcome.SKIPPED_OPEN_TASK, Outcome.SKIPPED_CHANGED)
-        kept = [c for c in todo if self._report.outcomes[c.channel_sid] in skipped]
-        await self._books.correct([c for c in kept if c.channel_sid not in self._moved], Healed.PUT_BACK)
+        await self._correct_the_books(todo)
         if not self._report.errors:
             await self._books.finish(announced)
+
+    async def _correct_the_books(self, group: Sequence[DueChannel]) -> None:
+        """Say of the channels that are in use that they are not suspended."""
+        skipped = (Outcome.SKIPPED_OPEN_TASK, Outcome.SKIPPED_CHANGED)
+        told = self._settled | self._moved
+        kept = [c for c in group if self._report.outcomes.get(c.channel_sid) in skipped]
+        await self._books.correct([c for c in kept if c.channel_sid not in told], Healed.PUT_BACK)
 
     async def _find_what_is_settled(self, group: Sequence[DueChannel]) -> None:
         """The channels that an earlier try has settled, though it may have died before it finished them."""
@@ -134,12 +147,12 @@ class CleanupSteps:
             self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
         if not self._cleaner.dry_run:
             # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
-            # them before its third.
-            await self._each(in_use, self._put_back_once if self._resumed else self._heal)
-        if self._resumed:
-            told = self._settled | self._moved
-            kept = [channel for channel in in_use if channel.channel_sid not in told]
-            await self._with_lease(lambda: self._books.correct(kept, Healed.PUT_BACK))
+            # them before its third. What the earlier try did is known; of others only what is live is put back.
+            live = [c for c in in_use if verdicts[c.channel_sid] is Outcome.SKIPPED_OPEN_TASK]
+            if self._resumed:
+                await self._each(in_use, self._put_back_once)
+            else:
+                await self._each(live, self._heal)
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
     async def _heal(self, channel: DueChannel) -> None:

@@ -163,8 +163,11 @@ class ChatStack:
             await self._channels.write(await self.fetch(channel_sid), RETIRED)
         return False
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:
+    async def heal(self, channel_sid: str, links: Mapping[str, str], *, has_moved: bool = False) -> Healed:
         """Put a live channel back that bears our mark, or a long-lived one whose session was closed."""
+        if has_moved:
+            await self._hand_over(channel_sid)
+            return Healed.NOTHING
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes):
             is_back = await self.resume(channel_sid, self.usual, links, reconnect=True)

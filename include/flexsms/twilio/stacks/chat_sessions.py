@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, TwilioRefused
+from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, ServiceUnavailable, TwilioRefused
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
@@ -144,6 +144,8 @@ class ChatSessions:
             await self._check.confirm(error)
             if given:  # the channel may be in another one since
                 await self.reopen(channel_sid, None)
+            else:
+                _refuse_contradiction(session_sid)
         except TwilioRefused:
             session: Any = await self._sessions(str(session_sid)).fetch_async()
             if session.status not in OPEN:
@@ -181,8 +183,11 @@ class ChatSessions:
             await self._sessions(session_sid).update_async(status="closed")
         except NotFound as error:
             await self._check.confirm(error)
-            # The channel may be in another one since, which would swallow the customer's next text.
-            return await self.close(channel_sid, None) if given else None
+            if given:
+                # The channel may be in another one since, which would swallow the customer's next text.
+                return await self.close(channel_sid, None)
+            _refuse_contradiction(session_sid)
+            return None
         except TwilioRefused as error:
             if error.code == ALREADY_CLOSED:
                 return None
@@ -229,6 +234,17 @@ class ChatSessions:
             if name.startswith("CH"):
                 raise PairTaken(error, name, _read(session)) from error
         return None
+
+
+def _refuse_contradiction(session_sid: str | None) -> None:
+    """A session that was found and then was not is not gone: a replica of Twilio's may be behind.
+
+    :param session_sid: None when it was not found in the first place
+    """
+    if session_sid is not None:
+        raise ServiceUnavailable(
+            f"Twilio found Proxy session {session_sid}, and then did not; trying again later."
+        )
 
 
 def _read(session: Any) -> OpenSession:

@@ -171,7 +171,13 @@ class ConversationsStack:
             return True
         return await self._restore(current, previous)
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:  # noqa: ARG002
+    async def heal(
+        self,
+        channel_sid: str,
+        links: Mapping[str, str],  # noqa: ARG002
+        *,
+        has_moved: bool = False,  # noqa: ARG002  # it is in a fresh one, which has the task
+    ) -> Healed:
         """Put a live conversation back that bears our mark; who wrote in a closed one goes on in a fresh one."""
         current = await self.fetch(channel_sid)
         if not bears_our_mark(current.attributes):

@@ -216,11 +216,12 @@ class RetiringStack(Protocol):
         """
         ...
 
-    async def heal(self, channel_sid: str, links: Mapping[str, str]) -> Healed:
+    async def heal(self, channel_sid: str, links: Mapping[str, str], *, has_moved: bool = False) -> Healed:
         """Put a live channel back that bears our mark, whoever left it so.
 
         Only Twilio and the channel's state are asked, so it works without anything that a run remembers.
 
+        :param has_moved: its customer was found in another channel before, so only that one's task is looked for
         :raises NotFound: when the channel is gone
         """
         ...
