@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.errors import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
 from flexsms.core.state import ChannelState
 from flexsms.sandbox import sessions, tasks
-from flexsms.sandbox.conversation_rows import Conversation
 from flexsms.twilio.cleanup_ledger import MAP_NAME
 from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
 from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark
@@ -36,7 +35,7 @@ PROMISES: Mapping[str, str] = {
     "window": "No channel is retired before its window is over.",
     "retired": "What is quiet for longer than the window is retired in the end.",
     "apart": "Agent and Studio flow are never both on a conversation because of flexsms.",
-    "used": "No channel is left open in which there was never a text, a task or a flow.",
+    "used": "No conversation holds a customer in which there was never a text, a task or a flow.",
     "session": "No session is open on a channel that is inactive or deleted.",
     "others": "Attributes of others survive with their values.",
     "ledger": "The last line of the ledger about a channel is true.",
@@ -101,7 +100,7 @@ def _keys(player: Player, task: TaskRun) -> Check:
         return  # it could not, maybe
     is_untroubled = not task.was_hit and not any(one.fault for one in exchanges)
     item = _item(player, SENDS + marker[0], marker)
-    is_for_good = task.state == "failed" and isinstance(task.error, PermanentError)
+    is_for_good = not task.was_hit and task.state == "failed" and isinstance(task.error, PermanentError)
     if item is not None and is_for_good and item.data["owner"].startswith(f"flexsms_{task.run.name}/"):
         left_s = item.data["lease_until_ms"] / 1000 - EPOCH_S - player.universe.now_s
         if item.data["stage"] != "sent" and left_s > 1:
@@ -150,9 +149,15 @@ def at_rest(player: Player) -> list[Broken]:
     ]  # fmt: skip
 
 
+def after_the_runs(player: Player) -> list[Broken]:
+    """What has to hold behind runs that are green, without another one that mends what they left."""
+    tasks_of_runs = [task for run in player.runs.values() for task in run.tasks]
+    return list(_live(player)) if all(task.state == "success" for task in tasks_of_runs) else []
+
+
 def after_probes(player: Player) -> list[Broken]:
     """What has to hold when every customer has written once more."""
-    return [broken for check in (_led, _one_task, _live) for broken in check(player)]
+    return [broken for check in (_led, _one_task) for broken in check(player)]
 
 
 def in_the_end(player: Player) -> list[Broken]:
@@ -318,7 +323,8 @@ def _live(player: Player) -> Check:
                 )
         else:
             wrong = []
-            if not row.active or row.facts().get("long_lived") is False:
+            theirs = (sid, "long_lived") in player.seen.written
+            if not row.active or (row.facts().get("long_lived") is False and not theirs):
                 wrong.append(f"has {row.attributes}")
             if sessions.of_channel(player.world, row) is None:
                 wrong.append("has no open session")
@@ -328,16 +334,11 @@ def _live(player: Player) -> Check:
 
 def _used(player: Player) -> Check:
     store = player.world.store
-    about = {
-        sid
-        for task in player.seen.rows["tasks"].values()
-        for sid in (task.channel_sid, task.conversation_sid)
-    }
-    for row in (*store.conversations, *store.channels):
-        is_open = row.open if isinstance(row, Conversation) else row.active
-        if player.owner_of(row.sid) in player.seen.disturbed:
+    about = {task.conversation_sid for task in player.seen.rows["tasks"].values()}
+    for row in store.conversations:
+        if not row.open or player.owner_of(row.sid) in player.seen.disturbed:
             continue
-        if is_open and not row.messages and row.sid not in about and not len(store.webhooks.under(row.sid)):
+        if not row.messages and row.sid not in about and not len(store.webhooks.under(row.sid)):
             yield Broken("used", f"{row.sid} is open and empty")
 
 

@@ -98,8 +98,20 @@ class _Maker:
         if chance() < 0.3:
             self._befall("kill")
         if chance() < 0.12:
-            how = {"for_s": self._one(20, 90, 400, 1500), "asleep": self._one(True, False)}
-            self._befall("freeze", **how, goes_on_s=self._one(0.3, 0.6, 1.2, 3, 7.5))
+            how = {"for_s": self._one(20, 90, 400, 400, 1500), "asleep": self._one(True, False)}
+            how["goes_on_s"] = self._one(0.3, 0.6, 1.2, 3, 7.5)
+            if ("c0", 16 + 7 * self.customers) in self.runs and chance() < 0.4:
+                # Where the channels are suspended, more or less.
+                number = self.random.randint(15, 22 + 4 * self.customers)
+                self.steps.append({"on": "c0", "n": number, "when": "before", "do": "freeze", **how})
+            else:
+                self._befall("freeze", **how)
+            # Customers come while nobody looks.
+            for who in range(self.customers):
+                if chance() < 0.5:
+                    self.steps.append(
+                        {"at": self.began_s + self.random.randint(15, 100), "do": "write", "who": who}
+                    )
         if chance() < 0.06:
             self._befall("term")
         if chance() < 0.15:
@@ -152,6 +164,9 @@ class _Maker:
                     "action": self._one("complete", "park", "cancel"),
                 }
             )
+        if kind in ("quiet", "sent") and self.random.random() < 0.06:
+            step = {"do": "other", "who": who, "what": "short_lived", "value": 0}
+            self.steps.append({"at": at_s + 1000, **step})
         if kind in ("fresh", "open"):
             at_s = round(self.began_s - self.random.uniform(60, window_s * 0.9))
             self.steps.append({"at": at_s, "do": "write", "who": who})

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flexsms.core.errors import InteractionFailed
+
 from . import promises
+from .airflow import TaskRun
 from .player import Player, installed
 from .promises import Broken
 from .schedule import DAY_S, Schedule
@@ -51,12 +54,15 @@ def _tell(player: Player, found: list[Broken]) -> None:
     player.play()
     player.calm_down()
     player.pass_time(QUIET_S)
+    found += promises.after_the_runs(player)
     found += promises.is_through(player.go("track", "next-track"))
     for name in list(player.sends):
         for task in player.runs[name].tasks:
             if task.state == "failed":
-                task.clear()
-                player.universe.run()
+                _clear(player, task)
+                # Of an interaction that has failed, only the first clearing takes note.
+                if isinstance(task.error, InteractionFailed) and task.state == "failed":
+                    _clear(player, task)
                 found += promises.cleared(player, task)
     for what, name in (("cleanup", "end-cleanup"), ("track", "end-track")):
         found += promises.is_through(player.go(what, name))
@@ -69,6 +75,11 @@ def _tell(player: Player, found: list[Broken]) -> None:
     _go_quiet(player)
     found += promises.is_through(player.go("cleanup", "last-cleanup"))
     found += promises.in_the_end(player)
+
+
+def _clear(player: Player, task: TaskRun) -> None:
+    task.clear()
+    player.universe.run()
 
 
 def _go_quiet(player: Player) -> None:
