@@ -190,6 +190,16 @@ async def test_a_second_task_is_an_invite_on_the_interaction_that_tracking_knows
         assert await account.taskrouter().open_channels() == {sent.channel_sid}
 
 
+async def test_a_customer_who_writes_right_before_the_invite_has_one_task(desk: Desk) -> None:
+    sid = await parked(desk)
+    await learn(desk, sid)
+    writes = {"customer": {"from": CUSTOMER, "to": desk.number, "body": "Me again"}}
+    desk.fault(FLEX, "/Invites$", before=[writes])
+    sent = await desk.send()
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
+
+
 async def test_a_second_interaction_that_twilio_refuses_becomes_an_invite(desk: Desk) -> None:
     await parked(desk)
     sent = await desk.send()

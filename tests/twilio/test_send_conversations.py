@@ -83,7 +83,7 @@ async def test_the_text_waits_until_the_interaction_is_set_up(desk: Desk) -> Non
     assert len(desk.channels()) == 1
 
 
-@pytest.mark.parametrize(("second", "cost"), [("opened", 12), ("refused", 15)])
+@pytest.mark.parametrize(("second", "cost"), [("opened", 12), ("refused", 16)])
 async def test_what_waiting_and_another_task_cost(desk: Desk, second: str, cost: int) -> None:
     """Another task costs more where Twilio refuses a second interaction, and Sync does not know the first one yet."""
     desk.sandbox.control.settings(interaction_setup_s=3600, second_interaction=second)

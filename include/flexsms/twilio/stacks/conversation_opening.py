@@ -115,6 +115,8 @@ class ConversationOpening:
         async def detach_flow(task: OpenTask, turn: Turn) -> OpenTask:
             if is_fresh and turn.is_first:
                 return task
+            if task.is_invited:
+                task = await self._tasks.keep_one(channel_sid, task)
             return replace(task, replaces_flow=await self._flow.detach(channel_sid))
 
         return await self._turns.once(

@@ -16,7 +16,8 @@ from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable,
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.stacks.tasks import find_open_task, find_tasks
+from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
+from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks
 from flexsms.twilio.sync_store import SyncStore
 
 if TYPE_CHECKING:
@@ -92,6 +93,21 @@ class ConversationTasks:
                 return found
             mapped = await self._look_up(channel_sid, error, known)
         return await self._invite(channel_sid, mapped, message)
+
+    async def keep_one(self, channel_sid: str, ours: OpenTask) -> OpenTask:
+        """The conversation's one task: the customer may have written right before our invite, and opened another.
+
+        One call; one more to end ours when there is another.
+        """
+        tasks = await self._workspace().tasks.list_async(
+            assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'conversationSid == "{channel_sid}"'
+        )
+        others = [task for task in tasks if task.sid != ours.task_sid]
+        own = [task for task in tasks if task.sid == ours.task_sid]
+        if not others or not own:
+            return ours
+        await end_task(self._workspace(), own[0], "the customer wrote at the same moment, and has a task")
+        return OpenTask(str(others[0].sid), *_mapped(others[0]))
 
     async def _look_up(self, channel_sid: str, refusal: TwilioRefused, known: Mapped | None) -> Mapped:
         """The interaction that a conversation has already: Twilio's refusal names its channel at most."""
