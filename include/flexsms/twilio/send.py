@@ -239,6 +239,8 @@ class Sender:
                 raise _undecided(conversation.channel_sid) from error
             if relay is not Relay.MISSING or self._now() >= until:
                 return relay
+            # A session that is open again by then was not open all the time.
+            conversation = replace(conversation, session_updated_at=None)
             await self._sleep(LOOK_UP_EVERY_S)
 
     async def _keep(
