@@ -52,7 +52,7 @@ WIRES = {
         post=(CHAT, "/Messages$"),
         opening=((FLEX, "/Channels$"), (PROXY, "/Sessions$")),
         new={"agent": 10, "studio": 10},
-        reused={"agent": 8, "studio": 8},
+        reused={"agent": 9, "studio": 9},
     ),
     StackName.CONVERSATIONS: Wire(
         number="conversations",

@@ -92,12 +92,16 @@ class ChatStack:
             raise ChannelClosed(f"{conversation.channel_sid} was gone before the text was in it.") from error
 
     async def relay(self, conversation: OpenConversation, message_sid: str) -> Relay:
-        """Look at the session, which cleaning up closes before anything else, and at its interactions."""
+        """Look at the session, which cleaning up closes before anything else, and at its interactions.
+
+        Only an interaction proves that a text has left: a session may be closed and open again within a second.
+        """
         session_sid = conversation.session_sid
-        if session_sid and await self._sessions.is_undisturbed(session_sid, conversation.session_updated_at):
-            return Relay.UNDISTURBED
+        is_open = bool(session_sid) and await self._sessions.is_open(str(session_sid))
         found = await self._deliveries.interaction(conversation.channel_sid, session_sid, message_sid)
-        return Relay.MISSING if found is None else Relay.LEFT
+        if found is None:
+            return Relay.MISSING
+        return Relay.UNDISTURBED if is_open and conversation.session_updated_at else Relay.LEFT
 
     async def recheck(self, conversation: OpenConversation) -> None:
         """Look whether the channel is inactive, and use it only if an agent has a task there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, ServiceUnavailable, TwilioRefused
@@ -27,8 +27,6 @@ PAIR_TAKEN = (80103, 80604, 80801)
 SAME_MOMENT = (80623, 80802)
 OPEN_ATTEMPTS = 5
 TRY_AGAIN_EVERY_S = 1.0
-# How far the two dates that an interaction writes may differ.
-ONE_INTERACTION = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +92,9 @@ class ChatSessions:
             return None
         return _read(session) if session.status in OPEN else None
 
-    async def is_undisturbed(self, session_sid: str, since: datetime | None) -> bool:
-        """Whether a session has been open all the time since it was seen.
+    async def is_open(self, session_sid: str) -> bool:
+        """Whether a session is open.
 
-        Opening it again changes its date without an interaction.
-
-        :param since: when it had last changed then; None: nobody knows
         :raises NotFound: when it is gone
         """
         try:
@@ -107,10 +102,7 @@ class ChatSessions:
         except NotFound as error:
             await self._check.confirm(error)
             raise
-        updated, interacted = utc(session.date_updated), utc(session.date_last_interaction)
-        if session.status not in OPEN or since is None or updated is None:
-            return False
-        return updated == since or bool(interacted and abs(updated - interacted) <= ONE_INTERACTION)
+        return session.status in OPEN
 
     async def _open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
         session: Any
