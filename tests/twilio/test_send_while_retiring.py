@@ -18,6 +18,7 @@ from flexsms.core.events import StackName, to_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.stacks.chat_channels import ChatChannels
+from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import ChatSessions
 from flexsms.twilio.sync_store import SyncStore
@@ -449,3 +450,24 @@ async def test_a_session_of_our_own_that_is_named_is_no_holder(desk: Desk) -> No
     assert sent.channel_sid == first.channel_sid
     assert desk.open_tasks() == [first.task_sid]
     assert desk.texts() == ["Your results are in."]
+
+
+@ROUTES
+@pytest.mark.parametrize("names", ["nothing", "something else"])
+async def test_where_proxy_does_not_name_the_message_no_text_is_sent_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, route: str, names: str
+) -> None:
+    """Nobody documents that it does; what cannot be told apart from our text counts as our text."""
+    interactions = ChatDelivery._interactions
+
+    async def unnamed(self: ChatDelivery, channel_sid: str, session_sid: str | None) -> Any:
+        async for interaction in interactions(self, channel_sid, session_sid):
+            if str(interaction.inbound_resource_sid).startswith("IM"):
+                interaction.inbound_resource_sid = None if names == "nothing" else "KI" + "0" * 32
+            yield interaction
+
+    monkeypatch.setattr(ChatDelivery, "_interactions", unnamed)
+    await desk.send("First.", route=route)
+    desk.clock.advance(seconds=5)
+    await desk.send("For you.", key="k2", route=route)
+    assert desk.texts() == TEXTS

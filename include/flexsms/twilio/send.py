@@ -240,7 +240,7 @@ class Sender:
             if relay is not Relay.MISSING or self._now() >= until:
                 return relay
             # A session that is open again by then was not open all the time.
-            conversation = replace(conversation, session_updated_at=None)
+            conversation = replace(conversation, is_reconnected=True)
             await self._sleep(LOOK_UP_EVERY_S)
 
     async def _keep(

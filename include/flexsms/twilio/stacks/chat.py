@@ -94,14 +94,14 @@ class ChatStack:
     async def relay(self, conversation: OpenConversation, message_sid: str) -> Relay:
         """Look at the session, which cleaning up closes before anything else, and at its interactions.
 
-        Only an interaction proves that a text has left: a session may be closed and open again within a second.
+        The dates of a session prove nothing: it may be closed and open again within a second.
         """
-        session_sid = conversation.session_sid
+        session_sid, since = conversation.session_sid, conversation.session_updated_at
         is_open = bool(session_sid) and await self._sessions.is_open(str(session_sid))
-        found = await self._deliveries.interaction(conversation.channel_sid, session_sid, message_sid)
-        if found is None:
+        if not await self._deliveries.has_relayed(conversation.channel_sid, session_sid, message_sid, since):
             return Relay.MISSING
-        return Relay.UNDISTURBED if is_open and conversation.session_updated_at else Relay.LEFT
+        is_undisturbed = is_open and since is not None and not conversation.is_reconnected
+        return Relay.UNDISTURBED if is_undisturbed else Relay.LEFT
 
     async def recheck(self, conversation: OpenConversation) -> None:
         """Look whether the channel is inactive, and use it only if an agent has a task there."""

@@ -5,15 +5,20 @@ Source: https://www.twilio.com/docs/proxy/api/interaction
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, TwilioRefused
+from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
+# What an interaction can be told to have come in by: an SMS or MMS of the customer, or a chat message.
+NAMED = ("SM", "MM", "IM")
 PAGE_SIZE = 100  # Proxy's pages hold no more
 
 
@@ -55,15 +60,39 @@ class ChatDelivery:
 
         :raises NotFound: when there is no session
         """
+        async for interaction in self._interactions(channel_sid, session_sid):
+            if interaction.inbound_resource_sid == message_sid:
+                return interaction
+        return None
+
+    async def has_relayed(
+        self, channel_sid: str, session_sid: str | None, message_sid: str, since: datetime | None
+    ) -> bool:
+        """Whether the session may have carried the message; no is certain.
+
+        Nobody documents that an interaction names the chat message by which it came in. One that names nothing that is
+        known counts as the message's: to take a text for lost that has left would send it twice.
+
+        :param since: UTC, before the message was posted; None: nobody knows
+        :raises NotFound: when there is no session
+        """
+        async for interaction in self._interactions(channel_sid, session_sid):
+            named = str(interaction.inbound_resource_sid or "")
+            if named == message_sid:
+                return True
+            created = utc(interaction.date_created)
+            if not named.startswith(NAMED) and (since is None or created is None or created >= since):
+                return True
+        return False
+
+    async def _interactions(self, channel_sid: str, session_sid: str | None) -> AsyncIterator[Any]:
         if session_sid is None:
             session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
         page: Any = await self._sessions(session_sid).interactions.page_async(page_size=PAGE_SIZE)
         while page is not None:
             for interaction in page:
-                if interaction.inbound_resource_sid == message_sid:
-                    return interaction
+                yield interaction
             page = await page.next_page_async()
-        return None
 
     async def _reason(self, sms_sid: str) -> int | None:
         """Why an SMS did not arrive, None where the key may not ask or Twilio has forgotten it (after 400 days)."""
