@@ -32,6 +32,7 @@ from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
+from flexsms.twilio.cleanup_attempt import KEY
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import DueChannel, find_due
 from flexsms.twilio.config import TwilioSettings
@@ -66,6 +67,13 @@ class FileCheckpoint:
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps({**self._read(), key: value}))
         fresh.rename(self.path)
+
+    def end(self) -> None:
+        """Say that the try before is certainly dead."""
+        saved = self._read()
+        if KEY in saved:
+            saved[KEY]["ended"] = True
+            self.path.write_text(json.dumps(saved))
 
 
 class Violation(AssertionError):
@@ -282,8 +290,7 @@ class Rig:
         async def job() -> None:
             async with connect(self.settings, now=self.now) as account:
                 cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="kill")
-                # A try that follows a killed one waits for lease and grace.
-                attempt = account.attempt(FileCheckpoint(checkpoint), batch="kill", number=os.getpid())
+                attempt = account.attempt(FileCheckpoint(checkpoint), batch="kill", number=time.time_ns())
                 report = await cleaner.retire(self.due, scanned_at=self.scanned_at, attempt=attempt)
             if report.errors:
                 raise next(iter(report.errors.values()))
@@ -305,6 +312,9 @@ class Rig:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         texts[other] = self.control.customer(other, self.number, "While it is dead")
+        # What it had sent has arrived, so its successor need not wait until that must be so.
+        time.sleep(5 * LATENCY_MS / 1000)
+        FileCheckpoint(checkpoint).end()
         run_until_it_succeeds(job, None)
         open_channels = self.ask(lambda account: account.taskrouter().open_channels())
         for customer, text in texts.items():

@@ -33,6 +33,9 @@ from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 from flexsms.twilio.turns import Turns
 
+# A lease of a try is never shorter than what a look takes on a slow machine.
+SHORTEST_ATTEMPT = timedelta(seconds=20)
+
 
 class Account:
     """Makes the workers of the three jobs. Get one from :func:`connect`.
@@ -158,6 +161,7 @@ class Account:
     def attempt(self, checkpoint: Checkpoint, *, batch: str, number: int) -> Attempt:
         """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup_attempt.Attempt`."""
         lease = timedelta(seconds=self.settings.timeout_s) * ATTEMPT_IN_TIMEOUTS
+        lease = max(lease, SHORTEST_ATTEMPT)
         return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._settle)
 
     def healer(self, *, run_id: str) -> Healer:
