@@ -60,7 +60,7 @@ class Inbound:
 class Seen:
     """What the sandbox forgets, kept for the promises.
 
-    :param rows: every channel, conversation and task there ever was, by SID
+    :param rows: every channel, conversation, participant and task there ever was, by SID
     :param disturbed: customers whose channel somebody else closed, deleted or changed
     :param attended: tasks that an agent has touched
     :param listed: when an event was listed that came late
@@ -114,7 +114,7 @@ class Player:
         kind = type("Clock", (VirtualClock,), {"universe": self.universe})
         with patch("flexsms.sandbox.world.Clock", kind):
             world = World(seed)
-        for name in ("channels", "conversations", "tasks", "sessions"):
+        for name in ("channels", "conversations", "members", "tasks"):
             self._watch(world, name)
         table = world.store.events
         add = table.add
@@ -210,7 +210,9 @@ class Player:
     @property
     def _bound(self) -> dict[str, str]:
         return {
-            member.parent: member.address for member in self.world.store.members if member.address is not None
+            member.parent: member.address
+            for member in self.seen.rows["members"].values()
+            if member.address is not None
         }
 
     def _do_write(self, step: Step) -> None:
@@ -257,7 +259,9 @@ class Player:
         if what == "delete":
             module.drop(self.world, row)
         elif what == "short_lived":
-            if self.schedule.stack == "chat" or row.open:
+            # Where it is short-lived by our hand right now, nobody can tell theirs from ours.
+            is_free = self.schedule.stack == "chat" or row.open
+            if is_free and row.facts().get("long_lived") is not False:
                 module.merge_attributes(self.world, row, long_lived=False)
                 self.seen.written[row.sid, "long_lived"] = False, self.universe.now_s
         elif self.schedule.stack == "conversations":
