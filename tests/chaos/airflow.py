@@ -15,6 +15,7 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
 
 from flexsms.policies import TASK_DEFAULTS
+from tests.stores import AnyAsset, Store
 
 from .universe import Process, Universe
 from .wire import Step
@@ -24,25 +25,6 @@ RETRY_DELAY_S = TASK_DEFAULTS["retry_delay"].total_seconds()
 POLICY = TASK_DEFAULTS["retry_policy"]
 # Airflow sends SIGTERM, and SIGKILL to what has not ended by then.
 GRACE_S = 5.0
-
-
-class Store(dict[str, Any]):
-    """A state store that keeps what it is given as JSON, as Airflow's do."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self[key] = json.loads(json.dumps(value))
-
-
-class AnyAsset(dict[Any, Any]):
-    """One value, whatever the asset."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
-
-    def __missing__(self, _asset: object) -> Any:
-        return self.value
 
 
 class Killed(Exception):

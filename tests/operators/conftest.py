@@ -11,24 +11,7 @@ import pytest
 
 from flexsms.core.events import StackName
 from flexsms.sandbox.client import SandboxProcess
-
-
-class Store(dict[str, Any]):
-    """A state store that keeps what it is given as JSON, as Airflow's do."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
-class AnyAsset(dict[Any, Any]):
-    """One value, whatever the asset."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
-
-    def __missing__(self, _asset: object) -> Any:
-        return self.value
+from tests.stores import AnyAsset, Store
 
 
 class FakeContext(dict[str, Any]):

@@ -37,13 +37,12 @@ class CleanupBooks:
     async def announce(self, channels: Iterable[DueChannel]) -> list[str]:
         """Write which channels are about to be suspended; returns what :meth:`finish` has to be given."""
         lines = [(channel.channel_sid, channel.ended_ms, SUSPENDED) for channel in channels]
-        return await self.ledger.announce(lines, run_id=self.run_id) if lines else []
+        return await self.ledger.announce(lines, run_id=self.run_id)
 
     async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
         """Write what is about to be settled into the ledger."""
         lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
-        if lines:
-            await self.ledger.append(lines, run_id=self.run_id)
+        await self.ledger.append(lines, run_id=self.run_id)
 
     async def finish(self, keys: Sequence[str]) -> None:
         """Write that all is finished that was announced; what failed is reopened, so the next run finds it."""
@@ -52,8 +51,7 @@ class CleanupBooks:
     async def correct(self, channels: Iterable[DueChannel], what: str) -> None:
         """Add what became of channels that the ledger may already tell of."""
         lines = [(channel.channel_sid, channel.ended_ms, what) for channel in channels]
-        if lines:
-            await self.ledger.append(lines, run_id=self.run_id)
+        await self.ledger.append(lines, run_id=self.run_id)
 
     async def settle(self, channel: DueChannel, *, gone: bool) -> bool:
         """Close the books on a channel, unless somebody wrote to its state since the scan.

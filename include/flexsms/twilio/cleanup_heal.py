@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from flexsms.core.errors import FlexSmsError, NotFound
 from flexsms.core.events import StackName
 from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup_report import DONE, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import OpenTasks
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 # States of retired channels are kept for two days; a batch that died before that cannot be finished by them.
 LOOKBACK = timedelta(days=3)
-RETIRED_LINES = (Outcome.DEACTIVATED, Outcome.DELETED)
 # A text that came in while channels were closed has opened its task since then.
 CLOSING_TAKES = timedelta(minutes=5)
 
@@ -79,14 +78,13 @@ class Healer:
         told = unfinished.outcomes
         # What was heard of a closed channel after it was settled is a late text, also if its task is over; and what was
         # suspended and is not due any more was in use since.
-        late = [c for c in scan.late if told[c.channel_sid] in RETIRED_LINES and self._is_closed(c)]
+        late = [c for c in scan.late if told[c.channel_sid] in DONE.values() and self._is_closed(c)]
         used = [c for c in (*scan.revived, *scan.settled) if c.channel_sid in live]
         wanted = {channel.channel_sid: channel for channel in (*used, *late, *scan.suspended)}
         await self._restore(list(wanted.values()), report, unfinished.moved)
         await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
         lines = [(sid, channel.ended_ms, str(healed)) for sid, (channel, healed) in report.restored.items()]
-        if lines:
-            await self.ledger.append(lines, run_id=self.run_id)
+        await self.ledger.append(lines, run_id=self.run_id)
         if not report.errors:
             await self.ledger.finish(unfinished.keys, run_id=self.run_id)
         return report

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists
+from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync_map import SyncMap
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ LINES_PER_ITEM = 140
 
 # What is announced of a channel.
 SUSPENDED = "suspended"
-# What is written of one whose customer goes on in another channel.
-MOVED_ON = "moved on"
 # Channel SID, when its last task ended (ms since 1970 UTC), what became of it.
 Line = tuple[str, int, str]
 
@@ -59,7 +58,7 @@ class CleanupLedger:
         self._now = now
 
     async def append(self, lines: Sequence[Line], *, run_id: str) -> None:
-        """Add lines about what is done. The last line of a channel tells how it stands.
+        """Add lines about what is done; no call when there are none. The last line of a channel tells how it stands.
 
         :param run_id: the run that did it
         """
@@ -91,7 +90,7 @@ class CleanupLedger:
         items.sort(key=lambda item: str(item.data["at"]))
         last = {line[0]: line[2] for item in items for line in item.data.get("channels", ())}
         doubtful = {line[0] for item in items if item.key in left for line in item.data["channels"]}
-        moved = {sid for sid, outcome in last.items() if outcome == MOVED_ON}
+        moved = {sid for sid, outcome in last.items() if outcome == Healed.MOVED_ON}
         return Unfinished(left, {sid: last[sid] for sid in doubtful}, moved)
 
     async def _add(self, lines: Sequence[Line], run_id: str, *, finished: bool) -> list[str]:

@@ -16,8 +16,7 @@ from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable,
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
-from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks
+from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks
 from flexsms.twilio.sync_store import SyncStore
 
 if TYPE_CHECKING:
@@ -99,9 +98,7 @@ class ConversationTasks:
 
         One call; one more to end ours when there is another.
         """
-        tasks = await self._workspace().tasks.list_async(
-            assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'conversationSid == "{channel_sid}"'
-        )
+        tasks = await open_tasks(self._workspace(), "conversationSid", channel_sid)
         others = [task for task in tasks if task.sid != ours.task_sid]
         own = [task for task in tasks if task.sid == ours.task_sid]
         if not others or not own:
