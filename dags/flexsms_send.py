@@ -41,7 +41,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.operators.delivery import FlexDeliverySensor
-from flexsms.operators.fields import PHONE_NUMBER, twilio_conn_id
+from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.send import FlexSendOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -59,14 +59,16 @@ with DAG(
         "from_number": Param(
             type="string",
             title="From",
-            description="Your Twilio number, E.164, like +14155550100. It needs a Flex Flow of the chosen route.",
-            pattern=PHONE_NUMBER,
+            description="Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of the chosen route.",
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
         ),
         "to_number": Param(
             type="string",
             title="To",
             description="The customer's number, E.164, like +14155550199.",
-            pattern=PHONE_NUMBER,
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
         ),
         "to_name": Param(
             None,

@@ -36,7 +36,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.core.setup import STREAM_NAME
-from flexsms.operators.fields import PHONE_NUMBER, twilio_conn_id
+from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.policies import TASK_DEFAULTS
 
@@ -63,7 +63,8 @@ with DAG(
             type=["null", "string"],
             title="Number",
             description="Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
-            pattern=PHONE_NUMBER,
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
             section="Number",
         ),
         "studio_flow_sid": Param(

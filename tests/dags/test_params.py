@@ -22,3 +22,23 @@ def test_a_connection_that_leads_elsewhere_is_refused_by_every_form(airflow_db: 
         assert param.resolve("twilio_default") == "twilio_default"
         with pytest.raises(ParamValidationError):
             param.resolve(conn_id)
+
+
+@pytest.mark.parametrize("dag_id", ["flexsms_send", "flexsms_setup"])
+@pytest.mark.parametrize(
+    "written",
+    ["40404", "ACME", "MG" + "0" * 32, "4155550101", "+1\u00a0415\u200b5550101", "+1 415"],
+    ids=ascii,
+)
+def test_a_form_leaves_it_to_the_task_to_say_what_is_wrong_with_a_number(
+    airflow_db: object, dag_id: str, written: str
+) -> None:
+    """What a pattern does not take is refused with the pattern, which nobody understands."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    params = DagBag(DAGS).dags[dag_id].params
+    for name in {"from_number", "to_number", "number"} & set(params):
+        param = params.get_param(name)
+        assert param.resolve(written) == written
+        with pytest.raises(ParamValidationError):
+            param.resolve("")

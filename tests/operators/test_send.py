@@ -103,6 +103,28 @@ def test_a_mapped_task_masks_too(context: FakeContext) -> None:
     assert "+12025550124" not in str(redact("to +12025550124"))
 
 
+def test_a_number_is_masked_as_it_is_sent_too(context: FakeContext) -> None:
+    """Without what nobody sees, and in the form that is dialled from abroad."""
+    task: Any = operator(from_number="＋１４１５５５５２６７２", to_number="+54 11 15 2345-6790")  # noqa: RUF001
+    task.render_template_fields(context)
+    told = str(redact("From +14155552672 to %2B5491123456790, 5491123456790, +54 11 15 2345-6790"))
+    for personal in ("5552672", "23456790", "2345-6790"):
+        assert personal not in told
+
+
+async def test_a_number_of_a_new_area_code_is_sent_to_and_remarked_on(
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await operator(to_number="+16245550101", body="One").aexecute(context)  # type: ignore[arg-type]
+    assert [text["to"] for text in sandbox.control.outbox()] == ["+16245550101"]
+    told = capsys.readouterr().out
+    assert "to_number: …0101 is in no range of numbers" in told
+    assert "624555" not in told
+
+
 async def test_the_key_is_the_task_instance_unless_one_is_given(
     connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
 ) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from flexsms.core.errors import InvalidInput
+from flexsms.core.numbers import parse_number, remark
 from flexsms.core.redaction import mask_number
 
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
@@ -117,6 +118,11 @@ class OutboundMessage:
         """How many parts are billed (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
         return count_segments(self.body)
 
+    def remarks(self) -> list[str]:
+        """What whoever sends should know, though it keeps nobody from sending; a sentence each."""
+        numbers = {"from_number": self.from_number, "to_number": self.to_number}
+        return [told for name, number in numbers.items() if (told := remark(name, number))]
+
     def routing_attributes(self) -> dict[str, Any]:
         """The task attributes by which the workflow routes and the agent sees who is meant; with personal data."""
         attributes = {
@@ -194,38 +200,6 @@ def _parse_text(name: str, value: str | None) -> str:
             name, "holds half an emoji", "write it again, or take it from where it was not cut"
         )
     return value.strip()
-
-
-def parse_number(name: str, value: str | None) -> str:
-    """A phone number in E.164.
-
-    :param name: of the field, for the error
-    :raises InvalidInput: when it is none
-    """
-    import phonenumbers  # large, and every DAG imports this module
-
-    text = _parse_text(name, value)
-    if not text:
-        raise InvalidInput(name, "is empty", "give a number in E.164, like +14155550100")
-    if not text.startswith("+"):
-        raise InvalidInput(name, "has no country code", "write it in E.164, like +14155550100")
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException:
-        raise InvalidInput(
-            name, f"{mask_number(text)} is not a phone number", "write it in E.164, like +14155550100"
-        ) from None
-    if number.extension:
-        raise InvalidInput(
-            name, f"{mask_number(text)} has an extension", "give a number that can receive texts"
-        )
-    if not phonenumbers.is_valid_number(number):
-        raise InvalidInput(
-            name,
-            f"{mask_number(text)} is not a valid number in its country",
-            "check for a missing or wrong digit",
-        )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _parse_body(value: str | None, route: Route) -> str:

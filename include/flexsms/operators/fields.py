@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from airflow.sdk import Param
 
 from flexsms.core.errors import InvalidInput
+from flexsms.core.numbers import parse_number
 from flexsms.hooks.twilio import default_conn_id
 from flexsms.twilio.config import CONN_ID
 
-# What a form takes for a phone number; whether it is one is checked when the task runs.
-PHONE_NUMBER = r"^\+[0-9][0-9 ().-]{6,24}$"
+# What a form takes for a phone number, in characters. What is wrong with one the task says in a sentence, as no pattern
+# of a form could.
+LONGEST_NUMBER = 64
 
 
 def twilio_conn_id(
@@ -88,6 +91,14 @@ def moment(field: str, value: object) -> datetime | None:
 
 
 def spellings(number: object) -> set[str]:
-    """A phone number in every spelling that could turn up in a log or a URL, for masking."""
-    digits = re.sub(r"\D", "", str(number))
-    return {str(number), digits, f"+{digits}", f"%2B{digits}"} if number else set()
+    """A phone number in every spelling that could turn up in a log or a URL, for masking.
+
+    As it was given, and as it is sent.
+    """
+    if not number:
+        return set()
+    written = {str(number)}
+    with suppress(InvalidInput):  # the task says so when it runs
+        written.add(parse_number("number", str(number)))
+    runs = {re.sub(r"\D", "", one) for one in written}
+    return written | {f"{prefix}{digits}" for digits in runs for prefix in ("", "+", "%2B")}

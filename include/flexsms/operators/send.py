@@ -131,6 +131,8 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
             source_channel_sid=self.source_channel_sid,
             task_attributes=_attributes(self.task_attributes),
         )
+        for remark in message.remarks():
+            self.log.warning(remark)
         ti = context["ti"]
         # Not the try number: a retry has to be recognised as the same task.
         owner = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"

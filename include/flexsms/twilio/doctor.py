@@ -22,7 +22,7 @@ from flexsms.core.doctor import (
 )
 from flexsms.core.errors import FlexSmsError, NotAuthorized
 from flexsms.core.events import StackName
-from flexsms.core.message import parse_number
+from flexsms.core.numbers import parse_number
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
 from flexsms.twilio.doctor_routing import RoutingDoctor

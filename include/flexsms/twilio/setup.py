@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput, MissingSetting, NotFound
 from flexsms.core.events import StackName
-from flexsms.core.message import parse_number
+from flexsms.core.numbers import parse_number
 from flexsms.core.setup import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
 from flexsms.twilio.config import SETTLE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.event_streams import list_sinks
