@@ -59,7 +59,7 @@ with DAG(
         "from_number": Param(
             type="string",
             title="From",
-            description="Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of the chosen route.",
+            description="Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route.",
             minLength=1,
             maxLength=LONGEST_NUMBER,
         ),
