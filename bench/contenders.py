@@ -23,9 +23,9 @@ from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Scan, find_due
 from flexsms.twilio.clock import utc_now
 from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.sync_map import ONE_YEAR
 from flexsms.twilio.sync_store import SETTLED_TTL_S
+from flexsms.twilio.task_list import OPEN_STATUSES
 
 Json = dict[str, Any]
 

@@ -167,6 +167,23 @@ def test_a_key_without_rights_names_every_product(connection: Connect, sandbox: 
     assert {"Sync", "TaskRouter", "Chat", "Proxy", "Flex", "Numbers", "Event Streams"} <= set(wrong())
 
 
+def test_whether_lists_of_tasks_tell_what_is_in_use(connection: Connect, sandbox: SandboxProcess) -> None:
+    assert findings()["Open tasks"].text.startswith("there is none just now")
+    workspace = sandbox.settings["workspace_sid"]
+    with_account(lambda account: account.client.taskrouter.v1.workspaces(workspace).tasks.create_async())
+    assert findings()["Open tasks"] == Finding("Open tasks", Verdict.OK, "lists show their attributes")
+    sandbox.control.settings(task_list_attributes=False)
+    found = findings()["Open tasks"]
+    assert (found.verdict, found.text) == (
+        Verdict.NOTE,
+        "lists do not show their attributes; cleanup fetches each task, a call more for each",
+    )
+    sandbox.control.fault(
+        match={"host": "taskrouter.twilio.com", "path": "/Tasks/WT"}, action="status", status=503, times=9
+    )
+    assert "nobody can tell which channel it is about" in wrong()["Open tasks"]
+
+
 def test_a_wrong_product(connection: Connect) -> None:
     connection(session_service_sid="KS" + "0" * 32, workspace_sid="")
     told = wrong()

@@ -204,11 +204,15 @@ async def test_a_page_of_what_flexsms_does_not_know_has_to_be_one_too(peer: Peer
 async def test_a_task_without_its_attributes_is_not_one_of_no_channel(peer: Peer, account: Account) -> None:
     """The guard of cleanup asks for the channels of open tasks: one that it cannot tell may be any."""
     workspace: Any = account.client.taskrouter.v1.workspaces("WS" + "1" * 32)
-    for attributes in (None, "", '{"channelSid": "CH', "[]"):
+    for attributes in ("", '{"channelSid": "CH'):
         task = {"sid": "WT1", "attributes": attributes}
         peer.answers(says(200, {"tasks": [task], "meta": {**META, "key": "tasks"}}))
         with pytest.raises(ServiceUnavailable, match="no proper attributes"):
             await workspace.tasks.list_async()
+    for attributes in (None, "", '{"channelSid": "CH', "[]"):
+        peer.answers(says(200, {"sid": "WT1", "attributes": attributes}))
+        with pytest.raises(ServiceUnavailable, match="no proper attributes"):
+            await workspace.tasks("WT" + "1" * 32).fetch_async()
 
 
 async def test_half_an_emoji_is_no_odd_answer(peer: Peer, account: Account) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, OutcomeUnknown, SendInProgress, TwilioRefused, UndecidedSend
+from flexsms.core.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    SendInProgress,
+    ServiceUnavailable,
+    TwilioRefused,
+    UndecidedSend,
+)
 from flexsms.core.events import StackName
 from flexsms.twilio.account import connect
 from flexsms.twilio.send import SendResult
@@ -189,6 +196,31 @@ async def test_a_lost_answer_is_looked_up(desk: Desk, action: str, posts: int) -
     assert result.message_sid
     assert desk.texts() == ["Your results are in."]
     assert desk.posts() == posts
+
+
+async def test_a_lost_answer_is_looked_up_where_lists_show_no_attributes(desk: Desk) -> None:
+    await desk.send("The first.", key="k0", owner="k0")
+    desk.sandbox.control.settings(message_list_attributes=False)
+    desk.fault_post(action="drop_after", status=503)
+    result = await desk.send("The second.", key="k1", owner="k1")
+    assert result.message_sid
+    assert sorted(desk.texts()) == ["The first.", "The second."]
+
+
+async def test_a_text_whose_mark_nobody_can_read_is_not_sent_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    desk.sandbox.control.settings(message_list_attributes=False)
+    desk.fault_post(action="drop_after", status=503)
+    desk.sandbox.control.fault(
+        match={"method": "GET", "path": "/Messages/IM"}, action="status", status=503, times=99
+    )
+    with pytest.raises(ServiceUnavailable):
+        await desk.send()
+    with pytest.raises(ServiceUnavailable):
+        await desk.send()
+    assert desk.texts() == ["Your results are in."]
 
 
 async def test_a_text_that_is_applied_late_is_waited_for(desk: Desk) -> None:

@@ -21,6 +21,7 @@ FlexSmsError
     ├── SendInProgress          another task holds the same idempotency key right now
     ├── ChannelInSetup          Flex is still setting up the interaction of a conversation
     ├── ChannelClosed           the conversation was closed before the text was in it
+    ├── InUseUnknown            nobody can tell which channels are in use, so none may be retired
     ├── LeaseExpired            a try of a batch has not made sure for too long that it is the newest
     ├── TryReplaced             a newer try of the same task works on the batch
     ├── ChannelsFailed          a batch is through, and some of its channels failed
@@ -110,6 +111,10 @@ class ChannelInSetup(RetryableError):
 
 class ChannelClosed(RetryableError):
     """The conversation was closed before the text was in it; the next try starts a fresh one."""
+
+
+class InUseUnknown(RetryableError):
+    """TaskRouter does not tell all open tasks, or not what they are about, so no channel may be taken for free."""
 
 
 class LeaseExpired(RetryableError):

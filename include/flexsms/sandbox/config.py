@@ -65,6 +65,18 @@ class Config(Switches):
         "supported, its OpenAPI document has the links.",
         source=NOBODY,
     )
+    task_pages: str = switch(
+        "linked",
+        "Whether the list of tasks has further pages: unlinked has none, with refused they are linked and refused "
+        "(20001). Its page says that paging is not supported, its OpenAPI document has the links.",
+        values=("linked", "unlinked", "refused"),
+        source="https://www.twilio.com/docs/taskrouter/api/task",
+    )
+    task_list_attributes: bool = switch(
+        True,
+        "Whether lists of tasks have the attributes. The SDKs say that only a single task that is fetched has them.",
+        source=NOBODY,
+    )
     event_list_delay_s: float = switch(
         0.0,
         "Virtual seconds until TaskRouter's list of events shows one; stream_delay_s is that of Event Streams.",
@@ -119,6 +131,10 @@ class Config(Switches):
         "Code for a message without a body.",
         values=(50503, 20001),
         source=ERRORS + "50503",
+    )
+
+    message_list_attributes: bool = switch(
+        True, "Whether lists of messages have the attributes, as a single message has.", source=NOBODY
     )
 
     # Conversations and Interactions.

@@ -65,8 +65,11 @@ _NOTHING = object()
 _THING: Fields = {"sid": _sid}
 _DOCUMENT: Fields = {"unique_name": _or_null(_text), "data": _anything, "revision": _text}
 _ITEM: Fields = {"data": _object, "revision": _text, "date_created": _text}
+# Attributes may be shown only where a single task is fetched: https://www.twilio.com/docs/taskrouter/api/task
 _TASK: Fields = {"sid": _sid, "attributes": _json_object}
-_MESSAGE: Fields = {"sid": _sid, "attributes": _or_null(_json_text), "date_created": _text}
+_LISTED_TASK: Fields = {"sid": _sid, "attributes": _or_null(_json_text)}
+_MESSAGE: Fields = {"sid": _sid, "attributes": _json_text}
+_LISTED_MESSAGE: Fields = {"sid": _sid, "attributes": _or_null(_json_text), "date_created": _text}
 _CHAT_CHANNEL: Fields = {
     "sid": _sid,
     "attributes": _json_object,
@@ -107,12 +110,14 @@ THINGS: Mapping[str, Fields] = {
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workers/{id}": _THING,
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workflows/{id}": _THING,
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/TaskQueues/{id}": _THING,
+    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _TASK,
     "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": _THING,
     "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _THING,
     # https://www.twilio.com/docs/chat/rest
     "GET chat.twilio.com/v2/Services/{id}": _THING,
     "GET chat.twilio.com/v2/Services/{id}/Channels/{id}": _CHAT_CHANNEL,
     "POST chat.twilio.com/v2/Services/{id}/Channels/{id}": _THING,
+    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages/{id}": _MESSAGE,
     "POST chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": _THING,
     # https://www.twilio.com/docs/proxy/api
     "GET proxy.twilio.com/v1/Services/{id}": _THING,
@@ -144,6 +149,7 @@ THINGS: Mapping[str, Fields] = {
     "POST conversations.twilio.com/v1/Conversations": _CONVERSATION,
     "GET conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
     "POST conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
+    "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}": _MESSAGE,
     "POST conversations.twilio.com/v1/Conversations/{id}/Messages": _THING,
     "POST conversations.twilio.com/v1/Conversations/{id}/Participants": _THING,
     "POST conversations.twilio.com/v1/Conversations/{id}/Webhooks": _THING,
@@ -167,9 +173,9 @@ THINGS: Mapping[str, Fields] = {
 PAGES: Mapping[str, tuple[str, Fields]] = {
     "GET sync.twilio.com/v1/Services": ("services", {"sid": _sid, "friendly_name": _or_null(_text)}),
     "GET sync.twilio.com/v1/Services/{id}/Documents": ("documents", _DOCUMENT),
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _TASK),
+    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _LISTED_TASK),
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events": ("events", {}),
-    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _MESSAGE),
+    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _LISTED_MESSAGE),
     "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Interactions": (
         "interactions",
         {
@@ -188,7 +194,7 @@ PAGES: Mapping[str, tuple[str, Fields]] = {
             "participant_messaging_binding": _or_null(_object),
         },
     ),
-    "GET conversations.twilio.com/v1/Conversations/{id}/Messages": ("messages", _MESSAGE),
+    "GET conversations.twilio.com/v1/Conversations/{id}/Messages": ("messages", _LISTED_MESSAGE),
     "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}/Receipts": (
         "delivery_receipts",
         {"status": _text, "error_code": _or_null(_number), "channel_message_sid": _or_null(_text)},

@@ -63,6 +63,7 @@ class Doctor:
         checks: list[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]]] = [
             ("Workflow", self._routing.workflow),
             ("Studio flow", self._routing.studio),
+            ("Open tasks", self._routing.open_tasks),
             ("Numbers", self._numbers),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),

@@ -9,6 +9,7 @@ from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.errors import NotAuthorized, NotFound
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
+from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of, shown
 
 DRAFT = "draft"
 
@@ -34,6 +35,22 @@ class RoutingDoctor:
         return [
             Finding(about, Verdict.WRONG, f"workflow_sid is empty, {said}; give one, or route agent fails")
         ]
+
+    async def open_tasks(self) -> list[Finding]:
+        """Whether a list of tasks tells which channels they are about, which cleaning up asks for."""
+        about = "Open tasks"
+        if not self._settings.workspace_sid:
+            return []
+        tasks = self._client.taskrouter.v1.workspaces(self._settings.workspace_sid).tasks
+        found = await tasks.list_async(assignment_status=OPEN_STATUSES, limit=1, page_size=1)
+        if not found:
+            said = "there is none just now, so whether lists show attributes nobody can tell; ask again"
+            return [Finding(about, Verdict.NOTE, said)]
+        if shown(found[0]) is not None:
+            return [Finding(about, Verdict.OK, "lists show their attributes")]
+        await attributes_of(found[0])
+        said = "lists do not show their attributes; cleanup fetches each task, a call more for each"
+        return [Finding(about, Verdict.NOTE, said)]
 
     async def studio(self) -> list[Finding]:
         """Whether the Studio flow that answers customers of route ``studio`` is there."""

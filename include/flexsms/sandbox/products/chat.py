@@ -239,10 +239,11 @@ def create_message(call: Call, service: str, name: str) -> Response:
 def list_messages(call: Call, service: str, name: str) -> Response:
     channel = _channel(call, service, name)
     rows = walk(call.world.store.messages.under(channel.sid), descending=call.p.get("Order") == "desc")
+    hidden = {} if call.world.config.message_list_attributes else {"attributes": None}
     return page(
         call,
         rows,
-        lambda message: message_json(call.world, channel, message),
+        lambda message: message_json(call.world, channel, message) | hidden,
         key="messages",
         largest=100,
     )

@@ -99,10 +99,11 @@ def _message(call: Call, conversation: Conversation, sid: str) -> Message:
 @both.get(MESSAGES, Params(Order=enum("asc", "desc")), paged=True)
 def list_messages(call: Call, scope: Scope, name: str) -> Response:
     order = call.world.store.messages.under(conversation_of(call, scope, name).sid)
+    hidden = {} if call.world.config.message_list_attributes else {"attributes": None}
     return page(
         call,
         walk(order, descending=call.p.get("Order") == "desc"),
-        lambda one: message_json(call.world, scope, one),
+        lambda one: message_json(call.world, scope, one) | hidden,
         key="messages",
         largest=100,
     )

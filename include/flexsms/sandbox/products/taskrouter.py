@@ -116,7 +116,18 @@ def list_tasks(call: Call, workspace: str) -> Response:
         rows = _ordered(call.p["Ordering"], [task for _, task in order.forward() if keep(task)])
     else:
         rows = walk(order, keep=keep)
-    return page(call, rows, lambda task: task_json(call.world, task), key="tasks", largest=1000)
+    config = call.world.config
+    if config.task_pages == "refused" and "PageToken" in call.request.query:
+        raise Invalid("PageToken is required for paging.")
+    hidden = {} if config.task_list_attributes else {"attributes": None}
+    return page(
+        call,
+        rows,
+        lambda task: task_json(call.world, task) | hidden,
+        key="tasks",
+        largest=1000,
+        only=config.task_pages == "unlinked",
+    )
 
 
 def _task_filter(world: World, p: dict[str, Any]) -> Callable[[Task], bool]:

@@ -6,15 +6,15 @@ Source: https://www.twilio.com/docs/taskrouter/api/event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput
-from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, parse_attributes, printable
-from flexsms.twilio.dates import utc
+from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, printable
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
+from flexsms.twilio.task_list import ListedTask, TaskList
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -24,8 +24,6 @@ PAGE_SIZE = 1000
 DEFAULT_LOOKBACK = timedelta(minutes=15)
 # Twilio dates its answers to the second, and they are on their way for a while.
 SAME_MOMENT = timedelta(minutes=1)
-RECENT_PAGE_SIZE = 100
-OPEN_STATUSES = ["pending", "reserved", "assigned", "wrapping"]
 
 
 class TaskRouterSource:
@@ -55,6 +53,7 @@ class TaskRouterSource:
         self._now = now
         self._skew = skew
         self._lookback = lookback
+        self._tasks = TaskList(self._workspace, now=lambda: min(now(), now() - skew()))
 
     async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
         """All events since the cursor, or of the last 30 days."""
@@ -156,19 +155,13 @@ class TaskRouterSource:
             now=now,
         )
 
+    async def open_tasks(self) -> list[ListedTask]:
+        """The tasks that are not over, all of them, by TaskRouter itself; see :meth:`TaskList.open`."""
+        return await self._tasks.open()
+
     async def open_channels(self) -> frozenset[str]:
-        """The channels that have a task which is not over, by TaskRouter itself; one call per 1000 tasks."""
-        channels = set()
-        page: Any = await self._workspace.tasks.page_async(
-            assignment_status=OPEN_STATUSES, page_size=PAGE_SIZE
-        )
-        while page is not None:
-            for task in page:
-                channel = channel_of(parse_attributes(task.attributes))
-                if channel:
-                    channels.add(channel[0])
-            page = await page.next_page_async()
-        return frozenset(channels)
+        """The channels that have a task which is not over; see :meth:`open_tasks`."""
+        return _channels(await self.open_tasks())
 
     async def recent_channels(self, since: datetime) -> frozenset[str]:
         """The channels for which a task was created since, whatever became of it; one call as a rule.
@@ -177,17 +170,12 @@ class TaskRouterSource:
 
         :param since: an aware datetime
         """
-        channels = set()
-        page: Any = await self._workspace.tasks.page_async(
-            ordering="DateCreated:desc", page_size=RECENT_PAGE_SIZE
-        )
-        while page is not None:
-            tasks = list(page)
-            recent = [task for task in tasks if (utc(task.date_created) or since) >= since]
-            found = [channel_of(parse_attributes(task.attributes)) for task in recent]
-            channels |= {channel[0] for channel in found if channel}
-            page = await page.next_page_async() if recent else None
-        return frozenset(channels)
+        return _channels(await self._tasks.recent(since))
+
+
+def _channels(tasks: Iterable[ListedTask]) -> frozenset[str]:
+    found = (channel_of(task.attributes) for task in tasks)
+    return frozenset(channel[0] for channel in found if channel)
 
 
 class TaskRouterRange:

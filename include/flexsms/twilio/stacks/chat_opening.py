@@ -23,11 +23,11 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task, open_tasks
+from flexsms.twilio.task_list import OPEN_STATUSES
 from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:

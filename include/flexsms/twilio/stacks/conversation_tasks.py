@@ -18,6 +18,7 @@ from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks
 from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.task_list import attributes_of
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -60,7 +61,7 @@ class ConversationTasks:
     async def find(self, channel_sid: str) -> OpenTask | None:
         """The conversation's open task."""
         task = await find_open_task(self._workspace(), "conversationSid", channel_sid)
-        return None if task is None else OpenTask(str(task.sid), *_mapped(task))
+        return None if task is None else OpenTask(str(task.sid), *await _mapped(task))
 
     async def make(self, channel_sid: str, message: OutboundMessage, *, is_fresh: bool) -> OpenTask:
         """Open a task on the conversation, for one agent or by the workflow.
@@ -104,7 +105,7 @@ class ConversationTasks:
         if not others or not own:
             return ours
         await end_task(self._workspace(), own[0], "the customer wrote at the same moment, and has a task")
-        return OpenTask(str(others[0].sid), *_mapped(others[0]))
+        return OpenTask(str(others[0].sid), *await _mapped(others[0]))
 
     async def _look_up(self, channel_sid: str, refusal: TwilioRefused, known: Mapped | None) -> Mapped:
         """The interaction that a conversation has already: Twilio's refusal names its channel at most."""
@@ -136,9 +137,8 @@ class ConversationTasks:
 
         Those are written by Twilio's template: https://github.com/twilio-professional-services/flex-project-template
         """
-        found = [
-            _mapped(task) for task in await find_tasks(self._workspace(), "conversationSid", channel_sid)
-        ]
+        tasks = await find_tasks(self._workspace(), "conversationSid", channel_sid)
+        found = [await _mapped(task) for task in tasks]
         conversation: Any = await self._conversations(channel_sid).fetch_async()
         attributes = parse_attributes(conversation.attributes)
         found.append((attributes.get("interactionSid"), attributes.get("channelSid")))
@@ -197,6 +197,6 @@ class ConversationTasks:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))
 
 
-def _mapped(task: Any) -> tuple[str | None, str | None]:
-    attributes = parse_attributes(task.attributes)
+async def _mapped(task: Any) -> tuple[str | None, str | None]:
+    attributes = await attributes_of(task) or {}
     return attributes.get("flexInteractionSid"), attributes.get("flexInteractionChannelSid")

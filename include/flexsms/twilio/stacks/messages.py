@@ -7,6 +7,7 @@ from typing import Any
 
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.lookup import twice
 
 KEY_ATTRIBUTE = "flexsms_key"
 PAGE_SIZE = 100
@@ -19,10 +20,13 @@ async def find_marked(page: Any, key: str, since: datetime) -> str | None:
 
     :param page: the first page of a channel's messages, newest first
     :param since: look no further back than a minute before
+    :raises NotFound: when one that may be it was deleted meanwhile
     """
     while page is not None:
         for message in page:
-            if parse_attributes(message.attributes).get(KEY_ATTRIBUTE) == key:
+            # Twilio may show attributes only where a single message is fetched, and unmarked must not mean unsent.
+            shown = message if message.attributes is not None else await twice(message.fetch_async)
+            if parse_attributes(shown.attributes).get(KEY_ATTRIBUTE) == key:
                 return str(message.sid)
             posted_at = utc(message.date_created)
             if posted_at and posted_at < since - CLOCK_SKEW:

@@ -11,7 +11,8 @@ from typing import Any
 
 from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.sources.taskrouter import OPEN_STATUSES
+from flexsms.twilio.clock import utc_now
+from flexsms.twilio.task_list import OPEN_STATUSES, ListedTask, TaskList
 
 SOURCE_ATTRIBUTE = "sourceChatChannelSid"
 
@@ -57,7 +58,7 @@ async def find_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[A
     return sorted(found, key=lambda task: str(task.date_created), reverse=True)
 
 
-async def find_task_of(workspace: Any, customers: Collection[str], *, other_than: str) -> Any:
+async def find_task_of(workspace: Any, customers: Collection[str], *, other_than: str) -> ListedTask | None:
     """The newest open task of one of the customers on another chat channel, None when there is none.
 
     The numbers are compared here, because a filter would carry them in its URL. One call per 1000 open tasks.
@@ -66,10 +67,9 @@ async def find_task_of(workspace: Any, customers: Collection[str], *, other_than
     :param other_than: CH…
     """
     found = None
-    async for task in await workspace.tasks.stream_async(assignment_status=OPEN_STATUSES, page_size=1000):
-        attributes = parse_attributes(task.attributes)
-        is_theirs = any(attributes.get(name) in customers for name in ("from", "to"))
-        if is_theirs and attributes.get("channelSid") not in (None, other_than):
+    for task in await TaskList(workspace, now=utc_now).open():
+        is_theirs = any(task.attributes.get(name) in customers for name in ("from", "to"))
+        if is_theirs and task.attributes.get("channelSid") not in (None, other_than):
             found = task
     return found
 
