@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sized
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sized
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,15 +92,16 @@ class Recorded:
         self.name, self.scope = source.name, source.scope
         self._source, self._story, self._clock = source, story, clock
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Whoever asks for the next page has stored this one if it has a cursor."""
         unstored: list[TaskEvent] = []
-        async for page in self._source.read(cursor):
-            yield page
-            unstored += page.events
-            if page.cursor is not None:
-                self._book(unstored)
-                unstored = []
+        async with aclosing(self._source.read(cursor)) as pages:
+            async for page in pages:
+                yield page
+                unstored += page.events
+                if page.cursor is not None:
+                    self._book(unstored)
+                    unstored = []
         self._book(unstored)
 
     def _book(self, events: Iterable[TaskEvent]) -> None:

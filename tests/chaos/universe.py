@@ -193,6 +193,10 @@ class Process:
                 break
             self.loop.once()
             self.universe.now_s = max(self.universe.now_s, (self.loop.next_s or 0) + self.slept_s)
+        # As asyncio.run does: what is left of a generator is closed while there is a loop to close it in.
+        closing = self.loop.create_task(self.loop.shutdown_asyncgens())
+        while not closing.done():
+            self.loop.once()
         self.loop.close()
 
 

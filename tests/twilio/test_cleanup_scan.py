@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ def state(
 
 async def pages(
     *states: ChannelState | UnreadableDocument, size: int = 2
-) -> AsyncIterator[list[StoredState | UnreadableDocument]]:
+) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
     stored = [s if isinstance(s, UnreadableDocument) else StoredState(s, "7") for s in states]
     for start in range(0, len(stored), size):
         yield list(stored[start : start + size])

@@ -7,11 +7,11 @@ import base64
 import itertools
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -539,7 +539,7 @@ async def test_no_event_is_skipped_whatever_happens_to_the_stream(
     async def run(behind_pages: list[str]) -> None:
         nonlocal cursor
         kinesis.patience = None
-        reading = cast("AsyncGenerator[EventPage]", source(kinesis).read(cursor))
+        reading = source(kinesis).read(cursor)
         behind = itertools.cycle([*behind_pages, "stored"])
         with suppress(ServiceUnavailable):
             async with aclosing(reading) as pages:

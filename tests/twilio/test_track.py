@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -458,7 +458,7 @@ class TestADocumentThatHoldsNoState:
         class Source:
             name, scope = "three pages", "here"
 
-            async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+            async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
                 for number, channel in enumerate((good, bad, good), 1):
                     event = TaskEvent(
                         "EV1", TaskEventType.CREATED, f"WT{number:032x}", channel, StackName.CHAT, number, {}
@@ -593,7 +593,7 @@ async def test_what_comes_without_a_cursor_is_stored_too(account: Account, sandb
     class Source:
         name, scope = "one page", ""
 
-        async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+        async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
             yield EventPage(events=[event])
 
     cursor = Cursor()

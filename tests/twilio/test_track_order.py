@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -47,7 +47,7 @@ class Portions:
     def __init__(self, portions: Sequence[Sequence[TaskEvent]]) -> None:
         self._portions = portions
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         for number, events in enumerate(self._portions, 1):
             yield EventPage(events=events, cursor=str(number))
 

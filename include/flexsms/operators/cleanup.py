@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -248,8 +248,9 @@ async def _learn(account: Account, context: Context) -> dict[str, ChannelState]:
     """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
     source = account.taskrouter(lookback=PLAN_LOOKBACK)
     learnt: dict[str, ChannelState] = {}
-    async for page in source.read(last_cursor(source, context)):
-        absorb(page, learnt, TrackReport())
+    async with aclosing(source.read(last_cursor(source, context))) as pages:
+        async for page in pages:
+            absorb(page, learnt, TrackReport())
     return learnt
 
 

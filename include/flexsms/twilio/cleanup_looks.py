@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,9 +70,7 @@ class Looks:
 
     async def _changed(self) -> set[str]:
         since_ms = to_ms("since", self._since)
-        return {
-            event.channel_sid
-            async for page in self._source.read(self._since.isoformat())
-            for event in page.events
-            if event.at_ms >= since_ms
-        }
+        async with aclosing(self._source.read(self._since.isoformat())) as pages:
+            return {
+                event.channel_sid async for page in pages for event in page.events if event.at_ms >= since_ms
+            }

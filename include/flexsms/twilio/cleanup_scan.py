@@ -6,7 +6,8 @@ import base64
 import heapq
 import json
 import zlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.events import StackName
@@ -79,7 +80,7 @@ class Scan:
 
 
 async def find_due(
-    pages: AsyncIterator[list[StoredState | UnreadableDocument]],
+    pages: AsyncGenerator[list[StoredState | UnreadableDocument], None],
     *,
     now_ms: int,
     window_ms: int,
@@ -97,17 +98,18 @@ async def find_due(
     kept: dict[str, DueChannel] = {}
     newest_first: list[tuple[int, str]] = []
     unseen = dict(learnt or {})
-    async for page in pages:
-        for stored in page:
-            result.scanned += 1
-            if isinstance(stored, UnreadableDocument):
-                result.unreadable.append(stored)
-                continue
-            extra = unseen.pop(stored.state.channel_sid, None)
-            state = stored.state.merge(extra) if extra else stored.state
-            if state.channel_sid in watched:
-                _sort_watched(result, state, stored.revision, now_ms=now_ms, window_ms=window_ms)
-            _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
+    async with aclosing(pages):
+        async for page in pages:
+            for stored in page:
+                result.scanned += 1
+                if isinstance(stored, UnreadableDocument):
+                    result.unreadable.append(stored)
+                    continue
+                extra = unseen.pop(stored.state.channel_sid, None)
+                state = stored.state.merge(extra) if extra else stored.state
+                if state.channel_sid in watched:
+                    _sort_watched(result, state, stored.revision, now_ms=now_ms, window_ms=window_ms)
+                _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
     for state in unseen.values():
         result.scanned += 1
         _consider(result, kept, newest_first, state, "", (now_ms, window_ms, limit))

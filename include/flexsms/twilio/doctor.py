@@ -6,7 +6,7 @@ Nothing is changed. Each check asks for itself, so one that fails hides no other
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -173,8 +173,8 @@ class Doctor:
         now, newest = self._account.now(), None
         for back in RANGES:
             source = self._account.taskrouter(lookback=timedelta())
-            pages = source.read((self._account.present() - back).isoformat())
-            moments = [event.at_ms async for page in pages for event in page.events]
+            async with aclosing(source.read((self._account.present() - back).isoformat())) as pages:
+                moments = [event.at_ms async for page in pages for event in page.events]
             if moments:
                 newest = datetime.fromtimestamp(max(moments) / 1000, UTC)
                 break

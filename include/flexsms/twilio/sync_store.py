@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -124,7 +124,7 @@ class SyncStore:
             if_match=revision, data=state.to_json(), ttl=_ttl_s(state)
         )
 
-    async def scan(self, *, adopt: bool) -> AsyncIterator[list[StoredState | UnreadableDocument]]:
+    async def scan(self, *, adopt: bool) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
         """All states, a page at a time; one call per 100 documents.
 
         Documents of the original recipe are merged with ours of the same channel.

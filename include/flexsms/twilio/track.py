@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
@@ -119,13 +120,14 @@ async def track(
             raise _weightiest(failures)
 
     try:
-        async for page in source.read(cursor):
-            absorb(page, pending, report)
-            if page.cursor is not None or len(pending) >= MAX_PENDING:
-                await flush()
-            if page.cursor is not None:
-                await save_cursor(page.cursor)
-                report.cursor = page.cursor
+        async with aclosing(source.read(cursor)) as pages:
+            async for page in pages:
+                absorb(page, pending, report)
+                if page.cursor is not None or len(pending) >= MAX_PENDING:
+                    await flush()
+                if page.cursor is not None:
+                    await save_cursor(page.cursor)
+                    report.cursor = page.cursor
         # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
         await flush()
     finally:

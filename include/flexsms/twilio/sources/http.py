@@ -6,7 +6,7 @@ another Airflow offers just this, under ``/flexsms/events``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
@@ -48,7 +48,7 @@ class HttpSource:
         self._collector = collector
         self._now = now
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Everything since the cursor, or all that the collector keeps.
 
         :raises InvalidInput: when an answer is not of the expected shape

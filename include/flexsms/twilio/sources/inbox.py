@@ -6,7 +6,7 @@ Source: https://www.twilio.com/docs/events/event-delivery
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +84,7 @@ class InboxSource:
         self._inbox = inbox
         self._now = now
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # other sources need it
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:  # noqa: ARG002  # other sources need it
         """All posts that are there now, wherever the cursor is; no page when there are none.
 
         :raises ServiceUnavailable: at the end, when there is no getting at some of the posts; the others are stored

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,7 +65,7 @@ class KinesisSource:
         self._now = now
         self._calls_per_second = calls_per_second
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Everything since the cursor, or all that the stream still has.
 
         :raises InvalidInput: when the cursor is none of this source's

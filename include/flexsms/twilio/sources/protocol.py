@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -43,12 +43,12 @@ class EventSource(Protocol):
     name: str
     scope: str
 
-    def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Everything since the cursor, or all there is when there is none. The last page carries the new cursor.
 
         Whoever reads stores a page that carries a cursor, and all before it, before asking for the next. A source may
         therefore put away behind such a ``yield`` what it has handed out; if storing fails it is not asked again. A
-        source that fails on its way may yield how far it came before it raises.
+        source that fails on its way may yield how far it came before it raises. Whoever stops early closes it.
         """
         ...
 

@@ -6,7 +6,8 @@ Source: https://www.twilio.com/docs/taskrouter/api/event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class TaskRouterSource:
         self._lookback = lookback
         self._tasks = TaskList(self._workspace, now=lambda: min(now(), now() - skew()))
 
-    async def read(self, cursor: str | None) -> AsyncIterator[EventPage]:
+    async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """All events since the cursor, or of the last 30 days."""
         began = self._now().astimezone(UTC)
         reached = parse_cursor(cursor) if cursor else None
@@ -67,14 +68,17 @@ class TaskRouterSource:
         earlier = self._since(reached, theirs)
         if since - earlier > SAME_MOMENT:
             since, firsts = earlier, await self._firsts(earlier)
-        async for page in self._pages(firsts, since, began):
-            yield page
+        async with aclosing(self._pages(firsts, since, began)) as pages:
+            async for page in pages:
+                yield page
         cursor_at = min(began, theirs)
         if reached is not None and reached - cursor_at <= SAME_MOMENT:
             cursor_at = max(cursor_at, reached)  # Twilio tells its time in whole seconds
         yield EventPage(cursor=cursor_at.isoformat())
 
-    async def between(self, since: datetime, until: datetime | None = None) -> AsyncIterator[EventPage]:
+    async def between(
+        self, since: datetime, until: datetime | None = None
+    ) -> AsyncGenerator[EventPage, None]:
         """All events of a stretch of time, without a cursor.
 
         :raises InvalidInput: when it is empty, or begins before what TaskRouter keeps
@@ -87,8 +91,9 @@ class TaskRouterSource:
         if now - since > RETENTION:
             raise InvalidInput("since", "is over 30 days ago", "TaskRouter keeps events for 30 days")
         firsts = await self._firsts(since, until)
-        async for page in self._pages(firsts, since, until):
-            yield page
+        async with aclosing(self._pages(firsts, since, until)) as pages:
+            async for page in pages:
+                yield page
 
     def _since(self, reached: datetime | None, now: datetime) -> datetime:
         """Where to begin: before what was reached, but as far back as can be if that has not come yet."""
@@ -101,10 +106,13 @@ class TaskRouterSource:
         """The first page of every type of event. Most have only one: asking at once makes that one round trip."""
         return await asyncio.gather(*(self._list(event_type, since, end) for event_type in TaskEventType))
 
-    async def _pages(self, firsts: list[Any], since: datetime, until: datetime) -> AsyncIterator[EventPage]:
+    async def _pages(
+        self, firsts: list[Any], since: datetime, until: datetime
+    ) -> AsyncGenerator[EventPage, None]:
         for event_type, first in zip(TaskEventType, firsts, strict=True):
-            async for page in self._slice(event_type, since, until, first):
-                yield page
+            async with aclosing(self._slice(event_type, since, until, first)) as pages:
+                async for page in pages:
+                    yield page
 
     async def _list(self, event_type: TaskEventType, since: datetime, until: datetime | None = None) -> Any:
         end = {"end_date": until} if until else {}
@@ -114,20 +122,21 @@ class TaskRouterSource:
 
     async def _slice(
         self, event_type: TaskEventType, since: datetime, until: datetime, page: Any
-    ) -> AsyncIterator[EventPage]:
+    ) -> AsyncGenerator[EventPage, None]:
         paged = False
         while page is not None:
             records = list(page)
             yield self._read(records)
             # Where one page led to another, a full one without a successor is just the last.
             if page.next_page_url is None and len(records) >= PAGE_SIZE and not paged:
-                async for half in self._halves(event_type, since, until):
-                    yield half
+                async with aclosing(self._halves(event_type, since, until)) as halves:
+                    async for half in halves:
+                        yield half
             page, paged = await page.next_page_async(), True
 
     async def _halves(
         self, event_type: TaskEventType, since: datetime, until: datetime
-    ) -> AsyncIterator[EventPage]:
+    ) -> AsyncGenerator[EventPage, None]:
         """Read a range in two parts.
 
         Twilio once says that this list has no further pages. A full page without a successor would then hide the
@@ -142,8 +151,9 @@ class TaskRouterSource:
         middle = since + (until - since) / 2
         for start, end in ((since, middle), (middle, until)):
             first = await self._list(event_type, start, end)
-            async for page in self._slice(event_type, start, end, first):
-                yield page
+            async with aclosing(self._slice(event_type, start, end, first)) as pages:
+                async for page in pages:
+                    yield page
 
     def _read(self, records: list[Any]) -> EventPage:
         # Events bear Twilio's time, which its answers tell.
@@ -191,7 +201,7 @@ class TaskRouterRange:
         self.scope = source.scope
         self._source, self._since, self._until = source, since, until
 
-    def read(self, cursor: str | None) -> AsyncIterator[EventPage]:  # noqa: ARG002  # a range is a range
+    def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:  # noqa: ARG002  # a range is a range
         """All events of the range; see :meth:`TaskRouterSource.between`."""
         return self._source.between(self._since, self._until)
 

@@ -5,7 +5,8 @@ Source: https://www.twilio.com/docs/proxy/api/interaction
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,10 @@ class ChatDelivery:
 
         :raises NotFound: when there is no session
         """
-        async for interaction in self._interactions(channel_sid, session_sid):
-            if interaction.inbound_resource_sid == message_sid:
-                return interaction
+        async with aclosing(self._interactions(channel_sid, session_sid)) as interactions:
+            async for interaction in interactions:
+                if interaction.inbound_resource_sid == message_sid:
+                    return interaction
         return None
 
     async def has_relayed(
@@ -76,16 +78,17 @@ class ChatDelivery:
         :param since: UTC, before the message was posted; None: nobody knows
         :raises NotFound: when there is no session
         """
-        async for interaction in self._interactions(channel_sid, session_sid):
-            named = str(interaction.inbound_resource_sid or "")
-            if named == message_sid:
-                return True
-            created = utc(interaction.date_created)
-            if not named.startswith(NAMED) and (since is None or created is None or created >= since):
-                return True
+        async with aclosing(self._interactions(channel_sid, session_sid)) as interactions:
+            async for interaction in interactions:
+                named = str(interaction.inbound_resource_sid or "")
+                if named == message_sid:
+                    return True
+                created = utc(interaction.date_created)
+                if not named.startswith(NAMED) and (since is None or created is None or created >= since):
+                    return True
         return False
 
-    async def _interactions(self, channel_sid: str, session_sid: str | None) -> AsyncIterator[Any]:
+    async def _interactions(self, channel_sid: str, session_sid: str | None) -> AsyncGenerator[Any, None]:
         if session_sid is None:
             session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
         page: Any = await self._sessions(session_sid).interactions.page_async(page_size=PAGE_SIZE)
