@@ -14,6 +14,7 @@ from flexsms.core.state import ChannelState
 from flexsms.sandbox import sessions, tasks
 from flexsms.twilio.cleanup_ledger import MAP_NAME
 from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
+from flexsms.twilio.stacks.chat_opening import ELSEWHERE
 from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX
 from flexsms.twilio.turns import MAP_PREFIX as TURNS
@@ -98,15 +99,21 @@ def _keys(player: Player, task: TaskRun) -> Check:
     exchanges = [one for one in player.wire.tape.exchanges if one.owner == task.name]
     if any(one.host.startswith("sync") and (one.fault or not one.status) for one in exchanges):
         return  # it could not, maybe
-    is_untroubled = not task.was_hit and not any(one.fault for one in exchanges)
     item = _item(player, SENDS + marker[0], marker)
     is_for_good = not task.was_hit and task.state == "failed" and isinstance(task.error, PermanentError)
     if item is not None and is_for_good and item.data["owner"].startswith(f"flexsms_{task.run.name}/"):
         left_s = item.data["lease_until_ms"] / 1000 - EPOCH_S - player.universe.now_s
         if item.data["stage"] != "sent" and left_s > 1:
             yield Broken("keys", f"{task.name} has failed for good and holds its key for {left_s:.0f} s")
-    # Where an answer was lost, the turn is kept on purpose, and runs out.
-    if task.state == "success" and is_untroubled:
+    # Where an answer was lost, the turn is kept on purpose, and runs out. It belongs to all sends with this key.
+    of_this_key = [
+        one for name in player.sends if player.key_of(name) == marker for one in player.runs[name].tasks
+    ]
+    names = {one.name for one in of_this_key}
+    was_troubled = any(one.was_hit for one in of_this_key) or any(
+        one.fault for one in player.wire.tape.exchanges if one.owner in names
+    )
+    if task.state == "success" and not was_troubled:
         for row in player.world.store.map_items:
             owner = player.world.store.maps.get(row.parent)
             if owner and str(owner.name).startswith(TURNS) and row.data["by"] == marker:
@@ -420,6 +427,14 @@ def _window(player: Player) -> Check:
     for event in player.world.store.events:
         task = player.seen.rows["tasks"].get(event.resource_sid)
         sid = task and (task.conversation_sid or task.channel_sid)
+        # A send that looks for its customer gets every channel of the number, and takes back the task that Flex opens.
+        if (
+            task
+            and '"flexsms_search"' in task.attributes
+            and task.reason == ELSEWHERE
+            and task.sid not in player.seen.attended
+        ):
+            continue
         listed_s = player.seen.listed.get(event.sid, event.created) - EPOCH_S
         if sid in marks and event.type.startswith("task.") and listed_s <= marks[sid]:
             newest[sid] = max(newest.get(sid, 0), event.created - EPOCH_S)

@@ -229,6 +229,31 @@ async def test_it_waits_in_the_triggerer_while_flex_sets_up(
     assert [text["body"] for text in sandbox.control.outbox()] == ["One"]
 
 
+def test_a_wait_that_was_refused_holds_no_key(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    """Whoever puts it right need not wait for a lease: the send gives its key back."""
+    connection(stack="conversations")
+    sandbox.control.settings(interaction_setup_s=3600)
+
+    def same_key() -> FlexSendOperator:
+        number = sandbox.settings["numbers"]["conversations"]
+        return operator(from_number=number, body="One", idempotency_key="order-1")
+
+    with pytest.raises(TaskDeferred):
+        same_key().execute(context)  # type: ignore[no-untyped-call]  # Airflow's own
+    refused = {"status": "error", "message": "401", "retryable": False}
+    with pytest.raises(PermanentError, match="401 Nothing was sent"):
+        same_key().resume_execution("execute_complete", {"event": refused}, context)  # type: ignore[no-untyped-call,arg-type]
+    another = FakeContext()
+    another["ti"].run_id = "manual__2"
+    with pytest.raises(TaskDeferred):
+        same_key().execute(another)  # type: ignore[no-untyped-call]
+    sandbox.control.advance(3600)
+    same_key().execute(another)  # type: ignore[no-untyped-call]
+    assert [text["body"] for text in sandbox.control.outbox()] == ["One"]
+
+
 @pytest.mark.parametrize(
     ("event", "error", "sentence"),
     [
@@ -238,7 +263,6 @@ async def test_it_waits_in_the_triggerer_while_flex_sets_up(
             "setting up the interaction for 300 s; nothing was sent yet",
         ),
         ({"status": "error", "message": "503", "retryable": True}, ServiceUnavailable, "503"),
-        ({"status": "error", "message": "401", "retryable": False}, PermanentError, "401"),
     ],
 )
 def test_a_wait_without_an_end_is_told(

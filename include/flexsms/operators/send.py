@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.log import mask_secret
 
-from flexsms.core.errors import ChannelInSetup, InvalidInput, ServiceUnavailable
+from flexsms.core.errors import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
@@ -109,6 +109,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         self.idempotency_key = idempotency_key
         self.twilio_conn_id = twilio_conn_id
         self.console_url = ""
+        self._refusal: PermanentError | None = None
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         """Mask what is personal before Airflow stores the rendered fields.
@@ -139,7 +140,9 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         try:
             async with TwilioHook(self.twilio_conn_id).account() as account:
                 sender = account.sender()
-                result = await sender.send(message, key=self.idempotency_key or owner, owner=owner)
+                result = await sender.send(
+                    message, key=self.idempotency_key or owner, owner=owner, refusal=self._refusal
+                )
                 self.console_url = sender.console_url(result)
         except ChannelInSetup as setup:
             self.log.info(
@@ -150,12 +153,18 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         return result.to_json()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on when the interaction is set up, or has failed: sending finds out and says so."""
-        if check(event)["status"] == TIMEOUT:
-            raise ServiceUnavailable(
-                f"Flex has been setting up the interaction for {LONGEST_SETUP_S} s; nothing was sent yet, and the "
-                "next try goes on waiting."
-            )
+        """Go on when the interaction is set up, or has failed: sending finds out and says so.
+
+        Also where looking was refused, for sending holds the key, and gives it back before it fails.
+        """
+        try:
+            if check(event)["status"] == TIMEOUT:
+                raise ServiceUnavailable(
+                    f"Flex has been setting up the interaction for {LONGEST_SETUP_S} s; nothing was sent yet, and "
+                    "the next try goes on waiting."
+                )
+        except PermanentError as refusal:
+            self._refusal = refusal
         return self.execute(context)  # type: ignore[no-untyped-call]  # Airflow's own
 
     def _wait_for(self, setup: ChannelInSetup) -> NoReturn:

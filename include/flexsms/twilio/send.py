@@ -73,13 +73,16 @@ class Sender:
         self._now = now
         self._sleep = sleep
 
-    async def send(self, message: OutboundMessage, *, key: str, owner: str) -> SendResult:
+    async def send(
+        self, message: OutboundMessage, *, key: str, owner: str, refusal: PermanentError | None = None
+    ) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
         Whatever is raised says whether a text has left.
 
         :param key: the idempotency key
         :param owner: the task instance, the same for all its tries
+        :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
         :raises SendInProgress: while another task sends under the same key
         :raises ChannelInSetup: while Flex sets up the interaction; call again when its channel is active
@@ -94,7 +97,7 @@ class Sender:
             raise
         if claim.stage is Stage.SENT:
             return replace(result_of(claim), duplicate=True)
-        progress = Progress(claim, is_first_try=not claim.resumed)
+        progress = Progress(claim, is_first_try=not claim.resumed, refusal=refusal)
         try:
             return await self._send(message, progress)
         except ChannelInSetup:
@@ -168,7 +171,9 @@ class Sender:
             opened = {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}
             if claim.opened != opened:
                 progress.claim = await self._ledger.advance(replace(claim, opened=opened))
-            raise ChannelInSetup(str(conversation.interaction_sid), str(conversation.interaction_channel_sid))
+            raise progress.refusal or ChannelInSetup(
+                str(conversation.interaction_sid), str(conversation.interaction_channel_sid)
+            )
         promise = promise_of(conversation, claim)
         if conversation.is_reconnected or not promise.reused_channel:
             await self._remember_session(conversation, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from flexsms.core.errors import FlexSmsError, UndecidedSend
+from flexsms.core.errors import FlexSmsError, PermanentError, UndecidedSend
 from flexsms.twilio.send_ledger import Claim, Stage
 from flexsms.twilio.stacks.protocol import OpenConversation
 
@@ -36,6 +36,7 @@ class Progress:
     """How far a send has come, also when it fails.
 
     :param is_first_try: nobody has been at work on this send before, so a channel that it makes is brand-new
+    :param refusal: why nobody may wait for the interaction any more
     :param in_doubt: a request for the text went out, and nobody knows what became of it
     :param text_sid: the text has left as this message
     :param session_sid: the session that the channel's state knows
@@ -44,6 +45,7 @@ class Progress:
 
     claim: Claim
     is_first_try: bool
+    refusal: PermanentError | None = None
     in_doubt: bool = False
     text_sid: str | None = None
     session_sid: str | None = None
