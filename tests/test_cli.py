@@ -53,7 +53,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as left:
         cli.main([])
     assert left.value.code == 2
-    assert "demo | sandbox | setup | doctor" in capsys.readouterr().err
+    assert "demo | sandbox | setup | doctor | verify" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
         (["sandbox", "--help"], "--latency-ms"),
         (["setup", "--help"], "it makes nothing a second time"),
         (["doctor", "--help"], "Exit status 1 when anything is wrong"),
+        (["verify", "--help"], "It says what it costs before it begins"),
         (["--version"], "flexsms "),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flexsms
-from flexsms.commands import doctor, setup
+from flexsms.commands import doctor, setup, verify
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 SETUP = """\
@@ -24,6 +24,11 @@ DOCTOR = """\
 Looks at an Airflow connection and the Twilio account behind it: credentials, products, numbers, Event Streams, the age
 of the last event, clock, rate limits, and whether the events URL refuses what Twilio has not signed. A line each, with
 what to do. Nothing is changed. Exit status 1 when anything is wrong."""
+VERIFY = """\
+Tries on the account of an Airflow connection what flexsms assumes of Twilio where nobody could tell: one small
+experiment each, with things of its own that are removed behind it. It says what it costs before it begins. The table
+tells what was assumed, what was found, and what follows; --json writes that for a bug report. Exit status 0 when all is
+as assumed, 1 when something differs, 2 when nothing could be tried or something was left behind."""
 DEMO = """\
 Starts the local Twilio and a real Airflow on free ports, sends texts, tracks their tasks, cleans up, prints every
 channel of the story before and after, and leaves Airflow open to look at. The same story is told on either generation
@@ -46,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return setup.run(args)
     if args.command == "doctor":
         return doctor.run(args)
+    if args.command == "verify":
+        return verify.run(args)
     from flexsms.sandbox.server import run as run_sandbox
 
     for_people = sys.stdout.isatty()
@@ -64,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
 
     root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
     root.add_argument("--version", action="version", version=f"flexsms {flexsms.__version__}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="demo | sandbox | setup | doctor")
+    commands = root.add_subparsers(
+        dest="command", required=True, metavar="demo | sandbox | setup | doctor | verify"
+    )
     plain = argparse.RawDescriptionHelpFormatter
     demo.add_arguments(
         commands.add_parser(
@@ -88,6 +97,14 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_arguments(
         commands.add_parser(
             "doctor", help="say what is wrong, and what to do", description=DOCTOR, formatter_class=plain
+        )
+    )
+    verify.add_arguments(
+        commands.add_parser(
+            "verify",
+            help="try what is assumed of Twilio on your account",
+            description=VERIFY,
+            formatter_class=plain,
         )
     )
     return root

@@ -21,7 +21,11 @@ ANY = [
     {"page_without_token": "refused"},
     {"sync_missing": "object"},
     {"sync_missing": "generic"},
+    {"sync_if_match": "quoted"},
     {"event_pages": False},
+    {"event_order": "oldest"},
+    {"event_pages": False, "event_order": "oldest"},
+    {"task_kept_s": 0},
     {"event_list_delay_s": 120, "event_list_jitter_s": 120},
     {"empty_message_code": 20001},
 ]

@@ -77,6 +77,32 @@ class Config(Switches):
         "Whether lists of tasks have the attributes. The SDKs say that only a single task that is fetched has them.",
         source=NOBODY,
     )
+    sync_too_large_status: int = switch(
+        413, "HTTP status of 54006, for data over 16 KiB.", values=(413, 400), source=NOBODY
+    )
+    sync_longest_name: int = switch(
+        256,
+        "Most characters of a unique name. The page of 54302 says 256, the parameter's description 320.",
+        values=(256, 320),
+        source=ERRORS + "54302",
+    )
+    sync_if_match: str = switch(
+        "either",
+        "What If-Match takes: the revision as it stands or in quotes, as the ETag is, or only in quotes.",
+        values=("either", "quoted"),
+        source=NOBODY,
+    )
+    task_kept_s: float = switch(
+        300.0,
+        "Virtual seconds that a task stays after its end. Another page of Twilio's says 15 minutes.",
+        source="https://www.twilio.com/docs/taskrouter/lifecycle-task-state",
+    )
+    event_order: str = switch(
+        "newest",
+        "Which of TaskRouter's events its list has first.",
+        values=("newest", "oldest"),
+        source=NOBODY,
+    )
     event_list_delay_s: float = switch(
         0.0,
         "Virtual seconds until TaskRouter's list of events shows one; stream_delay_s is that of Event Streams.",

@@ -18,8 +18,6 @@ from .world import World, timer
 
 OPEN = ("pending", "reserved", "assigned", "wrapping")
 FINISHED = ("completed", "canceled")
-# Facts D.2: finished tasks are removed five minutes after they ended ("15" on an older page, unverified J8).
-REMOVED_AFTER_S = 300
 EVENTS_KEPT_S = 30 * 86400
 MAX_TIMEOUT_S = 1_209_600
 
@@ -136,7 +134,7 @@ def finish(world: World, task: Task, status: str, reason: str, actor: Actor | No
         )
     task.status, task.reason, task.ended = status, reason, world.clock.now()
     _touch(world, task)
-    world.schedule(task.ended + REMOVED_AFTER_S, "task.removal", task.sid)
+    world.schedule(task.ended + world.config.task_kept_s, "task.removal", task.sid)
     if status == "completed":
         _emit(world, task, "reservation.completed", f"Reservation {task.reservation_sid} completed", actor)
     _emit(world, task, f"task.{status}", f"Task {task.sid} {status}", actor)

@@ -122,11 +122,15 @@ def check_webhook_header(request: Request) -> None:
         raise Invalid(f"Invalid X-Twilio-Webhook-Enabled: {value!r} is neither true nor false")
 
 
-def check_if_match(request: Request, current: str, *, code: int, what: str) -> None:
+def check_if_match(request: Request, current: str, *, code: int, what: str, quoted: bool = False) -> None:
     """412 when the request wants another version than the current one.
 
     The token is the `revision` of the body or the ETag of the answer, quoted or not, weak or not: Twilio's
     documents name both, and which one the service compares is unverified (J7).
+
+    Parameters
+    ----------
+    quoted: refuse a token without quotes (54003).
     """
     wanted = request.header(b"if-match")
     if wanted is None or wanted.strip() == "":
@@ -135,6 +139,8 @@ def check_if_match(request: Request, current: str, *, code: int, what: str) -> N
     token = wanted.strip().removeprefix("W/")
     if len(token) >= 2 and token[0] == token[-1] == '"':
         token = token[1:-1]
+    elif quoted:
+        token = ""
     if not token or '"' in token or len(token) > 64:
         raise Problem(400, 54003, "Invalid If-Match header")
     if token not in (current, "*"):

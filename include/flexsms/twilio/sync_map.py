@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound
 from flexsms.twilio.dates import utc
+from flexsms.twilio.sync_guard import guarded
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -80,7 +81,7 @@ class SyncMap:
         :raises RevisionMismatch: when somebody else wrote first
         """
         item = self._maps(self._unique_name).sync_map_items(key)
-        return _item(await item.update_async(if_match=revision, data=dict(data), item_ttl=self._ttl_s))
+        return _item(await guarded(item.update_async, revision, data=dict(data), item_ttl=self._ttl_s))
 
 
 def _item(answer: Any) -> MapItem:

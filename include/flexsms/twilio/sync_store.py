@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
+from flexsms.twilio.sync_guard import guarded
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -120,9 +121,8 @@ class SyncStore:
         await self._write(state, revision)
 
     async def _write(self, state: ChannelState, revision: str) -> None:
-        await self._service.documents(DOCUMENT_PREFIX + state.channel_sid).update_async(
-            if_match=revision, data=state.to_json(), ttl=_ttl_s(state)
-        )
+        document = self._service.documents(DOCUMENT_PREFIX + state.channel_sid)
+        await guarded(document.update_async, revision, data=state.to_json(), ttl=_ttl_s(state))
 
     async def scan(self, *, adopt: bool) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
         """All states, a page at a time; one call per 100 documents.

@@ -66,7 +66,7 @@ EVENT_KEYS = {
     paged=True,
 )
 def list_events(call: Call, workspace: str) -> Response:
-    """Newest first (the order is unverified, J8). The window is inclusive at both ends, and `Minutes` back
+    """In the order that a switch says. The window is inclusive at both ends, and `Minutes` back
     from now (15 unless given) when no date is given. Nothing is older than 30 days. A bare `Page` above 0 is
     40153."""
     parent = workspace_of(call, workspace).sid
@@ -82,9 +82,13 @@ def list_events(call: Call, workspace: str) -> Response:
     low, high = (int(max(first, oldest) * 1000), 0), (int(last * 1000) + 999, float("inf"))
     order, keep = call.world.store.events.under(parent), _event_filter(call.world, call.p)
 
+    oldest_first = call.world.config.event_order == "oldest"
+
     def rows(start: Any, back: bool) -> Iterator[tuple[Any, Event]]:
-        if back:
-            found = takewhile(lambda pair: pair[0] <= high, order.forward(start))
+        if back != oldest_first:
+            begin = low if start is None else start
+            ahead = order.forward(begin, inclusive=start is None)
+            found = takewhile(lambda pair: pair[0] <= high, ahead)
         else:
             begin = high if start is None else min(high, start)
             found = takewhile(lambda pair: pair[0] >= low, order.backward(begin))

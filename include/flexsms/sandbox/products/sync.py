@@ -23,20 +23,24 @@ HOST = "sync.twilio.com"
 api: Router = router(HOST)
 
 LARGEST_DATA = 16 * 1024
-# Error page 54302 says 1 to 256, the parameter's text 320 (J7): the stricter one.
-LONGEST_NAME = 256
 
 
 def data() -> Param:
-    """A JSON object of at most 16 KiB, measured as it is sent. 54006 comes as 413 (400 or 413 is unverified, J7)."""
-    parse = params.json_value(dict).read
+    """A JSON object; see `check_size`."""
+    return params.json_value(dict)
 
-    def read(name: str, raw: str) -> Any:
-        if len(raw.encode()) > LARGEST_DATA:
-            raise Problem(413, 54006, "Request entity too large: data must not exceed 16 KiB")
-        return parse(name, raw)
 
-    return Param(read)
+def check_size(call: Call) -> None:
+    """Data has at most 16 KiB, measured as it is sent (54006)."""
+    if any(len(raw.encode()) > LARGEST_DATA for raw in call.request.form.get("Data", [])):
+        status = call.world.config.sync_too_large_status
+        raise Problem(status, 54006, "Request entity too large: data must not exceed 16 KiB")
+
+
+def check_revision(call: Call, row: SyncObject, *, code: int, what: str) -> None:
+    """If-Match against the row's revision; a switch says whether that has to be in quotes."""
+    quoted = call.world.config.sync_if_match == "quoted"
+    check_if_match(call.request, revision(row), code=code, what=what, quoted=quoted)
 
 
 def ttl() -> Param:
@@ -231,8 +235,8 @@ def new_object(world: World, kind: Kind, parent: str, p: dict[str, Any]) -> Sync
     """Create one, with the unique-name rules: 54302 for what looks like a SID, 54301 for a taken one."""
     table, name = kind.table(world.store), p.get("UniqueName") or None
     if name is not None:
-        if SID.fullmatch(name) or len(name) > LONGEST_NAME:
-            raise Problem(400, 54302, "Invalid unique name: 1 to 256 characters that do not look like a SID")
+        if SID.fullmatch(name) or len(name) > world.config.sync_longest_name:
+            raise Problem(400, 54302, "Invalid unique name: too long, or it looks like a SID")
         if table.named(parent, name):
             raise Problem(409, 54301, "Unique name already exists")
     row = table.add(SyncObject(*world.stamp(kind.prefix), parent, name, data=p.get("Data", {})))
@@ -254,6 +258,7 @@ def _collection(kind: Kind, create: Params, update: Params) -> None:
 
     @api.post(base, create)
     def creation(call: Call, service: str) -> Response:
+        check_size(call)
         return answer(call.world, new_object(call.world, kind, _service(call, service).sid, call.p), 201)
 
     @api.get(base + "/{object}")
@@ -262,8 +267,9 @@ def _collection(kind: Kind, create: Params, update: Params) -> None:
 
     @api.post(base + "/{object}", update)
     def update_one(call: Call, service: str, name: str) -> Response:
+        check_size(call)
         row = find(call, kind, service, name)
-        check_if_match(call.request, revision(row), code=kind.mismatch, what=kind.path[:-1])
+        check_revision(call, row, code=kind.mismatch, what=kind.path[:-1])
         change(call.world, row, call.p)
         expire_in(call.world, row, call.p.get("CollectionTtl", call.p.get("Ttl")))
         return answer(call.world, row)

@@ -8,9 +8,23 @@ from ..paging import page, walk
 from ..params import Params, enum, text
 from ..router import Call, router
 from ..store import SyncObject
-from ..wire import Invalid, Problem, Response, check_if_match, gone, ok
+from ..wire import Invalid, Problem, Response, gone, ok
 from ..world import World
-from .sync import HOST, LIST, MAP, Kind, change, common_json, data, expire_in, find, revision, ttl
+from .sync import (
+    HOST,
+    LIST,
+    MAP,
+    Kind,
+    change,
+    check_revision,
+    check_size,
+    common_json,
+    data,
+    expire_in,
+    find,
+    revision,
+    ttl,
+)
 
 api = router(HOST)
 
@@ -70,6 +84,7 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
 
     @api.post(base, Params({**content, **key, "Data": data().must()}))
     def creation(call: Call, service: str, name: str) -> Response:
+        check_size(call)
         owner, table = find(call, owner_kind, service, name), kind.table(call.world.store)
         index = owner.index
         sid = f"{owner.sid}/{call.p['Key'] if kind is MAP_ITEM else index}"
@@ -98,8 +113,9 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
 
     @api.post(base + "/{item}", Params(content))
     def update_one(call: Call, service: str, name: str, item: str) -> Response:
+        check_size(call)
         owner, row = locate(call, service, name, item)
-        check_if_match(call.request, revision(row), code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
+        check_revision(call, row, code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
         change(call.world, row, call.p)
         change(call.world, owner, {})
         limit(call.world, owner, row, call.p)
@@ -108,7 +124,7 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
     @api.delete(base + "/{item}")
     def delete(call: Call, service: str, name: str, item: str) -> Response:
         owner, row = locate(call, service, name, item)
-        check_if_match(call.request, revision(row), code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
+        check_revision(call, row, code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
         kind.table(call.world.store).drop(row)
         change(call.world, owner, {})
         return gone()

@@ -1,0 +1,205 @@
+"""`flexsms verify`: what flexsms assumes of Twilio, tried on a real account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flexsms import __version__
+from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow
+from flexsms.core.assumptions import ASSUMPTIONS
+from flexsms.core.errors import FlexSmsError, PermanentError
+from flexsms.core.events import StackName
+from flexsms.core.redaction import mask_number
+from flexsms.core.verify import Finding, Outcome, as_json, exit_status
+
+if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
+    from flexsms.twilio.verify.own import Own, Patience, Person, Wishes
+
+COLOURS = {Outcome.AS_ASSUMED: "green", Outcome.DIFFERS: "bold red", Outcome.NOT_TRIED: "yellow"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `flexsms verify`."""
+    add_conn_id(parser)
+    parser.add_argument("--number", default="", help="your Twilio number to try with, E.164")
+    parser.add_argument(
+        "--handset", default="", help="a handset in your hand, E.164, whose number is in no conversation"
+    )
+    parser.add_argument("--worker", default="", metavar="WK…", help="an agent who knows of it")
+    parser.add_argument(
+        "--stack",
+        default="",
+        choices=list(StackName),
+        help="try this one only (default: what the account has)",
+    )
+    parser.add_argument(
+        "--json", default="", metavar="FILE", help="write the findings, without personal data"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before anything is made")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="try this assumption only; may be repeated",
+    )
+    parser.add_argument("--list", action="store_true", help="only list the assumptions")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the experiments and show what was found.
+
+    :returns: 0 all as assumed, 1 something differs, 2 nothing could be tried, or something was left behind
+    """
+    if args.list:
+        for one in ASSUMPTIONS.values():
+            print(
+                f"{one.name}\n    {one.about}: {one.question}\n    assumed: {one.assumed}\n    {one.source}"
+            )
+        return 0
+    try:
+        return _run(args)
+    except FlexSmsError as error:
+        print(f"flexsms verify: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(args: argparse.Namespace) -> int:
+    with in_airflow():
+        from flexsms.hooks.twilio import TwilioHook
+        from flexsms.twilio.verify.own import Wishes
+        from flexsms.twilio.verify.run import price
+
+        wishes = Wishes.parse(
+            number=args.number,
+            handset=args.handset,
+            worker_sid=args.worker,
+            stack=args.stack,
+            only=args.only,
+        )
+        hook = TwilioHook(conn_id_of(args))
+        told = price(hook.settings, wishes).told()
+    if not args.yes and not _agrees(wishes, told):
+        print("Nothing was made.")
+        return 2
+    trial = Trial(hook, wishes)
+    with in_airflow():
+        trial.run()
+    _show(trial.findings)
+    for one in trial.left:
+        print(f"Left behind, remove it yourself: {one}")
+    if args.json:
+        _write(Path(args.json), trial)
+    if trial.was_interrupted:
+        print("Interrupted: what is not in the table was not tried.", file=sys.stderr)
+        return 2
+    return exit_status(trial.findings, trial.left)
+
+
+class Trial:
+    """One run of the experiments, which may be interrupted: what was found by then stays.
+
+    :param hook: leads to the account
+    :param person: asks for help; prints it unless given
+    """
+
+    def __init__(
+        self, hook: Any, wishes: Wishes, *, person: Person | None = None, patience: Patience | None = None
+    ) -> None:
+        self.findings: list[Finding] = []
+        self.was_interrupted = False
+        self._hook = hook
+        self._wishes = wishes
+        self._person = person or _ask
+        self._patience = patience
+        self._own: Own | None = None
+
+    @property
+    def left(self) -> Sequence[str]:
+        """What is still on the account."""
+        return self._own.named_left() if self._own else []
+
+    @property
+    def sids(self) -> Collection[str]:
+        """Of what was made."""
+        return self._own.sids if self._own else ()
+
+    def run(self) -> None:
+        """Make them."""
+        from flexsms.twilio.verify.own import Own
+        from flexsms.twilio.verify.run import run
+
+        async def work(account: Account) -> None:
+            self._own = Own(account, self._wishes, person=self._person, patience=self._patience)
+            await run(self._own, self._add)
+
+        try:
+            self._hook.run(work)
+        except KeyboardInterrupt:
+            self.was_interrupted = True
+
+    def _add(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        print(f"{finding.outcome}: {finding.assumption.name}", file=sys.stderr)
+
+
+def _agrees(wishes: Wishes, told: str) -> bool:
+    """Whether the person wants it, knowing what it costs."""
+    if not sys.stdin.isatty():
+        raise PermanentError(f"{told} Give --yes to agree.")
+    ends = f" From {mask_number(wishes.number)} to {mask_number(wishes.handset)}." if wishes.handset else ""
+    print(f"{told}{ends} What is made is removed behind it.")
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _ask(request: str) -> None:
+    print(f"\n>>> {request}\n", file=sys.stderr)
+
+
+def _write(path: Path, trial: Trial) -> None:
+    told = {
+        "flexsms": __version__,
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        **as_json(trial.findings, trial.left, trial.sids),
+    }
+    try:
+        path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PermanentError(f"--json: {path} cannot be written ({error.strerror}).") from error
+    print(f"Written to {path}, without numbers and without SIDs of your customers' conversations.")
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for one in findings:
+            print(_line(one))
+        return
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    shown.add_column("assumption")
+    shown.add_column("assumed")
+    shown.add_column("found")
+    shown.add_column("what follows")
+    for one in findings:
+        name = Text.assemble(
+            (one.assumption.name, "bold"), f"\n{one.assumption.about}: {one.assumption.question}"
+        )
+        found = Text(one.found or str(one.outcome), COLOURS[one.outcome])
+        shown.add_row(name, one.assumption.assumed, found, Text(one.follows))
+    console.print(shown)
+
+
+def _line(one: Finding) -> str:
+    told = f"{one.outcome:<10}  {one.assumption.name}: {one.assumption.question}; assumed: {one.assumption.assumed}"
+    return told + (f"; found: {one.found}" if one.found else "") + (f"; {one.follows}" if one.follows else "")

@@ -1,0 +1,88 @@
+"""The assumptions themselves: what nobody could verify without an account of Twilio's, product by product."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flexsms.core.verify import NOTHING, Assumption
+
+NOBODY = "nobody documents it"
+ERRORS = "https://www.twilio.com/docs/api/errors/"
+SYNC, TASKROUTER = "Sync", "TaskRouter"
+
+_ALL = (
+    # Sync
+    Assumption(
+        "sync-missing",
+        SYNC,
+        "code of a document or map that is missing under its unique name",
+        "54300",
+        ERRORS + "54300",
+        {"54100, 54200": NOTHING, "20404": NOTHING},
+    ),
+    Assumption(
+        "sync-too-large",
+        SYNC,
+        "refusal of a document over 16 KiB",
+        "413 with 54006",
+        ERRORS + "54006",
+        {"400 with 54006": NOTHING},
+    ),
+    Assumption(
+        "sync-name-length",
+        SYNC,
+        "whether a unique name of 300 characters is taken",
+        "no, refused with 54302",
+        ERRORS + "54302",
+        {"yes": NOTHING},
+    ),
+    Assumption(
+        "sync-if-match",
+        SYNC,
+        "what If-Match is compared with",
+        "the revision",
+        ERRORS + "54103",
+        {"the revision in quotes": "nothing to do, flexsms adds them, for a second call per write"},
+    ),
+    # TaskRouter
+    Assumption(
+        "task-list-pages",
+        TASKROUTER,
+        "whether the list of tasks has further pages",
+        "yes",
+        "https://www.twilio.com/docs/taskrouter/api/task",
+    ),
+    Assumption(
+        "task-list-keeps-ended",
+        TASKROUTER,
+        "whether a task is listed for a while after its end",
+        "yes",
+        "https://www.twilio.com/docs/taskrouter/lifecycle-task-state",
+    ),
+    Assumption(
+        "event-list-delay",
+        TASKROUTER,
+        "when an event is in the list of events",
+        "within a minute",
+        NOBODY,
+        {"later": "raise lookback_minutes of flexsms_track above the longest delay that you see"},
+    ),
+    Assumption(
+        "event-list-pages",
+        TASKROUTER,
+        "whether the list of events has further pages",
+        "yes",
+        "https://www.twilio.com/docs/taskrouter/api/event",
+        {"no": "nothing to do, flexsms halves the time range where a page is full"},
+    ),
+    Assumption(
+        "event-list-order",
+        TASKROUTER,
+        "order of the list of events",
+        "newest first",
+        NOBODY,
+        {"oldest first": NOTHING},
+    ),
+)
+
+ASSUMPTIONS: Mapping[str, Assumption] = {one.name: one for one in _ALL}

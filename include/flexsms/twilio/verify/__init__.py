@@ -1,0 +1,1 @@
+"""Experiments that try on a real account what flexsms assumes of Twilio."""
