@@ -26,6 +26,10 @@ ANY = [
     {"event_order": "oldest"},
     {"event_pages": False, "event_order": "oldest"},
     {"task_kept_s": 0},
+    {"task_pages": "unlinked"},
+    {"task_pages": "refused"},
+    {"task_list_attributes": False},
+    {"message_list_attributes": False},
     {"event_list_delay_s": 120, "event_list_jitter_s": 120},
     {"empty_message_code": 20001},
 ]

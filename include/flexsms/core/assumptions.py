@@ -46,11 +46,23 @@ _ALL = (
     ),
     # TaskRouter
     Assumption(
+        "task-list-attributes",
+        TASKROUTER,
+        "whether a list of tasks shows their attributes",
+        "yes",
+        "https://www.twilio.com/docs/taskrouter/api/task",
+        {"no": "nothing to do, flexsms_cleanup fetches each open task by itself, a call more for each"},
+    ),
+    Assumption(
         "task-list-pages",
         TASKROUTER,
         "whether the list of tasks has further pages",
         "yes",
         "https://www.twilio.com/docs/taskrouter/api/task",
+        {
+            "no": "keep fewer than 2000 tasks of a status open, or flexsms_cleanup retires nothing",
+            "refused with 20001": "keep fewer than 2000 tasks of a status open, or flexsms_cleanup retires nothing",
+        },
     ),
     Assumption(
         "task-list-keeps-ended",

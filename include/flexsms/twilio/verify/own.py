@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.errors import FlexSmsError, InvalidInput, NotFound, TwilioError
 from flexsms.core.events import StackName
-from flexsms.core.message import parse_number
+from flexsms.core.numbers import parse_number
 from flexsms.twilio.account import Account
 from flexsms.twilio.defects import contained
 from flexsms.twilio.stacks.tasks import end_task
+from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
 
 T = TypeVar("T")
 Remove = Callable[[], Awaitable[object]]
@@ -188,12 +189,7 @@ class Own:
 
     async def task(self) -> Any:
         """A task of no channel."""
-
-        async def remove() -> None:
-            for task in await self.workspace.tasks.list_async(evaluate_task_attributes=self.ours):
-                await end_task(self.workspace, task, REASON)
-
-        self.remove_later(f"tasks with {self.ours}", remove)
+        self.remove_later(f"tasks with {self.ours}", self.end_tasks)
         workflow = self.settings.workflow_sid
         task = await self.workspace.tasks.create_async(
             attributes=json.dumps(self.attributes),
@@ -202,6 +198,13 @@ class Own:
         )
         self.sids.add(str(task.sid))
         return task
+
+    async def end_tasks(self) -> None:
+        """End our own tasks. Each has to bear our mark, whatever Twilio makes of the expression that asks for them."""
+        asked = {"assignment_status": OPEN_STATUSES, "evaluate_task_attributes": self.ours}
+        for task in await self.workspace.tasks.list_async(**asked):
+            if (await attributes_of(task) or {}).get(MARK) == self.mark:
+                await end_task(self.workspace, task, REASON)
 
     @property
     def attributes(self) -> dict[str, str]:

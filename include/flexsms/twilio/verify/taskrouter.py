@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from flexsms.core.errors import TwilioRefused
+from flexsms.twilio.task_list import shown
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import REASON, NotPossible, Own
 
@@ -12,7 +14,7 @@ CREATED, CANCELED = "task.created", "task.canceled"
 NEEDED = ("workspace_sid",)
 
 
-@experiment("task-list-pages", fields=NEEDED, tasks=2)
+@experiment("task-list-attributes", "task-list-pages", fields=NEEDED, tasks=2)
 async def tasks(own: Own, note: Note) -> None:
     """How tasks are listed, by two of our own."""
     for _ in range(2):
@@ -22,8 +24,10 @@ async def tasks(own: Own, note: Note) -> None:
         found: list[Any] = await own.workspace.tasks.list_async(evaluate_task_attributes=own.ours)
         return found if len(found) == 2 else None
 
-    if await own.until(listed) is None:
+    found = await own.until(listed)
+    if found is None:
         raise NotPossible("TaskRouter does not list the tasks that it was given")
+    note("task-list-attributes", "no" if any(shown(task) is None for task in found) else "yes")
     page = await own.workspace.tasks.page_async(evaluate_task_attributes=own.ours, page_size=1)
     note("task-list-pages", await _leads_on(page))
 
@@ -62,5 +66,8 @@ async def events(own: Own, note: Note) -> None:
 
 async def _leads_on(page: Any) -> str:
     """Whether a page of one record leads to the next record."""
-    following = await page.next_page_async() if list(page) else None
+    try:
+        following = await page.next_page_async()
+    except TwilioRefused as error:
+        return f"refused with {error.code}"
     return "yes" if following is not None and list(following) else "no"
