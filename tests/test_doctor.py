@@ -184,6 +184,43 @@ def test_whether_lists_of_tasks_tell_what_is_in_use(connection: Connect, sandbox
     assert "nobody can tell which channel it is about" in wrong()["Open tasks"]
 
 
+@pytest.mark.parametrize("answer", ["403 20403", "403 20003", "401 20003", "401 70051"])
+def test_a_key_without_rights_for_one_product_names_that(
+    connection: Connect, sandbox: SandboxProcess, answer: str
+) -> None:
+    settings = sandbox.settings
+    sandbox.control.settings(forbidden_hosts=["sync.twilio.com"], forbidden_answer=answer)
+    connection(
+        login=settings["restricted_key_sid"],
+        password=settings["restricted_key_secret"],
+        account_sid=settings["account_sid"],
+    )
+    told = wrong()
+    assert list(told) == ["Sync"]
+    assert "the key is good for other calls, so it lacks the permission for Sync" in told["Sync"]
+    assert "check login and password" not in told["Sync"]
+    works, sentence = TwilioHook().test_connection()
+    assert not works
+    assert "it lacks the permission for Sync" in sentence
+
+
+def test_a_login_of_another_account_is_named(connection: Connect, sandbox: SandboxProcess) -> None:
+    settings, other = sandbox.settings, "AC" + "b" * 32
+    connection(account_sid=other)
+    assert "account_sid: is another account than login" in wrong()["Connection"]
+    # An API key does not tell its account, but what it is shown does.
+    connection(login=settings["api_key_sid"], password=settings["api_key_secret"], account_sid=other)
+    told = wrong()["Account"]
+    assert (
+        f"the login is of {settings['account_sid']}, on which Sync acts, and account_sid is {other}" in told
+    )
+    works, sentence = TwilioHook().test_connection()
+    assert not works
+    assert "Account: the login is of" in sentence
+    connection(account_sid=f"AC{settings['account_sid'][2:].upper()}")
+    assert "Account" not in findings()
+
+
 def test_a_wrong_product(connection: Connect) -> None:
     connection(session_service_sid="KS" + "0" * 32, workspace_sid="")
     told = wrong()
@@ -194,6 +231,16 @@ def test_a_wrong_product(connection: Connect) -> None:
 def test_nobody_there(connection: Connect) -> None:
     connection(base_url="http://127.0.0.1:9")
     assert "check the network and base_url" in wrong()["Sync"]
+
+
+def test_a_proxy_on_the_way_is_named(connection: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    connection(base_url="", events_url="https://airflow.example/flexsms/events")
+    told = wrong()
+    for about in ("Sync", "Chat", "Numbers", "Events URL"):
+        assert "no connection to the HTTP proxy 127.0.0.1:9" in told[about]
 
 
 # Numbers

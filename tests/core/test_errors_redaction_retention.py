@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flexsms.core import errors
-from flexsms.core.codes import advice, error_class
+from flexsms.core.codes import advice, advice_on_login, error_class, twilio_code
 from flexsms.core.redaction import mask_number, redact
 from flexsms.core.retention import MS_PER_DAY, window_ms
 
@@ -32,10 +34,45 @@ from flexsms.core.retention import MS_PER_DAY, window_ms
         (503, 20500, False, errors.OutcomeUnknown),
         (0, 0, True, errors.ServiceUnavailable),
         (0, 0, False, errors.OutcomeUnknown),
+        (423, 423, False, errors.OutcomeUnknown),
+        (423, 12345, True, errors.ServiceUnavailable),
+        (404, 12345, True, errors.ServiceUnavailable),
+        (409, 12345, False, errors.OutcomeUnknown),
+        (400, 45360, True, errors.ServiceUnavailable),
+        (400, 45352, False, errors.OutcomeUnknown),
+        (407, 0, False, errors.NotAuthorized),
     ],
 )
 def test_every_answer_has_its_class(status: int, code: int, repeatable: bool, expected: type) -> None:
     assert error_class(status, code, repeatable=repeatable) is expected
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 423])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        *((code, errors.ServiceUnavailable) for code in (20162, 20409, 50391, 50514, 59102, 80623, 80802)),
+        *((code, errors.AlreadyExists) for code in (50353, 50416, 50437, 54301, 80603)),
+        *((code, errors.NotFound) for code in (20404, 50300, 54100, 80308)),
+        *((code, errors.NotAuthorized) for code in (10001, 20003, 20005, 20403, 70051)),
+        *((code, errors.TwilioRefused) for code in (21211, 21610, 50407, 80402, 80604, 80607)),
+    ],
+)
+def test_a_known_code_means_the_same_with_any_status(status: int, code: int, expected: type) -> None:
+    """Twilio's pages do not tell the status of most."""
+    assert error_class(status, twilio_code(code), repeatable=False) is expected
+
+
+def test_a_login_that_works_elsewhere_is_not_doubted() -> None:
+    login: dict[str, Any] = {"product": "Sync", "is_key": True, "works": True}
+    assert "lacks the permission for Sync" in advice_on_login(401, 20003, **login)
+    assert "the account itself may not use Sync" in advice_on_login(403, 20003, **{**login, "is_key": False})
+    told = advice_on_login(401, 20003, **{**login, "works": False})
+    assert told.startswith("check login and password")
+    assert told.endswith("or the key lacks the permission for Sync")
+    # Neither is a matter of the key.
+    assert "HTTP proxy" in advice_on_login(407, 0, **login)
+    assert "status and balance" in advice_on_login(403, 20005, **login)
 
 
 def test_every_error_is_permanent_or_retryable_and_not_both() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ class Peer:
         self.script: list[Handler] = []
         self.seen: list[tuple[str, str, MultiDictProxy[Any]]] = []
         self.base_url = ""
+        self.port = 0
         self.most_at_once = 0
         self._at_once = 0
 
@@ -73,15 +75,19 @@ DOCUMENT = says(200, DOCUMENT_JSON)
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Peer]:
-    """A peer, listening."""
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    """A peer, listening.
+
+    :param tls: what it shows who speaks TLS; None: nobody does
+    """
     peer = Peer()
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", peer.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    peer.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    peer.port = runner.addresses[0][1]
+    peer.base_url = f"http{'s' if tls else ''}://127.0.0.1:{peer.port}"
     yield peer
     await runner.cleanup()

@@ -6,10 +6,11 @@ FlexSmsError
 │   │   └── UnreadableState     a Sync document of ours holds no channel state
 │   ├── MissingSetting          the Airflow connection lacks a field, or holds a wrong one
 │   ├── TwilioRefused           Twilio answered 4xx
-│   │   ├── NotAuthorized       401, 403
+│   │   ├── NotAuthorized       401, 403, and the codes that mean trouble with the account or its login
 │   │   ├── NotFound            the codes that mean it (flexsms.core.codes)
 │   │   ├── ProductGone         410, or not even the service is there: nothing can be said of the things in it
 │   │   └── AlreadyExists       the codes that mean it
+│   ├── Unreachable             the way to Twilio is barred by a certificate or an HTTP proxy
 │   ├── InteractionFailed       Flex could not set up the interaction of a conversation
 │   ├── NotDelivered            a text left, and did not reach the handset
 │   └── UndecidedSend           a text may or may not have left, and no look-up can tell
@@ -183,7 +184,11 @@ class TwilioRefused(TwilioError, PermanentError):
 
 
 class NotAuthorized(TwilioRefused):
-    """The credentials are wrong, or may not do this."""
+    """The credentials are wrong, or may not do this, or the account itself is in trouble."""
+
+
+class Unreachable(TwilioError, PermanentError):
+    """The way to Twilio is barred by what only a person can change: a certificate, an HTTP proxy. Nothing was sent."""
 
 
 class NotFound(TwilioRefused):

@@ -9,8 +9,10 @@ from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from flexsms.core import lenient_json
+from flexsms.core.codes import advice
 from flexsms.core.errors import PermanentError, ServiceUnavailable
 from flexsms.core.events import printable
+from flexsms.twilio.connection import env_proxy, said_of
 from flexsms.twilio.sources.protocol import scope_of
 
 # A redirect would take login, password or token along to whatever it names.
@@ -56,9 +58,16 @@ class HttpCollector:
         except _Odd as error:
             raise PermanentError(f"{where}: {error}.") from None
         # aiohttp's errors quote the URL, so none of them is chained.
+        except aiohttp.ClientConnectorError as error:
+            no_answer = f"no answer ({type(error).__name__}); trying again later"
+            barred, said = said_of(error, error.host) or (False, no_answer)
+            kind = PermanentError if barred else ServiceUnavailable
+            raise kind(f"{where}: {said}.") from None
         except aiohttp.ClientResponseError as error:
             if error.status >= 500 or error.status == 429:
                 raise ServiceUnavailable(f"{where}: HTTP {error.status}; trying again later.") from None
+            if error.status == 407:
+                raise PermanentError(f"{where}: HTTP 407; {advice(407, 0)}.") from None
             raise PermanentError(
                 f"{where}: HTTP {error.status}; check host, endpoint and what this login may read."
             ) from None
@@ -72,14 +81,14 @@ class HttpCollector:
             ) from None
 
     async def _ask(self, query: dict[str, str]) -> Any:
-        hook, login = await self._connect("GET")
+        hook, login, options = await self._connect("GET")
         headers = {}
         if self._token:
             headers = {"Authorization": f"Bearer {self._token}"}
         elif login:
             headers = {"Authorization": aiohttp.encode_basic_auth(*login)}
         async with hook.session() as session:
-            answer = await session.run(self._endpoint, data=query, headers=headers, extra_options=OPTIONS)
+            answer = await session.run(self._endpoint, data=query, headers=headers, extra_options=options)
             return await _json(answer)
 
     async def _log_in(self) -> str:
@@ -87,13 +96,13 @@ class HttpCollector:
 
         Source: https://airflow.apache.org/docs/apache-airflow/stable/security/api.html
         """
-        hook, login = await self._connect("POST")
+        hook, login, options = await self._connect("POST")
         if login is None:
             return ""
         asked = dict(zip(("username", "password"), login, strict=True))
         try:
             async with hook.session() as session:
-                answer = await session.run("auth/token", json=asked, extra_options=OPTIONS)
+                answer = await session.run("auth/token", json=asked, extra_options=options)
                 given = await _json(answer)
         except aiohttp.ClientResponseError as error:
             if error.status >= 500:
@@ -104,16 +113,21 @@ class HttpCollector:
         token = given.get("access_token") if isinstance(given, dict) else None
         return token if isinstance(token, str) and token.isprintable() else ""
 
-    async def _connect(self, method: str) -> tuple[HttpAsyncHook, tuple[str, str] | None]:
-        """A hook, and the connection's login beside it: the hook would make of it what aiohttp has deprecated."""
+    async def _connect(self, method: str) -> tuple[HttpAsyncHook, tuple[str, str] | None, dict[str, Any]]:
+        """A hook, the connection's login beside it, and the options of a request.
+
+        The hook would make of the login what aiohttp has deprecated, and passes over proxies of the environment.
+        """
         logins: list[tuple[str, str]] = []
 
         def keep(login: str, password: str | None) -> None:
             logins.append((login, password or ""))
 
         hook = HttpAsyncHook(method=method, http_conn_id=self._conn_id, auth_type=keep)
-        await hook.config()
-        return hook, next(iter(logins), None)
+        config = await hook.config()
+        proxy = None if "proxy" in (config.extra_options or {}) else env_proxy(config.base_url)
+        options = {**OPTIONS, "proxy": proxy} if proxy else OPTIONS
+        return hook, next(iter(logins), None), options
 
 
 class _Odd(Exception):

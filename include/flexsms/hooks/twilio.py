@@ -101,14 +101,19 @@ class TwilioHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask every product that is configured whether it answers, and name what is wrong with each."""
-        from flexsms.twilio.products import ask_products
+        from flexsms.twilio.products import Product, ask_products, other_account
+
+        async def ask(account: Account) -> tuple[list[Product], str]:
+            products = await ask_products(account)
+            return products, other_account(account, products)
 
         try:
-            products = self.run(ask_products)
+            products, other = self.run(ask)
         except Exception as error:  # whatever it is, the form shows it
             return False, str(error)
         found = [product.name for product in products if not product.problem]
         wrong = [f"{product.name}: {product.problem}" for product in products if product.problem]
+        wrong += [f"Account: {other}."] if other else []
         if wrong:
             return False, " ".join(wrong)
         return True, f"Connected: {', '.join(found)} {'answer' if len(found) > 1 else 'answers'}."

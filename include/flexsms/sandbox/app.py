@@ -145,11 +145,12 @@ class App:
 
 
 def _check_restricted(world: World, request: Request, credentials: bytes) -> None:
-    """401 for nobody, 403 for the restricted key where it may not go (which code that has is unverified, G.1)."""
+    """401 for nobody, `forbidden_answer` for the restricted key where it may not go (unverified, G.1)."""
     if credentials != world.restricted_access:
         raise Problem(401, 20003, "Authenticate")
     if "*" in world.config.forbidden_hosts or request.host in world.config.forbidden_hosts:
-        raise Problem(403, 20403, "Forbidden: the API key lacks the permission for this request")
+        status, code = map(int, world.config.forbidden_answer.split())
+        raise Problem(status, code, "Forbidden: the API key lacks the permission for this request")
 
 
 def _request(scope: Scope, path: str, body: bytes) -> Request:

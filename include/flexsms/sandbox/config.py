@@ -25,6 +25,12 @@ class Config(Switches):
     forbidden_hosts: list[str] = switch(
         ["*"], "Hosts that the restricted API key may not use; * is everything."
     )
+    forbidden_answer: str = switch(
+        "403 20403",
+        "Status and code for the restricted API key where it may not go.",
+        values=("403 20403", "403 20003", "401 20003", "401 70051"),
+        source=ERRORS + "20003",
+    )
     sms_step_s: float = switch(1.0, "Virtual seconds from queued to sent, and from sent to delivered.")
     sms_outcomes: dict[str, dict[str, Any]] = switch(
         {}, 'Number -> {"status": "undelivered", "error_code": 30003}, for handsets that are not reached.'

@@ -112,6 +112,13 @@ class TwilioSettings:
         sids = {name: _sid(extra, name, prefix) for name, prefix in _SID_FIELDS.items()}
         if login.startswith("SK") and not sids["account_sid"]:
             raise MissingSetting("account_sid", "is empty", "give AC…; an API key does not tell its account")
+        given = sids["account_sid"]
+        if login.startswith("AC") and given and given.lower() != login.lower():
+            raise MissingSetting(
+                "account_sid",
+                "is another account than login, by which Twilio's products go",
+                "give login and password of the account that is meant, and leave account_sid empty",
+            )
         edge, region = _label(extra, "edge"), _label(extra, "region")
         if bool(edge) != bool(region):
             raise MissingSetting(

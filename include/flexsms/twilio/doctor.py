@@ -28,7 +28,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.doctor_routing import RoutingDoctor
 from flexsms.twilio.doctor_stream import StreamDoctor
 from flexsms.twilio.limits import documented
-from flexsms.twilio.products import ask_products
+from flexsms.twilio.products import ask_products, other_account
 from flexsms.twilio.setup_numbers import STUDIO, TASK, sms_addresses, sms_flows
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
@@ -87,7 +87,9 @@ class Doctor:
         asked = [product for product in products if product.problem != f"{product.field} is empty."]
         if asked and all(product.is_unauthorized for product in asked):
             return [Finding("Credentials", WRONG, asked[0].problem)]
-        return [
+        other = other_account(self._account, products)
+        of_account = [Finding("Account", WRONG, other)] if other else []
+        return of_account + [
             Finding(product.name, WRONG if product.problem else OK, product.problem or "answers")
             for product in products
         ]

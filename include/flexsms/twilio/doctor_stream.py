@@ -11,9 +11,10 @@ from twilio.rest import Client
 from yarl import URL
 
 from flexsms.core.doctor import Finding, Verdict
-from flexsms.core.errors import MissingSetting
+from flexsms.core.errors import MissingSetting, Unreachable
 from flexsms.core.setup import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.connection import env_proxy, said_of
 from flexsms.twilio.event_streams import list_sinks, wrong_types
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
@@ -120,9 +121,8 @@ class StreamDoctor:
                 said = "refuses what Twilio has not signed; what it has, nobody can say without auth_token"
                 return [Finding(about, NOTE, said)]
             status = await self._post(*signed(url, key, BODY))
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            said = "cannot be reached from here; check its host, and that the API server runs"
-            return [Finding(about, WRONG, said)]
+        except (aiohttp.ClientError, TimeoutError, OSError, Unreachable) as error:
+            return [Finding(about, WRONG, _unreached(error, url))]
         if status == 204:
             return [Finding(about, OK, "takes what Twilio has signed, and refuses what it has not")]
         said = f"answers {status} to a post signed as Twilio signs, not 204; {_advice_signed(status)}"
@@ -134,7 +134,13 @@ class StreamDoctor:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
             # As it is: written another way, it would no longer be what was signed.
-            http.post(URL(url, encoded=True), data=BODY, headers=headers, allow_redirects=False) as answer,
+            http.post(
+                URL(url, encoded=True),
+                data=BODY,
+                headers=headers,
+                allow_redirects=False,
+                proxy=env_proxy(url),
+            ) as answer,
         ):
             return answer.status
 
@@ -147,6 +153,16 @@ def signed(url: str, key: str, body: bytes) -> tuple[str, dict[str, str]]:
     url = f"{url}?bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = RequestValidator(key).compute_signature(url, {})  # type: ignore[no-untyped-call]
     return url, {SIGNATURE_HEADER: signature}
+
+
+def _unreached(error: Exception, url: str) -> str:
+    if isinstance(error, Unreachable):
+        return str(error)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+        said = said_of(error, str(URL(url, encoded=True).host))
+        if said is not None:
+            return f"cannot be reached from here: {said[1]}"
+    return "cannot be reached from here; check its host, and that the API server runs"
 
 
 def _of_sink(sink: Sink) -> Finding:

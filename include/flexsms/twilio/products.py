@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,17 +27,45 @@ class Product:
     :param field: the connection field that names what was asked for; empty for none
     :param problem: a sentence; empty when it answers
     :param is_unauthorized: whether it does not know the credentials
+    :param is_refused: whether it refuses the credentials, known or not
+    :param account_sid: AC…, whose the thing is that was asked for; empty where nobody knows
     """
 
     name: str
     field: str
     problem: str = ""
     is_unauthorized: bool = False
+    is_refused: bool = False
+    account_sid: str = ""
 
 
 async def ask_products(account: Account) -> list[Product]:
-    """Ask every product that the settings name, all at once."""
-    return await asyncio.gather(*(_ask(account, *question) for question in _questions(account)))
+    """Ask every product that the settings name, all at once.
+
+    What refuses a login that is good for others is asked once more, because only by then its answer can say so.
+    """
+    questions = _questions(account)
+    products = await asyncio.gather(*(_ask(account, *question) for question in questions))
+    if not all(product.problem for product in products):
+        for number, question in enumerate(questions):
+            if products[number].is_refused:
+                products[number] = await _ask(account, *question)
+    return products
+
+
+def other_account(account: Account, products: Sequence[Product]) -> str:
+    """What is wrong when the products act on another account than ``account_sid``, empty for nothing.
+
+    They go by the login alone, and an API key does not tell whose it is.
+    """
+    given = account.settings.account_sid
+    for product in products:
+        if product.account_sid.lower() not in ("", given.lower()):
+            return (
+                f"the login is of {product.account_sid}, on which {product.name} acts, and account_sid is {given}; "
+                "give the key of the account that is meant"
+            )
+    return ""
 
 
 async def _ask(account: Account, name: str, field: str, ask: Callable[[str], Awaitable[object]]) -> Product:
@@ -45,13 +73,14 @@ async def _ask(account: Account, name: str, field: str, ask: Callable[[str], Awa
     if not sid:
         return Product(name, field, f"{field} is empty.")
     try:
-        await ask(sid)
+        found = await ask(sid)
     except NotFound:
         return Product(name, field, f"{sid} not found; check {field or 'the account'}.")
     except FlexSmsError as error:
+        refused = isinstance(error, NotAuthorized)
         unauthorized = isinstance(error, NotAuthorized) and error.status == 401
-        return Product(name, field, str(error), is_unauthorized=unauthorized)
-    return Product(name, field)
+        return Product(name, field, str(error), is_unauthorized=unauthorized, is_refused=refused)
+    return Product(name, field, account_sid=str(getattr(found, "account_sid", None) or ""))
 
 
 def _questions(account: Account) -> list[Question]:

@@ -10,16 +10,13 @@ and for the absolute ``next_page_url`` of a list too.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -37,15 +34,15 @@ from twilio.rest import Client
 from yarl import URL
 
 from flexsms import __version__
-from flexsms.core.codes import advice, error_class, twilio_code
-from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError, TwilioRefused
-from flexsms.core.redaction import redact, without_quotes, without_values
+from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError
 from flexsms.twilio import clock
 from flexsms.twilio.answers import what_is_wrong
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.connection import env_proxy, no_connection
 from flexsms.twilio.last_check import check_now
-from flexsms.twilio.limits import endpoint, is_repeatable
+from flexsms.twilio.limits import endpoint
 from flexsms.twilio.pacing import Throttle
+from flexsms.twilio.refusals import Request, lost, refused
 from flexsms.twilio.routing import routed
 
 logger = logging.getLogger(__name__)
@@ -78,31 +75,6 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
         raise ConnectionResetError(str(error)) from None
 
 
-@dataclass(slots=True)
-class _Request:
-    """A request of the SDK, however often it is sent.
-
-    :param asked: the URL as the SDK gives it
-    :param name: the endpoint
-    :param where: method, host and path, for errors
-    :param form: the fields of the body
-    :param may_be_applied: a try before got no useful answer, so nobody knows whether it did its work
-    """
-
-    method: str
-    asked: str
-    target: URL
-    name: str
-    where: str
-    form: Mapping[str, object] = field(repr=False)
-    sent: Mapping[str, Any] = field(repr=False)
-    may_be_applied: bool = False
-
-    @property
-    def is_repeatable(self) -> bool:
-        return is_repeatable(self.method, self.name)
-
-
 class TwilioTransport(AsyncHttpClient):
     """An HTTP client for the SDK. Belongs to one event loop; use it as an async context manager.
 
@@ -117,6 +89,8 @@ class TwilioTransport(AsyncHttpClient):
         self._settings = settings
         self._throttle: Throttle | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._login_works = False
+        self._proxies: dict[str, str | None] = {}  # by host
 
     async def __aenter__(self) -> Self:
         self._throttle = Throttle(self._settings)
@@ -168,6 +142,7 @@ class TwilioTransport(AsyncHttpClient):
         where = f"{method} {parts.netloc}{parts.path}"
         # Repeated fields (Proxy participants) are lists, which aiohttp's own form encoding does not take.
         query = f"{'&' if parts.query else '?'}{urlencode(params, doseq=True)}" if params else ""
+        target = URL(routed(url, self._settings.base_url) + query, encoded=True)
         sent = {
             "data": urlencode(data, doseq=True) if data else None,
             "headers": {
@@ -175,15 +150,22 @@ class TwilioTransport(AsyncHttpClient):
                 **({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}),
             },
             "allow_redirects": False,
+            "proxy": self._proxy(target),
         }
-        target = URL(routed(url, self._settings.base_url) + query, encoded=True)
-        wanted = _Request(method, url, target, name, where, data or {}, sent)
+        wanted = Request(method, url, target, name, where, data or {}, sent)
         try:
             return await self._send(wanted)
         except (RateLimited, ServiceUnavailable) as error:
             return await self._again(error, wanted)
 
-    async def _again(self, failure: TwilioError, wanted: _Request) -> Response:
+    def _proxy(self, target: URL) -> str | None:
+        """The HTTP proxy that leads there; the environment is read once for a host."""
+        host = str(target.host)
+        if host not in self._proxies:
+            self._proxies[host] = env_proxy(str(target.origin()))
+        return self._proxies[host]
+
+    async def _again(self, failure: TwilioError, wanted: Request) -> Response:
         """Repeat a request that failed. The first try is outside: tenacity costs more than a call that works."""
         failures = iter([failure])
 
@@ -205,17 +187,19 @@ class TwilioTransport(AsyncHttpClient):
         )
         return await repeat(attempt)
 
-    async def _send(self, wanted: _Request) -> Response:
+    async def _send(self, wanted: Request) -> Response:
         """Send a request once."""
         response = await self._ask(wanted)
         if response.status_code >= 300:
-            raise _refused(response, wanted)
+            is_key = self._settings.login.startswith("SK")
+            raise refused(response, wanted, is_key=is_key, works=self._login_works)
         problem = what_is_wrong(wanted.name, wanted.asked, response.status_code, response.text)
         if problem:
-            raise _lost(wanted, problem)
+            raise lost(wanted, problem)
+        self._login_works = True
         return response
 
-    async def _ask(self, wanted: _Request) -> Response:
+    async def _ask(self, wanted: Request) -> Response:
         if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
         async with self._throttle.slot(wanted.name):
@@ -228,14 +212,19 @@ class TwilioTransport(AsyncHttpClient):
                     self._last_date, self._answered_s = answer.headers.get("Date", ""), clock.monotonic_s()
                     return Response(answer.status, text, answer.headers)
             # aiohttp's errors quote the URL, in which a number may stand, so none of them is chained.
-            except aiohttp.ClientConnectorError as error:
-                # No connection came about, so nothing was sent.
-                what = f"no connection ({error.strerror}); check the network and base_url."
-                raise ServiceUnavailable(f"{wanted.where}: {what}", endpoint=wanted.name) from None
+            except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
+                raise no_connection(
+                    error,
+                    host=str(wanted.target.host),
+                    product=wanted.product,
+                    where=wanted.where,
+                    endpoint=wanted.name,
+                    settings=self._settings,
+                ) from None
             except TimeoutError:
-                raise _lost(wanted, f"no answer within {self._settings.timeout_s:g} s") from None
+                raise lost(wanted, f"no answer within {self._settings.timeout_s:g} s") from None
             except (aiohttp.ClientError, OSError, ValueError):
-                raise _lost(wanted, "the connection was lost") from None
+                raise lost(wanted, "the connection was lost") from None
 
 
 def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Client:
@@ -260,86 +249,3 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, TwilioError) else None
     return max(_backoff(state), min(asked or 0, LONGEST_RETRY_AFTER_S))
-
-
-def _lost(wanted: _Request, what: str) -> TwilioError:
-    """The error for a request that nobody knows the outcome of."""
-    wanted.may_be_applied = True
-    kind = error_class(0, 0, repeatable=wanted.is_repeatable)
-    return kind(f"{redact(wanted.where)}: {what}; {_remedy(wanted)}.", endpoint=wanted.name)
-
-
-def _remedy(wanted: _Request) -> str:
-    if wanted.is_repeatable:
-        return "it may be repeated"
-    return "it may have been applied, so it is looked up before anything else"
-
-
-def _refused(response: Response, wanted: _Request) -> TwilioError:
-    try:
-        body = json.loads(response.text)
-    except (ValueError, RecursionError):
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    status, code = response.status_code, twilio_code(body.get("code"))
-    kind = error_class(status, code, repeatable=wanted.is_repeatable)
-    if status != 429 and not (code and 400 <= status < 500 and status != 408):
-        wanted.may_be_applied = True
-    # RFC 9457 bodies say "detail" or "title" where the older ones say "message".
-    text = str(body.get("message") or body.get("detail") or body.get("title") or f"HTTP {status}").rstrip(
-        ". "
-    )
-    detail = redact(without_quotes(without_values(text, _texts(wanted.form)), wanted.form))
-    is_clear = issubclass(kind, TwilioRefused | RateLimited)
-    remedy = advice(status, code) if is_clear else "" if code else _remedy(wanted)
-    return kind(
-        f"{redact(wanted.where)}: {detail} ({code or status})" + (f"; {remedy}." if remedy else "."),
-        status=status,
-        code=code or status,
-        endpoint=wanted.name,
-        detail=detail,
-        retry_after=_seconds(response.headers),
-    )
-
-
-# Fields whose values are words of Twilio's own.
-_WORDS = ("Status", "State", "Mode", "AssignmentStatus", "Target", "Type")
-
-
-def _texts(form: Mapping[str, object]) -> Iterator[str]:
-    """The texts in a form, those inside of JSON as well."""
-    for name, value in form.items():
-        if name not in _WORDS:
-            yield from _leaves(value)
-
-
-def _leaves(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        try:
-            parsed = json.loads(value) if value[:1] in "{[" else None
-        except (ValueError, RecursionError):
-            parsed = None
-        if parsed is None:
-            yield value
-        else:
-            yield from _leaves(parsed)
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner)
-
-
-def _seconds(headers: Mapping[str, str] | None) -> float | None:
-    """How long Twilio asks to wait, in seconds; it may also name the moment (RFC 9110, 10.2.3)."""
-    value = (headers or {}).get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - clock.utc_now()).total_seconds())
