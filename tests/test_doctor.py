@@ -221,6 +221,37 @@ def test_a_login_of_another_account_is_named(connection: Connect, sandbox: Sandb
     assert "Account" not in findings()
 
 
+def test_conversations_that_are_not_in_the_default_service(
+    connection: Connect, sandbox: SandboxProcess
+) -> None:
+    flex = sandbox.settings["chat_service_sid"]
+    connection(stack="conversations")
+    assert findings()["Flex's conversations"] == Finding("Flex's conversations", Verdict.OK, f"are in {flex}")
+    other = with_account(
+        lambda account: account.client.conversations.v1.services.create_async(friendly_name="Tickets")
+    ).sid
+    sandbox.control.settings(default_conversations_service=other)
+    assert wrong()["Flex's conversations"] == (
+        f"are in {flex}, and the account's default service is {other}; set conversations_service_sid to {flex}"
+    )
+    connection(stack="conversations", conversations_service_sid=flex)
+    found = findings()
+    assert found["Flex's conversations"].verdict is Verdict.OK
+    assert found["Conversations service"].verdict is Verdict.OK
+    sandbox.control.settings(default_conversations_service="")
+    connection(stack="conversations", conversations_service_sid=other)
+    assert wrong()["Flex's conversations"] == (
+        f"are in {flex}, and conversations_service_sid is {other}; leave that field empty"
+    )
+    sandbox.control.fault(
+        match={"host": "flex-api.twilio.com", "path": "/v1/Configuration"},
+        action="status",
+        status=403,
+        times=1,
+    )
+    assert findings()["Flex's conversations"].verdict is Verdict.NOTE
+
+
 def test_a_wrong_product(connection: Connect) -> None:
     connection(session_service_sid="KS" + "0" * 32, workspace_sid="")
     told = wrong()

@@ -27,6 +27,11 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
     "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
+    "conversations_service_sid": _sid(
+        "IS",
+        "Conversations service",
+        "IS…; stack conversations: where Flex has its conversations, if that is not the account's default service.",
+    ),
     "chat_service_sid": _sid(
         "IS", "Chat service", "IS…; stack chat: the service that Flex keeps channels in."
     ),
@@ -198,6 +203,7 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "the token or secret that belongs to it",
                         "sync_service_sid": "IS…",
                         "workspace_sid": "WS…",
+                        "conversations_service_sid": "IS…",
                         "chat_service_sid": "IS…",
                         "session_service_sid": "KS…",
                     },

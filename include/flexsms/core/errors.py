@@ -12,6 +12,7 @@ FlexSmsError
 │   │   └── AlreadyExists       the codes that mean it
 │   ├── Unreachable             the way to Twilio is barred by a certificate or an HTTP proxy
 │   ├── InteractionFailed       Flex could not set up the interaction of a conversation
+│   ├── InOtherService          a conversation is in another Conversations service than the connection names
 │   ├── NotDelivered            a text left, and did not reach the handset
 │   └── UndecidedSend           a text may or may not have left, and no look-up can tell
 └── RetryableError              trying again later may help
@@ -81,6 +82,10 @@ class MissingSetting(PermanentError):
 
 class UndecidedSend(PermanentError):
     """A text may or may not have left, and no look-up can tell: a person has to decide."""
+
+
+class InOtherService(PermanentError):
+    """A conversation is in another Conversations service than the one that the connection names."""
 
 
 class InteractionFailed(PermanentError):

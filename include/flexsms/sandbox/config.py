@@ -170,6 +170,12 @@ class Config(Switches):
     )
 
     # Conversations and Interactions.
+    default_conversations_service: str = switch(
+        "",
+        "SID of the account's default Conversations service, which paths without a service mean; empty: the one that "
+        "Flex uses, as Twilio wants it.",
+        source="https://www.twilio.com/docs/flex/developer/conversations/best-practices",
+    )
     inactive_holds_pair: bool = switch(
         True,
         "Whether an inactive conversation holds its pair of numbers. Twilio's pages on Flex say so, those on errors "

@@ -77,7 +77,7 @@ class World(Indexes):
         self.restricted_access = basic(self.restricted_key_sid, self.restricted_key_secret)
 
     def _furnish(self) -> None:
-        make = self._make_service
+        make = self.make_service
         self.chat_service_sid = make("chat", "IS", "Flex Chat Service").sid
         self.sync_service_sid = make("sync", "IS", "Default Service").sid
         proxy = make("proxy", "KS", "Flex Proxy Service", chat_instance_sid=self.chat_service_sid)
@@ -118,12 +118,17 @@ class World(Indexes):
             Address(*self.stamp("IG"), "addresses", "sms", number, "Conversations", "US", studio)
         ).sid
 
+    @property
+    def default_service_sid(self) -> str:
+        """The Conversations service that paths without one mean."""
+        return self.config.default_conversations_service or self.chat_service_sid
+
     def stamp(self, prefix: str) -> tuple[str, int, float, float]:
         """sid, seq, created and updated of a new row."""
         now = self.clock.now()
         return self.sids.new(prefix), self.store.next(), now, now
 
-    def _make_service(self, product: str, prefix: str, name: str, **settings: Any) -> Service:
+    def make_service(self, product: str, prefix: str, name: str, **settings: Any) -> Service:
         return self.store.services.add(Service(*self.stamp(prefix), product, name, settings))
 
     def _make_fixture(self, parent: str, prefix: str, name: str) -> Fixture:

@@ -104,7 +104,7 @@ class Account:
             return ChatDelivery(
                 self.client, self.settings.need("session_service_sid"), self.settings.account_sid
             )
-        return ConversationsDelivery(self.client)
+        return ConversationsDelivery(self.client, self.settings)
 
     def sender(self) -> Sender:
         """Sends texts."""

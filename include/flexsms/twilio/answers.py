@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flexsms.twilio.limits import in_service_too
 from flexsms.twilio.routing import is_twilios
 
 Check = Callable[[Any], bool]
@@ -94,130 +95,138 @@ _FLOW: Fields = {
 _SINK: Fields = {"sid": _sid, "sink_type": _text, "sink_configuration": _anything, "status": _text}
 
 # All that flexsms calls. An endpoint that is not here only has to answer with an object or a page.
-THINGS: Mapping[str, Fields] = {
-    # https://www.twilio.com/docs/sync/api
-    "GET sync.twilio.com/v1/Services/{id}": _THING,
-    "POST sync.twilio.com/v1/Services": _THING,
-    "POST sync.twilio.com/v1/Services/{id}/Documents": _THING,
-    "GET sync.twilio.com/v1/Services/{id}/Documents/{id}": _DOCUMENT,
-    "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": _DOCUMENT,
-    "POST sync.twilio.com/v1/Services/{id}/Maps": _THING,
-    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": _ITEM,
-    "GET sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": _ITEM,
-    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": _ITEM,
-    # https://www.twilio.com/docs/taskrouter/api
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}": _THING,
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workers/{id}": _THING,
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workflows/{id}": _THING,
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/TaskQueues/{id}": _THING,
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _TASK,
-    "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": _THING,
-    "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _THING,
-    # https://www.twilio.com/docs/chat/rest
-    "GET chat.twilio.com/v2/Services/{id}": _THING,
-    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}": _CHAT_CHANNEL,
-    "POST chat.twilio.com/v2/Services/{id}/Channels/{id}": _THING,
-    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages/{id}": _MESSAGE,
-    "POST chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": _THING,
-    # https://www.twilio.com/docs/proxy/api
-    "GET proxy.twilio.com/v1/Services/{id}": _THING,
-    "POST proxy.twilio.com/v1/Services/{id}/Sessions": _SESSION,
-    "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
-    "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
-    # https://www.twilio.com/docs/flex/developer/messaging/chat-channel
-    "POST flex-api.twilio.com/v1/Channels": {
-        "sid": _sid,
-        "task_sid": _or_null(_sid),
-        "date_created": _text,
-    },
-    "POST flex-api.twilio.com/v1/FlexFlows": _THING,
-    "POST flex-api.twilio.com/v1/FlexFlows/{id}": _THING,
-    # https://www.twilio.com/docs/flex/developer/conversations/interactions-api
-    "POST flex-api.twilio.com/v1/Interactions": {
-        "sid": _sid,
-        "channel": _holds({"sid": _sid}),
-        "routing": _or_null(_object),
-    },
-    "GET flex-api.twilio.com/v1/Interactions/{id}": _THING,
-    "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
-    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
-    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": {
-        "sid": _sid,
-        "routing": _or_null(_object),
-    },
-    # https://www.twilio.com/docs/conversations/api
-    "POST conversations.twilio.com/v1/Conversations": _CONVERSATION,
-    "GET conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
-    "POST conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
-    "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}": _MESSAGE,
-    "POST conversations.twilio.com/v1/Conversations/{id}/Messages": _THING,
-    "POST conversations.twilio.com/v1/Conversations/{id}/Participants": _THING,
-    "POST conversations.twilio.com/v1/Conversations/{id}/Webhooks": _THING,
-    "POST conversations.twilio.com/v1/Configuration/Addresses": _THING,
-    "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": _THING,
-    # https://www.twilio.com/docs/messaging/api/message-resource
-    "GET api.twilio.com/2010-04-01/Accounts/{id}/Messages/{id}": {
-        "sid": _sid,
-        "error_code": _or_null(_number),
-        "date_created": _or_null(_text),
-        "date_updated": _or_null(_text),
-        "date_sent": _or_null(_text),
-    },
-    # https://www.twilio.com/docs/events
-    "POST events.twilio.com/v1/Sinks": _SINK,
-    "GET events.twilio.com/v1/Sinks/{id}": _SINK,
-    "POST events.twilio.com/v1/Subscriptions": _THING,
-}
+THINGS: Mapping[str, Fields] = in_service_too(
+    {
+        # https://www.twilio.com/docs/sync/api
+        "GET sync.twilio.com/v1/Services/{id}": _THING,
+        "POST sync.twilio.com/v1/Services": _THING,
+        "POST sync.twilio.com/v1/Services/{id}/Documents": _THING,
+        "GET sync.twilio.com/v1/Services/{id}/Documents/{id}": _DOCUMENT,
+        "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": _DOCUMENT,
+        "POST sync.twilio.com/v1/Services/{id}/Maps": _THING,
+        "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": _ITEM,
+        "GET sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": _ITEM,
+        "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": _ITEM,
+        # https://www.twilio.com/docs/taskrouter/api
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}": _THING,
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workers/{id}": _THING,
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/Workflows/{id}": _THING,
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/TaskQueues/{id}": _THING,
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _TASK,
+        "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": _THING,
+        "POST taskrouter.twilio.com/v1/Workspaces/{id}/Tasks/{id}": _THING,
+        # https://www.twilio.com/docs/chat/rest
+        "GET chat.twilio.com/v2/Services/{id}": _THING,
+        "GET chat.twilio.com/v2/Services/{id}/Channels/{id}": _CHAT_CHANNEL,
+        "POST chat.twilio.com/v2/Services/{id}/Channels/{id}": _THING,
+        "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages/{id}": _MESSAGE,
+        "POST chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": _THING,
+        # https://www.twilio.com/docs/proxy/api
+        "GET proxy.twilio.com/v1/Services/{id}": _THING,
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions": _SESSION,
+        "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
+        # https://www.twilio.com/docs/flex/developer/messaging/chat-channel
+        "POST flex-api.twilio.com/v1/Channels": {
+            "sid": _sid,
+            "task_sid": _or_null(_sid),
+            "date_created": _text,
+        },
+        "POST flex-api.twilio.com/v1/FlexFlows": _THING,
+        "POST flex-api.twilio.com/v1/FlexFlows/{id}": _THING,
+        # https://www.twilio.com/docs/flex/developer/conversations/interactions-api
+        "POST flex-api.twilio.com/v1/Interactions": {
+            "sid": _sid,
+            "channel": _holds({"sid": _sid}),
+            "routing": _or_null(_object),
+        },
+        "GET flex-api.twilio.com/v1/Interactions/{id}": _THING,
+        "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
+        "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
+        "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": {
+            "sid": _sid,
+            "routing": _or_null(_object),
+        },
+        "GET flex-api.twilio.com/v1/Configuration": {"chat_service_instance_sid": _or_null(_sid)},
+        # https://www.twilio.com/docs/conversations/api
+        "GET conversations.twilio.com/v1/Services/{id}": _THING,
+        "GET conversations.twilio.com/v1/Configuration": {"default_chat_service_sid": _or_null(_sid)},
+        "POST conversations.twilio.com/v1/Conversations": _CONVERSATION,
+        "GET conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
+        "POST conversations.twilio.com/v1/Conversations/{id}": _CONVERSATION,
+        "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}": _MESSAGE,
+        "POST conversations.twilio.com/v1/Conversations/{id}/Messages": _THING,
+        "POST conversations.twilio.com/v1/Conversations/{id}/Participants": _THING,
+        "POST conversations.twilio.com/v1/Conversations/{id}/Webhooks": _THING,
+        "POST conversations.twilio.com/v1/Configuration/Addresses": _THING,
+        "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": _THING,
+        # https://www.twilio.com/docs/messaging/api/message-resource
+        "GET api.twilio.com/2010-04-01/Accounts/{id}/Messages/{id}": {
+            "sid": _sid,
+            "error_code": _or_null(_number),
+            "date_created": _or_null(_text),
+            "date_updated": _or_null(_text),
+            "date_sent": _or_null(_text),
+        },
+        # https://www.twilio.com/docs/events
+        "POST events.twilio.com/v1/Sinks": _SINK,
+        "GET events.twilio.com/v1/Sinks/{id}": _SINK,
+        "POST events.twilio.com/v1/Subscriptions": _THING,
+    }
+)
 
 # The key under which a list has its records, and what each of them holds.
-PAGES: Mapping[str, tuple[str, Fields]] = {
-    "GET sync.twilio.com/v1/Services": ("services", {"sid": _sid, "friendly_name": _or_null(_text)}),
-    "GET sync.twilio.com/v1/Services/{id}/Documents": ("documents", _DOCUMENT),
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _LISTED_TASK),
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events": ("events", {}),
-    "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _LISTED_MESSAGE),
-    "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Interactions": (
-        "interactions",
-        {
-            "inbound_resource_sid": _or_null(_text),
-            "outbound_resource_sid": _or_null(_text),
-            "outbound_resource_status": _or_null(_text),
-        },
-    ),
-    "GET flex-api.twilio.com/v1/FlexFlows": ("flex_flows", _FLOW),
-    "GET conversations.twilio.com/v1/ParticipantConversations": (
-        "conversations",
-        {
-            "conversation_sid": _sid,
-            "conversation_state": _text,
-            "conversation_date_created": _text,
-            "participant_messaging_binding": _or_null(_object),
-        },
-    ),
-    "GET conversations.twilio.com/v1/Conversations/{id}/Messages": ("messages", _LISTED_MESSAGE),
-    "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}/Receipts": (
-        "delivery_receipts",
-        {"status": _text, "error_code": _or_null(_number), "channel_message_sid": _or_null(_text)},
-    ),
-    "GET conversations.twilio.com/v1/Conversations/{id}/Participants": (
-        "participants",
-        {"sid": _sid, "messaging_binding": _or_null(_object)},
-    ),
-    "GET conversations.twilio.com/v1/Conversations/{id}/Webhooks": (
-        "webhooks",
-        {"sid": _sid, "target": _text, "configuration": _or_null(_object)},
-    ),
-    "GET conversations.twilio.com/v1/Configuration/Addresses": (
-        "address_configurations",
-        {"sid": _sid, "address": _text, "auto_creation": _or_null(_object)},
-    ),
-    "GET events.twilio.com/v1/Sinks": ("sinks", _SINK),
-    "GET events.twilio.com/v1/Subscriptions": ("subscriptions", {"sid": _sid, "sink_sid": _sid}),
-    "GET events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents": (
-        "types",
-        {"type": _text, "schema_version": _number},
-    ),
-}
+PAGES: Mapping[str, tuple[str, Fields]] = in_service_too(
+    {
+        "GET sync.twilio.com/v1/Services": ("services", {"sid": _sid, "friendly_name": _or_null(_text)}),
+        "GET sync.twilio.com/v1/Services/{id}/Documents": ("documents", _DOCUMENT),
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _LISTED_TASK),
+        "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events": ("events", {}),
+        "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _LISTED_MESSAGE),
+        "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Interactions": (
+            "interactions",
+            {
+                "inbound_resource_sid": _or_null(_text),
+                "outbound_resource_sid": _or_null(_text),
+                "outbound_resource_status": _or_null(_text),
+            },
+        ),
+        "GET flex-api.twilio.com/v1/FlexFlows": ("flex_flows", _FLOW),
+        "GET conversations.twilio.com/v1/Services": ("services", {"sid": _sid}),
+        "GET conversations.twilio.com/v1/ParticipantConversations": (
+            "conversations",
+            {
+                "conversation_sid": _sid,
+                "conversation_state": _text,
+                "conversation_date_created": _text,
+                "participant_messaging_binding": _or_null(_object),
+            },
+        ),
+        "GET conversations.twilio.com/v1/Conversations/{id}/Messages": ("messages", _LISTED_MESSAGE),
+        "GET conversations.twilio.com/v1/Conversations/{id}/Messages/{id}/Receipts": (
+            "delivery_receipts",
+            {"status": _text, "error_code": _or_null(_number), "channel_message_sid": _or_null(_text)},
+        ),
+        "GET conversations.twilio.com/v1/Conversations/{id}/Participants": (
+            "participants",
+            {"sid": _sid, "messaging_binding": _or_null(_object)},
+        ),
+        "GET conversations.twilio.com/v1/Conversations/{id}/Webhooks": (
+            "webhooks",
+            {"sid": _sid, "target": _text, "configuration": _or_null(_object)},
+        ),
+        "GET conversations.twilio.com/v1/Configuration/Addresses": (
+            "address_configurations",
+            {"sid": _sid, "address": _text, "auto_creation": _or_null(_object)},
+        ),
+        "GET events.twilio.com/v1/Sinks": ("sinks", _SINK),
+        "GET events.twilio.com/v1/Subscriptions": ("subscriptions", {"sid": _sid, "sink_sid": _sid}),
+        "GET events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents": (
+            "types",
+            {"type": _text, "schema_version": _number},
+        ),
+    }
+)
 
 
 def what_is_wrong(name: str, url: str, status: int, text: str) -> str:

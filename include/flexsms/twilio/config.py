@@ -33,6 +33,7 @@ _SID_FIELDS = {
     "account_sid": "AC",
     "sync_service_sid": "IS",
     "workspace_sid": "WS",
+    "conversations_service_sid": "IS",
     "chat_service_sid": "IS",
     "session_service_sid": "KS",
     "workflow_sid": "WW",
@@ -54,6 +55,7 @@ class TwilioSettings:
 
     :param login: Account SID or API key SID
     :param password: the token or secret that belongs to ``login``
+    :param conversations_service_sid: where conversations are; empty: in the account's default service
     :param timeout_s: seconds per request, connecting included
     :param max_in_flight: requests in flight per process
     :param close_after_days: Twilio itself closes a new conversation after so long a silence; None: never
@@ -74,6 +76,7 @@ class TwilioSettings:
     stack: StackName = StackName.CONVERSATIONS
     sync_service_sid: str = ""
     workspace_sid: str = ""
+    conversations_service_sid: str = ""
     chat_service_sid: str = ""
     session_service_sid: str = ""
     workflow_sid: str = ""

@@ -64,6 +64,7 @@ class Doctor:
             ("Workflow", self._routing.workflow),
             ("Studio flow", self._routing.studio),
             ("Open tasks", self._routing.open_tasks),
+            ("Flex's conversations", self._routing.service),
             ("Numbers", self._numbers),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),

@@ -52,6 +52,28 @@ class RoutingDoctor:
         said = "lists do not show their attributes; cleanup fetches each task, a call more for each"
         return [Finding(about, Verdict.NOTE, said)]
 
+    async def service(self) -> list[Finding]:
+        """Whether conversations are looked for where Flex has them."""
+        about, settings = "Flex's conversations", self._settings
+        if settings.stack is StackName.CHAT:
+            return []
+        try:
+            flex: Any = await self._client.flex_api.v1.configuration().fetch_async()
+        except (NotAuthorized, NotFound) as error:
+            return [Finding(about, Verdict.NOTE, f"this login may not ask which service Flex uses: {error}")]
+        configuration: Any = await self._client.conversations.v1.configuration().fetch_async()
+        uses, default = flex.chat_service_instance_sid, configuration.default_chat_service_sid
+        ours = settings.conversations_service_sid or default
+        if uses in (None, ours):
+            return [Finding(about, Verdict.OK, f"are in {ours}")]
+        named = (
+            "conversations_service_sid"
+            if settings.conversations_service_sid
+            else "the account's default service"
+        )
+        remedy = "leave that field empty" if uses == default else f"set conversations_service_sid to {uses}"
+        return [Finding(about, Verdict.WRONG, f"are in {uses}, and {named} is {ours}; {remedy}")]
+
     async def studio(self) -> list[Finding]:
         """Whether the Studio flow that answers customers of route ``studio`` is there."""
         about, sid = "Studio flow", self._settings.studio_flow_sid

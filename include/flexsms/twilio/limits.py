@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 # Requests per second. "{id}" stands for a SID or a unique name.
 # https://www.twilio.com/docs/flex/developer/messaging/limits, /docs/proxy/proxy-limits, /docs/sync/limits
@@ -27,25 +29,39 @@ DOCUMENTED: Mapping[str, float] = {
 # https://www.twilio.com/docs/proxy/proxy-limits
 DOCUMENTED_FOR_EACH: Mapping[str, float] = {"proxy.twilio.com": 30}
 
+T = TypeVar("T")
+_IN_DEFAULT_SERVICE = re.compile(
+    r"(conversations\.twilio\.com/v1)/(Conversations|ParticipantConversations)\b"
+)
+
+
+def in_service_too(names: Mapping[str, T]) -> dict[str, T]:
+    """The same, and for conversations of a service that is named, whose paths are longer."""
+    longer = {_IN_DEFAULT_SERVICE.sub(r"\1/Services/{id}/\2", name): value for name, value in names.items()}
+    return {**names, **longer}
+
+
 # POSTs that may be repeated when their answer was lost, because a natural key makes the second one harmless.
 # Nothing else is repeated; least of all a message.
-REPEATABLE_POSTS: Mapping[str, str] = {
-    "POST conversations.twilio.com/v1/Conversations": "a second one is refused by its unique name, 409",
-    "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": "sets the same values again",
-    "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "a second one is refused by its pair, 50416",
-    "POST events.twilio.com/v1/Sinks/{id}/Validate": "says the same again",
-    "POST events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents/{id}": "sets the same version again",
-    "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
-    "POST flex-api.twilio.com/v1/FlexFlows/{id}": "sets the same values again",
-    "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
-    "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
-    "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
-    "POST sync.twilio.com/v1/Services/{id}/Documents": "a second one is refused by its unique name, 54301",
-    "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": "guarded by If-Match",
-    "POST sync.twilio.com/v1/Services/{id}/Maps": "a second one is refused by its unique name, 54301",
-    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": "a second one is refused by its key, 54208",
-    "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": "guarded by If-Match",
-}
+REPEATABLE_POSTS: Mapping[str, str] = in_service_too(
+    {
+        "POST conversations.twilio.com/v1/Conversations": "a second one is refused by its unique name, 409",
+        "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": "sets the same values again",
+        "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "a second one is refused by its pair, 50416",
+        "POST events.twilio.com/v1/Sinks/{id}/Validate": "says the same again",
+        "POST events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents/{id}": "sets the same version again",
+        "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
+        "POST flex-api.twilio.com/v1/FlexFlows/{id}": "sets the same values again",
+        "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
+        "POST sync.twilio.com/v1/Services/{id}/Documents": "a second one is refused by its unique name, 54301",
+        "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": "guarded by If-Match",
+        "POST sync.twilio.com/v1/Services/{id}/Maps": "a second one is refused by its unique name, 54301",
+        "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": "a second one is refused by its key, 54208",
+        "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}": "guarded by If-Match",
+    }
+)
 
 
 def endpoint(method: str, host: str, path: str) -> str:

@@ -98,6 +98,17 @@ def _questions(account: Account) -> list[Question]:
         ],
         StackName.CONVERSATIONS: [
             ("Conversations", "", lambda _: client.conversations.v1.configuration().fetch_async()),
+            *(
+                question
+                for question in [
+                    (
+                        "Conversations service",
+                        "conversations_service_sid",
+                        lambda sid: client.conversations.v1.services(sid).fetch_async(),
+                    )
+                ]
+                if settings.conversations_service_sid
+            ),
             ("Interactions", "", lambda _: _ask_interactions(client)),
             *(question for question in routing if getattr(settings, question[1])),
         ],

@@ -35,6 +35,7 @@ EXTRA_FIELDS = (
     "workflow_sid",
     "queue_sid",
     "studio_flow_sid",
+    "conversations_service_sid",
     "chat_service_sid",
     "session_service_sid",
     "events_url",

@@ -1,8 +1,8 @@
 """conversations v1: services and conversations (facts B.3).
 
 Every path exists twice: under `/v1/Services/{service}`, and short for the account's default service, which is the
-one that Programmable Chat uses, too (as Flex demands, facts B.3). A chat channel is no conversation all the same:
-neither product here shows the other's rows.
+one that Programmable Chat uses, too (as Flex demands, facts B.3), unless `default_conversations_service` names another.
+A chat channel is no conversation all the same: neither product here shows the other's rows.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Both:
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             def short(call: Call, *found: str) -> Response:
-                return handler(call, Scope(call.world.chat_service_sid, ROOT, {}), *found)
+                return handler(call, Scope(call.world.default_service_sid, ROOT, {}), *found)
 
             def long(call: Call, service: str, *found: str) -> Response:
                 sid = service_of(call, service).sid
@@ -166,6 +166,11 @@ def list_services(call: Call) -> Response:
     return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
 
 
+@api.post("/v1/Services", Params(FriendlyName=text(256).must()))
+def create_service(call: Call) -> Response:
+    return created(service_json(call.world, call.world.make_service("chat", "IS", call.p["FriendlyName"])))
+
+
 @api.get("/v1/Services/{service}")
 def fetch_service(call: Call, service: str) -> Response:
     return ok(service_json(call.world, service_of(call, service)))
@@ -174,7 +179,7 @@ def fetch_service(call: Call, service: str) -> Response:
 @api.get("/v1/Configuration")
 def fetch_configuration(call: Call) -> Response:
     """What the short paths mean."""
-    service = call.world.chat_service_sid
+    service = call.world.default_service_sid
     links = {
         "service": f"{ROOT}/Services/{service}/Configuration",
         "webhooks": f"{ROOT}/Configuration/Webhooks",

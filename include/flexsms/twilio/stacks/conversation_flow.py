@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import NotFound
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.stacks.conversation_services import in_service
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -19,7 +20,7 @@ class ConversationFlow:
     """Finds, attaches and detaches flows; belongs to the opening."""
 
     def __init__(self, client: Client, settings: TwilioSettings) -> None:
-        self._conversations = client.conversations.v1.conversations
+        self._conversations = in_service(client, settings).conversations
         self._settings = settings
 
     async def find(self, channel_sid: str) -> str | None:
@@ -32,7 +33,7 @@ class ConversationFlow:
     async def attach(self, channel_sid: str) -> str:
         """Attach the connection's flow; Twilio attaches a second one without a question."""
         webhook: Any = await self._conversations(channel_sid).webhooks.create_async(
-            target="studio",  # type: ignore[arg-type]  # the SDK names a class whose members are texts
+            target="studio",
             configuration_flow_sid=self._settings.need("studio_flow_sid"),
         )
         return str(webhook.sid)

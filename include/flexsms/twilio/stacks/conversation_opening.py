@@ -18,6 +18,7 @@ from flexsms.core.redaction import redact
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
+from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.protocol import OpenConversation
@@ -38,14 +39,14 @@ class ConversationOpening:
     """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.ConversationsStack`."""
 
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
-        self._conversations = client.conversations.v1.conversations
+        self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
         self._turns = turns
         self._tasks = ConversationTasks(client, settings)
         self._flow = ConversationFlow(client, settings)
-        self._pairs = ConversationPairs(client, close_after_days=settings.close_after_days)
+        self._pairs = ConversationPairs(client, settings)
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the settings of the route are there, and that the worker exists."""

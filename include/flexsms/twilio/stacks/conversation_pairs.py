@@ -21,7 +21,10 @@ from flexsms.core.errors import (
     TwilioRefused,
 )
 from flexsms.core.message import OutboundMessage
+from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
+from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.protocol import OpenConversation
 
 if TYPE_CHECKING:
@@ -49,14 +52,12 @@ WRONG_NUMBERS = {
 
 
 class ConversationPairs:
-    """Finds the conversation of two numbers, or starts it.
+    """Finds the conversation of two numbers, or starts it."""
 
-    :param close_after_days: days without activity after which Twilio closes a new conversation by itself; None: never
-    """
-
-    def __init__(self, client: Client, *, close_after_days: int | None) -> None:
-        self._client = client.conversations.v1
-        self._close_after_days = close_after_days
+    def __init__(self, client: Client, settings: TwilioSettings) -> None:
+        self._client = in_service(client, settings)
+        self._services = ConversationServices(client, settings)
+        self._close_after_days = settings.close_after_days
 
     async def open(
         self,
@@ -211,7 +212,11 @@ class ConversationPairs:
                 if error.code in WRONG_NUMBERS:
                     raise InvalidInput(*WRONG_NUMBERS[error.code]) from error
                 raise
-            holder = await self._holder(error, own, message)
+            try:
+                holder = await self._holder(error, own, message)
+            except (PermanentError, ChannelClosed):
+                await self._discard(own.channel_sid)
+                raise
             if holder.channel_sid != own.channel_sid:
                 await self._discard(own.channel_sid)
             return holder
@@ -220,12 +225,20 @@ class ConversationPairs:
     async def _holder(
         self, error: TwilioRefused, own: OpenConversation, message: OutboundMessage
     ) -> OpenConversation:
-        """The conversation that has the pair, by Twilio's sentence or, if that names none, by looking further."""
+        """The conversation that has the pair, by Twilio's sentence or, if that names none, by looking further.
+
+        :raises ChannelClosed: when it was closed or deleted in this very moment
+        :raises InOtherService: when the connection does not lead there
+        """
         named = re.findall(r"CH[0-9a-fA-F]{32}", error.detail)
         if own.channel_sid in named:
             return own  # added by an earlier try
         for sid in named:
-            conversation: Any = await self._client.conversations(sid).fetch_async()
+            try:
+                conversation: Any = await twice(self._client.conversations(sid).fetch_async)
+            except NotFound:
+                await self._services.check(sid)
+                continue  # it was deleted
             if str(conversation.state) != "closed":
                 return _open(conversation, is_new=False)
         found = await self._find(message)

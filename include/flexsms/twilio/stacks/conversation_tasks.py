@@ -16,6 +16,7 @@ from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable,
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.task_list import attributes_of
@@ -53,7 +54,7 @@ class ConversationTasks:
 
     def __init__(self, client: Client, settings: TwilioSettings) -> None:
         self._interaction = client.flex_api.v1.interaction
-        self._conversations = client.conversations.v1.conversations
+        self._conversations = in_service(client, settings).conversations
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
         self._store = SyncStore(client, settings.need("sync_service_sid"))

@@ -27,6 +27,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.conversation_opening import ConversationOpening
 from flexsms.twilio.stacks.conversation_pairs import CLOSED
+from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import (
@@ -59,9 +60,10 @@ class ConversationsStack:
     closing_is_final = True
 
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
-        self._conversations = client.conversations.v1.conversations
+        self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
-        self._service_sid = settings.chat_service_sid
+        self._service_sid = settings.conversations_service_sid or settings.chat_service_sid
+        self._services = ConversationServices(client, settings)
         self._opening = ConversationOpening(client, settings, turns)
 
     async def check(self, message: OutboundMessage) -> None:
@@ -139,8 +141,13 @@ class ConversationsStack:
         """The conversation with its attributes; a closed one is retired.
 
         :raises NotFound: when it is gone; it is asked for twice, because a replica of Twilio's may be behind
+        :raises InOtherService: when it is in another service
         """
-        conversation: Any = await twice(self._conversations(channel_sid).fetch_async)
+        try:
+            conversation: Any = await twice(self._conversations(channel_sid).fetch_async)
+        except NotFound:
+            await self._services.check(channel_sid)
+            raise
         return ChannelSnapshot(
             channel_sid=channel_sid,
             attributes=parse_attributes(conversation.attributes),

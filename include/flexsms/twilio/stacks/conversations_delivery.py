@@ -9,6 +9,8 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.stacks.conversation_services import in_service
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -19,8 +21,8 @@ PAGE_SIZE = 50  # the most that Conversations takes
 class ConversationsDelivery:
     """Reads the receipts of conversation messages."""
 
-    def __init__(self, client: Client) -> None:
-        self._conversations = client.conversations.v1.conversations
+    def __init__(self, client: Client, settings: TwilioSettings) -> None:
+        self._conversations = in_service(client, settings).conversations
 
     async def delivery(
         self,
