@@ -47,7 +47,7 @@ REPEATABLE_POSTS: Mapping[str, str] = in_service_too(
     {
         "POST conversations.twilio.com/v1/Conversations": "a second one is refused by its unique name, 409",
         "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": "sets the same values again",
-        "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "a second one is refused by its pair, 50416",
+        "POST conversations.twilio.com/v1/Conversations/{id}/Participants": "refused by its pair, 50416",
         "POST events.twilio.com/v1/Sinks/{id}/Validate": "says the same again",
         "POST events.twilio.com/v1/Subscriptions/{id}/SubscribedEvents/{id}": "sets the same version again",
         "POST flex-api.twilio.com/v1/Channels": "gives back the active channel of the same numbers and flow",
