@@ -347,6 +347,25 @@ async def test_a_holder_that_proxy_does_not_name_is_found_by_the_agents_flow(
     assert silent.open_tasks() == ([first.task_sid] if busy else [])
 
 
+async def test_a_customer_who_writes_while_the_holder_is_looked_for_gets_an_agent(
+    silent: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text finds the task that looking for the channel has opened, and so opens none."""
+    first = await silent.send("First.", key="k0")
+    silent.sandbox.control.agent("complete", task_sid=first.task_sid)
+
+    async def write() -> None:
+        silent.answers("Hello?")
+
+    at(monkeypatch, ChatOpening, "_end_marked", before=write)
+    sent = await silent.send("For you.", route="studio")
+    assert sent.channel_sid == first.channel_sid
+    assert silent.texts() == TEXTS
+    (task_sid,) = silent.open_tasks()
+    assert task_sid != first.task_sid
+    assert_nobody_is_lost(silent)
+
+
 async def test_a_session_that_cannot_be_opened_again_leads_to_the_holder(silent: Desk) -> None:
     sid = await quiet_channel(silent)
     await session(silent, sid, "closed")

@@ -15,7 +15,7 @@ from flexsms.core.events import parse_attributes, write_attributes
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.lookup import twice
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, has_unmarked
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks
 
 if TYPE_CHECKING:
@@ -120,8 +120,14 @@ class ChatChannels:
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look for the message marked with a key, newest first, no further back than ``since``."""
-        messages = self._channels(channel_sid).messages
-        return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), key, since)
+        return await find_marked(await self._newest(channel_sid), key, since)
+
+    async def has_texts_of_others(self, channel_sid: str, since: datetime) -> bool:
+        """Whether anybody else has written than flexsms, a customer mostly, no longer ago than ``since``."""
+        return await has_unmarked(await self._newest(channel_sid), since)
+
+    async def _newest(self, channel_sid: str) -> Any:
+        return await self._channels(channel_sid).messages.page_async(order="desc", page_size=PAGE_SIZE)
 
 
 def is_inactive(attributes: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
@@ -107,7 +108,7 @@ class ChatOpening:
     ) -> tuple[OpenConversation, bool]:
         """The conversation whose session has the customer, or the new one when that is a leftover."""
         if taken.channel_sid is None:
-            taken = await self._search(taken, message, flow)
+            taken = await self._search(taken, message, flow, key)
         if taken.channel_sid is None or taken.session is None:
             # It may have been a channel that was retired meanwhile.
             try:
@@ -128,11 +129,11 @@ class ChatOpening:
                 f"The customer wrote at this very moment ({again}); trying again."
             ) from again
 
-    async def _search(self, taken: PairTaken, message: OutboundMessage, flow: Any) -> PairTaken:
+    async def _search(self, taken: PairTaken, message: OutboundMessage, flow: Any, key: str) -> PairTaken:
         """Look for the holder of a pair that Proxy does not name: the active channel of the number's other flow.
 
         Flex gives that to whoever asks for a channel of the flow. Where there is none it makes one, which is taken
-        back, and it may open a task, which bears a mark.
+        back, and it may open a task, which bears a mark. A text of the customer meanwhile opens none beside that.
         """
         mark = {"flexsms_search": uuid.uuid4().hex}
         for other in await self._flows_of(message.from_number):
@@ -140,20 +141,23 @@ class ChatOpening:
                 continue
             attributes = {**message.routing_attributes(), **mark}
             channel = await self._channel(message, other, attributes)
-            if channel.task_sid:
-                await self._end_marked(str(channel.task_sid), mark)
+            ended = await self._end_marked(str(channel.task_sid), mark) if channel.task_sid else None
             session = await self._sessions.find(channel.sid)
+            if ended is not None and await self._channels.has_texts_of_others(channel.sid, ended):
+                await self._task_on(str(channel.sid), message, other, key)
             if session is not None:
                 return PairTaken(taken.refusal, str(channel.sid), session)
             if not channel.task_sid or not await self.is_task_open(channel.task_sid):
                 await self._discard_if_empty(channel)
         return taken
 
-    async def _end_marked(self, task_sid: str, mark: Mapping[str, str]) -> None:
-        """End the task that the search has opened; any other stays."""
+    async def _end_marked(self, task_sid: str, mark: Mapping[str, str]) -> datetime | None:
+        """End the task that the search has opened, and tell when that was; any other stays."""
         task = await self._unfinished(task_sid)
-        if task is not None and mark.items() <= parse_attributes(task.attributes).items():
-            await end_task(self._workspace(), task, ELSEWHERE)
+        if task is None or not mark.items() <= parse_attributes(task.attributes).items():
+            return None
+        await end_task(self._workspace(), task, ELSEWHERE)
+        return utc(task.date_created)
 
     async def _continue(
         self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, key: str

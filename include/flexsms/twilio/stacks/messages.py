@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,14 +24,30 @@ async def find_marked(page: Any, key: str, since: datetime) -> str | None:
     :param since: look no further back than a minute before
     :raises NotFound: when one that may be it was deleted meanwhile
     """
+    async with aclosing(_posted(page, since)) as posted:
+        async for sid, mark in posted:
+            if mark == key:
+                return sid
+    return None
+
+
+async def has_unmarked(page: Any, since: datetime) -> bool:
+    """Whether anybody else has written than flexsms; takes and raises the same as :func:`find_marked`."""
+    async with aclosing(_posted(page, since)) as posted:
+        async for _, mark in posted:
+            if mark is None:
+                return True
+    return False
+
+
+async def _posted(page: Any, since: datetime) -> AsyncGenerator[tuple[str, str | None]]:
+    """The messages of a channel, newest first, each with the key that it is marked with."""
     while page is not None:
         for message in page:
-            # Twilio may show attributes only where a single message is fetched, and unmarked must not mean unsent.
-            shown = message if message.attributes is not None else await twice(message.fetch_async)
-            if parse_attributes(shown.attributes).get(KEY_ATTRIBUTE) == key:
-                return str(message.sid)
             posted_at = utc(message.date_created)
             if posted_at and posted_at < since - CLOCK_SKEW:
-                return None
+                return
+            # Twilio may show attributes only where a single message is fetched, and unmarked must not mean unsent.
+            shown = message if message.attributes is not None else await twice(message.fetch_async)
+            yield str(message.sid), parse_attributes(shown.attributes).get(KEY_ATTRIBUTE)
         page = await page.next_page_async()
-    return None
