@@ -262,6 +262,9 @@ class CleanupSteps:
         stack = self._stack(channel)
         before = self._before[sid] if sid in self._before else await self._remembered(sid, stack.usual)
         reconnect = self._resumed or sid in self._ours
+        if self._report.outcomes.get(sid) is Outcome.SKIPPED_OPEN_TASK and before == RETIRED:
+            # Whoever retired it before, be it a try that nobody remembers: an agent is at work there now.
+            before, reconnect = dict(stack.usual), True
         try:
             is_back = await stack.resume(sid, before, channel.links, reconnect=reconnect)
         except NotFound:
