@@ -37,6 +37,8 @@ CHAT = [
     {"channel_reuse_opens_task": False},
     {"dead_session_captures": False},
     {"stamp_proxy_session": False},
+    {"inactive_needs_webhook": True},
+    {"relay_names_message": False},
     {"pair_taken_code": 80103, "reopen_taken_code": 80604, "pair_taken_names_session": True},
 ]
 CONVERSATIONS = [
@@ -47,6 +49,10 @@ CONVERSATIONS = [
     {"second_interaction": "opened"},
     {"second_interaction": "refused", "closed_invite_code": 45008},
     {"interaction_conflict_fails": False},
+    {"pair_refusal_names_conversation": False},
+    {"closed_keeps_name": False},
+    {"second_interaction": "refused", "refusal_names_channel": False},
+    {"api_interaction_heeds_worker": False},
     {"one_address_per_number": False},
 ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
 
 HANDSET = "+14155550142"
+EVENTS_URL = "https://airflow.example.com/flexsms/events"
 # Nobody and nothing takes longer here.
 PATIENCE = Patience(
     machine=timedelta(seconds=3),
@@ -46,7 +47,7 @@ class Bench:
         return TwilioSettings.from_connection(
             self.sandbox.settings["account_sid"],
             self.sandbox.settings["auth_token"],
-            {**extra, "rate_limits": "off", "timeout_s": 2, **changes},
+            {**extra, "rate_limits": "off", "timeout_s": 2, "events_url": EVENTS_URL, **changes},
         )
 
     def number(self, stack: str) -> str:
@@ -65,6 +66,15 @@ class Bench:
     def person(self, request: str) -> None:
         """Does what is asked for."""
         self.requests.append(request)
+        if "text from the handset" in request:
+            self.control.customer(HANDSET, self.own.wishes.number, "Hello")
+        elif "Accept the task" in request:
+            self.control.agent("complete", task_sid=self.open_tasks()[-1])
+
+    def open_tasks(self) -> list[str]:
+        """The SIDs of the tasks that are not over, the newest last."""
+        rows = self.control.state()["tables"]["tasks"]
+        return [row["sid"] for row in rows if row["status"] not in ("completed", "canceled")]
 
     async def findings(
         self,

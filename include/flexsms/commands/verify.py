@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -23,8 +24,9 @@ from flexsms.core.redaction import mask_number
 from flexsms.core.verify import Finding, Outcome, as_json, exit_status
 
 if TYPE_CHECKING:
+    from flexsms.hooks.twilio import TwilioHook
     from flexsms.twilio.account import Account
-    from flexsms.twilio.verify.own import Own, Patience, Person, Wishes
+    from flexsms.twilio.verify.own import Own, Patience, Wishes
 
 COLOURS = {Outcome.AS_ASSUMED: "green", Outcome.DIFFERS: "bold red", Outcome.NOT_TRIED: "yellow"}
 
@@ -54,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="try this assumption only; may be repeated",
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=180,
+        metavar="SECONDS",
+        help="how long to wait for somebody who was asked for help (default: %(default)s)",
+    )
     parser.add_argument("--list", action="store_true", help="only list the assumptions")
 
 
@@ -78,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     with in_airflow():
         from flexsms.hooks.twilio import TwilioHook
-        from flexsms.twilio.verify.own import Wishes
+        from flexsms.twilio.verify.own import Patience, Wishes
         from flexsms.twilio.verify.run import price
 
         wishes = Wishes.parse(
@@ -93,7 +102,7 @@ def _run(args: argparse.Namespace) -> int:
     if not args.yes and not _agrees(wishes, told):
         print("Nothing was made.")
         return 2
-    trial = Trial(hook, wishes)
+    trial = Trial(hook, wishes, Patience(person=timedelta(seconds=args.wait)))
     with in_airflow():
         trial.run()
     _show(trial.findings)
@@ -111,17 +120,13 @@ class Trial:
     """One run of the experiments, which may be interrupted: what was found by then stays.
 
     :param hook: leads to the account
-    :param person: asks for help; prints it unless given
     """
 
-    def __init__(
-        self, hook: Any, wishes: Wishes, *, person: Person | None = None, patience: Patience | None = None
-    ) -> None:
+    def __init__(self, hook: TwilioHook, wishes: Wishes, patience: Patience) -> None:
         self.findings: list[Finding] = []
         self.was_interrupted = False
         self._hook = hook
         self._wishes = wishes
-        self._person = person or _ask
         self._patience = patience
         self._own: Own | None = None
 
@@ -141,7 +146,7 @@ class Trial:
         from flexsms.twilio.verify.run import run
 
         async def work(account: Account) -> None:
-            self._own = Own(account, self._wishes, person=self._person, patience=self._patience)
+            self._own = Own(account, self._wishes, person=_ask, patience=self._patience)
             await run(self._own, self._add)
 
         try:
@@ -181,25 +186,38 @@ def _write(path: Path, trial: Trial) -> None:
 
 
 def _show(findings: Sequence[Finding]) -> None:
+    """All findings, by product."""
+    order = list(ASSUMPTIONS)
+    found = sorted(findings, key=lambda one: order.index(one.assumption.name))
     console = Console(highlight=False)
-    if not console.is_terminal:
-        for one in findings:
+    if console.is_terminal:
+        console.print(_table(found))
+    else:
+        for one in found:
             print(_line(one))
-        return
-    shown = Table(box=None, pad_edge=False, header_style="dim")
-    shown.add_column("assumption")
-    shown.add_column("assumed")
-    shown.add_column("found")
-    shown.add_column("what follows")
+    counts = Counter(one.outcome for one in found)
+    print("\n" + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome) + ".")
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    for name, ratio in (("assumption", 9), ("assumed", 5), ("found", 5), ("what follows", 8)):
+        table.add_column(name, ratio=ratio, overflow="fold")
+    product = ""
     for one in findings:
-        name = Text.assemble(
-            (one.assumption.name, "bold"), f"\n{one.assumption.about}: {one.assumption.question}"
-        )
+        about = one.assumption
+        if about.about != product:
+            product = about.about
+            table.add_row()
+            table.add_row(Text(product, "bold"))
+        named = Text.assemble(about.name, (f"\n{about.question}", "dim"))
         found = Text(one.found or str(one.outcome), COLOURS[one.outcome])
-        shown.add_row(name, one.assumption.assumed, found, Text(one.follows))
-    console.print(shown)
+        table.add_row(named, about.assumed, found, Text(one.follows))
+    return table
 
 
 def _line(one: Finding) -> str:
-    told = f"{one.outcome:<10}  {one.assumption.name}: {one.assumption.question}; assumed: {one.assumption.assumed}"
-    return told + (f"; found: {one.found}" if one.found else "") + (f"; {one.follows}" if one.follows else "")
+    about = one.assumption
+    told = [f"{one.outcome:<10}  {about.name}: {about.question}", f"assumed: {about.assumed}"]
+    told += [f"found: {one.found}"] if one.found else []
+    return "; ".join([*told, *([one.follows] if one.follows else [])])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flexsms.core.errors import MIGRATE
 from flexsms.core.verify import NOTHING, Assumption
 
 NOBODY = "nobody documents it"
 ERRORS = "https://www.twilio.com/docs/api/errors/"
-SYNC, TASKROUTER = "Sync", "TaskRouter"
+SYNC, TASKROUTER, STREAMS = "Sync", "TaskRouter", "Event Streams"
+CONVERSATIONS, INTERACTIONS = "Conversations", "Interactions"
+CHAT, PROXY = "Chat", "Proxy"
 
 _ALL = (
     # Sync
@@ -94,6 +97,225 @@ _ALL = (
         "newest first",
         NOBODY,
         {"oldest first": NOTHING},
+    ),
+    # Event Streams
+    Assumption(
+        "sink-active",
+        STREAMS,
+        "when a new webhook sink is active",
+        "at once",
+        "https://www.twilio.com/docs/events/event-streams/sink-resource",
+        {
+            "later": "nothing to do, flexsms setup waits for it; run it again if that takes over 15 s",
+            "not by itself": "run flexsms setup again with the test event's ID as --test-id",
+        },
+    ),
+    Assumption(
+        "sink-configuration",
+        STREAMS,
+        "whether a list of sinks shows where a webhook sink posts",
+        "yes",
+        NOBODY,
+        {"no": "remove the old sink yourself before flexsms setup, and report this"},
+    ),
+    # Conversations
+    Assumption(
+        "pair-refusal",
+        CONVERSATIONS,
+        "refusal of a pair of numbers that is in another conversation",
+        "50416, names the conversation",
+        ERRORS + "50416",
+        {
+            "50416, names none": "nothing to do, flexsms looks for it, in 1 call per 50 conversations of the customer"
+        },
+    ),
+    Assumption(
+        "inactive-holds-pair",
+        CONVERSATIONS,
+        "whether an inactive conversation holds its pair of numbers",
+        "yes",
+        "https://www.twilio.com/docs/flex/developer/conversations/best-practices",
+        {"no": NOTHING},
+    ),
+    Assumption(
+        "message-reactivates",
+        CONVERSATIONS,
+        "whether a message makes an inactive conversation active",
+        "yes",
+        "https://www.twilio.com/docs/conversations-classic/states-timers",
+        {"no": NOTHING},
+    ),
+    Assumption(
+        "message-list-attributes",
+        CONVERSATIONS,
+        "whether a list of messages shows their attributes",
+        "yes",
+        NOBODY,
+        {"no": "nothing to do, flexsms fetches each message where it looks for one"},
+    ),
+    Assumption(
+        "closed-name",
+        CONVERSATIONS,
+        "whether a closed conversation keeps its unique name",
+        "yes, refused with 50353",
+        NOBODY,
+        {"no": NOTHING},
+    ),
+    Assumption(
+        "longest-timer",
+        CONVERSATIONS,
+        "longest time after which Twilio closes a conversation by itself",
+        "3650 days",
+        "https://www.twilio.com/docs/conversations-classic/states-timers",
+        {f"{days} days": f"keep close_after_days at {days} or below" for days in (365, 90, 30)},
+    ),
+    # Interactions
+    Assumption(
+        "second-interaction",
+        INTERACTIONS,
+        "what becomes of a second interaction of a conversation",
+        "refused with 45353, names the channel",
+        ERRORS + "45353",
+        {
+            "refused with 45353, names none": NOTHING,
+            "opened": NOTHING,
+        },
+    ),
+    Assumption(
+        "closing-interaction",
+        INTERACTIONS,
+        "what ends when an interaction channel is closed",
+        "task and conversation",
+        "https://www.twilio.com/docs/flex/developer/conversations/interactions-api/channels-subresource",
+    ),
+    Assumption(
+        "closed-invite",
+        INTERACTIONS,
+        "refusal of an invite to a closed interaction channel",
+        "refused with 45376",
+        ERRORS + "45376",
+        {"refused with 45008": NOTHING},
+    ),
+    Assumption(
+        "interaction-worker",
+        INTERACTIONS,
+        "whether an interaction by API goes to the worker in its routing",
+        "yes",
+        "https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interactions",
+        {
+            "no, another one": "route by the attribute targetWorkerSid in the workflow, which flexsms writes as well"
+        },
+    ),
+    Assumption(
+        "agent-completes",
+        INTERACTIONS,
+        "what becomes of the conversation that an agent is done with",
+        "stays open",
+        "https://www.twilio.com/docs/flex/admin-guide/setup/conversations/leave-and-pause-for-conversations",
+        {"is closed": "switch Flex's Leave on, or there are no long-lived conversations to clean up"},
+    ),
+    Assumption(
+        "late-text",
+        INTERACTIONS,
+        "where a text of the customer goes while a cleanup holds the conversation inactive",
+        "wakes the conversation",
+        "https://www.twilio.com/docs/conversations-classic/inbound-autocreation",
+        {"stays in the inactive conversation": NOTHING, "starts another conversation": NOTHING},
+    ),
+    Assumption(
+        "late-text-task",
+        INTERACTIONS,
+        "whether that text opens a task",
+        "yes",
+        "https://www.twilio.com/docs/conversations-classic/inbound-autocreation",
+        {"no": "let the number's address create conversations with Studio (flexsms setup --number)"},
+    ),
+    # Chat and Proxy
+    Assumption(
+        "chat-served",
+        CHAT,
+        "whether Twilio still serves Programmable Chat and Proxy to the account",
+        "yes",
+        "https://www.twilio.com/docs/flex/developer/messaging/chat-channel",
+        rest=MIGRATE,
+    ),
+    Assumption(
+        "channel-matching",
+        CHAT,
+        "what Flex finds the active channel of a customer by",
+        "the numbers",
+        NOBODY,
+    ),
+    Assumption(
+        "channel-reuse-task",
+        CHAT,
+        "what Flex opens on a long-lived channel whose task has ended",
+        "a new task",
+        NOBODY,
+        {"no new task": "nothing to do, the text is sent, and the customer's answer opens the task"},
+    ),
+    Assumption(
+        "inactive-header",
+        CHAT,
+        "whether Flex notices an inactive channel only with the webhook header",
+        "not needed",
+        NOBODY,
+        {"needed": "nothing to do, flexsms sends it"},
+    ),
+    Assumption(
+        "session-by-name",
+        PROXY,
+        "whether a session can be fetched by its unique name",
+        "yes",
+        ERRORS + "80308",
+    ),
+    Assumption(
+        "session-stamped",
+        PROXY,
+        "whether the channel's attributes name the session",
+        "yes",
+        ERRORS + "80619",
+        {"no": "nothing to do, flexsms asks by its name, a call more per retired channel"},
+    ),
+    Assumption(
+        "pair-taken",
+        PROXY,
+        "refusal of a pair of numbers that is in another session",
+        "80604, names none",
+        ERRORS + "80604",
+        {
+            "80103, names the session": NOTHING,
+            "80604, names the session": NOTHING,
+            "80103, names none": NOTHING,
+        },
+    ),
+    Assumption(
+        "reopen-taken",
+        PROXY,
+        "refusal to open a session again whose pair is in another one",
+        "80801, names none",
+        ERRORS + "80801",
+        {
+            "80604, names none": NOTHING,
+            "80801, names the session": NOTHING,
+            "80604, names the session": NOTHING,
+        },
+    ),
+    Assumption(
+        "relay-named",
+        PROXY,
+        "whether an interaction names the chat message that it relays",
+        "yes",
+        "https://www.twilio.com/docs/proxy/api/interaction",
+        {"no": "leave wait_for_delivery of flexsms_send off, it would end in 'no SMS left'"},
+    ),
+    Assumption(
+        "inactive-captures",
+        PROXY,
+        "whether an inactive channel with an open session keeps the customer's texts",
+        "yes",
+        NOBODY,
+        {"no, it starts another channel": NOTHING},
     ),
 )
 

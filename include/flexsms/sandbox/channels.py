@@ -113,10 +113,12 @@ def ensure_task(world: World, channel: Channel, direction: str, given: dict[str,
     return task
 
 
-def set_attributes(world: World, channel: Channel, attributes: str) -> None:
+def set_attributes(world: World, channel: Channel, attributes: str, *, webhook: bool = True) -> None:
+    """New attributes, which Flex notices at once, or (`inactive_needs_webhook`) only by a webhook."""
     channel.attributes = attributes
     channel.updated = world.clock.now()
-    world.index_channel(channel)
+    if webhook or not world.config.inactive_needs_webhook:
+        world.index_channel(channel)
 
 
 def merge_attributes(world: World, channel: Channel, **values: Any) -> None:

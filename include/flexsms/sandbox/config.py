@@ -135,6 +135,22 @@ class Config(Switches):
         "Whether a session named after a channel is written into its attribute proxySession.",
         source=ERRORS + "80619",
     )
+    inactive_needs_webhook: bool = switch(
+        False,
+        "Whether Flex only notices that a channel is INACTIVE when the update had X-Twilio-Webhook-Enabled.",
+        source=NOBODY,
+    )
+    channel_matches_identity: bool = switch(
+        False,
+        "Whether Flex finds the active channel of a customer by the chat identity as well as by the numbers.",
+        source=NOBODY,
+    )
+    session_by_name: bool = switch(
+        True, "Whether a session can be fetched by its unique name.", source=ERRORS + "80308"
+    )
+    relay_names_message: bool = switch(
+        True, "Whether an interaction names the chat message that it relays.", source=NOBODY
+    )
     pair_taken_names_session: bool = switch(
         False, "Whether the refusal of a pair that is taken names the session that holds it.", source=NOBODY
     )
@@ -182,6 +198,15 @@ class Config(Switches):
         "and on inbound messages speak of active ones only.",
         source="https://www.twilio.com/docs/flex/developer/conversations/best-practices",
     )
+    pair_refusal_names_conversation: bool = switch(
+        True,
+        "Whether the refusal of a pair that is taken names the conversation that holds it.",
+        source=ERRORS + "50416",
+    )
+    closed_keeps_name: bool = switch(
+        True, "Whether a closed conversation keeps its unique name.", source=NOBODY
+    )
+    longest_timer_days: float = switch(0.0, "The longest timer of a conversation, 0 for any.", source=NOBODY)
     message_reactivates: bool = switch(
         True, "Whether a message makes an inactive conversation active again.", source=NOBODY
     )
@@ -202,6 +227,21 @@ class Config(Switches):
         "names that channel, opened gives the conversation another one.",
         values=("refused", "opened"),
         source=ERRORS + "45353",
+    )
+    refusal_names_channel: bool = switch(
+        True,
+        "Whether the refusal of a second interaction names the channel of the first one.",
+        source=ERRORS + "45353",
+    )
+    api_interaction_heeds_worker: bool = switch(
+        True,
+        "Whether an interaction by API goes to the worker that its routing names. Otherwise another one is offered it.",
+        source="https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interactions",
+    )
+    closing_ends_conversation: bool = switch(
+        True,
+        "Whether closing an interaction channel closes its conversation.",
+        source="https://www.twilio.com/docs/flex/developer/conversations/interactions-api/channels-subresource",
     )
     closed_invite_code: int = switch(
         45376,
@@ -228,6 +268,9 @@ class Config(Switches):
         "Sink types that are initialized until their test event was validated. Webhooks never were; Twilio's page on "
         "validating says now that no sink needs it: an empty list.",
         source="https://www.twilio.com/docs/events/event-streams/sink-resource",
+    )
+    sink_list_shows_configuration: bool = switch(
+        True, "Whether lists of sinks show their configuration.", source=NOBODY
     )
     sink_setup_s: float = switch(0.0, "Virtual seconds until a sink that needs no validation is active.")
     sink_failures: list[str] = switch([], 'Destinations or ARNs, or "*", whose sinks end as failed.')

@@ -2,7 +2,7 @@
 
 Sources: facts B.3 (states, timers), B.4 (one open conversation per pair of numbers), E.2, F. Unverified there and
 decided here: both timers count from the last message, the last change of participants or the last reactivation, as
-the dates in Twilio's example do; a unique name stays with a closed conversation. The codes 50353 and 50433 are in no
+the dates in Twilio's example do. The codes 50353 and 50433 are in no
 source of the facts sheet. Of `inactive` ones the switches `inactive_holds_pair` and `message_reactivates` decide (J6).
 """
 
@@ -59,8 +59,14 @@ def change(world: World, conversation: Conversation, **values: Any) -> None:
     for field, value in values.items():
         setattr(conversation, field, value)
     if "state" in values:
-        world.index_conversation(conversation)
+        _changed_state(world, conversation)
     _schedule(world, conversation)
+
+
+def _changed_state(world: World, conversation: Conversation) -> None:
+    world.index_conversation(conversation)
+    if not conversation.open and not world.config.closed_keeps_name:
+        world.store.conversations.rename(conversation, None)
 
 
 def check_pairs(world: World, conversation: Conversation) -> None:
@@ -68,7 +74,7 @@ def check_pairs(world: World, conversation: Conversation) -> None:
     for member in members(world, conversation):
         holder = world.bound.get((member.address or "", member.proxy_address or ""))
         if holder not in (None, conversation.sid):
-            raise _taken(str(holder))
+            raise _taken(world, str(holder))
 
 
 def merge_attributes(world: World, conversation: Conversation, **values: Any) -> None:
@@ -121,12 +127,13 @@ def check_binding(world: World, address: str, proxy_address: str | None, *, code
     if not is_ours(world, proxy_address):
         raise Problem(400, 50408, f"Invalid messaging binding proxy address: {proxy_address}")
     if (taken := world.bound.get((address, proxy_address))) is not None:
-        raise _taken(taken, code)
+        raise _taken(world, taken, code)
 
 
-def _taken(holder: str, code: int = 50416) -> Problem:
+def _taken(world: World, holder: str, code: int = 50416) -> Problem:
     sentence = "A binding for this participant and proxy address already exists in Conversation"
-    return Problem(409, code, f"{sentence} {holder}")
+    named = f" {holder}" if world.config.pair_refusal_names_conversation else ""
+    return Problem(409, code, f"{sentence}{named}")
 
 
 def is_ours(world: World, number: str) -> bool:
@@ -235,5 +242,5 @@ def _due(world: World, sid: str) -> None:
     for state, due in (("closed", conversation.date_closed), ("inactive", conversation.date_inactive)):
         if due is not None and due <= now:
             conversation.state, conversation.updated = state, now
-            world.index_conversation(conversation)
+            _changed_state(world, conversation)
             return

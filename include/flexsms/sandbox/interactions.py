@@ -121,7 +121,8 @@ def close(world: World, channel: FlexChannel, status: str = "closed", routing: s
         return
     _end_tasks(world, channel, routing, "interaction channel closed")
     _set_status(world, channel, status)
-    conversations.close(world, world.store.conversations.get(channel.conversation_sid), status)
+    if status != "closed" or world.config.closing_ends_conversation:
+        conversations.close(world, world.store.conversations.get(channel.conversation_sid), status)
 
 
 def _end_tasks(world: World, channel: FlexChannel, routing: str, reason: str) -> None:
@@ -248,7 +249,8 @@ def check_single(world: World, conversation: Conversation) -> None:
     """A conversation has one interaction channel: Flex drops the request for another one (45353)."""
     channel = live(world, conversation)
     if channel is not None and world.config.second_interaction == "refused":
-        sentence = f"The Conversation sid {conversation.sid} already has a mapped Channel sid {channel.sid}."
+        named = f" sid {channel.sid}" if world.config.refusal_names_channel else ""
+        sentence = f"The Conversation sid {conversation.sid} already has a mapped Channel{named}."
         raise Problem(409, 45353, sentence)
 
 

@@ -66,6 +66,7 @@ class Channel(Row):
     customer: str | None = None
     number: str | None = None
     customer_name: str | None = None
+    identity: str | None = None
 
     def facts(self) -> dict[str, Any]:
         return facts(self.attributes)

@@ -168,7 +168,7 @@ def create_channel(call: Call, service: str) -> Response:
     return created(channel_json(call.world, channel))
 
 
-def _apply(world: World, channel: Channel, p: dict[str, Any]) -> None:
+def _apply(world: World, channel: Channel, p: dict[str, Any], *, webhook: bool = True) -> None:
     if name := p.get("UniqueName"):
         if looks_like("CH", name):
             raise Invalid("Channel unique name must not look like a Channel SID", 50306)
@@ -178,7 +178,7 @@ def _apply(world: World, channel: Channel, p: dict[str, Any]) -> None:
     if "UniqueName" in p:
         world.store.channels.rename(channel, p["UniqueName"] or None)
     if "Attributes" in p:
-        channels.set_attributes(world, channel, p["Attributes"])
+        channels.set_attributes(world, channel, p["Attributes"], webhook=webhook)
     channel.updated = world.clock.now()
     for name, field in FIELDS.items():
         if name in p:
@@ -194,7 +194,8 @@ def fetch_channel(call: Call, service: str, name: str) -> Response:
 def update_channel(call: Call, service: str, name: str) -> Response:
     check_webhook_header(call.request)
     channel = _channel(call, service, name)
-    _apply(call.world, channel, call.p)
+    webhook = call.request.header(b"x-twilio-webhook-enabled") == "true"
+    _apply(call.world, channel, call.p, webhook=webhook)
     return ok(channel_json(call.world, channel))
 
 

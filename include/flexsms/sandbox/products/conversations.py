@@ -229,6 +229,14 @@ def values_of(p: dict[str, Any]) -> dict[str, Any]:
     return {**values, "name": name or None} if name is not None else values
 
 
+def check_timers(call: Call) -> None:
+    """A timer is at most as long as a switch says."""
+    longest_s = call.world.config.longest_timer_days * 86_400
+    for name in ("Timers.Inactive", "Timers.Closed"):
+        if longest_s and call.p.get(name, 0) > longest_s:
+            raise Invalid(f"Invalid {name}: longer than {call.world.config.longest_timer_days:g} days")
+
+
 def check_state(p: dict[str, Any]) -> None:
     """What a new conversation cannot be: closed (50384), with timers but no state, or with one it contradicts (50382).
 
@@ -246,6 +254,7 @@ def check_state(p: dict[str, Any]) -> None:
 def create_conversation(call: Call, scope: Scope) -> Response:
     check_webhook_header(call.request)
     check_state(call.p)
+    check_timers(call)
     conversation = conversations.start(call.world, scope.service_sid, **values_of(call.p))
     return created(conversation_json(call.world, scope, conversation))
 
@@ -259,6 +268,7 @@ def fetch_conversation(call: Call, scope: Scope, name: str) -> Response:
 def update_conversation(call: Call, scope: Scope, name: str) -> Response:
     """Attributes and state may come in one request; a closed conversation takes neither (50377)."""
     check_webhook_header(call.request)
+    check_timers(call)
     conversation = conversation_of(call, scope, name)
     conversations.change(call.world, conversation, **values_of(call.p))
     return ok(conversation_json(call.world, scope, conversation))

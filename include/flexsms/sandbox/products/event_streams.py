@@ -136,8 +136,12 @@ def list_sinks(call: Call) -> Response:
             "InUse" not in p or in_use(world, sink.sid) == p["InUse"]
         )
 
+    def shown(sink: Sink) -> dict[str, Any]:
+        whole = sink_json(sink)
+        return whole if world.config.sink_list_shows_configuration else {**whole, "sink_configuration": {}}
+
     rows = walk(world.store.sinks.under("sinks"), keep=keep)
-    return page(call, rows, sink_json, key="sinks", largest=1000)
+    return page(call, rows, shown, key="sinks", largest=1000)
 
 
 @api.get(SINK)

@@ -199,6 +199,8 @@ def create_channel(call: Call) -> Response:
     attributes: dict[str, Any] = call.p.get("TaskAttributes") or {}
     customer = call.p.get("Target") or attributes.get("to")
     channel = channels.find(call.world, flow, customer) if customer else None
+    if channel and call.world.config.channel_matches_identity and channel.identity != call.p["Identity"]:
+        channel = None
     is_new = channel is None
     if channel is None:
         channel = channels.start(
@@ -211,6 +213,7 @@ def create_channel(call: Call) -> Response:
             long_lived=call.p.get("LongLived"),
             pre_engagement=call.p.get("PreEngagementData"),
         )
+        channel.identity = call.p["Identity"]
     if flow.integration_type == "task":
         if task := call.world.store.tasks.get(call.p.get("TaskSid")):
             _adopt(call.world, channel, task)

@@ -6,6 +6,7 @@ or `failed`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .. import interactions
@@ -161,6 +162,9 @@ def create_interaction(call: Call) -> Response:
         interactions.check_single(call.world, conversation)
     if initiated_by == "customer" and conversation is None:
         raise Unprocessable("Invalid Channel: customer needs properties.media_channel_sid")
+    if initiated_by == "api" and routing.worker_sid and not call.world.config.api_interaction_heeds_worker:
+        others = [sid for sid in call.world.worker_sids if sid != routing.worker_sid]
+        routing = replace(routing, worker_sid=others[0])
     customer, number = (None, None) if conversation else _ends(channel)
     one = interactions.start(
         call.world,

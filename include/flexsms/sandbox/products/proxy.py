@@ -151,6 +151,8 @@ def fetch_session(call: Call, service: str, name: str) -> Response:
     """By SID or unique name; only GET knows unique names (facts L)."""
     if looks_like("KC", name):
         return ok(session_json(call.world, session_of(call, service, name)))
+    if not call.world.config.session_by_name:
+        raise NotFound(call.request.path)
     session = call.world.store.sessions.named(_service(call, service).sid, name)
     if session is None:
         raise Problem(404, 80308, f"Session with unique name {name} not found")

@@ -57,7 +57,10 @@ def interaction_json(world: World, session: Session, one: Interaction) -> dict[s
         "date_updated": iso(one.updated),
         "url": f"{session_url(session)}/Interactions/{one.sid}",
     }
-    for side, facts in (("inbound", one.inbound), ("outbound", one.outbound)):
+    inbound = one.inbound
+    if str(inbound.get("resource")).startswith("IM") and not world.config.relay_names_message:
+        inbound = {**inbound, "resource": None}
+    for side, facts in (("inbound", inbound), ("outbound", one.outbound)):
         body[f"{side}_participant_sid"] = facts.get("participant")
         body[f"{side}_resource_sid"] = facts.get("resource")
         body[f"{side}_resource_status"] = facts.get("status")

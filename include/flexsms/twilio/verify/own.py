@@ -16,8 +16,10 @@ from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.errors import FlexSmsError, InvalidInput, NotFound, TwilioError
 from flexsms.core.events import StackName
 from flexsms.core.numbers import parse_number
+from flexsms.core.setup import WEBHOOK, webhook
 from flexsms.twilio.account import Account
 from flexsms.twilio.defects import contained
+from flexsms.twilio.event_streams import list_sinks
 from flexsms.twilio.stacks.tasks import end_task
 from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
 
@@ -71,6 +73,10 @@ class Wishes:
             stack=StackName(stack) if stack else None,
             only=tuple(only),
         )
+
+    def wants(self, name: str) -> bool:
+        """Whether an assumption is to be tried."""
+        return not self.only or name in self.only
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +160,7 @@ class Own:
 
         :raises NotPossible: when it does not
         """
-        minutes = self.patience.person.total_seconds() / 60
-        self._person(f"{request} (waiting for {minutes:g} min)")
+        self._person(f"{request} Waiting for {self.patience.person.total_seconds():g} s.")
         found = await self.until(look, self.patience.person)
         if found is None:
             raise NotPossible("nobody did what was asked for in time")
@@ -173,9 +178,33 @@ class Own:
                     await services(str(one.sid)).delete_async()
 
         self.remove_later(f"Sync service {self.mark}", remove)
-        service = await services.create_async(friendly_name=self.mark)
-        self.sids.add(str(service.sid))
-        return services(str(service.sid))
+        return services(self._made(await services.create_async(friendly_name=self.mark)))
+
+    async def sink(self, url: str) -> Any:
+        """An Event Streams sink without a subscription, to which nothing is ever sent."""
+        sinks = self.client.events.v1.sinks
+
+        async def remove() -> None:
+            for one in await list_sinks(self.client):
+                if one.description == self.mark:
+                    await sinks(one.sid).delete_async()
+
+        self.remove_later(f"Event Streams sink {self.mark}", remove)
+        sink: Any = await sinks.create_async(
+            description=self.mark,
+            sink_configuration=dict(webhook(url).configuration),
+            sink_type=WEBHOOK,  # type: ignore[arg-type]  # the SDK names a class whose members are texts
+        )
+        self._made(sink)
+        return sink
+
+    def _made(self, thing: Any) -> str:
+        """The SID of what was made, which a report may show."""
+        sid = str(thing.sid)
+        self.sids.add(sid)
+        return sid
+
+    # Tasks
 
     @property
     def workspace(self) -> Any:
@@ -183,33 +212,37 @@ class Own:
         return self.client.taskrouter.v1.workspaces(self.settings.need("workspace_sid"))
 
     @property
-    def ours(self) -> str:
-        """The expression that only our own tasks fulfil."""
-        return f'{MARK} == "{self.mark}"'
+    def attributes(self) -> dict[str, str]:
+        """The attributes by which a task is known as ours."""
+        return {MARK: self.mark, "name": "flexsms verify"}
+
+    async def tasks(self, attribute: str = MARK, value: str = "", **asked: Any) -> list[Any]:
+        """The tasks that have an attribute of ours, whatever Twilio makes of the expression that asks for them.
+
+        :param value: our mark unless given
+        """
+        value = value or self.mark
+        found = await self.workspace.tasks.list_async(
+            evaluate_task_attributes=f'{attribute} == "{value}"', **asked
+        )
+        return [task for task in found if (await attributes_of(task) or {}).get(attribute) == value]
+
+    async def end_tasks(self, attribute: str = MARK, value: str = "") -> None:
+        """End those tasks."""
+        for task in await self.tasks(attribute, value, assignment_status=OPEN_STATUSES):
+            await end_task(self.workspace, task, REASON)
 
     async def task(self) -> Any:
         """A task of no channel."""
-        self.remove_later(f"tasks with {self.ours}", self.end_tasks)
+        self.remove_later(f"tasks with {MARK} {self.mark}", self.end_tasks)
         workflow = self.settings.workflow_sid
         task = await self.workspace.tasks.create_async(
             attributes=json.dumps(self.attributes),
             timeout=TASK_TIMEOUT_S,
             **({"workflow_sid": workflow} if workflow else {}),
         )
-        self.sids.add(str(task.sid))
+        self._made(task)
         return task
-
-    async def end_tasks(self) -> None:
-        """End our own tasks. Each has to bear our mark, whatever Twilio makes of the expression that asks for them."""
-        asked = {"assignment_status": OPEN_STATUSES, "evaluate_task_attributes": self.ours}
-        for task in await self.workspace.tasks.list_async(**asked):
-            if (await attributes_of(task) or {}).get(MARK) == self.mark:
-                await end_task(self.workspace, task, REASON)
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """The attributes by which a task is known as ours."""
-        return {MARK: self.mark, "name": "flexsms verify"}
 
 
 async def refusal(call: Awaitable[object]) -> TwilioError | None:

@@ -9,7 +9,7 @@ from flexsms.core.errors import FlexSmsError
 from flexsms.core.verify import Finding, Price
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.defects import contained
-from flexsms.twilio.verify import sync, taskrouter
+from flexsms.twilio.verify import chat, conversations, event_streams, interactions, sync, taskrouter
 from flexsms.twilio.verify.experiment import Experiment
 from flexsms.twilio.verify.own import NotPossible, Own, Wishes
 
@@ -18,6 +18,18 @@ EXPERIMENTS: Sequence[Experiment] = (
     sync.answers,
     taskrouter.tasks,
     taskrouter.events,
+    event_streams.sinks,
+    conversations.pairs,
+    conversations.messages,
+    conversations.lives,
+    interactions.lives,
+    interactions.workers,
+    chat.products,
+    chat.channels,
+    chat.sessions,
+    interactions.agents,
+    interactions.late_texts,
+    chat.late_texts,
 )
 OPTIONS = {"number": "--number", "handset": "--handset", "worker_sid": "--worker"}
 
@@ -75,4 +87,4 @@ def _wanted(one: Experiment, wishes: Wishes) -> list[str]:
     """The assumptions that an experiment is to answer."""
     if wishes.stack and one.stack and one.stack is not wishes.stack:
         return []
-    return [name for name in one.names if not wishes.only or name in wishes.only]
+    return [name for name in one.names if wishes.wants(name)]

@@ -8,7 +8,7 @@ from typing import Any
 from flexsms.core.errors import TwilioRefused
 from flexsms.twilio.task_list import shown
 from flexsms.twilio.verify.experiment import Note, experiment
-from flexsms.twilio.verify.own import REASON, NotPossible, Own
+from flexsms.twilio.verify.own import MARK, REASON, NotPossible, Own
 
 CREATED, CANCELED = "task.created", "task.canceled"
 NEEDED = ("workspace_sid",)
@@ -21,14 +21,16 @@ async def tasks(own: Own, note: Note) -> None:
         await own.task()
 
     async def listed() -> list[Any] | None:
-        found: list[Any] = await own.workspace.tasks.list_async(evaluate_task_attributes=own.ours)
+        found = await own.tasks()
         return found if len(found) == 2 else None
 
     found = await own.until(listed)
     if found is None:
         raise NotPossible("TaskRouter does not list the tasks that it was given")
     note("task-list-attributes", "no" if any(shown(task) is None for task in found) else "yes")
-    page = await own.workspace.tasks.page_async(evaluate_task_attributes=own.ours, page_size=1)
+    page = await own.workspace.tasks.page_async(
+        evaluate_task_attributes=f'{MARK} == "{own.mark}"', page_size=1
+    )
     note("task-list-pages", await _leads_on(page))
 
 
@@ -59,9 +61,9 @@ async def events(own: Own, note: Note) -> None:
         page = await own.workspace.events.page_async(task_sid=task.sid, page_size=1)
         note("event-list-pages", await _leads_on(page))
 
-    await asyncio.sleep(look_again - asyncio.get_running_loop().time())
-    ended = await own.workspace.tasks.list_async(evaluate_task_attributes=own.ours)
-    note("task-list-keeps-ended", "yes" if ended else "no")
+    if own.wishes.wants("task-list-keeps-ended"):
+        await asyncio.sleep(look_again - asyncio.get_running_loop().time())
+        note("task-list-keeps-ended", "yes" if await own.tasks() else "no")
 
 
 async def _leads_on(page: Any) -> str:
