@@ -258,9 +258,9 @@ MUTATIONS: Sequence[Mutation] = (
         "a channel is put back with the usual attributes, not with those it had",
         [
             (
-                f"{STEPS}._put_back",
-                "self._before[sid] if sid in self._before else",
-                "dict(stack.usual) if True else",
+                "twilio.stacks.protocol:restored",
+                "marks(before) if isinstance(before, Mapping) else usual",
+                "usual",
             )
         ],
         CHAT,
@@ -268,7 +268,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "put back without its session",
         "a channel that came alive gets its attributes back, and not its customer",
-        [(f"{STEPS}._put_back", "reconnect=reconnect", "reconnect=False")],
+        [("twilio.stacks.chat:ChatStack.resume", "await self._reconnect(current, links)", "True")],
+        CHAT,
     ),
     Mutation(
         "session left open",
@@ -289,7 +290,8 @@ MUTATIONS: Sequence[Mutation] = (
             (
                 "twilio.stacks.chat:ChatStack.suspend",
                 "    await self._sessions.close(",
-                "    await self._channels.write(snapshot, RETIRED)\n    await self._sessions.close(",
+                "    await self._channels.write(snapshot, retired(snapshot.attributes, self.usual))\n"
+                "    await self._sessions.close(",
             )
         ],
         CHAT,
@@ -298,11 +300,10 @@ MUTATIONS: Sequence[Mutation] = (
         "attributes replaced",
         "retiring writes its two attributes and nothing else",
         [
-            ("twilio.stacks.chat_channels:ChatChannels.write", "{**kept, **changes}", "{**changes}"),
             (
-                "twilio.stacks.conversations:ConversationsStack.suspend",
-                "{**snapshot.attributes, **RETIRED}",
-                "{**RETIRED}",
+                "twilio.stacks.protocol:retired",
+                "{**_of_others(attributes), **RETIRED, **noted}",
+                "{**RETIRED, **noted}",
             ),
         ],
     ),

@@ -113,6 +113,18 @@ async def test_a_live_channel_that_was_taken_down_is_put_back(
 
 
 @pytest.mark.anyio
+async def test_what_was_unusual_is_put_back_as_it_was(
+    centre: Centre, sandbox: SandboxProcess, days_ago: Any
+) -> None:
+    before = await centre.attributes(long_lived=False, status="ACTIVE")
+    days_ago(3)
+    centre.writes()
+    await centre.take_down()
+    assert (await clean(sandbox))["restored"] == 1
+    assert await centre.attributes() == before
+
+
+@pytest.mark.anyio
 async def test_a_dry_run_puts_nothing_back(centre: Centre, sandbox: SandboxProcess, days_ago: Any) -> None:
     days_ago(3)
     centre.writes()

@@ -69,7 +69,7 @@ class Memory:
         self.saved = {f"{BATCH}.{name}": value for name, value in more.items()}
         self.saved[KEY] = {"number": 0, "batch": BATCH, "ended": True}
         for channel in batch:
-            self.saved[f"{BATCH}.begun.{channel.channel_sid}"] = True
+            self.saved[f"{BATCH}.untouched.{channel.channel_sid}"] = []
 
 
 class House(ABC):

@@ -17,7 +17,6 @@ from flexsms.twilio import cleanup_batch
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 
 from .house import (
-    BATCH,
     HOUSES,
     LEDGER,
     OPEN_TASKS,
@@ -234,7 +233,14 @@ class TestWhoWritesInBetween:
         house.fault(house.mark, before=[house.writes()])
         await house.retire(due)
         assert await house.attributes(sid) == before
-        assert house.memory.saved[f"{BATCH}.{sid}"] == odd
+
+    async def test_only_unusual_attributes_are_noted_on_the_channel(self, house: House) -> None:
+        odd, usual = house.conversation(), house.conversation(OTHER)
+        before = {"status": "active", "long_lived": "yes"}
+        house.set_attributes(odd, **before)
+        await house.retire(await house.due())
+        assert (await house.attributes(odd))["flexsms_before"] == before
+        assert "flexsms_before" not in await house.attributes(usual)
 
 
 class TestWhatGoesWrong:
@@ -444,7 +450,7 @@ class TestASecondTry:
         house.set_attributes(sid, **odd)
         before = await house.attributes(sid)
         due = await house.due()
-        house.memory.begun(due, **{sid: odd})
+        house.memory.begun(due)
         # The customer writes before the update, the first try makes the update and dies.
         house.fault(house.mark, before=[house.writes()])
         await house.retiring.suspend(await house.retiring.fetch(sid), {})
@@ -457,13 +463,24 @@ class TestASecondTry:
         house.set_attributes(sid, **odd)
         before = await house.attributes(sid)
         due = await house.due()
-        house.memory.begun(due, **{sid: odd})
+        house.memory.begun(due)
         await house.retiring.suspend(await house.retiring.fetch(sid), {})
         # Seen by the last guard alone, long after the second try has met it as the first one left it.
         newer = {f"WT{1:032x}": to_ms("now", house.clock())}
         await house.account.store.merge(ChannelState(sid, house.stack, ended=newer))
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
         await house.assert_live(sid, before)
+
+    async def test_what_no_try_took_down_stays_as_others_made_it(self, house: House) -> None:
+        sid = house.conversation()
+        due = await house.due()
+        for play in house.comes_and_goes(sid):
+            house.control.play(play)
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
+        house.set_attributes(sid, **RETIRED)
+        theirs = await house.attributes(sid)
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
+        assert await house.attributes(sid) == theirs
 
 
 class TestKilled:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import ServiceUnavailable
+from flexsms.core.errors import ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName, to_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
@@ -290,11 +290,101 @@ async def test_a_task_that_an_agent_was_quicker_with_is_taken_back_all_the_same(
         if quicker == "complete":
             desk.sandbox.control.agent("complete", task_sid=task_sid)
 
-    at(monkeypatch, ChatChannels, "has_messages", after=be_quick)
+    at(monkeypatch, ChatChannels, "is_used", after=be_quick)
     sent = await desk.send("For you.")
     assert sent.channel_sid == came["channel_sid"]
     assert desk.texts() == ["For you."]
     assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
+
+
+async def test_what_others_made_of_a_channel_stays_where_a_send_keeps_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sid = await quiet_channel(desk)
+    async with desk.account() as account:
+        channel: Any = account.client.chat.v2.services(account.settings.chat_service_sid).channels(sid)
+        found = json.loads((await channel.fetch_async()).attributes)
+        theirs = {**found, "long_lived": False}
+        await channel.update_async(attributes=json.dumps(theirs))
+    at(monkeypatch, ChatSessions, "open", before=lambda: desk.retire(sid))
+    sent = await desk.send_until_done("For you.")
+    assert sent.channel_sid == sid
+    (row,) = (row for row in rows(desk, "channels") if row["sid"] == sid)
+    assert json.loads(row["attributes"]) == theirs
+
+
+async def delete_only(desk: Desk, channel_sid: str) -> None:
+    """Delete a channel as another send does that takes it back."""
+    async with desk.account() as account:
+        await account.client.flex_api.v1.channel(channel_sid).delete_async()
+
+
+def fresh_channel(desk: Desk, old_sid: str) -> str:
+    (sid,) = (row["sid"] for row in rows(desk, "channels") if row["sid"] != old_sid)
+    return str(sid)
+
+
+async def test_a_channel_that_another_send_has_taken_back_leaves_no_task_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = desk.answers("Hello?")["channel_sid"]
+    desk.sandbox.control.agent("complete", task_sid=desk.open_tasks()[0])
+    at(monkeypatch, ChatChannels, "is_used", before=lambda: delete_only(desk, fresh_channel(desk, came)))
+    sent = await desk.send("For you.")
+    assert sent.channel_sid == came
+    assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
+
+
+async def test_a_channel_that_is_taken_back_while_another_send_opens_its_session_holds_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = desk.answers("Hello?")["channel_sid"]
+    desk.sandbox.control.agent("complete", task_sid=desk.open_tasks()[0])
+
+    async def another_send() -> None:
+        fresh = fresh_channel(desk, came)
+        await desk.retire(came)
+        async with desk.account() as account:
+            people = [
+                {"Identifier": one, "ProxyIdentifier": desk.number, "FriendlyName": "Ada"}
+                for one in (CUSTOMER, fresh)
+            ]
+            sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
+            await sessions.create_async(unique_name=fresh, mode="message-only", participants=people)
+
+    at(monkeypatch, ChatChannels, "is_used", after=another_send)
+    sent = await desk.send_until_done("For you.")
+    assert desk.texts() == ["For you."]
+    assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
+
+
+async def test_a_try_that_lands_in_another_channel_ends_the_task_of_the_one_before(desk: Desk) -> None:
+    sid = await quiet_channel(desk)
+    await desk.retire(sid)
+    desk.fault(PROXY, "/Sessions$", action="status", status=400, code=20001, message="No")
+    with pytest.raises(TwilioRefused):
+        await desk.send("For you.")
+    async with desk.account() as account:
+        assert await account.retiring_stacks[desk.stack].resume(sid, {})
+    sent = await desk.send("For you.")
+    assert sent.channel_sid == sid
+    assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
+
+
+@ROUTES
+async def test_a_channel_that_is_gone_before_the_text_holds_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    sid = await quiet_channel(desk, route)
+    at(monkeypatch, ChatChannels, "post", before=lambda: delete_only(desk, sid))
+    sent = await desk.send_until_done("For you.", route=route)
+    assert sent.channel_sid != sid
+    assert desk.texts() == TEXTS
+    assert desk.open_tasks() == ([sent.task_sid] if route == "agent" else [])
     assert_nobody_is_lost(desk)
 
 
@@ -436,7 +526,7 @@ async def test_a_channel_that_two_sends_got_leaves_no_task_behind(desk: Desk) ->
             )
 
     with pytest.MonkeyPatch.context() as patched:
-        at(patched, ChatChannels, "has_messages", after=another_send)
+        at(patched, ChatChannels, "is_used", after=another_send)
         sent = await desk.send("For you.")
     assert desk.open_tasks() == [sent.task_sid]
     assert_nobody_is_lost(desk)

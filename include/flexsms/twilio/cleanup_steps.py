@@ -18,7 +18,7 @@ that is not older than a lease.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,7 +41,7 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.defects import contained
 from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import RETIRED, ChannelSnapshot, Healed, RetiringStack, marks
+from flexsms.twilio.stacks.protocol import Healed, RetiringStack
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Cleaner
@@ -67,9 +67,12 @@ class CleanupSteps:
         self._looks = Looks(cleaner.source, cleaner.tasks, scanned_at)
         self._report = BatchReport()
         self._down: dict[str, DueChannel] = {}
-        self._before: dict[str, dict[str, Any]] = {}
-        # Channels that nobody had retired before us, so that putting them back means to reconnect them.
+        # Channels that this try has found.
+        self._met: set[str] = set()
+        # Channels that nobody had retired before us, so that they may be put back, whatever became of them.
         self._ours: set[str] = set()
+        # Channels that no try has taken down: who made them inactive is not us.
+        self._untouched: set[str] = set()
         # Channels on which an earlier try has closed the books.
         self._settled: set[str] = set()
         # Channels whose customers go on in another one.
@@ -82,7 +85,9 @@ class CleanupSteps:
         name = group[0].channel_sid
         # An earlier try of the batch may not have come to this group.
         was_announced = self._resumed and await self._attempt.recall(f"announced.{name}")
-        self._resumed = self._resumed and bool(await self._attempt.recall(f"begun.{name}"))
+        untouched = await self._attempt.recall(f"untouched.{name}") if self._resumed else None
+        self._resumed = untouched is not None
+        self._untouched = set(untouched or ())
         if self._resumed:
             await self._find_what_is_settled(group)
         group = [channel for channel in group if channel.channel_sid not in self._report.errors]
@@ -94,7 +99,7 @@ class CleanupSteps:
         if not self._cleaner.dry_run:
             await self._attempt.remember(f"announced.{name}", True)
             announced = await self._with_lease(lambda: self._books.announce(todo))
-            await self._attempt.remember(f"begun.{name}", True)
+            await self._attempt.remember(f"untouched.{name}", sorted(self._untouched))
         await self._each(todo, self._suspend)
         if self._cleaner.dry_run:
             return self._report
@@ -149,10 +154,10 @@ class CleanupSteps:
             # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
             # them before its third. What the earlier try did is known; of others only what is live is put back.
             live = [c for c in in_use if verdicts[c.channel_sid] is Outcome.SKIPPED_OPEN_TASK]
-            if self._resumed:
-                await self._each(in_use, self._put_back_once)
-            else:
-                await self._each(live, self._heal)
+            left = {channel.channel_sid for channel in in_use}
+            self._untouched = left & self._untouched if self._resumed else left
+            await self._each([c for c in in_use if c.channel_sid not in self._untouched], self._put_back_once)
+            await self._each([c for c in live if c.channel_sid in self._untouched], self._heal)
         return [channel for channel in todo if channel.channel_sid not in verdicts]
 
     async def _heal(self, channel: DueChannel) -> None:
@@ -168,7 +173,7 @@ class CleanupSteps:
             await self._take_down(channel, look)
         except (NotFound, ProductGone, MissingSetting) as missing:
             # A 404 behind an answer is a contradiction, on which no books are closed.
-            never_met = isinstance(missing, NotFound) and sid not in self._before
+            never_met = isinstance(missing, NotFound) and sid not in self._met
             if await self._has_moved(channel):
                 self._report.outcomes[sid] = Outcome.SKIPPED_CHANGED
             elif never_met:
@@ -182,7 +187,7 @@ class CleanupSteps:
         if channel.stack in self._lost:
             raise self._lost[channel.stack]
         snapshot = await stack.fetch(sid)
-        await self._note_before(snapshot, stack.usual)
+        self._met.add(sid)
         found_retired = (
             snapshot.is_retired
             and not self._resumed
@@ -226,21 +231,6 @@ class CleanupSteps:
             await self._cleaner.store.merge(ChannelState(channel.channel_sid, StackName.CONVERSATIONS))
         return True
 
-    async def _note_before(self, snapshot: ChannelSnapshot, usual: Mapping[str, Any]) -> None:
-        sid = snapshot.channel_sid
-        if sid in self._before:
-            return  # this try was here already, and what it wrote itself says nothing
-        before = marks(snapshot.attributes)
-        if self._resumed and before == RETIRED:
-            before = await self._remembered(sid, usual)
-        elif before not in (usual, RETIRED) and not self._cleaner.dry_run:
-            await self._attempt.remember(sid, before)
-        self._before[sid] = before
-
-    async def _remembered(self, sid: str, usual: Mapping[str, Any]) -> dict[str, Any]:
-        remembered = await self._attempt.recall(sid)
-        return dict(usual if remembered is None else remembered)
-
     async def _put_back_what_became_live(self) -> None:
         try:
             look = await self._looks.look()
@@ -259,14 +249,12 @@ class CleanupSteps:
         await self._attempt.keep()
         sid = channel.channel_sid
         self._down.pop(sid, None)
-        stack = self._stack(channel)
-        before = self._before[sid] if sid in self._before else await self._remembered(sid, stack.usual)
-        reconnect = self._resumed or sid in self._ours
-        if self._report.outcomes.get(sid) is Outcome.SKIPPED_OPEN_TASK and before == RETIRED:
-            # Whoever retired it before, be it a try that nobody remembers: an agent is at work there now.
-            before, reconnect = dict(stack.usual), True
+        # Whoever retired it before, be it a try that nobody remembers: with a task, an agent is at work there now.
+        is_live = self._report.outcomes.get(sid) is Outcome.SKIPPED_OPEN_TASK
+        if not (self._resumed or sid in self._ours or is_live):
+            return True
         try:
-            is_back = await stack.resume(sid, before, channel.links, reconnect=reconnect)
+            is_back = await self._stack(channel).resume(sid, channel.links)
         except NotFound:
             return True  # somebody deleted it, which is their affair
         if not is_back:

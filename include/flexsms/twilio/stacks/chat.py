@@ -20,13 +20,14 @@ from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
 from flexsms.twilio.stacks.protocol import (
-    RETIRED,
     ChannelSnapshot,
     Healed,
     OpenConversation,
     Relay,
     bears_our_mark,
     marks,
+    restored,
+    retired,
 )
 from flexsms.twilio.stacks.tasks import end_open_tasks, find_task_of, refer_to
 from flexsms.twilio.turns import Turns
@@ -52,7 +53,7 @@ class ChatStack:
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
-        self._sessions = ChatSessions(client, settings.need("session_service_sid"))
+        self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels.is_live)
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._opening = ChatOpening(client, settings, self._channels, self._sessions, turns)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
@@ -61,15 +62,9 @@ class ChatStack:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(
-        self,
-        message: OutboundMessage,
-        key: str,
-        *,
-        resumed: bool,  # noqa: ARG002  # Flex gives back the active channel of the pair, whoever asks how often
-    ) -> OpenConversation:
+    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
-        conversation, is_live = await self._opening.open(message, key)
+        conversation, is_live = await self._opening.open(message, key, resumed=resumed)
         if not is_live:
             await self._revive(conversation)
         return conversation
@@ -109,9 +104,10 @@ class ChatStack:
             await self._revive(conversation)
 
     async def _revive(self, conversation: OpenConversation) -> None:
-        if not await self.keep(conversation):
-            # An inactive channel with an open session would swallow the customer's next text.
-            await self._sessions.close(conversation.channel_sid, conversation.session_sid)
+        kept = await self.keep(conversation)
+        if not kept:
+            if kept is None:
+                await self._close_session(conversation)
             raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
 
     async def keep(self, conversation: OpenConversation) -> bool | None:
@@ -120,7 +116,7 @@ class ChatStack:
             return None
         links = {"session": conversation.session_sid} if conversation.session_sid else {}
         with suppress(NotFound):
-            kept = await self.resume(conversation.channel_sid, self.usual, links, reconnect=True)
+            kept = await self.resume(conversation.channel_sid, links)
             if kept and await self._channels.is_live(conversation.channel_sid):
                 return True
         await self.abandon(conversation)
@@ -128,8 +124,13 @@ class ChatStack:
 
     async def abandon(self, conversation: OpenConversation) -> None:
         """End the task of a channel over which nobody can be reached any more."""
+        await self._close_session(conversation)
         if conversation.task_sid is not None:
             await self._opening.end_task(conversation.task_sid)
+
+    async def _close_session(self, conversation: OpenConversation) -> None:
+        """With an open session an inactive or deleted channel would swallow the customer's next text."""
+        await self._sessions.close(conversation.channel_sid, conversation.session_sid)
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""
@@ -150,21 +151,19 @@ class ChatStack:
         an active one without a session is simply taken up again.
         """
         await self._sessions.close(snapshot.channel_sid, snapshot.session_sid or links.get("session"))
-        await self._channels.write(snapshot, RETIRED)
+        await self._channels.write(snapshot, retired(snapshot.attributes, self.usual))
 
-    async def resume(
-        self, channel_sid: str, previous: Mapping[str, Any], links: Mapping[str, str], *, reconnect: bool
-    ) -> bool:
+    async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:
         """Put the two attributes back as they were and let texts through again."""
         current = await self.fetch(channel_sid)
-        ours = bears_our_mark(current.attributes) and previous != RETIRED
+        ours = bears_our_mark(current.attributes)
         if ours:
-            absent = tuple(name for name in RETIRED if name not in previous)
-            await self._channels.write(current, previous, absent)
-        if not reconnect or await self._reconnect(current, links):
+            await self._channels.write(current, restored(current.attributes, self.usual))
+        if await self._reconnect(current, links):
             return True
         if ours:
-            await self._channels.write(await self.fetch(channel_sid), RETIRED)
+            current = await self.fetch(channel_sid)
+            await self._channels.write(current, retired(current.attributes, self.usual))
         return False
 
     async def heal(self, channel_sid: str, links: Mapping[str, str], *, has_moved: bool = False) -> Healed:
@@ -174,7 +173,7 @@ class ChatStack:
             return Healed.NOTHING
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes):
-            is_back = await self.resume(channel_sid, self.usual, links, reconnect=True)
+            is_back = await self.resume(channel_sid, links)
             return Healed.PUT_BACK if is_back else Healed.MOVED_ON
         if marks(current.attributes) != self.usual or not await self._sessions.is_closed(channel_sid):
             return Healed.NOTHING

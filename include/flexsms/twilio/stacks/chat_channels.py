@@ -16,7 +16,7 @@ from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, has_unmarked
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks, rebased
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -62,34 +62,28 @@ class ChatChannels:
         except NotFound:
             return False
 
-    async def write(
-        self, snapshot: ChannelSnapshot, changes: Mapping[str, Any], absent: tuple[str, ...] = ()
-    ) -> None:
-        """Merge changes into the attributes.
+    async def write(self, snapshot: ChannelSnapshot, attributes: Mapping[str, Any]) -> None:
+        """Write the attributes.
 
         Chat has no conditional update, so a lost answer is followed by a fresh read and not by a repetition.
-
-        :param absent: attributes to take out
         """
         for attempt in range(1, WRITE_ATTEMPTS + 1):
-            kept = {name: value for name, value in snapshot.attributes.items() if name not in absent}
-            merged = {**kept, **changes}
-            if merged == snapshot.attributes:
+            if attributes == snapshot.attributes:
                 return
             try:
                 await self._channels(snapshot.channel_sid).update_async(
-                    attributes=write_attributes(merged), x_twilio_webhook_enabled="true"
+                    attributes=write_attributes(attributes), x_twilio_webhook_enabled="true"
                 )
             except OutcomeUnknown as error:
                 if attempt == WRITE_ATTEMPTS:
                     raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
                 fresh = await self.fetch(snapshot.channel_sid)
-                if marks(fresh.attributes) not in (marks(snapshot.attributes), marks(merged)):
+                if marks(fresh.attributes) not in (marks(snapshot.attributes), marks(attributes)):
                     raise ServiceUnavailable(
                         f"Somebody else wrote attributes of {snapshot.channel_sid} meanwhile; trying again later.",
                         endpoint=error.endpoint,
                     ) from error
-                snapshot = fresh
+                snapshot, attributes = fresh, rebased(fresh.attributes, attributes)
             else:
                 return
 
@@ -106,10 +100,13 @@ class ChatChannels:
                 f"Twilio did not find channel {channel_sid}, and then did; trying again later."
             ) from None
 
-    async def has_messages(self, channel_sid: str) -> bool:
-        """Whether anybody ever wrote in a channel."""
-        channel: Any = await self._channels(channel_sid).fetch_async()
-        return bool(channel.messages_count)
+    async def is_used(self, channel_sid: str) -> bool:
+        """Whether anybody ever wrote in a channel, or it has had a session.
+
+        :raises NotFound: when it is gone
+        """
+        channel: Any = await twice(self._channels(channel_sid).fetch_async)
+        return bool(channel.messages_count) or "proxySession" in parse_attributes(channel.attributes)
 
     async def post(self, channel_sid: str, body: str, key: str) -> str:
         """Add a message marked with a key; returns its SID. Proxy relays it as an SMS."""

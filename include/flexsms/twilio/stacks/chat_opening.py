@@ -26,6 +26,7 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.stacks.protocol import OpenConversation
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task, open_tasks
 from flexsms.twilio.task_list import OPEN_STATUSES
@@ -64,20 +65,34 @@ class ChatOpening:
         await self._flow(message)
         await check_worker(self._workspace(), message.target_worker_sid)
 
-    async def open(self, message: OutboundMessage, key: str) -> tuple[OpenConversation, bool]:
+    async def open(
+        self, message: OutboundMessage, key: str, *, resumed: bool
+    ) -> tuple[OpenConversation, bool]:
         """Get the active channel of the two numbers, or a new one, with an open session.
 
         :param key: the marker of the send
+        :param resumed: an earlier try of the same send may have come as far as this
         :return: the conversation, and False when it was retired in this very moment
         """
         flow = await self._flow(message)
-        attributes = message.routing_attributes() if message.route is Route.AGENT else None
-        channel = await self._channel(message, flow, attributes)
+        is_agents = message.route is Route.AGENT
+        channel = await self._channel(message, flow, _marked(message, key) if is_agents else None)
         try:
             session = await self._sessions.open(channel.sid, message)
         except PairTaken as taken:
-            return await self._where_the_customer_is(taken, message, flow, channel, key)
-        return await self._opened(channel, session)
+            opened = await self._where_the_customer_is(taken, message, flow, channel, key)
+        else:
+            opened = await self._opened(channel, session)
+        if resumed and is_agents:
+            await self._end_strays(key, other_than=opened[0].channel_sid)
+        return opened
+
+    async def _end_strays(self, key: str, *, other_than: str) -> None:
+        """End what an earlier try has opened on another channel, which was the customer's at that time."""
+        for task in await open_tasks(self._workspace(), KEY_ATTRIBUTE, key):
+            channel_sid = str(parse_attributes(task.attributes).get("channelSid"))
+            if channel_sid != other_than and await self._sessions.find(channel_sid) is None:
+                await end_task(self._workspace(), task, ELSEWHERE)
 
     async def _channel(
         self, message: OutboundMessage, flow: Any, attributes: Mapping[str, Any] | None
@@ -101,7 +116,8 @@ class ChatOpening:
             is_reconnected=session.was_closed,
         )
         # Cleaning up closes the session first: one that was open belonged to a channel in use.
-        return conversation, not session.was_closed or await self._channels.is_live(channel.sid)
+        is_live = not session.was_closed or (session.is_open and await self._channels.is_live(channel.sid))
+        return conversation, is_live
 
     async def _where_the_customer_is(
         self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any, key: str
@@ -180,14 +196,25 @@ class ChatOpening:
         return conversation, snapshot is not None and not is_inactive(snapshot.attributes)
 
     async def _discard_if_empty(self, channel: Any) -> None:
-        """Take back a channel that was only just made, with its task."""
-        with suppress(NotFound):
-            if await self._channels.has_messages(channel.sid):
+        """Take back a channel that was only just made, with its tasks.
+
+        Another send may have got the same channel, opened a second task on it, taken it back already, or gone on in it.
+        """
+        sid, is_there = str(channel.sid), True
+        try:
+            if await self._channels.is_used(sid):
                 return
-            # Another send that got the same channel may have opened a second task on it.
-            if channel.task_sid:
-                await end_open_tasks(self._workspace(), "channelSid", str(channel.sid), reason=ELSEWHERE)
-            await self._flex.channel(channel.sid).delete_async()
+        except NotFound:
+            is_there = False
+        if channel.task_sid:
+            await end_open_tasks(self._workspace(), "channelSid", sid, reason=ELSEWHERE)
+        if is_there:
+            with suppress(NotFound):
+                await self._flex.channel(sid).delete_async()
+            # An open session on a deleted channel would swallow all of the customer's texts.
+            session = await self._sessions.find(sid)
+            if session is not None:
+                await self._sessions.close(sid, session.sid)
 
     async def is_task_open(self, task_sid: str) -> bool:
         """Whether a task is not over."""
@@ -220,7 +247,7 @@ class ChatOpening:
 
         async def make() -> str:
             routing: Mapping[str, Any] = flow.integration or {}
-            attributes = {**message.routing_attributes(), "channelSid": channel_sid, "channelType": "sms"}
+            attributes = {**_marked(message, key), "channelSid": channel_sid, "channelType": "sms"}
             task = await self._workspace().tasks.create_async(
                 attributes=json.dumps(attributes),
                 workflow_sid=routing.get("workflow_sid"),
@@ -266,3 +293,8 @@ class ChatOpening:
 
     def _workspace(self) -> Any:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))
+
+
+def _marked(message: OutboundMessage, key: str) -> dict[str, Any]:
+    """The attributes of a send's task, by which its next try finds the task again."""
+    return {**message.routing_attributes(), KEY_ATTRIBUTE: key}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,11 +36,13 @@ class OpenSession:
 
     :param updated_at: when it last changed, UTC
     :param was_closed: this send has opened it again
+    :param is_open: False when it was left closed, because its channel is inactive
     """
 
     sid: str
     updated_at: datetime | None
     was_closed: bool = False
+    is_open: bool = True
 
 
 class PairTaken(Exception):
@@ -60,9 +63,13 @@ class PairTaken(Exception):
 
 
 class ChatSessions:
-    """The sessions of one Proxy service."""
+    """The sessions of one Proxy service.
 
-    def __init__(self, client: Client, service_sid: str) -> None:
+    :param is_live: whether a channel is there and not inactive
+    """
+
+    def __init__(self, client: Client, service_sid: str, is_live: Callable[[str], Awaitable[bool]]) -> None:
+        self._is_live = is_live
         service = client.proxy.v1.services(service_sid)
         self._sessions = service.sessions
         self._check = ServiceCheck(service, "session_service_sid")
@@ -112,6 +119,9 @@ class ChatSessions:
             session = await self._create(channel_sid, message)
         if session.status in OPEN:
             return _read(session)
+        # A send that dies behind this would leave the customer in an inactive channel, where nobody finds them.
+        if not await self._is_live(channel_sid):
+            return OpenSession(str(session.sid), updated_at=None, was_closed=True, is_open=False)
         try:
             await self.reopen(channel_sid, str(session.sid))
         except TwilioRefused as error:

@@ -31,13 +31,15 @@ from flexsms.twilio.stacks.conversation_services import ConversationServices, in
 from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
 from flexsms.twilio.stacks.protocol import (
-    RETIRED,
     ChannelSnapshot,
     Healed,
     OpenConversation,
     Relay,
     bears_our_mark,
     marks,
+    rebased,
+    restored,
+    retired,
 )
 from flexsms.twilio.turns import Turns
 
@@ -158,25 +160,16 @@ class ConversationsStack:
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Make the conversation inactive and write the two attributes, in one update."""
         if not snapshot.is_retired:
-            await self._write(snapshot, {**snapshot.attributes, **RETIRED}, "inactive")
+            await self._write(snapshot, retired(snapshot.attributes, self.usual), "inactive")
 
-    async def resume(
-        self,
-        channel_sid: str,
-        previous: Mapping[str, Any],
-        links: Mapping[str, str],  # noqa: ARG002
-        *,
-        reconnect: bool,
-    ) -> bool:
+    async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Put the two attributes back and make the conversation active again.
 
         Nothing opens a conversation again that we have closed: a customer who wrote in the moment before goes on in a
         fresh one, with a task that leads an agent to the text.
         """
         current = await self.fetch(channel_sid)
-        if not reconnect or not bears_our_mark(current.attributes):
-            return True
-        return await self._restore(current, previous)
+        return not bears_our_mark(current.attributes) or await self._restore(current)
 
     async def heal(
         self,
@@ -189,14 +182,13 @@ class ConversationsStack:
         current = await self.fetch(channel_sid)
         if not bears_our_mark(current.attributes):
             return Healed.NOTHING
-        return Healed.PUT_BACK if await self._restore(current, self.usual) else Healed.MOVED_ON
+        return Healed.PUT_BACK if await self._restore(current) else Healed.MOVED_ON
 
-    async def _restore(self, current: ChannelSnapshot, previous: Mapping[str, Any]) -> bool:
+    async def _restore(self, current: ChannelSnapshot) -> bool:
         if current.is_retired:
             await self._opening.go_on_afresh(current.channel_sid)
             return False
-        kept = {name: value for name, value in current.attributes.items() if name not in RETIRED}
-        await self._write(current, {**kept, **previous}, "active")
+        await self._write(current, restored(current.attributes, self.usual), "active")
         return True
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
@@ -266,14 +258,12 @@ class ConversationsStack:
                 if attempt == WRITE_ATTEMPTS:
                     raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
                 fresh = await self.fetch(snapshot.channel_sid)
-                wanted = marks(attributes)
-                if marks(fresh.attributes) not in (marks(snapshot.attributes), wanted):
+                if marks(fresh.attributes) not in (marks(snapshot.attributes), marks(attributes)):
                     raise ServiceUnavailable(
                         f"Somebody else wrote attributes of {snapshot.channel_sid} meanwhile; trying again later.",
                         endpoint=error.endpoint,
                     ) from error
-                others = {name: value for name, value in fresh.attributes.items() if name not in RETIRED}
-                attributes = {**others, **wanted}
+                attributes = rebased(fresh.attributes, attributes)
             except TwilioRefused as error:
                 if error.code != CLOSED:
                     raise
