@@ -16,10 +16,12 @@ Starts a conversation by SMS, or continues the one the customer already has, so 
 
 **Sent once.** Under one `idempotency_key` a text leaves once, however often and by whomever it is triggered. Without a
 key every run is its own; a run that is tried again or cleared does not send again. To send the same text anew,
-trigger a new run.
+trigger a new run. A run that was deleted and triggered again under its old ID is the same run: `send` is skipped, and
+its log says when the text left.
 
 **Result** (XCom of `send`): `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`,
-`reused_channel`, `duplicate`: no number, no text. The link *Channel in the Twilio Console* is on the task.
+`reused_channel`, `duplicate`, `sent_by`, `sent_at`: no number, no text. The link *Channel in the Twilio Console* is on
+the task.
 
 **Delivered?** Twilio takes a text long before anybody knows whether it reached the handset. With `wait_for_delivery`
 the task `delivery` waits for that, without a worker, at most a quarter of an hour; its XCom is `status`, `error_code`,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
+from airflow.sdk import Connection
 
 from flexsms import __version__
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.provider_info import CONNECTION_FIELDS, get_provider_info
-from flexsms.twilio.config import DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT_S, TwilioSettings
+from flexsms.twilio.config import TwilioSettings
 
 INFO = get_provider_info()
 [CONNECTION] = INFO["connection-types"]
@@ -58,17 +61,42 @@ def test_every_field_explains_itself(name: str) -> None:
     jsonschema.Draft7Validator.check_schema(field["schema"])
 
 
-def test_the_defaults_are_those_of_the_settings() -> None:
-    assert CONNECTION_FIELDS["timeout_s"]["schema"]["default"] == DEFAULT_TIMEOUT_S
-    assert CONNECTION_FIELDS["max_in_flight"]["schema"]["default"] == DEFAULT_MAX_IN_FLIGHT
-    assert CONNECTION_FIELDS["stack"]["schema"]["default"] == "conversations"
-    defaults = {
-        name: field["schema"]["default"]
-        for name, field in CONNECTION_FIELDS.items()
-        if "default" in field["schema"]
-    }
-    settings = TwilioSettings.from_connection("AC" + "0" * 32, "secret", defaults)
-    assert settings == TwilioSettings.from_connection("AC" + "0" * 32, "secret", {})
+@pytest.mark.parametrize("name", CONNECTION_FIELDS)
+def test_no_field_has_a_default_that_a_form_could_write_over_what_is_there(name: str) -> None:
+    schema = CONNECTION_FIELDS[name]["schema"]
+    assert "default" not in schema
+    # What the form stores for a field that nobody has filled in, and lets through only where the schema takes it.
+    jsonschema.validate(None, schema)
+
+
+def test_a_form_that_nobody_filled_in_changes_nothing() -> None:
+    untouched = TwilioSettings.from_connection("AC" + "0" * 32, "secret", dict.fromkeys(CONNECTION_FIELDS))
+    assert untouched == TwilioSettings.from_connection("AC" + "0" * 32, "secret", {})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("stack", "timeout_s", "max_in_flight", "rate_limits", "events_conn_id", "events_endpoint"),
+        *("inbox_keep_days", "kinesis_conn_id"),
+    ],
+)
+def test_what_an_empty_field_means_is_said(name: str) -> None:
+    meant = getattr(TwilioSettings.from_connection("AC" + "0" * 32, "secret", {}), name)
+    meant = f"{meant:g}" if isinstance(meant, float) else str(meant)
+    assert re.search(rf"Empty: {re.escape(meant)}[.,]", CONNECTION_FIELDS[name]["description"])
+
+
+def test_numbers_may_be_texts() -> None:
+    """A form or a connection in URI form makes texts of them."""
+    extra = {"timeout_s": 20, "max_in_flight": 7, "close_after_days": 9, "inbox_keep_days": 3}
+    texts = {name: str(value) for name, value in extra.items()}
+    texts |= {"stack": "conversations", "rate_limits": '{"proxy.twilio.com": 10}'}
+    uri = f"twilio://AC{'0' * 32}:secret@/?{urlencode(texts)}"
+    for given in (texts, Connection.from_uri(uri, conn_id="twilio_default").extra_dejson):
+        settings = TwilioSettings.from_connection("AC" + "0" * 32, "secret", given)
+        assert {name: getattr(settings, name) for name in extra} == extra
+        assert settings.rate_limits == {"proxy.twilio.com": 10}
 
 
 @pytest.mark.parametrize("name", CONNECTION_FIELDS)

@@ -18,12 +18,19 @@ def _sid(prefix: str, label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": schema}
 
 
+# No schema has a default: for a connection without any extra, Airflow 3.3 would store them all as soon as somebody has
+# edited its description. What an empty field means says its description.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "account_sid": _sid("AC", "Account SID", "AC…; needed when the login is an API key."),
     "stack": {
         "label": "Stack",
-        "description": "The generation of Flex messaging: conversations, or chat (Programmable Chat and Proxy).",
-        "schema": {"type": "string", "enum": ["conversations", "chat"], "default": "conversations"},
+        "description": "The generation of Flex messaging: conversations, or chat (Programmable Chat and Proxy). Empty: "
+        "conversations.",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": ["conversations", "chat", None],
+            "values_display": {"null": "not given: conversations"},
+        },
     },
     "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
     "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
@@ -58,13 +65,13 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout_s": {
         "label": "Timeout",
-        "description": "Seconds per request, connecting included.",
-        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 600, "default": 15},
+        "description": "Seconds per request, connecting included. Empty: 15.",
+        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 600},
     },
     "max_in_flight": {
         "label": "Requests in flight",
-        "description": "At most so many at a time, per process.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 32},
+        "description": "At most so many at a time, per process. Empty: 32.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
     },
     "close_after_days": {
         "label": "Close after days",
@@ -75,8 +82,8 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "rate_limits": {
         "label": "Rate limits",
         "description": "documented, off, or a JSON object of requests per second by endpoint, or for all of a host "
-        'together, like {"proxy.twilio.com": 10}.',
-        "schema": {"type": ["string", "null"], "default": "documented"},
+        'together, like {"proxy.twilio.com": 10}. Empty: documented.',
+        "schema": {"type": ["string", "null"]},
     },
     "base_url": {
         "label": "Base URL",
@@ -101,18 +108,19 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "events_conn_id": {
         "label": "Collector",
-        "description": "Source http: the Airflow connection of type http that events are pulled from.",
-        "schema": {"type": ["string", "null"], "default": "flexsms_events"},
+        "description": "Source http: the Airflow connection of type http that events are pulled from. Empty: "
+        "flexsms_events.",
+        "schema": {"type": ["string", "null"]},
     },
     "events_endpoint": {
         "label": "Collector's endpoint",
-        "description": "Source http: its path; another Airflow with flexsms has /flexsms/events.",
-        "schema": {"type": ["string", "null"], "default": "/flexsms/events"},
+        "description": "Source http: its path. Empty: /flexsms/events, which another Airflow with flexsms has.",
+        "schema": {"type": ["string", "null"]},
     },
     "inbox_keep_days": {
         "label": "Keep posts for",
-        "description": "Days that a post stays in the inbox after it has arrived; an unread one stays.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650, "default": 7},
+        "description": "Days that a post stays in the inbox after it has arrived; an unread one stays. Empty: 7.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650},
     },
     "kinesis_stream": {
         "label": "Kinesis stream",
@@ -124,8 +132,9 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "kinesis_conn_id": {
         "label": "AWS connection",
-        "description": "Source kinesis: the Airflow connection of type aws; needs flexsms with the extra [kinesis].",
-        "schema": {"type": ["string", "null"], "default": "aws_default"},
+        "description": "Source kinesis: the Airflow connection of type aws; needs flexsms with the extra [kinesis]. "
+        "Empty: aws_default.",
+        "schema": {"type": ["string", "null"]},
     },
 }
 

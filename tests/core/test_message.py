@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -84,6 +85,28 @@ def test_a_fingerprint_of_an_earlier_version_is_understood() -> None:
     plain = hashlib.sha256(material.encode()).hexdigest()[:32]
     assert message.is_text_of(plain, "s")
     assert not parse(body="Hello!").is_text_of(plain, "s")
+
+
+def test_a_row_is_its_numbers_and_its_text() -> None:
+    key = parse().row_key("dag/run/send")
+    assert key == parse(to_name="Ada", task_attributes={"vip": True}, to_number="+1 415 555 0101").row_key(
+        "dag/run/send"
+    )
+    others = [
+        parse(body="Hello!").row_key("dag/run/send"),
+        parse(to_number="+14155550102").row_key("dag/run/send"),
+        parse(from_number="+14155550102").row_key("dag/run/send"),
+        parse().row_key("dag/run2/send"),
+    ]
+    assert len({key, *others}) == 5
+    assert not {FROM[1:], TO[1:]} & set(re.findall(r"\d+", key))
+
+
+def test_the_key_of_a_row_is_slow_to_try() -> None:
+    """A hundred thousand rounds at least: all numbers of a country are no more than some ten thousand million."""
+    row = json.dumps([FROM, TO, "Hello"]).encode()
+    key = parse().row_key("t").rpartition("/")[2]
+    assert key == hashlib.pbkdf2_hmac("sha256", row, b"t", 600_000).hex()
 
 
 def test_without_a_name_agents_see_the_last_four_digits() -> None:

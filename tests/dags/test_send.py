@@ -40,6 +40,8 @@ def test_an_agent_conversation_begins(
         "message_sid",
         "reused_channel",
         "duplicate",
+        "sent_by",
+        "sent_at",
     ]
     assert (result["reused_channel"], result["duplicate"]) == (False, False)
     [text] = sandbox.control.outbox()
@@ -89,7 +91,10 @@ def test_a_second_text_goes_into_the_same_conversation(
 def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess) -> None:
     conf = {**numbers, "body": TEXT, "idempotency_key": "0815"}
     first, second = (run("flexsms_send", **conf).xcom("send") for _ in range(2))
-    assert second == {**first, "duplicate": True, "reused_channel": first["reused_channel"]}
+    assert first["sent_by"] is first["sent_at"] is None
+    assert re.fullmatch(r"flexsms_send/.+/send/-1", second["sent_by"])
+    told = {"duplicate": True, "sent_by": second["sent_by"], "sent_at": second["sent_at"]}
+    assert second == {**first, **told}
     assert len(sandbox.control.outbox()) == 1
 
 

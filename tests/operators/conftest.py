@@ -17,7 +17,7 @@ from tests.stores import AnyAsset, Store
 class FakeContext(dict[str, Any]):
     """What an operator finds when it runs, and what it leaves."""
 
-    def __init__(self, task_id: str = "task", map_index: int = -1) -> None:
+    def __init__(self, task_id: str = "task", map_index: int = -1, try_number: int = 1) -> None:
         self.pushed: dict[str, Any] = {}
         self.pulled: dict[tuple[str, str, int], Any] = {}
         self.tasks, self.cursors = Store(), Store()
@@ -27,7 +27,7 @@ class FakeContext(dict[str, Any]):
             run_id="manual__1",
             task_id=task_id,
             map_index=map_index,
-            try_number=1,
+            try_number=try_number,
             xcom_push=lambda key, value: self.pushed.update({key: json.loads(json.dumps(value))}),
             xcom_pull=self._pull,
         )

@@ -128,9 +128,10 @@ async def test_a_number_of_a_new_area_code_is_sent_to_and_remarked_on(
 async def test_the_key_is_the_task_instance_unless_one_is_given(
     connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
 ) -> None:
-    results = [await operator(body="One").aexecute(context) for _ in range(2)]  # type: ignore[arg-type]
+    again: Any = FakeContext(try_number=2)
+    results = [await operator(body="One").aexecute(one) for one in (context, again)]  # type: ignore[arg-type]
     assert [result["duplicate"] for result in results] == [False, True]
-    other: Any = FakeContext(map_index=1)
+    other: Any = FakeContext("other")
     assert not (await operator(body="One").aexecute(other))["duplicate"]
     keyed = [await operator(body="Two", idempotency_key="k").aexecute(one) for one in (context, other)]  # type: ignore[arg-type]
     assert [result["duplicate"] for result in keyed] == [False, True]
@@ -189,8 +190,8 @@ def test_empty_attributes_are_none() -> None:
         ),
         (
             "Hi",
-            {"duplicate": True},
-            "Nothing sent: the idempotency key was used before, for IM1 on CH1 (new channel).",
+            {"duplicate": True, "sent_by": "dag/run/send/-1", "sent_at": "2026-11-19T18:00:00+00:00"},
+            "Nothing sent: dag/run/send/-1 was first, at 2026-11-19T18:00:00+00:00, with IM1 on CH1 (new channel).",
         ),
     ],
 )

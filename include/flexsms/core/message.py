@@ -18,6 +18,8 @@ from flexsms.core.redaction import mask_number
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
 MAX_TASK_ATTRIBUTES_BYTES = 4096
 FINGERPRINT = "2"  # the version of fingerprints
+# What https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html asks for with SHA-256.
+ROW_KEY_ROUNDS = 600_000
 
 # Written by flexsms and by Flex itself; a caller who could overwrite them would cut the task off its channel.
 RESERVED_TASK_ATTRIBUTES = frozenset(
@@ -157,6 +159,17 @@ class OutboundMessage:
         if version != FINGERPRINT:
             return fingerprint == hashlib.sha256(self._material()).hexdigest()[:32]
         return not rest.startswith(_secret_id(secret)) or fingerprint == self.fingerprint(secret)
+
+    def row_key(self, task: str) -> str:
+        """The idempotency key of a row in a list that a task maps over: who is texted what, wherever the row stands.
+
+        It is slow to make, so that whoever sees its digest cannot try all numbers at leisure. Keyed like a fingerprint
+        it would be another key once the connection's secret has changed, and a text that left would leave again.
+
+        :param task: whose list it is: DAG, run and task
+        """
+        row = json.dumps([self.from_number, self.to_number, self.body]).encode()
+        return f"{task}/{hashlib.pbkdf2_hmac('sha256', row, task.encode(), ROW_KEY_ROUNDS).hex()}"
 
     def _material(self) -> bytes:
         return json.dumps([self.route, self.from_number, self.to_number, self.body]).encode()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from flexsms.core.errors import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
@@ -55,10 +56,13 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
     :param source_channel_sid: CH…, an earlier conversation to refer to (templated)
     :param task_attributes: further attributes of the task, an object or its JSON (templated)
     :param idempotency_key: a text is sent once per key; empty means once per task instance, however often it is
-        tried or cleared (templated)
+        tried or cleared. Of a mapped task it means once per row and run, and a row is its two numbers and its text: it
+        may move in the list, but the same text twice to the same number is sent once (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"channel_sid", "task_sid", "session_sid", "interaction_sid", "message_sid", "reused_channel",
-        "duplicate"}``: SIDs and flags, no number and no text
+        "duplicate", "sent_by", "sent_at"}``: SIDs and flags, no number and no text; the last two only of a duplicate
+    :raises AirflowSkipException: when, without an ``idempotency_key``, the text was sent under the name of this task
+        before it ever ran here: by another Airflow with the same account, or in a run that was deleted
     :raises InvalidInput: when an argument is wrong
     :raises SendInProgress: while another task sends under the same key
     :raises InteractionFailed: when Flex could not set up the interaction; nothing was sent
@@ -137,11 +141,16 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         ti = context["ti"]
         # Not the try number: a retry has to be recognised as the same task.
         owner = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+        key, earlier_key = self.idempotency_key or owner, None
+        if not self.idempotency_key and ti.map_index is not None and ti.map_index >= 0:
+            key = message.row_key(owner.rpartition("/")[0])
+            # Under which flexsms 0.1 sent.
+            earlier_key = owner if ti.try_number > 1 else None
         try:
             async with TwilioHook(self.twilio_conn_id).account() as account:
                 sender = account.sender()
                 result = await sender.send(
-                    message, key=self.idempotency_key or owner, owner=owner, refusal=self._refusal
+                    message, key=key, owner=owner, earlier_key=earlier_key, refusal=self._refusal
                 )
                 self.console_url = sender.console_url(result)
         except ChannelInSetup as setup:
@@ -149,7 +158,16 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
                 "Flex is setting up interaction channel %s; waiting.", setup.interaction_channel_sid
             )
             self._wait_for(setup)
-        self.log.info(_sentence(message, result))
+        told = _sentence(message, result)
+        is_own = result.sent_by == owner
+        if is_own and ti.try_number == 1 and not self.idempotency_key:
+            ti.xcom_push("return_value", result.to_json())
+            raise AirflowSkipException(
+                f"{told} That was before this task ever ran here: in another Airflow with the same account, or in a "
+                "run that was deleted. To send the text again, trigger a run of another name."
+            )
+        tell = self.log.warning if result.duplicate and not is_own else self.log.info
+        tell(told)
         return result.to_json()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
@@ -216,7 +234,8 @@ def _texts(value: object) -> list[str]:
 def _sentence(message: OutboundMessage, result: SendResult) -> str:
     channel = f"{result.channel_sid} ({'reused' if result.reused_channel else 'new'} channel)"
     if result.duplicate:
-        return f"Nothing sent: the idempotency key was used before, for {result.message_sid} on {channel}."
+        sent = result.message_sid or "a task without a text"
+        return f"Nothing sent: {result.sent_by} was first, at {result.sent_at}, with {sent} on {channel}."
     recipient = mask_number(message.to_number)
     if result.message_sid is None:
         return f"Opened {channel} to {recipient} without a text; the agent writes first."

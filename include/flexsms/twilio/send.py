@@ -34,7 +34,14 @@ from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
-from flexsms.twilio.send_progress import Progress, SendResult, promise_of, result_of, tell_of_nothing
+from flexsms.twilio.send_progress import (
+    Progress,
+    SendResult,
+    duplicate_of,
+    promise_of,
+    result_of,
+    tell_of_nothing,
+)
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
 from flexsms.twilio.sync_store import SyncStore
 
@@ -74,13 +81,20 @@ class Sender:
         self._sleep = sleep
 
     async def send(
-        self, message: OutboundMessage, *, key: str, owner: str, refusal: PermanentError | None = None
+        self,
+        message: OutboundMessage,
+        *,
+        key: str,
+        owner: str,
+        earlier_key: str | None = None,
+        refusal: PermanentError | None = None,
     ) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
         Whatever is raised says whether a text has left.
 
         :param key: the idempotency key
+        :param earlier_key: one under which an earlier try may have sent this text; it is looked up, for one call
         :param owner: the task instance, the same for all its tries
         :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
@@ -91,12 +105,14 @@ class Sender:
         """
         try:
             await self._stack.check(message)
+            if earlier_key and await self._ledger.knows(earlier_key, message):
+                key = earlier_key
             claim = await self._ledger.take(key, message, owner=owner)
         except TwilioError as error:
             tell_of_nothing(error)
             raise
         if claim.stage is Stage.SENT:
-            return replace(result_of(claim), duplicate=True)
+            return duplicate_of(claim)
         progress = Progress(claim, is_first_try=not claim.resumed, refusal=refusal)
         try:
             return await self._send(message, progress)

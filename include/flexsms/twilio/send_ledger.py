@@ -19,6 +19,7 @@ from flexsms.core.errors import (
     AlreadyExists,
     FlexSmsError,
     InvalidInput,
+    NotFound,
     RevisionMismatch,
     SendInProgress,
 )
@@ -48,6 +49,7 @@ class Claim:
     :param marker: the digest of the key that marks the text itself
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
+    :param written_at: when the claim was last written down, by Twilio's clock
     :param resumed: somebody, mostly an earlier try of the same task, had the key before
     :param held_until_ms: until then an earlier try may still be at work
     :param opened: a conversation whose interaction is being set up, so that the next try knows what to wait for
@@ -61,6 +63,7 @@ class Claim:
     stage: Stage
     lease_until_ms: int
     claimed_at: datetime
+    written_at: datetime
     revision: str
     resumed: bool = False
     held_until_ms: int = 0
@@ -115,7 +118,7 @@ class SendLedger:
         :raises SendInProgress: when another task holds the key
         :raises InvalidInput: when the key was used for another text
         """
-        marker = hashlib.sha256(key.encode()).hexdigest()[:32]
+        marker = _marker(key)
         fingerprint = message.fingerprint(self._secret)
         for _ in range(TAKE_ATTEMPTS):
             fresh = self._fresh(marker, fingerprint, owner)
@@ -129,7 +132,9 @@ class SendLedger:
             is_same = message.is_text_of(held.fingerprint, self._secret)
             if not is_same and held.stage is not Stage.CLAIMED:
                 raise InvalidInput(
-                    "idempotency_key", "was already used for another text", "choose a new key for a new text"
+                    "idempotency_key",
+                    f"was already used for another text, by {held.owner} at {held.written_at.isoformat()}",
+                    "choose a new key for a new text",
                 )
             if held.stage is Stage.SENT:
                 return held
@@ -145,6 +150,15 @@ class SendLedger:
             except SendInProgress:
                 continue
         raise SendInProgress("idempotency_key: several tasks are sending with this key; trying again later.")
+
+    async def knows(self, key: str, message: OutboundMessage) -> bool:
+        """Whether a key was taken for this text, as far as anybody can tell."""
+        marker = _marker(key)
+        try:
+            item = await self._map(marker).fetch(marker)
+        except NotFound:
+            return False
+        return message.is_text_of(_read(marker, item).fingerprint, self._secret)
 
     async def advance(self, claim: Claim) -> Claim:
         """Write the claim down with a renewed lease.
@@ -183,6 +197,7 @@ class SendLedger:
             stage=Stage.CLAIMED,
             lease_until_ms=to_ms("now", now + self._lease),
             claimed_at=now,
+            written_at=now,
             revision="",
         )
 
@@ -192,6 +207,11 @@ class SendLedger:
 
     def _now_ms(self) -> int:
         return to_ms("now", self._now())
+
+
+def _marker(key: str) -> str:
+    """What Sync and the text itself show of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _read(marker: str, item: MapItem) -> Claim:
@@ -206,5 +226,6 @@ def _read(marker: str, item: MapItem) -> Claim:
         opened=data.get("opened"),
         result=data["result"],
         claimed_at=item.created_at,
+        written_at=item.updated_at,
         revision=item.revision,
     )

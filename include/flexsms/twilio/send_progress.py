@@ -16,6 +16,8 @@ class SendResult:
 
     :param reused_channel: the conversation was there before the key was taken
     :param duplicate: nothing was sent, because the key had already been used for this text
+    :param sent_by: of a duplicate: the task instance that sent the text
+    :param sent_at: of a duplicate: when that was, by Twilio's clock, ISO 8601
     """
 
     channel_sid: str
@@ -25,6 +27,8 @@ class SendResult:
     message_sid: str | None
     reused_channel: bool
     duplicate: bool = False
+    sent_by: str | None = None
+    sent_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The XCom value."""
@@ -96,6 +100,12 @@ def promise_of(conversation: OpenConversation, claim: Claim) -> SendResult:
         message_sid=None,
         reused_channel=not is_new,
     )
+
+
+def duplicate_of(claim: Claim) -> SendResult:
+    """What is left where the text was sent before."""
+    sent_at = claim.written_at.isoformat()
+    return replace(result_of(claim), duplicate=True, sent_by=claim.owner, sent_at=sent_at)
 
 
 def result_of(claim: Claim) -> SendResult:

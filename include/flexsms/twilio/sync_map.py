@@ -30,6 +30,7 @@ class MapItem:
     data: Mapping[str, Any]
     revision: str
     created_at: datetime
+    updated_at: datetime
 
 
 class SyncMap:
@@ -90,4 +91,5 @@ def _item(answer: Any) -> MapItem:
         data=answer.data,
         revision=answer.revision,
         created_at=utc(answer.date_created) or EPOCH,
+        updated_at=utc(answer.date_updated) or EPOCH,
     )
