@@ -89,8 +89,10 @@ with DAG(
         "preview": "{{ params.dry_run }}",
         "twilio_conn_id": "{{ params.twilio_conn_id }}",
     }
+    # One at a time, also where a backfill has many runs at once: they all act on what is there now.
     plan = FlexCleanupPlanOperator(
         task_id="plan",
+        max_active_tis_per_dag=1,
         retention_days="{{ params.retention_days }}",
         limit="{{ params.limit }}",
         **shared,

@@ -28,6 +28,12 @@ def test_numbers_are_normalised_and_never_shown() -> None:
     assert "Hello" not in repr(message)
 
 
+def test_the_numbers_of_twilios_test_credentials_are_taken() -> None:
+    """https://www.twilio.com/docs/iam/test-credentials"""
+    message = parse(from_number="+15005550006", to_number="+15005550009")
+    assert (message.from_number, message.to_number, message.remarks()) == ("+15005550006", "+15005550009", [])
+
+
 def test_an_agent_may_write_first() -> None:
     message = parse(body=None)
     assert (message.route, message.body, message.segments) == (Route.AGENT, "", Segments("GSM-7", 0))
@@ -43,6 +49,13 @@ def test_an_agent_may_write_first() -> None:
         ("€" * 80, Segments("GSM-7", 1)),
         ("€" * 81, Segments("GSM-7", 2)),
         ("a" * 152 + "€" + "a" * 10, Segments("GSM-7", 2)),
+        ("a" * 153 + "€" + "a" * 10, Segments("GSM-7", 2)),
+        ("\f" * 80, Segments("GSM-7", 1)),
+        ("|" * 81, Segments("GSM-7", 2)),
+        ("a" * 151 + "€" + "a" * 153, Segments("GSM-7", 2)),
+        ("a" * 152 + "€" + "a" * 153, Segments("GSM-7", 3)),
+        ("It’s 5 o’clock – call…", Segments("UCS-2", 1)),
+        ("`", Segments("UCS-2", 1)),
         ("я" * 70, Segments("UCS-2", 1)),
         ("я" * 71, Segments("UCS-2", 2)),
         ("🙂" * 35, Segments("UCS-2", 1)),

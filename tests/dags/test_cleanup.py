@@ -33,6 +33,15 @@ def small_batches(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(dags["flexsms_cleanup"].get_task("plan"), "batch_size", 2)
 
 
+def test_runs_of_a_backfill_take_turns(dags: dict[str, Any]) -> None:
+    """A backfill does not keep to `max_active_runs` of the DAG, and all its runs share Twilio's rate limits."""
+    tasks = dags["flexsms_cleanup"].task_dict
+    assert {name: tasks[name].max_active_tis_per_dag for name in ("plan", "retire")} == {
+        "plan": 1,
+        "retire": 1,
+    }
+
+
 @on_both_stacks
 def test_due_channels_are_retired_and_live_ones_stay(
     stack: str,

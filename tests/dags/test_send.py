@@ -98,6 +98,37 @@ def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, str], sand
     assert len(sandbox.control.outbox()) == 1
 
 
+def test_a_run_that_was_deleted_and_made_again_under_its_name_is_no_plain_success(
+    run: Callable[..., Run],
+    numbers: dict[str, str],
+    sandbox: SandboxProcess,
+    session: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """So does another Airflow that runs the same DAG for the same date over the same account."""
+    from airflow.models.dagrun import DagRun  # noqa: TID251
+
+    monkeypatch.setattr(DagRun, "generate_run_id", staticmethod(lambda **_: "again"))
+    first = run("flexsms_send", **numbers, body=TEXT)
+    sent = first.xcom("send")
+    session.delete(session.query(DagRun).filter_by(run_id="again").one())
+    session.commit()
+    assert first.instances("send") == []
+    capsys.readouterr()
+    second = run("flexsms_send", **numbers, body=TEXT, wait_for_delivery=True)
+    assert second.states("send") == second.states("delivery") == ["skipped"]
+    left = second.xcom("send")
+    assert left == {
+        **sent,
+        "duplicate": True,
+        "sent_by": "flexsms_send/again/send/-1",
+        "sent_at": left["sent_at"],
+    }
+    assert "Nothing sent: flexsms_send/again/send/-1 was first, at 20" in capsys.readouterr().out
+    assert len(sandbox.control.outbox()) == 1
+
+
 @on_both_stacks
 def test_studio_is_fire_and_forget(
     run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess

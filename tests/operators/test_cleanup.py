@@ -6,17 +6,20 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
-from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.core.events import StackName
+from flexsms.operators.cleanup import MAX_LIMIT, FlexCleanupOperator, FlexCleanupPlanOperator, _batches
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_scan import pack, unpack
+from flexsms.twilio.cleanup_batch import BATCH_SIZE
+from flexsms.twilio.cleanup_scan import DueChannel, pack, unpack
 from flexsms.twilio.clock import utc_now
 
 from .conftest import FakeContext, taskrouter_cursor
@@ -196,6 +199,53 @@ async def test_a_plan_made_again_has_memories_of_its_own(
     await retire(context, second)
     assert context.tasks["try"]["batch"] == f"batch.{second['scanned_at']}"
     assert context.pushed["report"]["already_gone"] == 3
+
+
+async def test_of_the_runs_of_a_backfill_one_retires_and_the_others_find_nothing_to_do(
+    stack: str, connection: Callable[..., None], sandbox: SandboxProcess
+) -> None:
+    """At worst they have all planned before the first one retires; Airflow then lets one batch run at a time."""
+    sandbox.control.seed(channels=3, due=3, stack=stack)
+    runs = [FakeContext() for _ in range(3)]
+    for day, run in enumerate(runs, 1):
+        run["ti"].run_id = f"backfill__2026-10-{day:02}T03:00:00+00:00"
+    planned = [(run, (await plan(run))[0]) for run in runs]
+    reports = [await retire(run, batch) for run, batch in planned]
+    assert [(report.get("deactivated", 0), report.get("already_gone", 0)) for report in reports] == [
+        (3, 0),
+        (0, 3),
+        (0, 3),
+    ]
+    assert all(report["failed"] == 0 for report in reports)
+    assert await plan(FakeContext()) == []
+
+
+async def test_there_are_never_more_batches_than_airflow_maps_over(
+    stack: str, context: FakeContext, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "3")
+    sandbox.control.seed(channels=7, due=7, stack=stack)
+    batches = await plan(context, batch_size=1)
+    assert [len(sids(batch)) for batch in batches] == [3, 3, 1]
+    assert context.pushed["plan"]["batches"] == [3, 3, 1]
+
+
+def test_the_largest_plan_is_no_larger_than_any_database_takes() -> None:
+    """MySQL is the strictest: by default its client takes packets of 16 MiB."""
+    names = ("session", "interaction", "interaction_channel")
+    due = [
+        DueChannel(
+            f"CH{token_hex(16)}",
+            1_780_000_000_000 + number * 977,
+            StackName.CONVERSATIONS,
+            str(number % 50),
+            {name: f"KD{token_hex(16)}" for name in names},
+        )
+        for number in range(BATCH_SIZE)
+    ]
+    [batch] = _batches(due, BATCH_SIZE, datetime.now(UTC))
+    assert unpack(batch["channels"]) == due
+    assert len(json.dumps(batch)) * MAX_LIMIT / BATCH_SIZE < 16 * 2**20
 
 
 @pytest.mark.parametrize(

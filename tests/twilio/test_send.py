@@ -173,6 +173,27 @@ async def test_two_tasks_with_one_key_send_once(desk: Desk) -> None:
     assert len(desk.channels()) == len(desk.open_tasks()) == 1
 
 
+@pytest.mark.parametrize("late_ms", [0, 200])
+async def test_a_task_that_was_delivered_twice_sends_once(desk: Desk, late_ms: int) -> None:
+    """Celery hands a running task to a second worker once its visibility timeout is over; both have the same owner."""
+    # Long enough for the second one to find the first in the middle of its post.
+    desk.fault_post(action="delay", delay_ms=600, times=9)
+
+    async def deliver(number: int) -> Any:
+        await asyncio.sleep(number * late_ms / 1000)
+        try:
+            return await desk.send(owner="the same try")
+        except SendInProgress as error:
+            return error
+
+    results = await asyncio.gather(*(deliver(number) for number in range(3)))
+    assert all(isinstance(one, SendResult | SendInProgress) for one in results)
+    # What has not gone through by now is tried again by Airflow.
+    assert (await desk.send_until_done(owner="the same try")).message_sid
+    assert desk.texts() == ["Your results are in."]
+    assert len(desk.open_tasks()) == 1
+
+
 @pytest.mark.parametrize("route", ["agent", "studio"])
 async def test_sends_to_one_customer_at_once_share_the_channel(desk: Desk, route: str) -> None:
     results = await asyncio.gather(

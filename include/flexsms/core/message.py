@@ -185,7 +185,12 @@ def _secret_id(secret: str) -> str:
 
 
 def count_segments(body: str) -> Segments:
-    """Encoding and number of parts of a text: GSM-7 160 or 153 septets, UCS-2 70 or 67 units."""
+    """Encoding and number of parts of a text: GSM-7 160 or 153 septets, UCS-2 70 or 67 units.
+
+    Where a messaging service sends it with Smart Encoding, a text with curly quotes or dashes costs less.
+
+    Source: https://www.twilio.com/docs/messaging/services#smart-encoding
+    """
     if all(character in _GSM7 or character in _GSM7_EXTENSION for character in body):
         encoding, single, part = "GSM-7", 160, 153
         costs = [2 if character in _GSM7_EXTENSION else 1 for character in body]

@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseAsyncOperator, Context
+from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.assets import CHANNEL_STATE
@@ -56,8 +56,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         (templated)
     :param action: ``deactivate`` or ``delete``; only checked here, so that a wrong one stops the run early (templated)
     :param preview: a dry run: store nothing, not even what the events tell (templated)
-    :param limit: channels per run at most, the longest quiet first (templated)
-    :param batch_size: channels per batch (templated)
+    :param limit: channels per run at most, the longest quiet first (templated). They go through XCom, with some 120
+        bytes each; 100,000 of them, the most, are 12 MB, which every database that Airflow runs on takes
+    :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
         ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "started_at", "api_calls",
@@ -127,6 +128,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             )
             healed = HealReport() if preview else await healer.heal(scan, unfinished)
             calls = account.transport.total_calls
+        # Airflow maps over so many batches and no more.
+        size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
         batches = _batches(scan.due, size, scanned_at)
         summary = {
             **_found(scan, healed),
