@@ -116,6 +116,17 @@ async def test_a_send_that_failed_in_doubt_keeps_nobody_waiting(desk: Desk) -> N
     assert desk.texts() == ["Your results are in."]
 
 
+async def test_a_send_that_fails_before_it_reads_the_ledger_keeps_nobody_waiting(desk: Desk) -> None:
+    desk.fault_post(times=None, action="drop_before")
+    with pytest.raises(SendInProgress):
+        await desk.send(owner="the first run")
+    desk.sandbox.control.clear_faults()
+    with pytest.raises(InvalidInput, match="is no worker of the workspace"):
+        await desk.send(owner="the first run", target_worker_sid="WK" + "0" * 32)
+    assert (await desk.send(owner="the next run")).message_sid
+    assert desk.texts() == ["Your results are in."]
+
+
 async def test_a_send_that_may_heal_keeps_its_key(desk: Desk) -> None:
     desk.fault_post(times=None, action="drop_before")
     with pytest.raises(SendInProgress):

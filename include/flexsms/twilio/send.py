@@ -108,8 +108,12 @@ class Sender:
             if earlier_key and await self._ledger.knows(earlier_key, message):
                 key = earlier_key
             claim = await self._ledger.take(key, message, owner=owner)
-        except TwilioError as error:
-            tell_of_nothing(error)
+        except FlexSmsError as error:
+            if isinstance(error, TwilioError):
+                tell_of_nothing(error)
+            if isinstance(error, PermanentError):
+                # An earlier try may have kept the key for this one.
+                await self._ledger.give_up(key, owner=owner)
             raise
         if claim.stage is Stage.SENT:
             return duplicate_of(claim)

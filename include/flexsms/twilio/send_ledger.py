@@ -174,6 +174,14 @@ class SendLedger:
         with suppress(FlexSmsError):
             await self._write(replace(claim, lease_until_ms=0))
 
+    async def give_up(self, key: str, *, owner: str) -> None:
+        """Give back what an earlier try of a task has kept of a key, if any; takes the same as :meth:`take`."""
+        marker = _marker(key)
+        with suppress(FlexSmsError):
+            held = _read(marker, await self._map(marker).fetch(marker))
+            if held.owner == owner and held.stage is not Stage.SENT and held.lease_until_ms > self._now_ms():
+                await self.give_back(held)
+
     async def _write(self, claim: Claim) -> Claim:
         sends = self._map(claim.marker)
         try:
