@@ -10,12 +10,13 @@ import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
     InvalidInput,
     NotFound,
+    PermanentError,
     SendInProgress,
     TwilioRefused,
 )
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ELSEWHERE = "the customer is in another channel"
+# Of one send, with the time until a dead one is noticed.
+TRIES_TAKE = timedelta(minutes=15)
 INTEGRATION = {Route.AGENT: "task", Route.STUDIO: "studio"}
 
 
@@ -80,6 +83,8 @@ class ChatOpening:
         try:
             session = await self._sessions.open(channel.sid, message)
         except PairTaken as taken:
+            if taken.channel_sid is None:
+                taken = await self._search(taken, message, flow, key, resumed=resumed)
             opened = await self._where_the_customer_is(taken, message, flow, channel, key)
         else:
             opened = await self._opened(channel, session)
@@ -124,14 +129,17 @@ class ChatOpening:
     ) -> tuple[OpenConversation, bool]:
         """The conversation whose session has the customer, or the new one when that is a leftover."""
         if taken.channel_sid is None:
-            taken = await self._search(taken, message, flow, key)
-        if taken.channel_sid is None or taken.session is None:
             # It may have been a channel that was retired meanwhile.
             try:
                 return await self._opened(channel, await self._sessions.open(channel.sid, message))
             except PairTaken as again:
                 await self._discard_if_empty(channel)
                 raise again.refusal from taken
+        if taken.session is None:
+            await self._discard_if_empty(channel)
+            raise SendInProgress(
+                f"The customer wrote in {taken.channel_sid} as it was being retired; trying again once it is put back."
+            )
         if await self._channels.is_live(taken.channel_sid):
             logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
             await self._discard_if_empty(channel)
@@ -145,33 +153,46 @@ class ChatOpening:
                 f"The customer wrote at this very moment ({again}); trying again."
             ) from again
 
-    async def _search(self, taken: PairTaken, message: OutboundMessage, flow: Any, key: str) -> PairTaken:
+    async def _search(
+        self, taken: PairTaken, message: OutboundMessage, flow: Any, key: str, *, resumed: bool
+    ) -> PairTaken:
         """Look for the holder of a pair that Proxy does not name: the active channel of the number's other flow.
 
         Flex gives that to whoever asks for a channel of the flow. Where there is none it makes one, which is taken
-        back, and it may open a task, which bears a mark. A text of the customer meanwhile opens none beside that.
+        back, and it may open a task, which bears a mark. A text of the customer meanwhile opens none beside that,
+        also while an earlier try was at work.
         """
-        mark = {"flexsms_search": uuid.uuid4().hex}
+        mark = {"flexsms_search": key}
         for other in await self._flows_of(message.from_number):
             if str(other.sid) == str(flow.sid):
                 continue
             attributes = {**message.routing_attributes(), **mark}
             channel = await self._channel(message, other, attributes)
-            ended = await self._end_marked(str(channel.task_sid), mark) if channel.task_sid else None
-            session = await self._sessions.find(channel.sid)
-            if ended is not None and await self._channels.has_texts_of_others(channel.sid, ended):
-                await self._task_on(str(channel.sid), message, other, key)
-            if session is not None:
-                return PairTaken(taken.refusal, str(channel.sid), session)
-            if not channel.task_sid or not await self.is_task_open(channel.task_sid):
-                await self._discard_if_empty(channel)
+            sid, task_sid = str(channel.sid), channel.task_sid
+            opened_at = await self._end_marked(str(task_sid), mark) if task_sid else None
+            if opened_at is not None:
+                since = opened_at - TRIES_TAKE if resumed else opened_at
+                is_waiting = await self._may_somebody_wait(sid, since)
+                task_sid = await self._task_on(sid, message, other, key) if is_waiting else None
+            session = await self._sessions.find(sid)
+            if session is not None or (task_sid and await self.is_task_open(task_sid)):
+                return PairTaken(taken.refusal, sid, session)
+            await self._discard_if_empty(channel)
         return taken
 
+    async def _may_somebody_wait(self, channel_sid: str, since: datetime) -> bool:
+        try:
+            return await self._channels.has_texts_of_others(channel_sid, since)
+        except PermanentError:
+            return True  # nobody can tell, and an agent who looks in vain does no harm
+
     async def _end_marked(self, task_sid: str, mark: Mapping[str, str]) -> datetime | None:
-        """End the task that the search has opened, and tell when that was; any other stays."""
+        """End the task that the search has opened, and tell when it was opened; any other stays."""
         task = await self._unfinished(task_sid)
         if task is None or not mark.items() <= parse_attributes(task.attributes).items():
             return None
+        if str(task.assignment_status) not in ("pending", "reserved"):
+            return None  # an agent is at work on it
         await end_task(self._workspace(), task, ELSEWHERE)
         return utc(task.date_created)
 

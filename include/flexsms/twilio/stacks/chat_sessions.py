@@ -50,7 +50,7 @@ class PairTaken(Exception):
 
     :param refusal: what Proxy said
     :param channel_sid: the channel that has the customer, None where Proxy does not name it
-    :param session: its session
+    :param session: its session, None where that was closed in this very moment although the channel has a task
     """
 
     def __init__(
