@@ -392,6 +392,14 @@ async def test_a_new_conversation_can_be_given_a_timer(desk: Desk) -> None:
     assert not fresh.reused_channel
 
 
+async def test_a_timer_that_twilio_finds_too_long_stops_the_send_before_anything_is_made(desk: Desk) -> None:
+    desk.sandbox.control.settings(longest_timer_days=30.0)
+    async with desk.account(close_after_days=31) as account:
+        with pytest.raises(TwilioRefused, match=r"Invalid Timers\.Closed: longer than 30 days \(20001\)"):
+            await account.sender().send(desk.text(route="studio"), key="k1", owner="me")
+    assert (desk.channels(), desk.texts()) == ([], [])
+
+
 async def test_without_the_setting_a_conversation_has_no_timer(desk: Desk) -> None:
     await desk.send(route="studio")
     desk.clock.advance(days=300)

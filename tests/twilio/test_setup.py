@@ -330,6 +330,24 @@ async def test_a_sink_that_takes_a_while_is_waited_for(house: House) -> None:
     assert house.delivers()
 
 
+async def test_a_webhook_sink_that_has_to_be_validated_waits_for_somebody(house: House) -> None:
+    house.sandbox.control.settings(sinks_to_validate=["webhook"])
+    report = await house.set_up(number="")
+    [waiting] = report.waiting
+    assert (waiting.what, waiting.sid) == ("Sink", house.rows("sinks")[0]["sid"])
+    assert "data.test_id" in waiting.note
+    assert not house.delivers()
+
+
+async def test_where_lists_do_not_show_where_sinks_lead_one_delivers_all_the_same(house: House) -> None:
+    """A second run cannot know its own sink again, and makes another in its place."""
+    house.sandbox.control.settings(sink_list_shows_configuration=False)
+    for _ in range(2):
+        await house.set_up(number="")
+        assert house.sinks() == [(STREAM_NAME, URL, "active")]
+        assert house.delivers()
+
+
 async def test_a_sink_that_fails_is_named_and_replaced_when_it_is_mended(house: House) -> None:
     house.sandbox.control.settings(sink_failures=["*"])
     for _ in range(3):

@@ -125,6 +125,40 @@ async def test_products_that_are_gone(bench: Bench, status: int, code: int, answ
     assert "migrate" in found["chat-served"].follows
 
 
+# Switches of what nobody documents that no experiment is about, and why.
+NOT_ASSUMED = {
+    "page_size_out_of_bounds": "flexsms asks for no page of such a size",
+    "page_without_token": "flexsms follows the links",
+    "interaction_conflict_fails": "flexsms starts no interaction that makes its own conversation",
+}
+# Switches that the main stories (tests/twilio/test_both_ways.py) are not told with, and where they are tried instead.
+ELSEWHERE = {
+    "sync_too_large_status": "tests/core/test_state.py keeps documents small",
+    "sync_longest_name": "no name of ours is so long",
+    "sink_setup_s": "tests/twilio/test_setup.py",
+    "sinks_to_validate": "tests/twilio/test_setup.py",
+    "sink_list_shows_configuration": "tests/twilio/test_setup.py",
+    "keep_conversations_open": "tests/twilio/test_cleanup_stacks.py",
+    "longest_timer_days": "tests/twilio/test_send_conversations.py",
+    "channel_matches_identity": "tests/twilio/test_not_found_again.py: the send is refused",
+    "closing_ends_conversation": "flexsms relies on it",
+}
+
+
+def test_the_main_stories_are_told_both_ways() -> None:
+    from tests.twilio.test_both_ways import WAYS as STORIES
+
+    told = {name for _, switches in STORIES for name in switches}
+    turned = {name for way in WAYS for name in way[2]}
+    assert turned - told == ELSEWHERE.keys()
+
+
+def test_every_open_switch_has_an_experiment(bench: Bench) -> None:
+    turned = {name for way in WAYS for name in way[2]}
+    nobody = {one["name"] for one in bench.control.switches() if one["source"] == "nobody documents it"}
+    assert nobody - turned == NOT_ASSUMED.keys()
+
+
 def test_every_assumption_is_tried_both_ways() -> None:
     assert {way[1] for way in WAYS} | OTHERWISE.keys() == ASSUMPTIONS.keys()
     assert OTHERWISE.keys() & {way[1] for way in WAYS} == set()

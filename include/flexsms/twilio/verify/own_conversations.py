@@ -9,6 +9,7 @@ from typing import Any
 from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.stacks.conversation_pairs import PAGE_SIZE, WRONG_NUMBERS
+from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.conversation_tasks import TASK_CHANNEL
 from flexsms.twilio.verify.own import TASK_TIMEOUT_S, NotPossible, Own
 
@@ -26,8 +27,9 @@ class OwnConversations:
     def __init__(self, own: Own) -> None:
         self._own = own
         self._wishes = own.wishes
-        self._conversations: Any = own.client.conversations.v1.conversations
-        self._pairs = own.client.conversations.v1.participant_conversations
+        service = in_service(own.client, own.settings)
+        self._conversations: Any = service.conversations
+        self._pairs = service.participant_conversations
         self.interactions = own.client.flex_api.v1.interaction
         self._made = 0
 
