@@ -314,8 +314,8 @@ class ChatHouse(House):
     async def is_open(self, channel_sid: str) -> bool:
         """The session is open; whether the channel is active, the attributes tell."""
         sessions = self.account.client.proxy.v1.services(self.account.settings.session_service_sid).sessions
-        session: Any = await sessions(channel_sid).fetch_async()
-        return session.status in ("open", "in-progress")
+        (session,) = [one for one in await sessions.list_async() if one.unique_name == channel_sid]
+        return str(session.status) in ("open", "in-progress")
 
     async def channels(self) -> list[str]:
         return [channel.sid for channel in await self._chat.list_async(type="private")]

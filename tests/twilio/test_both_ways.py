@@ -15,7 +15,7 @@ from flexsms.twilio.cleanup_report import Outcome
 from .house import ChatHouse, ConversationsHouse, House
 from .texting import CUSTOMER, Desk
 
-ANY = [
+ANY: list[dict[str, Any]] = [
     {},
     {"page_size_out_of_bounds": "clamped"},
     {"page_without_token": "refused"},
@@ -33,15 +33,16 @@ ANY = [
     {"event_list_delay_s": 120, "event_list_jitter_s": 120},
     {"empty_message_code": 20001},
 ]
-CHAT = [
+CHAT: list[dict[str, Any]] = [
     {"channel_reuse_opens_task": False},
     {"dead_session_captures": False},
     {"stamp_proxy_session": False},
     {"inactive_needs_webhook": True},
+    {"session_by_name": False},
     {"relay_names_message": False},
     {"pair_taken_code": 80103, "reopen_taken_code": 80604, "pair_taken_names_session": True},
 ]
-CONVERSATIONS = [
+CONVERSATIONS: list[dict[str, Any]] = [
     {"inactive_holds_pair": False},
     {"message_reactivates": False},
     {"inactive_holds_pair": False, "message_reactivates": False},
@@ -57,7 +58,7 @@ CONVERSATIONS = [
 ]
 
 
-WAYS = [
+WAYS: list[tuple[type[House], dict[str, Any]]] = [
     *((ChatHouse, switches) for switches in (*ANY, *CHAT)),
     *((ConversationsHouse, switches) for switches in (*ANY, *CONVERSATIONS)),
 ]

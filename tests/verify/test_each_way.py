@@ -63,7 +63,7 @@ ON_CHAT: list[tuple[str, dict[str, Any], str, str]] = [
     ("channel-matching", {"channel_matches_identity": True}, "more than the numbers", REPORT),
     ("channel-reuse-task", {"channel_reuse_opens_task": False}, "no new task", "opens the task"),
     ("inactive-header", {"inactive_needs_webhook": True}, "needed", "sends it"),
-    ("session-by-name", {"session_by_name": False}, "no", REPORT),
+    ("session-by-name", {"session_by_name": False}, "no", "session-stamped"),
     ("session-stamped", {"stamp_proxy_session": False}, "no", "a call more"),
     ("pair-taken", {"pair_taken_code": 80103}, "80103, names none", NOTHING),
     ("pair-taken", {"pair_taken_names_session": True}, "80604, names the session", NOTHING),

@@ -268,6 +268,7 @@ _ALL = (
         "whether a session can be fetched by its unique name",
         "yes",
         ERRORS + "80308",
+        {"no": "nothing to do as long as session-stamped is so, flexsms reads it there in two calls more"},
     ),
     Assumption(
         "session-stamped",

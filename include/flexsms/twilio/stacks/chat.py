@@ -53,7 +53,7 @@ class ChatStack:
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
-        self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels.is_live)
+        self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels)
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._opening = ChatOpening(client, settings, self._channels, self._sessions, turns)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, ServiceUnavailable, TwilioRefused
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.dates import utc
+from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OPEN = ("open", "in-progress")
 ALREADY_CLOSED = 80607
+NO_SUCH_NAME = 80308
 # https://www.twilio.com/docs/api/errors/80103, /80604, /80801
 PAIR_TAKEN = (80103, 80604, 80801)
 # Another request for the same participant is under way: https://www.twilio.com/docs/api/errors/80623, /80802
@@ -65,11 +66,11 @@ class PairTaken(Exception):
 class ChatSessions:
     """The sessions of one Proxy service.
 
-    :param is_live: whether a channel is there and not inactive
+    :param channels: what the sessions are of
     """
 
-    def __init__(self, client: Client, service_sid: str, is_live: Callable[[str], Awaitable[bool]]) -> None:
-        self._is_live = is_live
+    def __init__(self, client: Client, service_sid: str, channels: ChatChannels) -> None:
+        self._channels = channels
         service = client.proxy.v1.services(service_sid)
         self._sessions = service.sessions
         self._check = ServiceCheck(service, "session_service_sid")
@@ -94,7 +95,7 @@ class ChatSessions:
     async def find(self, channel_sid: str) -> OpenSession | None:
         """The open session of a channel."""
         try:
-            session: Any = await self._sessions(channel_sid).fetch_async()
+            session: Any = await self._of(channel_sid)
         except NotFound:
             return None
         return _read(session) if session.status in OPEN else None
@@ -114,13 +115,13 @@ class ChatSessions:
     async def _open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
         session: Any
         try:
-            session = await self._sessions(channel_sid).fetch_async()
+            session = await self._of(channel_sid)
         except NotFound:
             session = await self._create(channel_sid, message)
         if session.status in OPEN:
             return _read(session)
         # A send that dies behind this would leave the customer in an inactive channel, where nobody finds them.
-        if not await self._is_live(channel_sid):
+        if not await self._channels.is_live(channel_sid):
             return OpenSession(str(session.sid), updated_at=None, was_closed=True, is_open=False)
         try:
             await self.reopen(channel_sid, str(session.sid))
@@ -140,7 +141,7 @@ class ChatSessions:
         given = session_sid
         try:
             if session_sid is None:
-                session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
+                session_sid = str((await self._of(channel_sid)).sid)
             await self._sessions(session_sid).update_async(status="in-progress")
         except NotFound as error:
             await self._check.confirm(error)
@@ -156,7 +157,7 @@ class ChatSessions:
     async def is_closed(self, channel_sid: str) -> bool:
         """Whether the channel has a session, and that is closed."""
         try:
-            session: Any = await self._sessions(channel_sid).fetch_async()
+            session: Any = await self._of(channel_sid)
         except NotFound as error:
             await self._check.confirm(error)
             return False
@@ -165,7 +166,7 @@ class ChatSessions:
     async def customers(self, channel_sid: str) -> set[str]:
         """The numbers of the customers in the channel's session; two calls."""
         try:
-            session: Any = await self._sessions(channel_sid).fetch_async()
+            session: Any = await self._of(channel_sid)
             members = await self._sessions(str(session.sid)).participants.list_async()
         except NotFound as error:
             await self._check.confirm(error)
@@ -181,7 +182,7 @@ class ChatSessions:
         given = session_sid
         try:
             if session_sid is None:
-                session_sid = str((await self._sessions(channel_sid).fetch_async()).sid)
+                session_sid = str((await self._of(channel_sid)).sid)
             await self._sessions(session_sid).update_async(status="closed")
         except NotFound as error:
             await self._check.confirm(error)
@@ -195,6 +196,28 @@ class ChatSessions:
                 return None
             raise
         return session_sid
+
+    async def _of(self, channel_sid: str) -> Any:
+        """The session of a channel, which Flex names after it and writes into its attributes.
+
+        One call. Two more where Proxy does not say that there is none of this name: whether it finds sessions by their
+        names at all, only its error code 80308 suggests.
+
+        :raises NotFound: when nobody names it
+        """
+        try:
+            return await self._sessions(channel_sid).fetch_async()
+        except NotFound as error:
+            if error.code == NO_SUCH_NAME:
+                raise
+            try:
+                named = (await self._channels.fetch(channel_sid)).session_sid
+            except NotFound:
+                named = None
+            session: Any = await self._sessions(named).fetch_async() if named else None
+            if session is None or str(session.unique_name) != channel_sid:
+                raise
+            return session
 
     async def _create(self, channel_sid: str, message: OutboundMessage) -> Any:
         customer = {
@@ -219,7 +242,7 @@ class ChatSessions:
             # Which of name and participants Proxy checks first is not documented: it may be our own request, repeated.
             own = await self._named(error, channel_sid) if error.code in PAIR_TAKEN else None
             try:
-                return own or await self._sessions(channel_sid).fetch_async()
+                return own or await self._of(channel_sid)
             except NotFound:
                 raise (PairTaken(error) if error.code in PAIR_TAKEN else error) from error
 
