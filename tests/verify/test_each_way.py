@@ -93,7 +93,9 @@ async def test_the_sandbox_is_as_assumed(bench: Bench, stack: str) -> None:
     assert bench.own.named_left() == []
 
 
-@pytest.mark.parametrize(("stack", "name", "switches", "answer", "follows"), WAYS)
+@pytest.mark.parametrize(
+    ("stack", "name", "switches", "answer", "follows"), WAYS, ids=[f"{way[1]}: {way[3]}" for way in WAYS]
+)
 async def test_what_differs_is_said(
     bench: Bench, name: str, stack: str, switches: dict[str, Any], answer: str, follows: str
 ) -> None:

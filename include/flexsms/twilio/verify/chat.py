@@ -92,7 +92,8 @@ async def sessions(own: Own, note: Note) -> None:
     note("session-stamped", "yes" if await own.until(stamped) else "no")
     other = f"{own.mark}.other"
     note("pair-taken", _pair_refusal(await refusal(ours.open_session(other))))
-    note("relay-named", await _relayed(own, ours, channel_sid, session_sid))
+    if own.wishes.wants("relay-named"):  # a text costs money
+        note("relay-named", await _relayed(own, ours, channel_sid, session_sid))
 
     session = ours.sessions(session_sid)
     await session.update_async(status="closed")

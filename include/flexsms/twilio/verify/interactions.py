@@ -5,6 +5,8 @@ Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-ap
 
 from __future__ import annotations
 
+from functools import partial
+
 from flexsms.core.events import StackName
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.task_list import OPEN_STATUSES
@@ -44,10 +46,7 @@ async def lives(own: Own, note: Note) -> None:
     async def closed() -> bool | None:
         return await conversations.state(sid) == "closed" or None
 
-    async def over() -> bool | None:
-        return task not in await _open_tasks(own) or None
-
-    ends = {"task": await own.until(over), "conversation": await own.until(closed)}
+    ends = {"task": await own.until(partial(_is_over, own, task)), "conversation": await own.until(closed)}
     note("closing-interaction", " and ".join(what for what, is_over in ends.items() if is_over) or "nothing")
     invites = conversations.interactions(interaction).channels(channel).invites
     refused = await refusal(invites.create_async(routing={"properties": conversations.routing()}))
@@ -87,11 +86,12 @@ async def agents(own: Own, note: Note) -> None:
     interaction, channel, task = await conversations.start_interaction(sid)
     await conversations.wait_for(interaction, channel)
 
-    async def over() -> bool | None:
-        return task not in await _open_tasks(own) or None
+    async def closed() -> bool | None:
+        return await conversations.state(sid) == "closed" or None
 
-    await own.ask("Accept the task of 'flexsms verify' in Flex, and leave it the way your agents do.", over)
-    note("agent-completes", "stays open" if await conversations.state(sid) != "closed" else "is closed")
+    request = "Accept the task of 'flexsms verify' in Flex, and leave it the way your agents do."
+    await own.ask(request, partial(_is_over, own, task))
+    note("agent-completes", "is closed" if await own.until(closed, own.patience.ended) else "stays open")
 
 
 @experiment(
@@ -124,5 +124,7 @@ async def late_texts(own: Own, note: Note) -> None:
     note("late-text-task", "yes" if await own.until(tasks) else "no")
 
 
-async def _open_tasks(own: Own) -> set[str]:
-    return {str(task.sid) for task in await own.tasks(assignment_status=OPEN_STATUSES)}
+async def _is_over(own: Own, task_sid: str) -> bool | None:
+    """True when a task of ours has ended, None before."""
+    tasks = await own.tasks(assignment_status=OPEN_STATUSES)
+    return all(str(task.sid) != task_sid for task in tasks) or None

@@ -84,7 +84,7 @@ class Patience:
     """How long experiments wait.
 
     :param machine: for Twilio
-    :param ended: before a task that has ended is looked for again
+    :param ended: after a task has ended, for what becomes of it and of its conversation
     :param person: for somebody to do what they were asked for
     :param every: between two looks
     """
