@@ -197,6 +197,17 @@ class TestWhoWritesInBetween:
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
         await house.assert_live(sid, before)
 
+    async def test_events_that_are_listed_late_restart_the_clock(self, house: House) -> None:
+        """They are older than the scan, which has not seen them, and TaskRouter has forgotten the task."""
+        sid = house.conversation()
+        due = await house.due()
+        house.control.play(*house.comes_and_goes(sid))
+        before = await house.attributes(sid)
+        house.clock.advance(minutes=6)
+        house.scanned_at = house.clock()
+        assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
+        await house.assert_live(sid, before)
+
     async def test_a_clock_ahead_of_twilios_hides_nothing(self, house: House) -> None:
         sid = house.conversation()
         due = await house.due()

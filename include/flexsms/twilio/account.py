@@ -177,7 +177,7 @@ class Account:
 
     def cleaner(self, *, action: Action, run_id: str, dry_run: bool = False) -> Cleaner:
         """Retires due channels."""
-        tasks = self.taskrouter(lookback=timedelta())
+        tasks = self.taskrouter()
         return Cleaner(
             stacks=self.retiring_stacks,
             store=self.store,

@@ -77,7 +77,7 @@ class Cleaner:
                 return
             try:
                 with contained():
-                    report.add(await CleanupSteps(self, scanned_at, attempt).run(group))
+                    report.add(await CleanupSteps(self, group, scanned_at, attempt).run())
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)

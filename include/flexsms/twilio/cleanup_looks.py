@@ -32,13 +32,18 @@ class Look:
 class Looks:
     """Looks at what is in use, for one group of channels.
 
+    :param source: reaches some minutes further back than it is asked, because events may be listed late
     :param scanned_at: when the scan began, an aware datetime
+    :param ended_ms: by channel, when its last task ended as far as the scan knew, ms since 1970 UTC
     """
 
-    def __init__(self, source: EventSource, tasks: OpenTasks, scanned_at: datetime) -> None:
+    def __init__(
+        self, source: EventSource, tasks: OpenTasks, scanned_at: datetime, ended_ms: Mapping[str, int]
+    ) -> None:
         self._source = source
         self._tasks = tasks
         self._since = scanned_at - CLOCK_SKEW
+        self._ended_ms = ended_ms
         self._newest: Look | None = None
         self._looking = asyncio.Lock()
 
@@ -72,5 +77,8 @@ class Looks:
         since_ms = to_ms("since", self._since)
         async with aclosing(self._source.read(self._since.isoformat())) as pages:
             return {
-                event.channel_sid async for page in pages for event in page.events if event.at_ms >= since_ms
+                event.channel_sid
+                async for page in pages
+                for event in page.events
+                if event.at_ms > min(since_ms, self._ended_ms.get(event.channel_sid, since_ms))
             }

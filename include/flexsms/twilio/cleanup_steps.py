@@ -57,14 +57,18 @@ LEASES_PER_STEP = 5
 class CleanupSteps:
     """One group of channels in work."""
 
-    def __init__(self, cleaner: Cleaner, scanned_at: datetime, attempt: Attempt) -> None:
+    def __init__(
+        self, cleaner: Cleaner, group: Sequence[DueChannel], scanned_at: datetime, attempt: Attempt
+    ) -> None:
         self._cleaner = cleaner
+        self._group = group
         self._attempt = attempt
         self._resumed = attempt.resumed
         self._books = CleanupBooks(
             cleaner.store, cleaner.ledger, cleaner.action, cleaner.run_id, scanned_at, cleaner.now
         )
-        self._looks = Looks(cleaner.source, cleaner.tasks, scanned_at)
+        ended_ms = {channel.channel_sid: channel.ended_ms for channel in group}
+        self._looks = Looks(cleaner.source, cleaner.tasks, scanned_at, ended_ms)
         self._report = BatchReport()
         self._down: dict[str, DueChannel] = {}
         # Channels that this try has found.
@@ -80,8 +84,9 @@ class CleanupSteps:
         # Stacks that the account has lost, and how that showed.
         self._lost: dict[StackName, FlexSmsError] = {}
 
-    async def run(self, group: Sequence[DueChannel]) -> BatchReport:
+    async def run(self) -> BatchReport:
         """Go through the steps."""
+        group = self._group
         name = group[0].channel_sid
         # An earlier try of the batch may not have come to this group.
         was_announced = self._resumed and await self._attempt.recall(f"announced.{name}")
