@@ -20,7 +20,7 @@ from flexsms.core.retention import window_ms
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
 from flexsms.twilio.cleanup_report import Action
-from flexsms.twilio.cleanup_scan import Scan, find_due
+from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
 from flexsms.twilio.clock import utc_now
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sync_map import ONE_YEAR
@@ -52,12 +52,9 @@ async def flexsms(settings: TwilioSettings, batch_size: int, limit: int = 1_000_
     """
     async with connect(settings) as account:
         began = utc_now()
-        scan = await find_due(
-            account.store.scan(adopt=True),
-            now_ms=int(began.timestamp() * 1000),
-            window_ms=window_ms(RETENTION_DAYS),
-            limit=limit,
-        )
+        now_ms = int(began.timestamp() * 1000)
+        rule = Rule(now_ms, window_ms(RETENTION_DAYS), limit, account.home.workspace_sid)
+        scan = await find_due(account.store.scan(adopt=True), rule)
         cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="bench")
         retired = 0
         for batch in chunks(scan.due, batch_size):

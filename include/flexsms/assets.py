@@ -8,7 +8,8 @@ from flexsms.triggers.inbox import InboxTrigger
 from flexsms.twilio.sources.protocol import EventSource
 
 # Track and cleanup emit it when documents have changed. Its asset_state_store holds the cursors of the sources, named
-# by `cursor_key`, and the states that no document takes, by `parked_key`.
+# by `cursor_key`, the states that no document takes, by `parked_key`, and the ends that no channel is known for, by
+# `ends_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
 
 # What Event Streams has posted. Nobody emits it: the triggerer looks.
@@ -27,3 +28,8 @@ def cursor_key(source: EventSource) -> str:
 def parked_key(sync_service_sid: str) -> str:
     """The key under which the states wait whose documents in a Sync service hold no state."""
     return f"parked.{sync_service_sid}"
+
+
+def ends_key(sync_service_sid: str) -> str:
+    """The key under which ends of tasks wait whose events name no channel, with the newest tasks seen on channels."""
+    return f"ends.{sync_service_sid}"

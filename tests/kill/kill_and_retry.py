@@ -34,7 +34,7 @@ from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_attempt import KEY
 from flexsms.twilio.cleanup_report import Action
-from flexsms.twilio.cleanup_scan import DueChannel, find_due
+from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.track import track
 
@@ -274,9 +274,8 @@ class Rig:
 
             await track(account.taskrouter(), account.store, cursor=None, save_cursor=save, at_once=4)
             now_ms = to_ms("now", self.now())
-            found = await find_due(
-                account.store.scan(adopt=True), now_ms=now_ms, window_ms=window_ms(2), limit=1000
-            )
+            rule = Rule(now_ms, window_ms(2), 1000, account.home.workspace_sid)
+            found = await find_due(account.store.scan(adopt=True), rule)
             return found.due
 
         self.advance(days=3)

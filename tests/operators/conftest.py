@@ -55,6 +55,11 @@ def taskrouter_cursor(sandbox: SandboxProcess) -> str:
     return f"cursor.taskrouter.{sandbox.settings['workspace_sid']}"
 
 
+def ends_of(sandbox: SandboxProcess) -> str:
+    """The key of its open tasks, and of the ends that wait for one."""
+    return f"ends.{sandbox.settings['sync_service_sid']}"
+
+
 @pytest.fixture
 def connection(
     sandbox: SandboxProcess, connection_extra: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_scan import DueChannel, pack, unpack
 from flexsms.twilio.clock import utc_now
 
-from .conftest import FakeContext, taskrouter_cursor
+from .conftest import FakeContext, ends_of, taskrouter_cursor
 
 
 async def plan(context: Any, **arguments: Any) -> list[dict[str, Any]]:
@@ -295,7 +295,7 @@ async def test_an_unreadable_document_is_named_and_the_others_are_planned(
     assert [failure["channel_sid"] for failure in context.pushed["plan"]["failures"]] == [bad]
     # What they tell of it waits until somebody repairs or deletes the document.
     parked = f"parked.{sandbox.settings['sync_service_sid']}"
-    assert context.cursors.keys() == {taskrouter_cursor(sandbox), parked}
+    assert context.cursors.keys() == {taskrouter_cursor(sandbox), parked, ends_of(sandbox)}
     assert list(context.cursors[parked]) == [bad]
 
 

@@ -19,7 +19,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_attempt import KEY, Attempt
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel, find_due
+from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.track import track
@@ -163,14 +163,13 @@ class House(ABC):
             parked=ParkedStates(self.parked),
         )
 
+    def rule(self, now: datetime, limit: int = 1000) -> Rule:
+        """What is due after two days."""
+        return Rule(to_ms("now", now), window_ms(2), limit, self.account.home.workspace_sid)
+
     async def scan(self, limit: int = 1000) -> list[DueChannel]:
         self.scanned_at = self.clock()
-        found = await find_due(
-            self.account.store.scan(adopt=True),
-            now_ms=to_ms("now", self.scanned_at),
-            window_ms=window_ms(2),
-            limit=limit,
-        )
+        found = await find_due(self.account.store.scan(adopt=True), self.rule(self.scanned_at, limit))
         self.control.clear_journal()
         return found.due
 
@@ -200,9 +199,7 @@ class House(ABC):
         unfinished = await healer.unfinished()
         found = await find_due(
             self.account.store.scan(adopt=True),
-            now_ms=to_ms("now", self.clock()),
-            window_ms=window_ms(2),
-            limit=1000,
+            self.rule(self.clock()),
             watched=unfinished.outcomes,
         )
         return await healer.heal(found, unfinished)

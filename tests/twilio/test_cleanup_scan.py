@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
+from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, unpack
 from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 
 NOW, WINDOW = 1_000_000, 1_000
-SESSION = "KC" + "1" * 32
+SESSION, WORKSPACE = "KC" + "1" * 32, "WS" + "1" * 32
 
 
 def sid(number: int) -> str:
@@ -46,7 +46,7 @@ async def pages(
 async def find(
     *states: ChannelState | UnreadableDocument, limit: int = 100, **more: dict[str, ChannelState]
 ) -> Scan:
-    return await find_due(pages(*states), now_ms=NOW, window_ms=WINDOW, limit=limit, **more)
+    return await find_due(pages(*states), Rule(NOW, WINDOW, limit, WORKSPACE), **more)
 
 
 pytestmark = pytest.mark.anyio

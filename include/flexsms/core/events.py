@@ -49,7 +49,10 @@ MOST_PRINTED = 64
 MAX_DEPTH = 100
 
 _KNOWN_TYPES = frozenset(TaskEventType)
-_SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("CH", "WT", "KC", "KD", "UO")}
+_SID = {
+    prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("AC", "CH", "KC", "KD", "UO", "WS", "WT")
+}
+_CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class StackName(StrEnum):
@@ -59,12 +62,60 @@ class StackName(StrEnum):
     CONVERSATIONS = "conversations"
 
 
+# The task attributes that name a channel.
+_CHANNEL_KEYS = {"conversationSid": StackName.CONVERSATIONS, "channelSid": StackName.CHAT}
+
+
+class Ignored(StrEnum):
+    """Why an event tells of no channel."""
+
+    OTHER_TYPE = "other type"
+    VOICE = "voice"
+    NO_CHANNEL = "no channel"
+    FOREIGN = "foreign"
+    REDACTED = "redacted"
+    UNREADABLE = "unreadable attributes"
+    NO_TYPE = "no type"
+
+
+# What comes of a collector that takes away too much, or hands on something else than CloudEvents.
+NOT_UNDERSTOOD = frozenset({Ignored.REDACTED, Ignored.UNREADABLE, Ignored.NO_TYPE})
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Whose events count: channels of any other workspace can neither be looked after nor be protected.
+
+    :param account_sid: AC…
+    :param workspace_sid: WS…; decides where an event names one
+    """
+
+    account_sid: str
+    workspace_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """An event that names no channel of ours.
+
+    :param why: what it is instead
+    :param task_sid: the task that it ended, which may have been seen on a channel before; None: it ended none
+    :param ended_ms: when, in milliseconds since 1970 UTC, by Twilio's clock
+    :param origin: the workspace or account of a foreign one
+    """
+
+    why: Ignored
+    task_sid: str | None = None
+    ended_ms: int = 0
+    origin: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
     """Something happened to a task of a messaging channel.
 
     :param at_ms: when, in milliseconds since 1970 UTC, by Twilio's clock
-    :param links: SIDs found in the task's attributes that retiring the channel needs, by name
+    :param links: what the event tells of the channel that retiring it needs, by name: SIDs, and the ``type``
     """
 
     event_id: str
@@ -81,11 +132,11 @@ class TaskEvent:
         return self.type in ENDING
 
 
-def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
+def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | Unplaced:
     """Read one record of ``GET /v1/Workspaces/{WS}/Events``.
 
     :param record: at least ``sid``, ``event_type``, ``event_date_ms`` (or ``event_date``) and ``event_data``
-    :return: the event, or None when it does not concern a messaging channel (voice, callbacks, workers)
+    :return: the event, or why it does not concern a messaging channel (voice, callbacks, workers)
     :raises InvalidInput: when it should concern one and cannot be read
     """
     data = _as_mapping("event_data", record.get("event_data"))
@@ -94,7 +145,8 @@ def from_taskrouter(record: Mapping[str, Any]) -> TaskEvent | None:
         type_name=_text(record.get("event_type")),
         at_ms=_listed_ms(record),
         task_sid=data.get("task_sid") or record.get("resource_sid"),
-        attributes=data.get("task_attributes"),
+        data=data,
+        workspace_sid=record.get("workspace_sid") or data.get("workspace_sid"),
     )
 
 
@@ -120,33 +172,51 @@ def envelopes(body: bytes) -> list[Any]:
     return value
 
 
-def from_cloud_event(envelope: Mapping[str, Any]) -> TaskEvent | None:
+def from_cloud_event(envelope: Mapping[str, Any], home: Home | None = None) -> TaskEvent | Unplaced:
     """Read one CloudEvent of Twilio Event Streams.
 
     Some products deliver ``data`` or ``payload`` as a JSON string; both are decoded.
     Source: https://www.twilio.com/docs/events/event-types/taskrouter/task
 
-    :return: the event, or None when it does not concern a messaging channel
+    :param home: whose events count; None: everybody's
+    :return: the event, or why it does not concern a messaging channel of ours
     :raises InvalidInput: when it should concern one and cannot be read
     """
     type_name = _text(envelope.get("type")).removeprefix(CLOUD_EVENT_PREFIX)
     if type_name not in _KNOWN_TYPES:
-        return None
+        return Unplaced(Ignored.OTHER_TYPE if type_name else Ignored.NO_TYPE)
     data = _as_mapping("data", envelope.get("data"))
     payload = _as_mapping("data.payload", data.get("payload"))
+    workspace_sid = payload.get("workspace_sid") or data.get("workspace_sid")
+    account_sid = payload.get("account_sid") or data.get("account_sid")
+    origin = _foreign(home, workspace_sid, account_sid) if home else ""
+    if origin:
+        return Unplaced(Ignored.FOREIGN, origin=origin)
     moment = data.get("timestamp") or payload.get("timestamp") or envelope.get("time")
     return _build(
         event_id=printable(envelope.get("id") or data.get("sid")),
         type_name=type_name,
         at_ms=to_ms("data.timestamp", moment),
         task_sid=payload.get("task_sid") or payload.get("resource_sid"),
-        attributes=payload.get("task_attributes"),
+        data=payload,
+        workspace_sid=workspace_sid,
     )
+
+
+def _foreign(home: Home, workspace_sid: object, account_sid: object) -> str:
+    """The workspace or account of an event, if it is another one than ours; empty when it is ours or nobody knows."""
+    for prefix, named, ours in (
+        ("WS", workspace_sid, home.workspace_sid),
+        ("AC", account_sid, home.account_sid),
+    ):
+        if isinstance(named, str) and _SID[prefix].fullmatch(named):
+            return "" if named == ours else named
+    return ""
 
 
 def channel_of(attributes: Mapping[str, Any]) -> tuple[str, StackName] | None:
     """The channel that a task belongs to, by the task's attributes: None for voice and callbacks."""
-    for key, stack in (("conversationSid", StackName.CONVERSATIONS), ("channelSid", StackName.CHAT)):
+    for key, stack in _CHANNEL_KEYS.items():
         sid = attributes.get(key)
         if isinstance(sid, str) and _SID["CH"].fullmatch(sid):
             return sid, stack
@@ -175,6 +245,8 @@ def write_attributes(attributes: Mapping[str, Any]) -> str:
 
 def to_ms(field: str, moment: object) -> int:
     """Milliseconds since 1970 UTC of an ISO 8601 text or a datetime; without an offset it is UTC."""
+    if isinstance(moment, int | float):
+        raise InvalidInput(field, "is a number", "expected ISO 8601, like 2026-11-18T16:42:07Z")
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
@@ -245,25 +317,56 @@ def _without_half_characters(body: bytes) -> Any:
 
 
 def _build(
-    *, event_id: str, type_name: str, at_ms: int, task_sid: object, attributes: object
-) -> TaskEvent | None:
+    *,
+    event_id: str,
+    type_name: str,
+    at_ms: int,
+    task_sid: object,
+    data: Mapping[str, Any],
+    workspace_sid: object,
+) -> TaskEvent | Unplaced:
     if type_name not in _KNOWN_TYPES:
-        return None
-    parsed = parse_attributes(attributes)
+        return Unplaced(Ignored.OTHER_TYPE)
+    type_ = TaskEventType(type_name)
+    given = data.get("task_attributes")
+    parsed = parse_attributes(given)
     channel = channel_of(parsed)
+    is_task = isinstance(task_sid, str) and _SID["WT"].fullmatch(task_sid)
     if channel is None:
-        return None
-    if not isinstance(task_sid, str) or not _SID["WT"].fullmatch(task_sid):
+        why = _why_unplaced(given, parsed, data.get("task_channel_unique_name"))
+        if type_ not in ENDING or not is_task or not TOO_EARLY_MS <= at_ms < TOO_LATE_MS:
+            return Unplaced(why)
+        return Unplaced(why, str(task_sid), at_ms)
+    if not is_task:
         raise InvalidInput("task_sid", f"is missing in event {event_id or '(without id)'}", "expected WT…")
     return TaskEvent(
         event_id=event_id,
-        type=TaskEventType(type_name),
-        task_sid=task_sid,
+        type=type_,
+        task_sid=str(task_sid),
         channel_sid=channel[0],
         stack=channel[1],
         at_ms=believable(at_ms, f"event {event_id or '(without id)'}"),
-        links=_links(parsed),
+        links=_links(parsed, workspace_sid),
     )
+
+
+def _why_unplaced(given: object, attributes: Mapping[str, Any], task_channel: object) -> Ignored:
+    """What a task is whose attributes name no channel.
+
+    Twilio itself redacts the attributes of events that are older than 30 days:
+    https://www.twilio.com/docs/taskrouter/api/event
+    """
+    if task_channel == "voice" or "call_sid" in attributes:
+        return Ignored.VOICE
+    if given in (None, "") or any(_text(attributes.get(name)) for name in _CHANNEL_KEYS):
+        return Ignored.REDACTED
+    if not attributes and not _is_empty_object(given):
+        return Ignored.UNREADABLE
+    return Ignored.NO_CHANNEL
+
+
+def _is_empty_object(given: object) -> bool:
+    return given == {} or (isinstance(given, str) and given.split() in (["{}"], ["{", "}"]))
 
 
 _LINKS = (
@@ -273,13 +376,24 @@ _LINKS = (
 )
 
 
-def _links(attributes: Mapping[str, Any]) -> Mapping[str, str]:
+def _links(attributes: Mapping[str, Any], workspace_sid: object = None) -> Mapping[str, str]:
     found = {}
     for name, key, prefix in _LINKS:
         sid = attributes.get(key)
         if isinstance(sid, str) and _SID[prefix].fullmatch(sid):
             found[name] = sid
+    kind = channel_type_of(attributes)
+    if kind:
+        found["type"] = kind
+    if isinstance(workspace_sid, str) and _SID["WS"].fullmatch(workspace_sid):
+        found["workspace"] = workspace_sid
     return found
+
+
+def channel_type_of(attributes: Mapping[str, Any]) -> str | None:
+    """The kind of channel that a task names, like ``sms``, ``whatsapp`` or ``web``; None when it names none."""
+    kind = _text(attributes.get("channelType")).lower()
+    return kind if _CHANNEL_TYPE.fullmatch(kind) else None
 
 
 def _text(value: object) -> str:

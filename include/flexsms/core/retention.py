@@ -11,6 +11,12 @@ MS_PER_DAY = 86_400_000
 MIN_RETENTION_DAYS = 1 / 1440  # one minute: anything shorter would race the agent who just pressed "complete"
 
 
+# Nobody says how late TaskRouter lists a task. Cleaning up reads its events with as much to spare.
+LISTED_WITHIN_MS = MS_PER_DAY
+# A task may wait for 14 days (https://www.twilio.com/docs/taskrouter/api/task, Timeout), and be wrapped up.
+LONGEST_LIFE_MS = 15 * MS_PER_DAY
+
+
 class Verdict(StrEnum):
     """What the retention rule says about a channel."""
 
@@ -48,6 +54,22 @@ def may_be_down(state: ChannelState, *, window_ms: int) -> bool:
     newest_ms = max(state.seen[task_sid] for task_sid in state.open_tasks)
     silence_ms = newest_ms - state.last_ended_ms if state.last_ended_ms is not None else 0
     return state.retired is not None or silence_ms >= window_ms
+
+
+def unheard_of(state: ChannelState, *, now_ms: int, workspace_sid: str) -> frozenset[str]:
+    """The open tasks that are over if the workspace's complete list of open tasks has them no longer.
+
+    Their end was never told, or came without the channel and was lost. Tasks of another workspace are in no list of
+    ours. Which workspace a channel is of, events tell; where none has told it, only the longest life of a task counts.
+
+    :param now_ms: the present, milliseconds since 1970 UTC
+    :param workspace_sid: WS…, whose list it is
+    """
+    told = state.link("workspace")
+    if told not in (None, workspace_sid):
+        return frozenset()
+    age_ms = LISTED_WITHIN_MS if told else LONGEST_LIFE_MS
+    return frozenset(task_sid for task_sid in state.open_tasks if now_ms - state.seen[task_sid] >= age_ms)
 
 
 def window_ms(retention_days: float) -> int:

@@ -21,7 +21,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flexsms.core.errors import InvalidInput, UnreadableState
-from flexsms.core.events import StackName, TaskEvent, believable, parse_attributes, to_ms
+from flexsms.core.events import (
+    StackName,
+    TaskEvent,
+    believable,
+    channel_type_of,
+    parse_attributes,
+    to_ms,
+)
 
 VERSION = 1
 KEPT_TASKS = 50
@@ -37,7 +44,7 @@ class ChannelState:
     :param seen: per task, the newest event that did not end it
     :param ended: per task, the newest event that ended it
     :param forgotten_ms: tasks that ended up to this moment are no longer listed
-    :param links: SIDs that retiring needs, by name, each with the moment it was learnt
+    :param links: what retiring needs, by name, each with the moment it was learnt: SIDs, and the channel's ``type``
     :param retired: when flexsms retired the channel and how (``deactivate``, ``delete``, ``gone``)
     """
 
@@ -81,6 +88,14 @@ class ChannelState:
             retired=max(filter(None, (self.retired, other.retired)), default=None),
         )
 
+    def end(self, ends: Mapping[str, int]) -> ChannelState:
+        """The state with the ends of its tasks that came without their channel.
+
+        :param ends: when tasks ended, by task; tasks of other channels may be among them
+        """
+        own = {task_sid: ends[task_sid] for task_sid in self.seen if task_sid in ends}
+        return self.merge(ChannelState(self.channel_sid, self.stack, ended=own)) if own else self
+
     @property
     def open_tasks(self) -> frozenset[str]:
         """Tasks that began and, as far as is known, did not end."""
@@ -104,7 +119,7 @@ class ChannelState:
         return newest <= self.retired[0]
 
     def link(self, name: str) -> str | None:
-        """The SID last learnt under a name."""
+        """What was last learnt under a name."""
         stamped = self.links.get(name)
         return stamped[1] if stamped else None
 
@@ -200,12 +215,12 @@ def from_recipe(data: Mapping[str, Any]) -> ChannelState:
         task_sid = data.get("tasksid") or attributes.get("taskSid") or "unnamed"
         at_ms = to_ms("timestamp", data.get("timestamp"))
         ended = {str(task_sid): believable(at_ms, "the document")}
-    session = attributes.get("proxySession")
+    links = {"session": attributes.get("proxySession"), "type": channel_type_of(attributes)}
     return ChannelState(
         channel_sid=channel_sid,
         stack=StackName.CHAT,
         ended=ended,
-        links={"session": (0, session)} if isinstance(session, str) else {},
+        links={name: (0, value) for name, value in links.items() if isinstance(value, str)},
     )
 
 

@@ -24,12 +24,14 @@ from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
-from flexsms.operators.track import drain, last_cursor
+from flexsms.operators.track import drain, last_cursor, task_ends
+from flexsms.twilio.cleanup_absent import end_absent
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, failure
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due, pack, unpack
+from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, unpack
+from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import TrackReport, absorb
 
 if TYPE_CHECKING:
@@ -61,10 +63,11 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
-        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "started_at", "api_calls",
-        "batches"}``. ``failures`` are the documents that hold no channel state and the channels that could not be put
-        right, ``restored`` is how many live ones were put back, ``finished`` how many settled ones were closed that an
-        earlier batch had left, and ``batches`` are the sizes
+        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "tasks_over", "elsewhere",
+        "started_at", "api_calls", "batches"}``. ``failures`` are the documents that hold no channel state and the
+        channels that could not be put right, ``restored`` is how many live ones were put back, ``finished`` how many
+        settled ones were closed that an earlier batch had left, ``tasks_over`` how many tasks are over by TaskRouter's
+        list alone, ``elsewhere`` how many due channels are another workspace's, and ``batches`` are the sizes
     :raises InvalidInput: when an argument is wrong
     """
 
@@ -108,25 +111,34 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         async with TwilioHook(self.twilio_conn_id).account() as account:
             # Before anything is read: what happens from here on is the batches' business.
             began = account.now()
-            learnt = await _learn(account, context) if preview else {}
+            ends = task_ends(account, context)
+            learnt = await _learn(account, context, ends) if preview else {}
             if not preview:
                 with suppress(
                     UnreadableState
                 ):  # the scan names these documents, and the others are up to date
-                    await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context)
+                    await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context, ends=ends)
             # Tasks end by Twilio's clock, and only by now it has told its time.
             scanned_at = account.earlier(began)
             healer = account.healer(run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}")
             unfinished = await healer.unfinished()
+            rule = Rule(to_ms("now", scanned_at), window, limit, account.home.workspace_sid)
             scan = await find_due(
-                account.store.scan(adopt=not preview),
-                now_ms=to_ms("now", scanned_at),
-                window_ms=window,
-                limit=limit,
+                account.store.scan(adopt=not preview, ends=ends.waiting),
+                rule,
                 learnt=learnt,
                 watched=unfinished.outcomes,
             )
-            healed = HealReport() if preview else await healer.heal(scan, unfinished)
+            healed, over = HealReport(), 0
+            if not preview:
+                healed = await healer.heal(scan, unfinished)
+                over = await end_absent(
+                    scan.unheard_of,
+                    account.taskrouter(),
+                    account.store,
+                    now_ms=to_ms("now", account.theirs()),
+                    at_once=account.settings.max_in_flight,
+                )
             calls = account.transport.total_calls
         # Airflow maps over so many batches and no more.
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
@@ -135,6 +147,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             **_found(scan, healed),
             "restored": len(healed.restored),
             "finished": len(healed.finished),
+            "tasks_over": over,
+            "elsewhere": scan.elsewhere,
             "started_at": began.isoformat(),
             "api_calls": calls,
             "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
@@ -146,6 +160,10 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             self.log.info(
                 "%d channels that an earlier batch left half done are finished.", len(healed.finished)
             )
+        if over:
+            self.log.info("%d tasks whose end nobody told are over: TaskRouter no longer has them.", over)
+        if scan.elsewhere:
+            self.log.warning("%d due channels of another workspace are left alone.", scan.elsewhere)
         self.log.info("Scanned %d channels: %d due, %d taken.", scan.scanned, scan.due_in_all, len(scan.due))
         for document in scan.unreadable:
             self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
@@ -247,13 +265,13 @@ def parse_action(value: str) -> Action:
     return Action(value)
 
 
-async def _learn(account: Account, context: Context) -> dict[str, ChannelState]:
+async def _learn(account: Account, context: Context, ends: TaskEnds) -> dict[str, ChannelState]:
     """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
     source = account.taskrouter(lookback=PLAN_LOOKBACK)
     learnt: dict[str, ChannelState] = {}
     async with aclosing(source.read(last_cursor(source, context))) as pages:
         async for page in pages:
-            absorb(page, learnt, TrackReport())
+            absorb(page, learnt, TrackReport(), ends)
     return learnt
 
 

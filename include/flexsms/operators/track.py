@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 
-from flexsms.assets import CHANNEL_STATE, cursor_key, parked_key
+from flexsms.assets import CHANNEL_STATE, cursor_key, ends_key, parked_key
 from flexsms.core.errors import InvalidInput, TwilioError
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
@@ -22,6 +22,7 @@ from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource, parse_cursor
+from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import TrackReport, track
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
     :param until: where that ends, by default now (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: ``{"events", "ignored", "rejected", "rejects", "channels", "created", "updated", "unchanged", "parked",
-        "cursor", "api_calls", "duration_s"}``, which is the asset event's ``extra`` too. A run that changed no document
-        and left no event out emits no asset event
+    :return: ``{"events", "ignored", "ignored_by", "foreign", "placed", "rejected", "rejects", "channels", "created",
+        "updated", "unchanged", "parked", "cursor", "api_calls", "duration_s"}``, which is the asset event's ``extra``
+        too. A run that changed no document and left no event out emits no asset event
     :raises InvalidInput: when an argument is wrong
+    :raises InvalidInput: at the end, when the source gave events and none of them said what it is
     :raises UnreadableState: at the end, when it met a document that holds no state, for the first time
     """
 
@@ -100,13 +102,16 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             # Airflow emits an event of every outlet that is left when the task has succeeded.
             self.outlets = [outlet for outlet in self.outlets if outlet != CHANNEL_STATE]
         self.log.info(
-            "Read %d events of %d channels: %d new, %d updated, %d unchanged, %d parked; %d events left out.",
+            "Read %d events of %d channels: %d new, %d updated, %d unchanged, %d parked; %d events ignored%s, %d left "
+            "out.",
             report.events,
             report.channels,
             report.created,
             report.updated,
             report.unchanged,
             len(report.parked),
+            report.ignored,
+            f" ({report.why_ignored()})" if report.ignored else "",
             report.rejected,
         )
         return summary
@@ -123,11 +128,11 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
 
         A source that fails, even for good, is all gap. Where Sync fails, what TaskRouter knows cannot be stored either.
         """
-        parked = parked_states(account, context)
+        parked, ends = parked_states(account, context), task_ends(account, context)
         failure, report = None, TrackReport()
         try:
             source = self._source(account, lookback, since, until)
-            report = await drain(account, source, context, parked)
+            report = await drain(account, source, context, parked, ends)
         except Exception as error:  # also what the store of an inbox raises
             if isinstance(error, TwilioError) and " sync.twilio.com/" in error.endpoint:
                 raise
@@ -135,7 +140,8 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         try:
             if self._has_gap(account, context):
                 self.log.info("TaskRouter was last asked over %s ago; asking it too.", RECONCILE_AFTER)
-                report.add(await drain(account, account.taskrouter(lookback=lookback), context, parked))
+                taskrouter = account.taskrouter(lookback=lookback)
+                report.add(await drain(account, taskrouter, context, parked, ends))
         except Exception as error:
             if failure is None:
                 raise
@@ -152,15 +158,15 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             from flexsms.hooks.collector import HttpCollector
 
             collector = HttpCollector(settings.events_conn_id, settings.events_endpoint)
-            return HttpSource(collector, now=account.latest)
+            return HttpSource(collector, now=account.latest, home=account.home)
         if self.source == InboxSource.name:
             inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
             # Without it the web app takes nothing in, and the inbox only looks empty.
             settings.need("events_url")
-            return InboxSource(inbox, now=account.latest)
+            return InboxSource(inbox, now=account.latest, home=account.home)
         if self.source == KinesisSource.name:
             stream = KinesisStream(settings.kinesis_conn_id, settings.need("kinesis_stream"))
-            return KinesisSource(stream, now=account.latest)
+            return KinesisSource(stream, now=account.latest, home=account.home)
         if since:
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)
@@ -175,12 +181,17 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
 
 
 async def drain(
-    account: Account, source: EventSource, context: Context, parked: ParkedStates | None = None
+    account: Account,
+    source: EventSource,
+    context: Context,
+    parked: ParkedStates | None = None,
+    ends: TaskEnds | None = None,
 ) -> TrackReport:
     """Bring the channel states up to now and move the source's cursor.
 
     :param context: of a task that has the asset among its inlets or outlets
     :param parked: those of the same run; by default, they are read
+    :param ends: those of the same run; by default, they are read
     """
 
     # The store is called synchronously: `dag.test()` of Airflow 3.3.2 lacks what its asynchronous methods need.
@@ -194,6 +205,7 @@ async def drain(
         save_cursor=save,
         at_once=account.settings.max_in_flight,
         parked=parked or parked_states(account, context),
+        ends=ends or task_ends(account, context),
     )
 
 
@@ -210,6 +222,15 @@ def parked_states(account: Account, context: Context) -> ParkedStates:
     """
     store = context["asset_state_store"][CHANNEL_STATE]
     return ParkedStates(_Value(store, parked_key(account.settings.need("sync_service_sid"))))
+
+
+def task_ends(account: Account, context: Context) -> TaskEnds:
+    """What is known of tasks whose ends may come without their channels.
+
+    :param context: of a task that has the asset among its inlets or outlets
+    """
+    store = context["asset_state_store"][CHANNEL_STATE]
+    return TaskEnds(_Value(store, ends_key(account.settings.need("sync_service_sid"))))
 
 
 class _Value:

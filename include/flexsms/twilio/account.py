@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from flexsms.core.events import StackName
+from flexsms.core.events import Home, StackName
 from flexsms.twilio import clock
 from flexsms.twilio.cleanup_attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup_batch import Cleaner
@@ -68,6 +68,15 @@ class Account:
     def latest(self) -> datetime:
         """The present, by the later of the two clocks: nothing that has happened is dated later."""
         return self.now() + max(-self.skew(), timedelta())
+
+    def theirs(self) -> datetime:
+        """The present by Twilio's clock, as far as its answers have told it."""
+        return self.now() - self.skew()
+
+    @property
+    def home(self) -> Home:
+        """Whose events count."""
+        return Home(self.settings.account_sid, self.settings.need("workspace_sid"))
 
     @property
     def store(self) -> SyncStore:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.events import StackName
-from flexsms.core.retention import Verdict, judge, may_be_down
+from flexsms.core.retention import Verdict, judge, may_be_down, unheard_of
 from flexsms.core.state import ChannelState
 from flexsms.twilio.sync_store import StoredState, UnreadableDocument
 
@@ -55,6 +55,26 @@ def unpack(packed: str) -> list[DueChannel]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which channels are due.
+
+    :param now_ms: the present, milliseconds since 1970 UTC
+    :param window_ms: the retention window, milliseconds
+    :param limit: how many channels at most
+    :param workspace_sid: WS…; channels of another one are not ours
+    """
+
+    now_ms: int
+    window_ms: int
+    limit: int
+    workspace_sid: str
+
+    def is_due(self, state: ChannelState) -> bool:
+        """Whether a channel's last task ended long enough ago."""
+        return judge(state, now_ms=self.now_ms, window_ms=self.window_ms) is Verdict.DUE
+
+
 @dataclass(slots=True)
 class Scan:
     """What the scan found.
@@ -66,6 +86,8 @@ class Scan:
     :param settled: those of the watched channels that an earlier cleanup has settled
     :param suspended: those of the watched channels that are neither settled nor due
     :param late: those of the watched channels of which something was heard after they were settled
+    :param unheard_of: of channels with open tasks that were not heard of for long: these tasks
+    :param elsewhere: how many due channels are another workspace's, which is left to decide on them
     :param unreadable: documents that hold no channel state
     """
 
@@ -76,21 +98,20 @@ class Scan:
     settled: list[DueChannel] = field(default_factory=list)
     suspended: list[DueChannel] = field(default_factory=list)
     late: list[DueChannel] = field(default_factory=list)
+    unheard_of: list[tuple[DueChannel, frozenset[str]]] = field(default_factory=list)
+    elsewhere: int = 0
     unreadable: list[UnreadableDocument] = field(default_factory=list)
 
 
 async def find_due(
     pages: AsyncGenerator[list[StoredState | UnreadableDocument], None],
+    rule: Rule,
     *,
-    now_ms: int,
-    window_ms: int,
-    limit: int,
     learnt: Mapping[str, ChannelState] | None = None,
     watched: Collection[str] = (),
 ) -> Scan:
-    """Find the channels that are due; holds no more than ``limit`` of them in memory.
+    """Find the channels that are due; holds no more than the rule's limit of them in memory.
 
-    :param limit: how many at most
     :param learnt: what the source knows and the store does not yet, because a dry run stores nothing
     :param watched: channels that an earlier cleanup may not have finished
     """
@@ -108,20 +129,20 @@ async def find_due(
                 extra = unseen.pop(stored.state.channel_sid, None)
                 state = stored.state.merge(extra) if extra else stored.state
                 if state.channel_sid in watched:
-                    _sort_watched(result, state, stored.revision, now_ms=now_ms, window_ms=window_ms)
-                _consider(result, kept, newest_first, state, stored.revision, (now_ms, window_ms, limit))
+                    _sort_watched(result, state, stored.revision, rule)
+                _consider(result, kept, newest_first, state, stored.revision, rule)
     for state in unseen.values():
         result.scanned += 1
-        _consider(result, kept, newest_first, state, "", (now_ms, window_ms, limit))
+        _consider(result, kept, newest_first, state, "", rule)
     result.due = sorted(kept.values(), key=lambda channel: channel.ended_ms)
     return result
 
 
-def _sort_watched(result: Scan, state: ChannelState, revision: str, *, now_ms: int, window_ms: int) -> None:
+def _sort_watched(result: Scan, state: ChannelState, revision: str, rule: Rule) -> None:
     channel = DueChannel.of(state, revision)
     if state.retired is not None:
         (result.settled if state.is_retired else result.late).append(channel)
-    elif judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
+    elif not rule.is_due(state):
         result.suspended.append(channel)
 
 
@@ -131,16 +152,21 @@ def _consider(
     newest_first: list[tuple[int, str]],
     state: ChannelState,
     revision: str,
-    rule: tuple[int, int, int],
+    rule: Rule,
 ) -> None:
-    now_ms, window_ms, limit = rule
     sid = state.channel_sid
-    if may_be_down(state, window_ms=window_ms):
+    if may_be_down(state, window_ms=rule.window_ms):
         result.revived.append(DueChannel.of(state, revision))
-    if sid in kept or judge(state, now_ms=now_ms, window_ms=window_ms) is not Verdict.DUE:
+    unheard = unheard_of(state, now_ms=rule.now_ms, workspace_sid=rule.workspace_sid)
+    if unheard:
+        result.unheard_of.append((DueChannel.of(state, revision), unheard))
+    if sid in kept or not rule.is_due(state):
+        return
+    if state.link("workspace") not in (None, rule.workspace_sid):
+        result.elsewhere += 1
         return
     result.due_in_all += 1
     kept[sid] = DueChannel.of(state, revision)
     heapq.heappush(newest_first, (-kept[sid].ended_ms, sid))
-    if len(newest_first) > limit:
+    if len(newest_first) > rule.limit:
         kept.pop(heapq.heappop(newest_first)[1])

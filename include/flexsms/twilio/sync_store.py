@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,12 +83,19 @@ class SyncStore:
             return None
         return StoredState(_state(channel_sid, document.data), document.revision)
 
-    async def merge(self, learnt: ChannelState) -> Written:
-        """Add to what is stored about a channel. Two calls when something changes, one when nothing does."""
-        return (await self.learn(learnt))[0]
+    async def merge(self, learnt: ChannelState, ends: Mapping[str, int] | None = None) -> Written:
+        """Add to what is stored about a channel. Two calls when something changes, one when nothing does.
 
-    async def learn(self, learnt: ChannelState) -> tuple[Written, ChannelState]:
+        :param ends: when tasks ended whose channel is not known, by task; those of this channel count as well
+        """
+        return (await self.learn(learnt, ends))[0]
+
+    async def learn(
+        self, learnt: ChannelState, ends: Mapping[str, int] | None = None
+    ) -> tuple[Written, ChannelState]:
         """:meth:`merge`, which also returns what is stored by then."""
+        ends = ends or {}
+        learnt = learnt.end(ends)
         for _ in range(WRITE_ATTEMPTS):
             stored = await self.load(learnt.channel_sid)
             if stored is None:
@@ -101,7 +108,7 @@ class SyncStore:
                 except AlreadyExists:
                     continue
                 return Written.CREATED, learnt
-            merged = stored.state.merge(learnt)
+            merged = stored.state.merge(learnt).end(ends)
             if merged == stored.state:
                 return Written.UNCHANGED, merged
             try:
@@ -120,16 +127,20 @@ class SyncStore:
         """
         await self._write(state, revision)
 
-    async def _write(self, state: ChannelState, revision: str) -> None:
+    async def _write(self, state: ChannelState, revision: str) -> StoredState:
         document = self._service.documents(DOCUMENT_PREFIX + state.channel_sid)
-        await guarded(document.update_async, revision, data=state.to_json(), ttl=_ttl_s(state))
+        written: Any = await guarded(document.update_async, revision, data=state.to_json(), ttl=_ttl_s(state))
+        return StoredState(state, written.revision)
 
-    async def scan(self, *, adopt: bool) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
-        """All states, a page at a time; one call per 100 documents.
+    async def scan(
+        self, *, adopt: bool, ends: Mapping[str, int] | None = None
+    ) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
+        """All states, a page at a time; one call per 100 documents, and one per state that an end changes.
 
         Documents of the original recipe are merged with ours of the same channel.
 
-        :param adopt: migrate the recipe's documents to ours; without it nothing is written
+        :param adopt: migrate the recipe's documents to ours and store what the ends change; else nothing is written
+        :param ends: when tasks ended whose channel is not known, by task
         """
         page: Any = await self._service.documents.page_async(page_size=PAGE_SIZE)
         while page is not None:
@@ -137,20 +148,21 @@ class SyncStore:
             following = asyncio.create_task(page.next_page_async())
             await asyncio.sleep(0)
             try:
-                yield await self._read_page(page, adopt=adopt)
+                yield await self._read_page(page, adopt=adopt, ends=ends or {})
             except BaseException:
                 following.cancel()
                 raise
             page = await following
 
-    async def _read_page(self, page: Any, *, adopt: bool) -> list[StoredState | UnreadableDocument]:
+    async def _read_page(
+        self, page: Any, *, adopt: bool, ends: Mapping[str, int]
+    ) -> list[StoredState | UnreadableDocument]:
         states: list[StoredState | UnreadableDocument] = []
         for document in page:
             name = document.unique_name or ""
             if name.startswith(DOCUMENT_PREFIX):
-                states.append(
-                    self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
-                )
+                read = self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
+                states.append(await self._end(read, ends, write=adopt))
             elif name.startswith(RECIPE_PREFIX):
                 states.extend(await self._adopt(document, write=adopt))
         return states
@@ -161,6 +173,19 @@ class SyncStore:
             return StoredState(_state(channel_sid, data), revision)
         except InvalidInput as error:
             return UnreadableDocument(channel_sid, str(error))
+
+    async def _end(
+        self, read: StoredState | UnreadableDocument, ends: Mapping[str, int], *, write: bool
+    ) -> StoredState | UnreadableDocument:
+        if isinstance(read, UnreadableDocument):
+            return read
+        ended = read.state.end(ends)
+        if ended == read.state:
+            return read
+        try:
+            return await self._write(ended, read.revision) if write else StoredState(ended, read.revision)
+        except (RevisionMismatch, NotFound):
+            return read  # somebody else has just written it, so it is not due; the next scan ends the task
 
     async def _adopt(self, document: Any, *, write: bool) -> list[StoredState | UnreadableDocument]:
         name = document.unique_name

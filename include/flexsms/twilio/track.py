@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
+from flexsms.core.events import NOT_UNDERSTOOD
 from flexsms.core.state import ChannelState
 from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SyncStore
+from flexsms.twilio.task_ends import TaskEnds
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +29,17 @@ class TrackReport:
     """What a run of tracking did; its ``to_json`` goes to XCom.
 
     :param rejected: events that could not be read; the first ones are named in ``rejects``
-    :param ignored: events that concern no messaging channel
+    :param ignored: events that concern no messaging channel of ours; ``ignored_by`` counts them by reason
+    :param foreign: events of another workspace or account, by its SID
+    :param placed: those of the ignored events that ended a task which had been seen on a channel; that has heard of it
     :param parked: channels whose documents hold no state; what is known of them waits
     """
 
     events: int = 0
     ignored: int = 0
+    ignored_by: Counter[str] = field(default_factory=Counter)
+    foreign: Counter[str] = field(default_factory=Counter)
+    placed: int = 0
     rejected: int = 0
     rejects: list[str] = field(default_factory=list)
     channels: int = 0
@@ -48,14 +56,33 @@ class TrackReport:
 
     def add(self, other: TrackReport) -> None:
         """Count what another source told, too; the cursor stays that of the first."""
-        for name in ("events", "ignored", "rejected", "channels", "created", "updated", "unchanged"):
+        for name in (
+            "events",
+            "ignored",
+            "placed",
+            "rejected",
+            "channels",
+            "created",
+            "updated",
+            "unchanged",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.ignored_by += other.ignored_by
+        self.foreign += other.foreign
         self.rejects.extend(other.rejects[: NAMED_REJECTS - len(self.rejects)])
         self.parked = sorted({*self.parked, *other.parked})
 
+    def why_ignored(self) -> str:
+        """The reasons for a sentence: ``3 voice, 1 redacted``; empty when there are none."""
+        return ", ".join(f"{count} {why}" for why, count in self.ignored_by.most_common())
+
     def to_json(self) -> dict[str, object]:
         """The XCom value."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            **{name: getattr(self, name) for name in self.__slots__},
+            "ignored_by": dict(self.ignored_by),
+            "foreign": dict(self.foreign.most_common(NAMED_REJECTS)),
+        }
 
 
 async def track(
@@ -66,6 +93,7 @@ async def track(
     save_cursor: Callable[[str], Awaitable[None]],
     at_once: int,
     parked: ParkedStates | None = None,
+    ends: TaskEnds | None = None,
 ) -> TrackReport:
     """Bring the channel states up to now.
 
@@ -76,12 +104,15 @@ async def track(
     :param cursor: where the last run stopped, None at the first
     :param at_once: channels written at a time
     :param parked: channels whose documents hold no state; None: such a document ends the run
+    :param ends: what is known of tasks from earlier runs; None: nothing
+    :raises InvalidInput: at the end, when no event was understood; all of them are read
     :raises UnreadableState: at the end, when channels were parked; all others are up to now. Later runs only name them
     :raises FlexSmsError: when the source fails, or a channel could be neither written nor parked: then no other channel
         is tried, and the cursor stays before what is not stored
     """
     report = TrackReport()
     parked = parked or ParkedStates(None)
+    ends = ends or TaskEnds(None)
     told = set(parked.news)
     pending = {state.channel_sid: state for state in parked.due()}
     failures: list[FlexSmsError] = []
@@ -95,7 +126,7 @@ async def track(
                 parked.add(learnt)
                 return
             with contained():
-                written = await store.merge(learnt)
+                written = await store.merge(learnt, ends.waiting)
         except UnreadableState as error:
             level = logging.WARNING if sid in parked.channels else logging.ERROR
             logger.log(level, "Channel %s was not updated: %s", sid, error)
@@ -116,13 +147,14 @@ async def track(
         report.channels += len(states)
         await for_each(states, merge, at_once=at_once)
         parked.save()
+        ends.save()
         if failures:
             raise _weightiest(failures)
 
     try:
         async with aclosing(source.read(cursor)) as pages:
             async for page in pages:
-                absorb(page, pending, report)
+                absorb(page, pending, report, ends)
                 if page.cursor is not None or len(pending) >= MAX_PENDING:
                     await flush()
                 if page.cursor is not None:
@@ -131,29 +163,64 @@ async def track(
         # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
         await flush()
     finally:
-        if report.rejected > len(report.rejects):
-            logger.warning("Events left out besides: %d.", report.rejected - len(report.rejects))
+        _name_what_is_left_out(report)
     report.parked = parked.channels
     for sid, error in parked.news.items():
         if sid not in told:
             error.args = (f"Document {DOCUMENT_PREFIX}{sid}: {error}",)
             raise error
+    _check_understood(report)
     return report
 
 
-def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackReport) -> None:
+def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackReport, ends: TaskEnds) -> None:
     """Fold a page of events into the states that are waiting to be written."""
     report.events += len(page.events)
-    report.ignored += page.ignored
+    report.ignored += sum(page.ignored.values())
+    report.ignored_by.update({str(why): count for why, count in page.ignored.items()})
+    report.foreign.update(page.foreign)
     report.rejected += len(page.rejected)
     named = page.rejected[: NAMED_REJECTS - len(report.rejects)]
     for sentence in named:
         logger.warning("Event left out: %s", sentence)
     report.rejects.extend(named)
     for event in page.events:
-        learnt = ChannelState.of(event)
-        known = pending.get(event.channel_sid)
-        pending[event.channel_sid] = learnt if known is None else known.merge(learnt)
+        ends.note(event)
+        _add(pending, ChannelState.of(event))
+    for task_sid, ended_ms in page.ends:
+        learnt = ends.end(task_sid, ended_ms)
+        if learnt is not None:
+            report.placed += 1
+            _add(pending, learnt)
+
+
+def _add(pending: dict[str, ChannelState], learnt: ChannelState) -> None:
+    known = pending.get(learnt.channel_sid)
+    pending[learnt.channel_sid] = learnt if known is None else known.merge(learnt)
+
+
+def _name_what_is_left_out(report: TrackReport) -> None:
+    for origin, count in report.foreign.most_common(NAMED_REJECTS):
+        what = "workspace" if origin.startswith("WS") else "account"
+        logger.warning(
+            "%d events of %s %s are left out; the connection is for another one.", count, what, origin
+        )
+    if report.rejected > len(report.rejects):
+        logger.warning("Events left out besides: %d.", report.rejected - len(report.rejects))
+
+
+def _check_understood(report: TrackReport) -> None:
+    """Make sure that something could be read, if there was anything.
+
+    :raises InvalidInput: when there was, and none of it said what it is
+    """
+    lost = sum(report.ignored_by[str(why)] for why in NOT_UNDERSTOOD)
+    if lost and lost == report.events + report.ignored and not report.placed:
+        raise InvalidInput(
+            "source",
+            f"gave {lost} events of which none could be understood ({report.why_ignored()})",
+            "let what hands them on leave `type`, `task_sid` and the SIDs in `task_attributes` as Twilio sends them",
+        )
 
 
 def _weightiest(failures: Sequence[FlexSmsError]) -> FlexSmsError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from flexsms.core.errors import InvalidInput
-from flexsms.core.events import TaskEvent, from_cloud_event, printable, to_ms
+from flexsms.core.events import Home, Ignored, TaskEvent, Unplaced, from_cloud_event, printable, to_ms
 from flexsms.twilio.sources.protocol import EventPage
 
 # Clocks differ, and doctor complains from a minute on. An event dated later than so would count until then: its channel
@@ -19,7 +21,7 @@ T = TypeVar("T")
 
 def read_events(
     values: Iterable[T],
-    read: Callable[[T], TaskEvent | None],
+    read: Callable[[T], TaskEvent | Unplaced],
     name: Callable[[int, T], str],
     *,
     now: datetime,
@@ -27,35 +29,64 @@ def read_events(
 ) -> EventPage:
     """What can be read of some values.
 
-    :param read: the event of a value, None: it concerns no messaging channel
+    :param read: the event of a value, or why it concerns no messaging channel
     :param name: what to call a value, by its number from 1 on
     :param now: the present, an aware datetime; what is dated later is no event
     """
-    events, rejected, ignored = [], [], 0
+    events, rejected, ends = [], [], []
+    ignored: Counter[Ignored] = Counter()
+    foreign: Counter[str] = Counter()
+    latest_ms = to_ms("now", now + MOST_AHEAD)
     for number, value in enumerate(values, 1):
         try:
             event = read(value)
-            if event is not None:
-                _check(event, now)
+            if isinstance(event, TaskEvent):
+                _check(event, now, latest_ms)
         except InvalidInput as error:
             rejected.append(f"{name(number, value)}: {error}")
             continue
-        if event is None:
-            ignored += 1
-        else:
+        if isinstance(event, TaskEvent):
             events.append(event)
-    return EventPage(events=events, rejected=rejected, ignored=ignored, cursor=cursor)
+            continue
+        ignored[event.why] += 1
+        if event.origin:
+            foreign[event.origin] += 1
+        # A call's task was never seen on a channel.
+        if event.task_sid and event.why is not Ignored.VOICE and event.ended_ms <= latest_ms:
+            ends.append((event.task_sid, event.ended_ms))
+    return EventPage(events, rejected, ends, ignored, foreign, cursor)
 
 
-def read_envelopes(values: Iterable[Any], *, now: datetime, cursor: str | None = None) -> EventPage:
-    """What can be read of some CloudEvents; see :func:`read_events`."""
-    return read_events(values, _read, _name, now=now, cursor=cursor)
+def read_envelopes(
+    values: Iterable[Any], *, now: datetime, home: Home | None = None, cursor: str | None = None
+) -> EventPage:
+    """What can be read of some CloudEvents; see :func:`read_events`.
+
+    :param home: whose events count; None: everybody's
+    """
+
+    def read(value: Any) -> TaskEvent | Unplaced:
+        if not isinstance(value, Mapping):
+            raise InvalidInput("data", "is not a JSON object", "expected a CloudEvent")
+        return from_cloud_event(value, home)
+
+    return read_events(values, read, _name, now=now, cursor=cursor)
 
 
-def _read(value: Any) -> TaskEvent | None:
-    if not isinstance(value, Mapping):
-        raise InvalidInput("data", "is not a JSON object", "expected a CloudEvent")
-    return from_cloud_event(value)
+def joined(pages: Iterable[EventPage], cursor: str | None) -> EventPage:
+    """Several pages as one."""
+    whole = EventPage([], [], [], Counter(), Counter(), cursor)
+    for page in pages:
+        for name in ("events", "rejected", "ends"):
+            getattr(whole, name).extend(getattr(page, name))
+        for name in ("ignored", "foreign"):
+            getattr(whole, name).update(getattr(page, name))
+    return whole
+
+
+def named(page: EventPage, where: str) -> EventPage:
+    """The page with a place before each of its sentences."""
+    return replace(page, rejected=[f"{where}{sentence}" for sentence in page.rejected])
 
 
 def _name(number: int, value: Any) -> str:
@@ -63,8 +94,8 @@ def _name(number: int, value: Any) -> str:
     return f"event {number} ({event_id})" if event_id else f"event {number}"
 
 
-def _check(event: TaskEvent, now: datetime) -> None:
-    if event.at_ms > to_ms("now", now + MOST_AHEAD):
+def _check(event: TaskEvent, now: datetime, latest_ms: int) -> None:
+    if event.at_ms > latest_ms:
         moment = datetime.fromtimestamp(event.at_ms / 1000, UTC)
         raise InvalidInput(
             "timestamp",

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.events import Home
 from flexsms.twilio import clock
 from flexsms.twilio.clock import Now
 from flexsms.twilio.sources.envelopes import read_envelopes
@@ -39,14 +40,16 @@ class HttpSource:
     """Pulls the events of a collector, page after page, until it has no more.
 
     :param now: the present, an aware datetime
+    :param home: whose events count; None: everybody's
     """
 
     name = "http"
 
-    def __init__(self, collector: Collector, *, now: Now = clock.utc_now) -> None:
+    def __init__(self, collector: Collector, *, now: Now = clock.utc_now, home: Home | None = None) -> None:
         self.scope = collector.scope
         self._collector = collector
         self._now = now
+        self._home = home
 
     async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Everything since the cursor, or all that the collector keeps.
@@ -93,7 +96,7 @@ class HttpSource:
         return events, following
 
     def _page(self, events: list[Any], cursor: str | None = None) -> EventPage:
-        return read_envelopes(events, now=self._now(), cursor=cursor)
+        return read_envelopes(events, now=self._now(), home=self._home, cursor=cursor)
 
 
 def _leads_on(following: object, after: str | None) -> bool:

@@ -9,15 +9,14 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from flexsms.core.errors import InvalidInput, ServiceUnavailable
-from flexsms.core.events import TaskEvent, envelopes
+from flexsms.core.events import Home, envelopes
 from flexsms.twilio import clock
 from flexsms.twilio.clock import Now
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.sources.envelopes import read_envelopes
+from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, reason_of, scope_of
 
 logger = logging.getLogger(__name__)
@@ -60,13 +59,11 @@ class Inbox(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Post:
     name: str
-    events: Sequence[TaskEvent]
-    rejected: Sequence[str]
-    ignored: int
+    page: EventPage
 
     def size(self) -> int:
         """What of it has to be held in memory."""
-        return len(self.events) + len(self.rejected)
+        return len(self.page.events) + len(self.page.rejected) + len(self.page.ends)
 
 
 class InboxSource:
@@ -75,14 +72,16 @@ class InboxSource:
     What is left to read shows in the inbox itself. So the cursor, the name of the newest post, is for people only.
 
     :param now: the present, an aware datetime
+    :param home: whose events count; None: everybody's
     """
 
     name = "inbox"
 
-    def __init__(self, inbox: Inbox, *, now: Now = clock.utc_now) -> None:
+    def __init__(self, inbox: Inbox, *, now: Now = clock.utc_now, home: Home | None = None) -> None:
         self.scope = scope_of(inbox.url)
         self._inbox = inbox
         self._now = now
+        self._home = home
 
     async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:  # noqa: ARG002  # other sources need it
         """All posts that are there now, wherever the cursor is; no page when there are none.
@@ -98,12 +97,12 @@ class InboxSource:
             with stuck.unless_read_and_moved(name):
                 body = await self._inbox.read(name)
             if body is not None:
-                posts.append(_parse(name, body, self._now()))
+                posts.append(_Post(name, self._parse(body)))
 
         async def put_away(post: _Post) -> None:
             with stuck.unless_read_and_moved(post.name):
-                if post.rejected:
-                    await self._inbox.reject(post.name, _reasons(post.rejected))
+                if post.page.rejected:
+                    await self._inbox.reject(post.name, _reasons(post.page.rejected))
                 else:
                     await self._inbox.done(post.name)
 
@@ -113,7 +112,7 @@ class InboxSource:
             is_full = len(posts) >= POSTS_PER_PAGE or sum(map(_Post.size, posts)) >= EVENTS_PER_PAGE
             if not is_full and names[-1] != waiting[-1]:
                 continue
-            yield _page(posts, names[-1])
+            yield joined((named(post.page, f"{post.name}: ") for post in posts), names[-1])
             # Asked for more, so this page is stored: see EventSource.
             await for_each(posts, put_away, at_once=AT_ONCE)
             posts.clear()
@@ -123,6 +122,13 @@ class InboxSource:
             # Whatever the store raises: the events are stored, and the next run tidies too.
             logger.warning("What was read long ago could not be removed from the inbox: %s", reason_of(error))
         stuck.raise_if_any()
+
+    def _parse(self, body: bytes) -> EventPage:
+        """What can be read of a post. One malformed event does not take the others with it."""
+        try:
+            return read_envelopes(envelopes(body), now=self._now(), home=self._home)
+        except InvalidInput as error:
+            return EventPage(rejected=[str(error)])
 
 
 class _Stuck:
@@ -155,22 +161,3 @@ def _reasons(sentences: Sequence[str]) -> str:
     """The first of them, a line each: a post of one mebibyte may hold 150 000 events that are none."""
     more = len(sentences) - NAMED_REJECTS
     return "\n".join([*sentences[:NAMED_REJECTS], *([f"… and {more} more."] if more > 0 else [])])
-
-
-def _page(posts: Sequence[_Post], cursor: str) -> EventPage:
-    return EventPage(
-        events=[event for post in posts for event in post.events],
-        rejected=[f"{post.name}: {sentence}" for post in posts for sentence in post.rejected],
-        ignored=sum(post.ignored for post in posts),
-        cursor=cursor,
-    )
-
-
-def _parse(name: str, body: bytes, now: datetime) -> _Post:
-    """What can be read of a post. One malformed event does not take the others with it."""
-    try:
-        values = envelopes(body)
-    except InvalidInput as error:
-        return _Post(name, (), [str(error)], 0)
-    page = read_envelopes(values, now=now)
-    return _Post(name, page.events, page.rejected, page.ignored)

@@ -19,10 +19,10 @@ import orjson
 from aiolimiter import AsyncLimiter
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
-from flexsms.core.events import TaskEvent, envelopes
+from flexsms.core.events import Home, envelopes
 from flexsms.twilio.clock import Now
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.sources.envelopes import read_envelopes
+from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
 from flexsms.twilio.sources.kinesis_stream import (
     Batch,
     ExpiredIterator,
@@ -55,15 +55,24 @@ class KinesisSource:
 
     :param now: the present, an aware datetime
     :param calls_per_second: ``GetRecords`` per shard; other consumers of the stream share Kinesis' limit
+    :param home: whose events count; None: everybody's
     """
 
     name = "kinesis"
 
-    def __init__(self, stream: Stream, *, now: Now, calls_per_second: float = CALLS_PER_SECOND) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        now: Now,
+        calls_per_second: float = CALLS_PER_SECOND,
+        home: Home | None = None,
+    ) -> None:
         self.scope = stream.scope
         self._stream = stream
         self._now = now
         self._calls_per_second = calls_per_second
+        self._home = home
 
     async def read(self, cursor: str | None) -> AsyncGenerator[EventPage, None]:
         """Everything since the cursor, or all that the stream still has.
@@ -81,7 +90,7 @@ class KinesisSource:
             if positions.get(shard_id) != END
         ]
         saved = dict(positions)
-        collected, since = _Collected(self._now), 0
+        collected, since = _Collected(self._now, self._home), 0
         failures: list[FlexSmsError] = []
 
         async def advance(shard: _Shard) -> None:
@@ -109,7 +118,7 @@ class KinesisSource:
                 since += collected.size
                 due = since >= EVENTS_PER_CURSOR
                 yield collected.page(_cursor(created, positions) if due else None)
-                collected = _Collected(self._now)
+                collected = _Collected(self._now, self._home)
                 if due:
                     saved, since = dict(positions), 0
         yield collected.page(_cursor(created, positions))
@@ -192,12 +201,11 @@ class _Collected:
     :ivar size: how many records
     """
 
-    def __init__(self, now: Now) -> None:
+    def __init__(self, now: Now, home: Home | None) -> None:
         self.size = 0
         self._now = now
-        self._events: list[TaskEvent] = []
-        self._rejected: list[str] = []
-        self._ignored = 0
+        self._home = home
+        self._pages: list[EventPage] = []
 
     def add(self, shard: _Shard) -> None:
         """Read the records that a shard has handed out last."""
@@ -206,16 +214,14 @@ class _Collected:
         for record in shard.records:
             where = f"{shard.shard_id}, sequence number {record.sequence_number}"
             try:
-                page = read_envelopes(_envelopes(record.data), now=now)
+                page = read_envelopes(_envelopes(record.data), now=now, home=self._home)
             except InvalidInput as error:
-                self._rejected.append(f"{where}: {error}")
+                self._pages.append(EventPage(rejected=[f"{where}: {error}"]))
                 continue
-            self._events.extend(page.events)
-            self._rejected.extend(f"{where}, {sentence}" for sentence in page.rejected)
-            self._ignored += page.ignored
+            self._pages.append(named(page, f"{where}, "))
 
     def page(self, cursor: str | None) -> EventPage:
-        return EventPage(self._events, self._rejected, self._ignored, cursor)
+        return joined(self._pages, cursor)
 
 
 def _cursor(created: str, positions: Mapping[str, str]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol
 
 from flexsms.core.errors import FlexSmsError
-from flexsms.core.events import TaskEvent
+from flexsms.core.events import Ignored, TaskEvent
+from flexsms.twilio.task_list import ListedTask
 
 # A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
 # cursors let them be written once for so many events.
@@ -23,13 +24,17 @@ class EventPage:
     """Some events, in any order.
 
     :param rejected: one sentence per event that should have been readable and was not
-    :param ignored: events that concern no messaging channel
+    :param ends: tasks of which an event told the end and no channel, with the moment, milliseconds since 1970 UTC
+    :param ignored: how many events concern no messaging channel of ours, by reason; those in ``ends`` are among them
+    :param foreign: how many of these are another workspace's or account's, by its SID
     :param cursor: where to go on once this page and all before it are stored; None while that is not yet known
     """
 
     events: Sequence[TaskEvent] = ()
     rejected: Sequence[str] = field(default=())
-    ignored: int = 0
+    ends: Sequence[tuple[str, int]] = ()
+    ignored: Mapping[Ignored, int] = field(default_factory=dict)
+    foreign: Mapping[str, int] = field(default_factory=dict)
     cursor: str | None = None
 
 
@@ -70,6 +75,13 @@ def reason_of(error: Exception) -> str:
 
 class OpenTasks(Protocol):
     """Who knows for certain which channels are in use right now."""
+
+    async def open_tasks(self) -> list[ListedTask]:
+        """The tasks that are not over, all of them.
+
+        :raises InUseUnknown: when the list may lack one
+        """
+        ...
 
     async def open_channels(self) -> frozenset[str]:
         """The channels that have a task which is not over."""
