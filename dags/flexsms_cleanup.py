@@ -14,7 +14,8 @@ Every day, channels whose last task ended at least *Retention* ago are made shor
 A customer who writes again before cleanup starts the clock anew. Running it twice retires nothing the second time.
 
 **Result** (XCom of `report`, and `extra` of the asset event): `scanned`, `due`, `deactivated`, `deleted`,
-`skipped_open_task`, `skipped_changed`, `already_gone`, `failed`, `failures` (at most 50, each with `channel_sid`,
+`skipped_open_task`, `skipped_changed`, `already_gone`, `skipped_type` and `other_types` (channels that are no SMS, by
+kind), `failed`, `failures` (at most 50, each with `channel_sid`,
 `code`, `message`), `oldest_ended_at`, `duration_s`, `api_calls`.
 
 **When a batch is red** some of its channels failed; the others are through. What another try can heal was tried again
@@ -28,7 +29,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, conf
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
@@ -81,12 +82,20 @@ with DAG(
             title="At most",
             description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
         ),
+        "channel_types": Param(
+            conf.get("flexsms", "channel_types", fallback="sms"),
+            type="string",
+            title="Kinds of channels",
+            description="Which are retired, separated by commas, as tasks name them in channelType: sms, whatsapp, "
+            "web, custom, … Any other is left alone and counted.",
+        ),
         "twilio_conn_id": twilio_conn_id(),
     },
 ):
     shared: dict[str, Any] = {
         "action": "{{ params.action }}",
         "preview": "{{ params.dry_run }}",
+        "channel_types": "{{ params.channel_types }}",
         "twilio_conn_id": "{{ params.twilio_conn_id }}",
     }
     # One at a time, also where a backfill has many runs at once: they all act on what is there now.

@@ -15,8 +15,9 @@ The first run reads back the 30 days that TaskRouter keeps. Every later one star
 once everything in them is stored, and to `rejected/`, with the reason beside them, where something cannot be read.
 
 **Result** (XCom of `track`, and `extra` of the asset event, which a run without changes does not emit): `events`,
-`ignored` (no messaging channel), `rejected` and `rejects` (unreadable, the first ones by name), `channels`, `created`,
-`updated`, `unchanged`, `parked`, `cursor`, `api_calls`, `duration_s`.
+`ignored` (no messaging channel) and `ignored_by` (the reasons), `foreign` (by workspace or account), `placed` (ends
+without a channel that met their task), `rejected` and `rejects` (unreadable, the first ones by name), `channels`,
+`created`, `updated`, `unchanged`, `parked`, `cursor`, `api_calls`, `duration_s`.
 
 **Parked** are channels whose documents hold no channel state. The run that meets such a document first fails, and names
 it; later ones list it. What is learnt of the channel waits in the state of the asset, and goes into the document once
@@ -96,6 +97,7 @@ with DAG(
     FlexTrackOperator(
         task_id="track",
         source="{{ 'inbox' if dag_run.run_type == 'asset_triggered' else params.source }}",
+        fallback="{{ params.source }}",
         lookback_minutes="{{ params.lookback_minutes }}",
         since="{{ params.since or '' }}",
         until="{{ params.until or '' }}",

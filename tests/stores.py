@@ -11,7 +11,9 @@ class Store(dict[str, Any]):
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
-        self[key] = json.loads(json.dumps(value))
+        kept = json.loads(json.dumps(value))
+        assert kept == value  # a tuple is no JSON for Airflow
+        self[key] = kept
 
 
 class AnyAsset(dict[Any, Any]):

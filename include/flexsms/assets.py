@@ -8,8 +8,8 @@ from flexsms.triggers.inbox import InboxTrigger
 from flexsms.twilio.sources.protocol import EventSource
 
 # Track and cleanup emit it when documents have changed. Its asset_state_store holds the cursors of the sources, named
-# by `cursor_key`, the states that no document takes, by `parked_key`, and the ends that no channel is known for, by
-# `ends_key`.
+# by `cursor_key`, the states that no document takes, by `parked_key`, the ends that no channel is known for, by
+# `ends_key`, and the documents that were named to be deleted, by `leftovers_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
 
 # What Event Streams has posted. Nobody emits it: the triggerer looks.
@@ -33,3 +33,8 @@ def parked_key(sync_service_sid: str) -> str:
 def ends_key(sync_service_sid: str) -> str:
     """The key under which ends of tasks wait whose events name no channel, with the newest tasks seen on channels."""
     return f"ends.{sync_service_sid}"
+
+
+def leftovers_key(sync_service_sid: str) -> str:
+    """The key under which the documents of the original recipe about no channel are listed that were named once."""
+    return f"leftovers.{sync_service_sid}"

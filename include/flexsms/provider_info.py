@@ -149,7 +149,15 @@ CONFIG: dict[str, Any] = {
                 "type": "string",
                 "example": None,
                 "default": "twilio_default",
-            }
+            },
+            "channel_types": {
+                "description": "Which kinds of channels flexsms_cleanup retires unless told otherwise, separated by "
+                "commas, as tasks name them in channelType.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "sms, whatsapp",
+                "default": "sms",
+            },
         },
     }
 }

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from flexsms.core import errors
 from flexsms.core.codes import advice, advice_on_login, error_class, twilio_code
+from flexsms.core.errors import InvalidInput
 from flexsms.core.redaction import mask_number, redact
-from flexsms.core.retention import MS_PER_DAY, window_ms
+from flexsms.core.retention import MS_PER_DAY, channel_types, window_ms
 
 
 @pytest.mark.parametrize(
@@ -119,3 +120,20 @@ def test_no_number_survives(number: str, around: str) -> None:
 def test_the_window_may_be_a_fraction_of_a_day() -> None:
     assert window_ms(2) == 2 * MS_PER_DAY
     assert window_ms(0.5) == MS_PER_DAY // 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"),
+    [("sms", {"sms"}), (" SMS, whatsapp,", {"sms", "whatsapp"}), (["web", "custom"], {"web", "custom"})],
+)
+def test_kinds_of_channels_are_named_by_commas_or_in_a_list(given: object, kinds: set[str]) -> None:
+    assert channel_types(given) == kinds
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("", "is empty"), ([], "is empty"), (" , ", "is empty"), ("sms; web", "names 'sms; web'"), (7, "is 7")],
+)
+def test_what_names_no_kind_of_channel_is_refused(given: object, says: str) -> None:
+    with pytest.raises(InvalidInput, match=f"channel_types: {says}"):
+        channel_types(given)

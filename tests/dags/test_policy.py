@@ -30,7 +30,7 @@ FORMS = {
         "twilio_conn_id",
     ],
     "flexsms_track": ["source", "lookback_minutes", "since", "until", "twilio_conn_id"],
-    "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "twilio_conn_id"],
+    "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "channel_types", "twilio_conn_id"],
     "flexsms_setup": [
         "dry_run",
         "number",
@@ -118,6 +118,7 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
         ("flexsms_cleanup", {"action": "archive"}),
         ("flexsms_cleanup", {"dry_run": "no"}),
         ("flexsms_cleanup", {"limit": 0}),
+        ("flexsms_cleanup", {"channel_types": ["sms"]}),
         ("flexsms_setup", {"number": "4155550177"}),
         ("flexsms_setup", {"studio_flow_sid": "FW1"}),
         ("flexsms_setup", {"workflow_sid": "WW1"}),

@@ -131,3 +131,4 @@ def test_what_starts_a_run_decides_what_it_reads(run_type: str, source: str, dag
     params = {"source": "taskrouter", "lookback_minutes": 15, "twilio_conn_id": "twilio_default"}
     rendered = task.render_template(task.source, {"dag_run": dag_run, "params": params})
     assert rendered == source
+    assert task.render_template(task.fallback, {"dag_run": dag_run, "params": params}) == "taskrouter"

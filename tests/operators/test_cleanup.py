@@ -82,6 +82,7 @@ async def test_a_dry_run_learns_in_memory_only(
         ({"limit": 0}, "limit: is 0; give a number between 1 and"),
         ({"limit": 1.5}, "limit: is 1.5; give a whole number"),
         ({"batch_size": 0}, "batch_size: is 0"),
+        ({"channel_types": ""}, "channel_types: is empty; name the kinds of channels"),
         (
             {"action": "archive"},
             "action: 'archive' is no way to retire a channel; choose 'deactivate' or 'delete'",
@@ -321,3 +322,54 @@ async def test_a_lost_stack_is_one_sentence_and_the_other_one_is_cleaned(
     connection()
     (batch,) = await plan(context)
     assert sorted(sids(batch)) == sorted(lost)
+
+
+async def test_kinds_of_channels_that_are_not_named_are_counted_and_left(
+    stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=3, due=3, stack=stack)
+    assert await plan(context, channel_types="whatsapp, web") == []
+    found = context.pushed["plan"]
+    assert (found["due"], found["skipped_type"], found["other_types"]) == (0, 3, {"sms": 3})
+    (batch,) = await plan(context, channel_types=["sms"])
+    assert len(sids(batch)) == 3
+
+
+async def test_documents_of_the_recipe_about_calls_are_named_once_and_do_not_fail(
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The recipe built their names of an attribute that calls lack, and wrote them anew with every call."""
+    channel = "CH" + "7" * 32
+    ended = {"eventtype": "com.twilio.taskrouter.task.completed", "timestamp": "2026-11-01T10:00:00.000Z"}
+    sandbox.control.load(
+        documents=[
+            {
+                "unique_name": f"ChannelSIDIS{channel}",
+                "data": {**ended, "channelsid": channel, "taskattributes": f'{{"channelSid": "{channel}"}}'},
+            },
+            {
+                "unique_name": "ChannelSIDISundefined",
+                "data": {**ended, "taskattributes": '{"call_sid": "CA1"}'},
+            },
+            {"unique_name": "ChannelSIDISnull", "data": {**ended, "taskattributes": '{"channelSid": null}'}},
+        ]
+    )
+    for said in (1, 0):
+        await plan(context)
+        found = context.pushed["plan"]
+        assert (found["failed"], found["failures"]) == (0, [])
+        assert sorted(found["leftovers"]) == ["ChannelSIDISnull", "ChannelSIDISundefined"]
+        assert capsys.readouterr().out.count("delete them") == said
+
+
+async def test_a_second_plan_for_a_past_date_finds_nothing_more(
+    stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    """A backfill starts a run per day, and all of them act on the present."""
+    sandbox.control.seed(channels=3, due=2, stack=stack)
+    (batch,) = await plan(context)
+    assert (await retire(context, batch))["deactivated"] == 2
+    assert await plan(context) == []

@@ -55,6 +55,9 @@ def test_plan_and_batches_add_up() -> None:
         "skipped_open_task": 3,
         "skipped_changed": 0,
         "already_gone": 0,
+        "skipped_type": 0,
+        "other_types": {},
+        "interactions_left": 0,
         "failed": 1,
         "failures": [failure(1)],
         "oldest_ended_at": "2026-11-01T00:00:00+00:00",
@@ -106,6 +109,16 @@ def test_no_more_than_fifty_failures_are_named() -> None:
 def test_it_is_one_sentence(counts: dict[str, Any], more: dict[str, Any], expected: str) -> None:
     summary = summarize(PLAN, [report(**counts)], now=NOW)
     assert sentence(summary, **{"taken": 310, "dry_run": False, **more}) == expected
+
+
+def test_channels_of_other_kinds_are_told_by_kind() -> None:
+    plan = {**PLAN, "other_types": {"whatsapp": 9, "web": 3}, "skipped_type": 12}
+    summary = summarize(plan, [report(deactivated=309, skipped_type=1, interactions_left=2)], now=NOW)
+    assert (summary["skipped_type"], summary["other_types"]) == (13, {"whatsapp": 9, "web": 3})
+    assert sentence(summary, taken=310, dry_run=False) == (
+        "Scanned 1 240 channels, 310 due: 309 deactivated, 13 left alone (another kind of channel: 9 whatsapp, 3 web), "
+        "2 closed without their interactions, which no task has named."
+    )
 
 
 def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None:

@@ -434,3 +434,29 @@ async def subscribe(destination: str) -> None:
         )
         types = [{"type": "com.twilio.taskrouter.task.completed", "schema_version": 4}]
         await events.subscriptions.create_async(description="tasks", sink_sid=sink.sid, types=types)
+
+
+async def test_a_cursor_that_was_swept_away_only_means_to_read_again(
+    stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    """Airflow removes the state of an asset that no DAG has, for instance while a deploy leaves the folder empty."""
+    sandbox.control.seed(channels=3, stack=stack)
+    await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
+    context.cursors.clear()
+    report = await FlexTrackOperator(task_id="track").aexecute(context)  # type: ignore[arg-type]
+    assert (report["created"], report["updated"], report["unchanged"]) == (0, 0, 3)
+
+
+async def test_a_hand_made_event_of_the_inbox_reads_the_source_of_the_form_where_there_is_none(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    connection(inbox_path="")
+    sandbox.control.seed(channels=3)
+    task = FlexTrackOperator(task_id="track", source="inbox", fallback="taskrouter")
+    assert (await task.aexecute(context))["created"] == 3  # type: ignore[arg-type]
+    for fallback in ("", "inbox"):
+        task = FlexTrackOperator(task_id="track", source="inbox", fallback=fallback)
+        with pytest.raises(MissingSetting, match="inbox_path: is empty"):
+            await task.aexecute(context)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="fallback: is 'pigeon'"):
+        await FlexTrackOperator(task_id="track", fallback="pigeon").aexecute(context)  # type: ignore[arg-type]

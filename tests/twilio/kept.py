@@ -18,3 +18,4 @@ class Kept:
 
     def set(self, value: Any) -> None:
         self._text, self.written = json.dumps(value), self.written + 1
+        assert json.loads(self._text) == value  # a tuple is no JSON for Airflow

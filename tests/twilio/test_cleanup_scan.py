@@ -13,7 +13,7 @@ from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, unpack
-from flexsms.twilio.sync_store import StoredState, UnreadableDocument
+from flexsms.twilio.sync_store import Scanned, StoredState, UnreadableDocument
 
 NOW, WINDOW = 1_000_000, 1_000
 SESSION, WORKSPACE = "KC" + "1" * 32, "WS" + "1" * 32
@@ -37,7 +37,7 @@ def state(
 
 async def pages(
     *states: ChannelState | UnreadableDocument, size: int = 2
-) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
+) -> AsyncGenerator[list[Scanned], None]:
     stored = [s if isinstance(s, UnreadableDocument) else StoredState(s, "7") for s in states]
     for start in range(0, len(stored), size):
         yield list(stored[start : start + size])

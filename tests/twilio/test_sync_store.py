@@ -15,7 +15,7 @@ from flexsms.core.errors import InvalidInput, RevisionMismatch, UnreadableState
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.sync_store import StoredState, UnreadableDocument, Written
+from flexsms.twilio.sync_store import Leftover, Scanned, StoredState, UnreadableDocument, Written
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -52,7 +52,7 @@ def recipe(channel_sid: str = CHANNEL, *, ended: bool = True) -> dict[str, Any]:
     }
 
 
-async def scanned(account: Account, *, adopt: bool = True) -> list[StoredState | UnreadableDocument]:
+async def scanned(account: Account, *, adopt: bool = True) -> list[Scanned]:
     return [stored async for page in account.store.scan(adopt=adopt) for stored in page]
 
 
@@ -160,7 +160,8 @@ async def test_a_document_that_is_no_state_is_named_and_the_others_are_read(
     )
     await account.store.merge(state("CH" + "b" * 32, a=1))
     found = await scanned(account)
-    assert {s.channel_sid for s in found if isinstance(s, UnreadableDocument)} == {CHANNEL, "nonsense"}
+    assert {s.channel_sid for s in found if isinstance(s, UnreadableDocument)} == {CHANNEL}
+    assert [s for s in found if isinstance(s, Leftover)] == [Leftover("ChannelSIDISnonsense")]
     assert sum(isinstance(s, StoredState) for s in found) == 1
     with pytest.raises(InvalidInput, match="no channel state"):
         await account.store.merge(state(a=1))

@@ -52,7 +52,8 @@ _KNOWN_TYPES = frozenset(TaskEventType)
 _SID = {
     prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("AC", "CH", "KC", "KD", "UO", "WS", "WT")
 }
-_CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+# What Flex calls a kind of channel: sms, whatsapp, web, custom, …
+CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class StackName(StrEnum):
@@ -393,7 +394,7 @@ def _links(attributes: Mapping[str, Any], workspace_sid: object = None) -> Mappi
 def channel_type_of(attributes: Mapping[str, Any]) -> str | None:
     """The kind of channel that a task names, like ``sms``, ``whatsapp`` or ``web``; None when it names none."""
     kind = _text(attributes.get("channelType")).lower()
-    return kind if _CHANNEL_TYPE.fullmatch(kind) else None
+    return kind if CHANNEL_TYPE.fullmatch(kind) else None
 
 
 def _text(value: object) -> str:

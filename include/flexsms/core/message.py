@@ -58,6 +58,7 @@ class OutboundMessage:
     :param from_number: the Twilio number, E.164
     :param to_number: the customer's number, E.164
     :param body: the text, empty only with route ``agent``
+    :param channel_type: the kind of channel, like ``sms``; another one only where a customer goes on in a fresh one
     """
 
     route: Route
@@ -68,6 +69,7 @@ class OutboundMessage:
     target_worker_sid: str | None = None
     source_channel_sid: str | None = None
     task_attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    channel_type: str = "sms"
 
     @classmethod
     def parse(

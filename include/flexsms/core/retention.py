@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from flexsms.core.errors import InvalidInput
+from flexsms.core.events import CHANNEL_TYPE
 from flexsms.core.state import ChannelState
 
 MS_PER_DAY = 86_400_000
 MIN_RETENTION_DAYS = 1 / 1440  # one minute: anything shorter would race the agent who just pressed "complete"
 
+
+SMS = frozenset({"sms"})
+CHANNEL_TYPES_REMEDY = "name the kinds of channels to retire, separated by commas, like sms, whatsapp"
 
 # Nobody says how late TaskRouter lists a task. Cleaning up reads its events with as much to spare.
 LISTED_WITHIN_MS = MS_PER_DAY
@@ -70,6 +75,22 @@ def unheard_of(state: ChannelState, *, now_ms: int, workspace_sid: str) -> froze
         return frozenset()
     age_ms = LISTED_WITHIN_MS if told else LONGEST_LIFE_MS
     return frozenset(task_sid for task_sid in state.open_tasks if now_ms - state.seen[task_sid] >= age_ms)
+
+
+def channel_types(value: object) -> frozenset[str]:
+    """Which kinds of channels are retired.
+
+    :param value: names like Flex writes them into ``channelType``, as a list or separated by commas
+    :raises InvalidInput: when it names none, or something else
+    """
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
+        raise InvalidInput("channel_types", f"is {value!r}", CHANNEL_TYPES_REMEDY)
+    named = {one.strip().lower() for one in given} - {""}
+    odd = sorted(one for one in named if not CHANNEL_TYPE.fullmatch(one))
+    if odd or not named:
+        raise InvalidInput("channel_types", f"names {odd[0]!r}" if odd else "is empty", CHANNEL_TYPES_REMEDY)
+    return frozenset(named)
 
 
 def window_ms(retention_days: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-from flexsms.assets import CHANNEL_STATE
+from flexsms.assets import CHANNEL_STATE, leftovers_key
 from flexsms.core.errors import (
     ChannelsFailed,
     InvalidInput,
@@ -19,18 +19,19 @@ from flexsms.core.errors import (
     UnreadableState,
 )
 from flexsms.core.events import to_ms
-from flexsms.core.retention import window_ms
+from flexsms.core.retention import SMS, channel_types, window_ms
 from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
-from flexsms.operators.track import drain, last_cursor, task_ends
+from flexsms.operators.track import AssetValue, drain, last_cursor, task_ends
 from flexsms.twilio.cleanup_absent import end_absent
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_heal import HealReport
-from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, failure
+from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, Outcome, failure
 from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, unpack
+from flexsms.twilio.parked import Memory
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import TrackReport, absorb
 
@@ -60,14 +61,19 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     :param preview: a dry run: store nothing, not even what the events tell (templated)
     :param limit: channels per run at most, the longest quiet first (templated). They go through XCom, with some 120
         bytes each; 100,000 of them, the most, are 12 MB, which every database that Airflow runs on takes
+    :param channel_types: which kinds of channels are retired, as tasks name them in ``channelType``: a list, or names
+        separated by commas; channels of any other kind are left alone and counted (templated)
     :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
         ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "tasks_over", "elsewhere",
-        "started_at", "api_calls", "batches"}``. ``failures`` are the documents that hold no channel state and the
-        channels that could not be put right, ``restored`` is how many live ones were put back, ``finished`` how many
-        settled ones were closed that an earlier batch had left, ``tasks_over`` how many tasks are over by TaskRouter's
-        list alone, ``elsewhere`` how many due channels are another workspace's, and ``batches`` are the sizes
+        "leftovers", "other_types", "skipped_type", "started_at", "api_calls", "batches"}``. ``failures`` are the
+        documents that hold no channel state and the channels that could not be put right, ``restored`` is how many
+        live ones were put back, ``finished`` how many settled ones were closed that an earlier batch had left,
+        ``tasks_over`` how many tasks are over by TaskRouter's list alone, ``elsewhere`` how many due channels are
+        another workspace's, ``leftovers`` the documents of the original recipe about no channel, ``other_types`` how
+        many due channels are of a kind that is not retired, by kind, ``skipped_type`` their sum, and ``batches`` are
+        the sizes
     :raises InvalidInput: when an argument is wrong
     """
 
@@ -76,6 +82,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         "action",
         "preview",
         "limit",
+        "channel_types",
         "batch_size",
         "twilio_conn_id",
     )
@@ -88,6 +95,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         action: str = Action.DEACTIVATE,
         preview: bool | str = False,
         limit: int | str = 10_000,
+        channel_types: Collection[str] | str = SMS,
         batch_size: int | str = BATCH_SIZE,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         **kwargs: Any,
@@ -98,6 +106,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         self.action = action
         self.preview = preview
         self.limit = limit
+        self.channel_types = channel_types if isinstance(channel_types, str) else sorted(channel_types)
         self.batch_size = batch_size
         self.twilio_conn_id = twilio_conn_id
 
@@ -106,6 +115,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         window = window_ms(number("retention_days", self.retention_days, low=0, high=3650))
         limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)
         size = whole_number("batch_size", self.batch_size, low=1, high=MAX_LIMIT)
+        kinds = channel_types(self.channel_types)
         parse_action(self.action)
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
@@ -122,7 +132,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             scanned_at = account.earlier(began)
             healer = account.healer(run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}")
             unfinished = await healer.unfinished()
-            rule = Rule(to_ms("now", scanned_at), window, limit, account.home.workspace_sid)
+            rule = Rule(to_ms("now", scanned_at), window, limit, account.home.workspace_sid, kinds)
             scan = await find_due(
                 account.store.scan(adopt=not preview, ends=ends.waiting),
                 rule,
@@ -140,6 +150,11 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
                     at_once=account.settings.max_in_flight,
                 )
             calls = account.transport.total_calls
+            named = AssetValue(
+                context["asset_state_store"][CHANNEL_STATE],
+                leftovers_key(account.settings.need("sync_service_sid")),
+            )
+        self._name_leftovers(scan.leftovers, named, preview=preview)
         # Airflow maps over so many batches and no more.
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
         batches = _batches(scan.due, size, scanned_at)
@@ -149,6 +164,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             "finished": len(healed.finished),
             "tasks_over": over,
             "elsewhere": scan.elsewhere,
+            "leftovers": scan.leftovers[:NAMED_FAILURES],
+            "other_types": dict(scan.other_types),
+            Outcome.SKIPPED_TYPE: scan.other_types.total(),
             "started_at": began.isoformat(),
             "api_calls": calls,
             "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
@@ -169,6 +187,18 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             self.log.error("Channel %s cannot be judged: %s", document.channel_sid, document.problem)
         return batches
 
+    def _name_leftovers(self, found: Sequence[str], named: Memory, *, preview: bool) -> None:
+        """Say once what is rubbish by the recipe's own doing; it is nothing that failed, and does no harm."""
+        new = sorted({*found} - {*(named.get() or [])}) if found else []
+        if new:
+            self.log.warning(
+                "%d documents of the original recipe are about no channel, like those of calls (%s): delete them.",
+                len(new),
+                ", ".join(new[:NAMED_FAILURES]),
+            )
+            if not preview:
+                named.set(sorted(found))
+
 
 class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     """Retire one batch of due channels, many at a time, without ever cutting off a live one.
@@ -181,6 +211,8 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history
         (templated)
     :param preview: a dry run: look, count, and write nothing (templated)
+    :param channel_types: which kinds of channels are retired, like the plan's: a channel whose kind no task has told is
+        asked itself (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: nothing. Under the key ``report`` a count per outcome, ``failures``, ``api_calls``, and in a dry run
         ``would``, the channels that would be retired
@@ -188,7 +220,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     :raises PermanentError: when channels failed and no other try will help
     """
 
-    template_fields: Sequence[str] = ("batch", "action", "preview", "twilio_conn_id")
+    template_fields: Sequence[str] = ("batch", "action", "preview", "channel_types", "twilio_conn_id")
     ui_color = "#fbe4d0"
 
     def __init__(
@@ -197,10 +229,12 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         batch: Mapping[str, Any],
         action: str = Action.DEACTIVATE,
         preview: bool | str = False,
+        channel_types: Collection[str] | str = SMS,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.channel_types = channel_types if isinstance(channel_types, str) else sorted(channel_types)
         self.batch = batch
         self.action = action
         self.preview = preview
@@ -220,7 +254,10 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
-                action=parse_action(self.action), run_id=f"{ti.dag_id}/{ti.run_id}", dry_run=preview
+                action=parse_action(self.action),
+                run_id=f"{ti.dag_id}/{ti.run_id}",
+                channel_types=channel_types(self.channel_types),
+                dry_run=preview,
             )
             # A plan that is made again names another moment, so its batches do not take these memories for theirs.
             self._attempt = account.attempt(

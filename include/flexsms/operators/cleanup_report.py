@@ -25,6 +25,7 @@ _WORDS = {
     Outcome.SKIPPED_OPEN_TASK: "skipped (live task)",
     Outcome.SKIPPED_CHANGED: "skipped (changed since the scan)",
     Outcome.ALREADY_GONE: "already gone",
+    Outcome.SKIPPED_TYPE: "left alone (another kind of channel)",
 }
 _RETIRED = {Outcome.DEACTIVATED: "deactivate", Outcome.DELETED: "delete"}
 
@@ -41,8 +42,9 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
     :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
     :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
     :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
-        "failed", "failures", "oldest_ended_at", "duration_s", "api_calls"}``, which is the asset event's ``extra``
-        too. ``api_calls`` counts the last try of every task
+        "skipped_type", "other_types", "interactions_left", "failed", "failures", "oldest_ended_at", "duration_s",
+        "api_calls"}``, which is the asset event's ``extra`` too. ``interactions_left`` counts closed conversations
+        whose interaction may still be open, because no task named it. ``api_calls`` counts the last try of every task
     :raises PermanentError: when there is no plan to report on
     """
 
@@ -93,6 +95,8 @@ def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, 
         "scanned": plan["scanned"],
         "due": plan["due"],
         **counts,
+        "other_types": plan.get("other_types", {}),
+        "interactions_left": sum(part.get("interactions_left", 0) for part in parts),
         "failures": [failure for part in parts for failure in part["failures"]][:NAMED_FAILURES],
         "oldest_ended_at": plan["oldest_ended_at"],
         "duration_s": round((now - datetime.fromisoformat(plan["started_at"])).total_seconds(), 2),
@@ -105,7 +109,11 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
 
     :param taken: how many of the due channels this run took, at most its limit
     """
-    told = [_told(outcome, summary[outcome], dry_run=dry_run) for outcome in _WORDS if summary[outcome]]
+    told = [_told(outcome, summary, dry_run=dry_run) for outcome in _WORDS if summary[outcome]]
+    if summary["interactions_left"]:
+        told.append(
+            f"{_many(summary['interactions_left'])} closed without their interactions, which no task has named"
+        )
     if summary["failed"]:
         told.append(f"{_many(summary['failed'])} failed: {_first(summary)}")
     start = "Dry run, nothing was written. Scanned" if dry_run else "Scanned"
@@ -116,7 +124,11 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
     return f"{found}: {', '.join(told)}." if told else f"{found}."
 
 
-def _told(outcome: Outcome, count: int, *, dry_run: bool) -> str:
+def _told(outcome: Outcome, summary: Mapping[str, Any], *, dry_run: bool) -> str:
+    count = summary[outcome]
+    if outcome is Outcome.SKIPPED_TYPE and summary["other_types"]:
+        kinds = ", ".join(f"{_many(number)} {kind}" for kind, number in summary["other_types"].items())
+        return f"{_many(count)} left alone (another kind of channel: {kinds})"
     if dry_run and outcome in _RETIRED:
         return f"would {_RETIRED[outcome]} {_many(count)}"
     return f"{_many(count)} {_WORDS[outcome]}"

@@ -45,6 +45,8 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
     asked over three hours ago, so that no gap in the stream stays open.
 
     :param source: where events come from: ``taskrouter``, ``inbox``, ``http`` or ``kinesis`` (templated)
+    :param fallback: the source to read where ``inbox`` is told and the connection has none: a hand-made event of the
+        inbox's asset starts a DAG, too; empty: that is an error (templated)
     :param lookback_minutes: how far before TaskRouter's cursor reading starts, because events may come late (templated)
     :param since: source ``taskrouter``: read again from this moment on, whatever was read before, and leave the cursor
         where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
@@ -58,13 +60,21 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
     :raises UnreadableState: at the end, when it met a document that holds no state, for the first time
     """
 
-    template_fields: Sequence[str] = ("source", "lookback_minutes", "since", "until", "twilio_conn_id")
+    template_fields: Sequence[str] = (
+        "source",
+        "fallback",
+        "lookback_minutes",
+        "since",
+        "until",
+        "twilio_conn_id",
+    )
     ui_color = "#e8eef8"
 
     def __init__(
         self,
         *,
         source: str = "taskrouter",
+        fallback: str = "",
         lookback_minutes: float | str = 15,
         since: str | None = None,
         until: str | None = None,
@@ -73,6 +83,7 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
     ) -> None:
         super().__init__(**{"outlets": [CHANNEL_STATE], **kwargs})
         self.source = source
+        self.fallback = fallback
         self.lookback_minutes = lookback_minutes
         self.since = since
         self.until = until
@@ -81,8 +92,10 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
     async def aexecute(self, context: Context) -> dict[str, Any]:
         """Read everything since the cursor and store what changed."""
         minutes = number("lookback_minutes", self.lookback_minutes, low=0, high=MAX_LOOKBACK_MINUTES)
-        if self.source not in SOURCES:
-            raise InvalidInput("source", f"is '{self.source}'", f"choose one of {', '.join(SOURCES)}")
+        for name in ("source", "fallback"):
+            given = getattr(self, name)
+            if given not in SOURCES and (given or name == "source"):
+                raise InvalidInput(name, f"is '{given}'", f"choose one of {', '.join(SOURCES)}")
         since, until = moment("since", self.since), moment("until", self.until)
         if until and not since:
             raise InvalidInput("since", "is empty", "say where the range up to `until` begins")
@@ -154,6 +167,13 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         self, account: Account, lookback: timedelta, since: datetime | None, until: datetime | None
     ) -> EventSource:
         settings = account.settings
+        if (
+            self.source == InboxSource.name
+            and not settings.inbox_path
+            and self.fallback not in ("", InboxSource.name)
+        ):
+            self.log.warning("The connection has no inbox (inbox_path is empty); reading %s.", self.fallback)
+            self.source = self.fallback
         if self.source == HttpSource.name:
             from flexsms.hooks.collector import HttpCollector
 
@@ -221,7 +241,7 @@ def parked_states(account: Account, context: Context) -> ParkedStates:
     :param context: of a task that has the asset among its inlets or outlets
     """
     store = context["asset_state_store"][CHANNEL_STATE]
-    return ParkedStates(_Value(store, parked_key(account.settings.need("sync_service_sid"))))
+    return ParkedStates(AssetValue(store, parked_key(account.settings.need("sync_service_sid"))))
 
 
 def task_ends(account: Account, context: Context) -> TaskEnds:
@@ -230,10 +250,10 @@ def task_ends(account: Account, context: Context) -> TaskEnds:
     :param context: of a task that has the asset among its inlets or outlets
     """
     store = context["asset_state_store"][CHANNEL_STATE]
-    return TaskEnds(_Value(store, ends_key(account.settings.need("sync_service_sid"))))
+    return TaskEnds(AssetValue(store, ends_key(account.settings.need("sync_service_sid"))))
 
 
-class _Value:
+class AssetValue:
     """One key of an asset's state store."""
 
     def __init__(self, store: Any, key: str) -> None:

@@ -116,6 +116,11 @@ def handset(world: World, conversation: Conversation) -> Member | None:
     return next((one for one in members(world, conversation) if one.address), None)
 
 
+def binding_type(member: Member) -> str:
+    """What kind of address a customer has."""
+    return "whatsapp" if (member.address or "").startswith("whatsapp:") else "sms"
+
+
 def check_binding(world: World, address: str, proxy_address: str | None, *, code: int = 50416) -> None:
     """The codes of facts B.4; `code` is the one for a pair that is taken."""
     if not HANDSET.fullmatch(address):

@@ -267,7 +267,9 @@ def ensure_task(world: World, conversation: Conversation, given: dict[str, Any] 
         task_sid = invite(world, channel, routing).task_sid
         wake(world, channel)
     else:
-        interaction = start(world, "customer", routing, conversation=conversation)
+        customer = conversations.handset(world, conversation)
+        kind = conversations.binding_type(customer) if customer else "web"
+        interaction = start(world, "customer", routing, conversation=conversation, kind=kind)
         row = world.store.invites.get(interaction.invite_sid)
         assert row is not None  # noqa: S101 (made by start)
         task_sid = row.task_sid

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from flexsms.core.events import Home, StackName
+from flexsms.core.retention import SMS
 from flexsms.twilio import clock
 from flexsms.twilio.cleanup_attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup_batch import Cleaner
@@ -184,8 +185,10 @@ class Account:
             now=self.present,
         )
 
-    def cleaner(self, *, action: Action, run_id: str, dry_run: bool = False) -> Cleaner:
-        """Retires due channels."""
+    def cleaner(
+        self, *, action: Action, run_id: str, channel_types: frozenset[str] = SMS, dry_run: bool = False
+    ) -> Cleaner:
+        """Retires due channels of some kinds."""
         tasks = self.taskrouter()
         return Cleaner(
             stacks=self.retiring_stacks,
@@ -197,6 +200,7 @@ class Account:
             at_once=self.settings.max_in_flight,
             run_id=run_id,
             now=self.present,
+            channel_types=channel_types,
             dry_run=dry_run,
         )
 

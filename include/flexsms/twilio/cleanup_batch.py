@@ -42,6 +42,7 @@ class Cleaner:
     :param at_once: channels in work at a time
     :param run_id: names the run in the ledger
     :param now: the present, an aware datetime
+    :param channel_types: which kinds of channels are retired
     :param dry_run: look, count, and write nothing
     """
 
@@ -54,6 +55,7 @@ class Cleaner:
     at_once: int
     run_id: str
     now: Callable[[], datetime]
+    channel_types: frozenset[str]
     dry_run: bool = False
 
     async def retire(

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     SKIPPED_OPEN_TASK = "skipped_open_task"
     SKIPPED_CHANGED = "skipped_changed"
     ALREADY_GONE = "already_gone"
+    SKIPPED_TYPE = "skipped_type"
     FAILED = "failed"
 
 
@@ -34,10 +35,14 @@ DONE = {Action.DEACTIVATE: Outcome.DEACTIVATED, Action.DELETE: Outcome.DELETED}
 
 @dataclass(slots=True)
 class BatchReport:
-    """What became of each channel of a batch; its ``to_json`` goes to XCom."""
+    """What became of each channel of a batch; its ``to_json`` goes to XCom.
+
+    :param interactions_left: channels that are closed, and whose interaction may be open because no task named it
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     errors: dict[str, FlexSmsError] = field(default_factory=dict)
+    interactions_left: list[str] = field(default_factory=list)
 
     @property
     def worth_retrying(self) -> bool:
@@ -50,12 +55,13 @@ class BatchReport:
         for outcome in self.outcomes.values():
             counts[outcome] += 1
         failures = [failure(sid, error) for sid, error in list(self.errors.items())[:NAMED_FAILURES]]
-        return {**counts, "failures": failures}
+        return {**counts, "failures": failures, "interactions_left": len(self.interactions_left)}
 
     def add(self, other: BatchReport) -> None:
         """Take in what became of further channels."""
         self.outcomes |= other.outcomes
         self.errors |= other.errors
+        self.interactions_left += other.interactions_left
 
 
 def failure(channel_sid: str, error: FlexSmsError) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import base64
 import heapq
 import json
 import zlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.events import StackName
-from flexsms.core.retention import Verdict, judge, may_be_down, unheard_of
+from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
 from flexsms.core.state import ChannelState
-from flexsms.twilio.sync_store import StoredState, UnreadableDocument
+from flexsms.twilio.sync_store import Leftover, Scanned, UnreadableDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,15 @@ class Rule:
     :param window_ms: the retention window, milliseconds
     :param limit: how many channels at most
     :param workspace_sid: WS…; channels of another one are not ours
+    :param channel_types: which kinds of channels are retired; of a channel whose kind no task has told, the channel
+        itself is asked when it is retired
     """
 
     now_ms: int
     window_ms: int
     limit: int
     workspace_sid: str
+    channel_types: frozenset[str] = SMS
 
     def is_due(self, state: ChannelState) -> bool:
         """Whether a channel's last task ended long enough ago."""
@@ -88,7 +92,9 @@ class Scan:
     :param late: those of the watched channels of which something was heard after they were settled
     :param unheard_of: of channels with open tasks that were not heard of for long: these tasks
     :param elsewhere: how many due channels are another workspace's, which is left to decide on them
+    :param other_types: how many due channels are of a kind that is not retired, by kind
     :param unreadable: documents that hold no channel state
+    :param leftovers: documents of the original recipe about no channel
     """
 
     scanned: int = 0
@@ -100,11 +106,13 @@ class Scan:
     late: list[DueChannel] = field(default_factory=list)
     unheard_of: list[tuple[DueChannel, frozenset[str]]] = field(default_factory=list)
     elsewhere: int = 0
+    other_types: Counter[str] = field(default_factory=Counter)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
 
 
 async def find_due(
-    pages: AsyncGenerator[list[StoredState | UnreadableDocument], None],
+    pages: AsyncGenerator[list[Scanned], None],
     rule: Rule,
     *,
     learnt: Mapping[str, ChannelState] | None = None,
@@ -125,6 +133,9 @@ async def find_due(
                 result.scanned += 1
                 if isinstance(stored, UnreadableDocument):
                     result.unreadable.append(stored)
+                    continue
+                if isinstance(stored, Leftover):
+                    result.leftovers.append(stored.name)
                     continue
                 extra = unseen.pop(stored.state.channel_sid, None)
                 state = stored.state.merge(extra) if extra else stored.state
@@ -164,6 +175,10 @@ def _consider(
         return
     if state.link("workspace") not in (None, rule.workspace_sid):
         result.elsewhere += 1
+        return
+    kind = state.link("type")
+    if kind is not None and kind not in rule.channel_types:
+        result.other_types[kind] += 1
         return
     result.due_in_all += 1
     kept[sid] = DueChannel.of(state, revision)

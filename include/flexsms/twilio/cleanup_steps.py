@@ -41,7 +41,7 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.defects import contained
 from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import Healed, RetiringStack
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Cleaner
@@ -193,6 +193,9 @@ class CleanupSteps:
             raise self._lost[channel.stack]
         snapshot = await stack.fetch(sid)
         self._met.add(sid)
+        if not await self._is_of_our_types(channel, snapshot):
+            self._report.outcomes[sid] = Outcome.SKIPPED_TYPE
+            return
         found_retired = (
             snapshot.is_retired
             and not self._resumed
@@ -218,6 +221,20 @@ class CleanupSteps:
         except FlexSmsError:
             await self._put_back(channel)
             raise
+
+    async def _is_of_our_types(self, channel: DueChannel, snapshot: ChannelSnapshot) -> bool:
+        """Whether the channel is of a kind that is retired; one whose kind nobody tells is."""
+        if "type" in channel.links:
+            return True
+        sid, stack = channel.channel_sid, self._stack(channel)
+        kind = await stack.channel_type(snapshot)
+        if kind is None or kind in self._cleaner.channel_types:
+            return True
+        if not self._cleaner.dry_run:
+            # From now on the scan leaves it alone by itself.
+            learnt = {"type": (channel.ended_ms, kind)}
+            await self._cleaner.store.merge(ChannelState(sid, channel.stack, links=learnt))
+        return False
 
     async def _has_moved(self, channel: DueChannel) -> bool:
         """Whether a chat channel goes on as a conversation; if so, the next run retires it as one.
@@ -270,9 +287,11 @@ class CleanupSteps:
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
         if self._was_done(channel):
-            await self._or_reopen_the_books(
+            is_whole = await self._or_reopen_the_books(
                 channel, lambda: self._stack(channel).close(channel.channel_sid, channel.links)
             )
+            if not is_whole:
+                self._report.interactions_left.append(channel.channel_sid)
 
     async def _let_late_customers_go_on(self, finished: Sequence[DueChannel]) -> None:
         """A text between the second look and a final close is in a closed channel: an agent has to learn of it."""

@@ -55,11 +55,22 @@ class StoredState:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """A document of the original recipe about no channel: it named one after each task, also after calls."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableDocument:
     """A document with our prefix that holds no channel state."""
 
     channel_sid: str
     problem: str
+
+
+# What a scan finds.
+Scanned = StoredState | UnreadableDocument | Leftover
 
 
 class SyncStore:
@@ -134,7 +145,7 @@ class SyncStore:
 
     async def scan(
         self, *, adopt: bool, ends: Mapping[str, int] | None = None
-    ) -> AsyncGenerator[list[StoredState | UnreadableDocument], None]:
+    ) -> AsyncGenerator[list[Scanned], None]:
         """All states, a page at a time; one call per 100 documents, and one per state that an end changes.
 
         Documents of the original recipe are merged with ours of the same channel.
@@ -154,10 +165,8 @@ class SyncStore:
                 raise
             page = await following
 
-    async def _read_page(
-        self, page: Any, *, adopt: bool, ends: Mapping[str, int]
-    ) -> list[StoredState | UnreadableDocument]:
-        states: list[StoredState | UnreadableDocument] = []
+    async def _read_page(self, page: Any, *, adopt: bool, ends: Mapping[str, int]) -> list[Scanned]:
+        states: list[Scanned] = []
         for document in page:
             name = document.unique_name or ""
             if name.startswith(DOCUMENT_PREFIX):
@@ -187,20 +196,21 @@ class SyncStore:
         except (RevisionMismatch, NotFound):
             return read  # somebody else has just written it, so it is not due; the next scan ends the task
 
-    async def _adopt(self, document: Any, *, write: bool) -> list[StoredState | UnreadableDocument]:
+    async def _adopt(self, document: Any, *, write: bool) -> list[Scanned]:
         name = document.unique_name
         try:
             learnt = from_recipe(document.data)
         except InvalidInput as error:
-            return [UnreadableDocument(name.removeprefix(RECIPE_PREFIX), str(error))]
+            channel_sid = name.removeprefix(RECIPE_PREFIX)
+            if not channel_sid.startswith("CH"):
+                return [Leftover(name)]
+            return [UnreadableDocument(channel_sid, str(error))]
         try:
             return await self._adopt_state(name, learnt, write=write)
         except UnreadableState as error:
             return [UnreadableDocument(learnt.channel_sid, str(error))]
 
-    async def _adopt_state(
-        self, name: str, learnt: ChannelState, *, write: bool
-    ) -> list[StoredState | UnreadableDocument]:
+    async def _adopt_state(self, name: str, learnt: ChannelState, *, write: bool) -> list[Scanned]:
         ours = await self.load(learnt.channel_sid)
         if write:
             await self.merge(learnt)

@@ -82,7 +82,8 @@ class TaskEnds:
         ended = {task: max(ended.get(task, 0), self._ended.get(task, 0)) for task in ended | self._ended}
         kept = _newest(seen, KEPT_TASKS), _newest(ended, KEPT_ENDS)
         if kept != before:
-            self._memory.set({"seen": kept[0], "ended": kept[1]})
+            # Airflow takes JSON's own types only.
+            self._memory.set({"seen": {task: list(told) for task, told in kept[0].items()}, "ended": kept[1]})
         self._is_changed = False
 
     def _read(self) -> tuple[dict[str, Sighting], dict[str, int]]:

@@ -59,7 +59,7 @@ def binding_json(member: Member) -> dict[str, Any] | None:
     if not member.address:
         return None
     return {
-        "type": "whatsapp" if member.address.startswith("whatsapp:") else "sms",
+        "type": conversations.binding_type(member),
         "address": member.address,
         "proxy_address": member.proxy_address,
         "projected_address": None,

@@ -144,6 +144,11 @@ class ChatStack:
         """The chat channel with its attributes."""
         return await self._channels.fetch(channel_sid)
 
+    async def channel_type(self, snapshot: ChannelSnapshot) -> str | None:
+        """The attribute that Flex writes into a channel when it makes it."""
+        kind = snapshot.attributes.get("channel_type")
+        return kind.lower() if isinstance(kind, str) and kind else None
+
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:
         """Close the session, then make the channel inactive.
 
@@ -209,8 +214,9 @@ class ChatStack:
             "The customer of channel %s goes on in another one, with task %s.", channel_sid, other.sid
         )
 
-    async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
+    async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Nothing is left to do: an inactive channel without a session is never taken up again."""
+        return True
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remove the chat channel with its history."""

@@ -249,6 +249,7 @@ class ConversationOpening:
                     to_number=str(binding["address"]),
                     body="",
                     source_channel_sid=closed_sid,
+                    channel_type=str(binding.get("type") or "sms"),
                 )
         raise InteractionFailed(
             f"Somebody wrote in {closed_sid} as it was closed, and its customer is no longer in it, so no task could "

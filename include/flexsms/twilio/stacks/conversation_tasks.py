@@ -164,7 +164,7 @@ class ConversationTasks:
         """
         interaction: Any = await self._interaction.create_async(
             channel={
-                "type": "sms",
+                "type": message.channel_type,
                 "initiated_by": "api",
                 "properties": {"media_channel_sid": channel_sid},
             },
@@ -179,7 +179,7 @@ class ConversationTasks:
             "task_channel_unique_name": TASK_CHANNEL,
             "attributes": {
                 **message.routing_attributes(),
-                "channelType": "sms",
+                "channelType": message.channel_type,
                 "customerAddress": message.to_number,
                 "customerName": message.name,
                 **sids,

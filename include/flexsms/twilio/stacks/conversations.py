@@ -157,6 +157,17 @@ class ConversationsStack:
             is_retired=str(conversation.state) == "closed",
         )
 
+    async def channel_type(self, snapshot: ChannelSnapshot) -> str | None:
+        """The messaging binding of its customer; who is in it by name only is in a web chat. One call.
+
+        Source: https://www.twilio.com/docs/conversations/api/conversation-participant-resource
+        """
+        members = await self._conversations(snapshot.channel_sid).participants.list_async()
+        bound = [member.messaging_binding for member in members if member.messaging_binding]
+        if bound:
+            return str(bound[0].get("type") or "sms")
+        return "web" if members else None
+
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Make the conversation inactive and write the two attributes, in one update."""
         if not snapshot.is_retired:
@@ -191,10 +202,14 @@ class ConversationsStack:
         await self._write(current, restored(current.attributes, self.usual), "active")
         return True
 
-    async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
-        """Close the interaction channel, which closes the conversation; where it does not, close that itself."""
+    async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+        """Close the interaction channel, which closes the conversation; where it does not, close that itself.
+
+        An agent's outbound task may name the interaction channel and not its interaction, without which nobody can
+        reach it: https://www.twilio.com/docs/flex/developer/conversations/send-outbound-messages-via-sms-and-whatsapp
+        """
         if await self._close_interaction(links.get("interaction"), links.get("interaction_channel")):
-            return
+            return True
         # There is none, it had failed, or Twilio removed it after 180 days without use.
         try:
             await self._conversations(channel_sid).update_async(
@@ -205,6 +220,7 @@ class ConversationsStack:
         except TwilioRefused as error:
             if error.code != CLOSED:
                 raise
+        return "interaction" in links or "interaction_channel" not in links
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Remove the conversation with its history; closing has ended its interaction, so no task is orphaned."""

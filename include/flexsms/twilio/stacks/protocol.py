@@ -232,6 +232,10 @@ class RetiringStack(Protocol):
         """
         ...
 
+    async def channel_type(self, snapshot: ChannelSnapshot) -> str | None:
+        """What kind of channel it is, like ``sms`` or ``web``, by the channel itself; None where that does not tell."""
+        ...
+
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:
         """Take the channel out of use and write the two attributes, so that all of it can be undone.
 
@@ -258,8 +262,11 @@ class RetiringStack(Protocol):
         """
         ...
 
-    async def close(self, channel_sid: str, links: Mapping[str, str]) -> None:
-        """What cannot be undone, once it is certain that the channel stayed quiet."""
+    async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+        """What cannot be undone, once it is certain that the channel stayed quiet.
+
+        :return: False when an interaction was left open because no task named it
+        """
         ...
 
     async def delete(self, channel_sid: str, links: Mapping[str, str]) -> None:
