@@ -440,7 +440,7 @@ def test_a_login_that_may_not_look_at_studio_is_no_fault(
             "is not workspace_sid, whose tasks alone are tracked",
         ),
         (
-            {"integration_type": "studio", "integration_flow_sid": "FW" + "0" * 32},
+            {"integration_flow_sid": "FW" + "0" * 32},
             f"Studio flow FW{'0' * 32} is not in this account",
         ),
     ],
@@ -451,7 +451,7 @@ def test_a_flex_flow_that_leads_nowhere(
 ) -> None:
     workspace = sandbox.settings["workspace_sid"]
     fixtures(sandbox, lambda rows: another(rows, workspace, "WS" + "1" * 32, name="Another"))
-    sid = sandbox.settings["flex_flow_sids"]["task"]
+    sid = sandbox.settings["flex_flow_sids"]["studio" if "integration_flow_sid" in changes else "task"]
 
     async def spoil(account: Account) -> None:
         await account.client.flex_api.v1.flex_flow(sid).update_async(**changes)
@@ -459,6 +459,56 @@ def test_a_flex_flow_that_leads_nowhere(
     with_account(spoil)
     told = wrong(number=sandbox.settings["numbers"]["twilio"])["Number …0100"]
     assert f"{sid}: {says}" in told or f"{sid}: workspace WS{'1' * 32} {says}" in told
+
+
+def test_a_copy_that_is_switched_off_and_a_flow_of_a_custom_channel_are_no_fault(
+    connection: Connect, sandbox: SandboxProcess
+) -> None:
+    async def more(account: Account) -> None:
+        for channel_type in ("sms", "custom"):
+            await account.client.flex_api.v1.flex_flow.create_async(
+                friendly_name="x",
+                chat_service_sid=sandbox.settings["chat_service_sid"],
+                channel_type=channel_type,  # type: ignore[arg-type]
+                contact_identity=sandbox.settings["numbers"]["twilio"],
+                enabled=channel_type == "custom",
+                integration_type="studio",  # type: ignore[arg-type]
+                integration_flow_sid="FW" + "0" * 32,
+            )
+
+    with_account(more)
+    assert wrong(number=sandbox.settings["numbers"]["twilio"]) == {}
+
+
+def test_what_an_account_that_moves_over_has_left_on_chat(
+    connection: Connect, sandbox: SandboxProcess
+) -> None:
+    connection()
+    assert "Moving over" not in findings()
+    connection(stack="conversations")
+    found = findings()["Moving over"]
+    assert (found.verdict, found.text) == (
+        Verdict.OK,
+        "no Proxy session is open, and no number has a Flex Flow as well",
+    )
+    numbers = sandbox.settings["numbers"]
+    for ending in range(3):
+        sandbox.control.customer(f"+1415555100{ending}", numbers["twilio"], "Hello")
+    found = findings()["Moving over"]
+    assert (found.verdict, found.text[:26]) == (Verdict.NOTE, "3 Proxy sessions are open,")
+
+    async def both(account: Account) -> None:
+        await account.client.conversations.v1.address_configurations.create_async(
+            type="sms",  # type: ignore[arg-type]
+            address=numbers["twilio"],
+            auto_creation_enabled=True,
+            auto_creation_type="studio",  # type: ignore[arg-type]
+            auto_creation_studio_flow_sid=sandbox.settings["studio_flow_sid"],
+        )
+
+    with_account(both)
+    flow = sandbox.settings["flex_flow_sids"]["studio"]
+    assert f"…0100 has an address configuration, and still Flex Flow {flow}" in findings()["Moving over"].text
 
 
 def test_an_address_that_leads_to_no_flow(connection: Connect, sandbox: SandboxProcess) -> None:

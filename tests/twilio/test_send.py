@@ -401,7 +401,7 @@ async def test_a_failing_look_up_tells_no_number(desk: Desk) -> None:
 async def test_a_lost_post_is_an_unknown_outcome(desk: Desk) -> None:
     desk.sandbox.control.settings(interaction_setup_s=0)
     async with desk.account() as account:
-        conversation = await account.stack.open(desk.text(), "marker", resumed=False)
+        conversation = await account.stack.open(desk.text(), "marker", resumed=False, since=desk.clock())
         desk.fault_post(action="drop_after")
         with pytest.raises(OutcomeUnknown):
             await account.stack.post(conversation, "Hi", "marker")

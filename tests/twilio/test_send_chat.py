@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flexsms.core.errors import InvalidInput, TwilioRefused
 from flexsms.core.events import StackName
+from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
+from flexsms.twilio.setup_works import Works
 
-from .texting import CUSTOMER, Desk
+from .texting import CONVERSATIONS, CUSTOMER, PROXY, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -146,3 +149,144 @@ async def test_the_channel_remembers_its_session(desk: Desk) -> None:
         stored = await account.store.load(result.channel_sid)
     assert stored is not None
     assert stored.state.link("session") == result.session_sid
+
+
+@pytest.mark.parametrize("status", [400, 409, 423])
+@pytest.mark.parametrize("code", [80623, 80802])
+async def test_two_requests_at_the_same_moment_are_no_sign_of_a_session(
+    desk: Desk, status: int, code: int
+) -> None:
+    """Which status 80802 has is not documented."""
+    desk.fault(PROXY, "/Sessions$", times=2, action="status", status=status, code=code, message="In progress")
+    await desk.send()
+    assert desk.texts() == ["Your results are in."]
+    assert len(desk.open_tasks()) == 1
+
+
+async def half_a_session(desk: Desk) -> str:
+    """The channel of another send that died, or is still at work: its session has Flex in it, and no customer."""
+    settings = desk.sandbox.settings
+    async with desk.account() as account:
+        channel: Any = await account.client.flex_api.v1.channel.create_async(
+            flex_flow_sid=settings["flex_flow_sids"]["task"],
+            identity="somebody",
+            chat_user_friendly_name="Ada",
+            chat_friendly_name="SMS",
+            target=CUSTOMER,
+        )
+        sessions = account.client.proxy.v1.services(settings["session_service_sid"]).sessions
+        flex = {"Identifier": channel.sid, "ProxyIdentifier": desk.number}
+        await sessions.create_async(unique_name=channel.sid, participants=[flex])
+    return str(channel.sid)
+
+
+async def test_a_session_without_its_customer_gets_them_before_the_text(desk: Desk) -> None:
+    sid = await half_a_session(desk)
+    sent = await desk.send()
+    assert sent.channel_sid == sid
+    assert desk.texts() == ["Your results are in."]
+    assert desk.answers()["channel_sid"] == sid
+
+
+async def test_who_is_added_by_somebody_else_meanwhile_is_not_missing(desk: Desk) -> None:
+    sid = await half_a_session(desk)
+    # Our request to add them is applied, and refused when it is repeated.
+    desk.fault(PROXY, "/Participants$", action="drop_after")
+    sent = await desk.send()
+    assert sent.channel_sid == sid
+    assert desk.texts() == ["Your results are in."]
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_customer_who_is_missing_because_they_are_elsewhere_is_texted_there(
+    desk: Desk, named: bool
+) -> None:
+    desk.sandbox.control.settings(pair_taken_names_session=named)
+    came = desk.answers("Hello?")
+    await half_a_session(desk)
+    sent = await desk.send()
+    assert sent.channel_sid == came["channel_sid"]
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_whose_session_was_used_is_not_looked_at(desk: Desk) -> None:
+    """Who is in it is asked for only as long as nobody has texted through it."""
+    await desk.send("")
+    for number in (1, 2):
+        desk.sandbox.control.clear_journal()
+        await desk.send(f"Text {number}", key=f"k{number + 1}")
+        asked = desk.calls()["GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Participants"]
+        assert asked == (1 if number == 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (
+            80402,
+            r"^from_number: is not taken by Proxy .*\(80402\); add the number to the Proxy service KS\w{32} \(",
+        ),
+        (80606, r"^from_number: is no number of this Twilio account \(80606\); add the number"),
+        (80404, r"^to_number: is taken by Proxy for no phone number \(80404\); check the number"),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 409])
+async def test_numbers_that_proxy_refuses_are_named(
+    desk: Desk, code: int, status: int, sentence: str
+) -> None:
+    desk.fault(PROXY, "/Sessions$", action="status", status=status, code=code, message="Invalid pair")
+    with pytest.raises(InvalidInput, match=sentence):
+        await desk.send()
+    assert desk.channels() == []
+    assert desk.open_tasks() == []
+    await desk.send()
+    assert desk.texts() == ["Your results are in."]
+
+
+async def more_flows(desk: Desk) -> str:
+    """Flows of one number as accounts collect them; returns the one that counts."""
+    settings = desk.sandbox.settings
+    async with desk.account() as account:
+        flows = account.client.flex_api.v1.flex_flow
+        await flows(settings["flex_flow_sids"]["task"]).delete_async()
+        made = []
+        for channel_type, is_enabled in (("custom", True), ("sms", False), ("sms", True)):
+            fields: dict[str, Any] = {
+                "friendly_name": "x",
+                "chat_service_sid": settings["chat_service_sid"],
+                "channel_type": channel_type,
+                "contact_identity": desk.number,
+                "enabled": is_enabled,
+                "integration_type": "task",
+                "integration_workspace_sid": settings["workspace_sid"],
+                "integration_workflow_sid": settings["workflow_sid"],
+                "integration_channel": "sms",
+                "long_lived": True,
+            }
+            made.append(str((await flows.create_async(**fields)).sid))
+    return made[-1]
+
+
+async def test_of_several_flows_the_one_for_texts_that_is_enabled_counts(desk: Desk) -> None:
+    sid = await more_flows(desk)
+    await desk.send()
+    posted = [entry for entry in desk.sandbox.control.journal() if entry["path"].endswith("/v1/Channels")]
+    assert [entry["form"]["FlexFlowSid"] for entry in posted] in ([sid], [[sid]])
+    async with desk.account() as account:
+        works = Works(dry_run=True, settle=timedelta())
+        wishes = NumberWishes(number=desk.number)
+        await NumberSetup(account.client, works, settings=account.settings, wishes=wishes).flex_flows()
+    assert sid in [row.sid for row in works.rows]
+
+
+async def test_a_number_that_was_migrated_is_told_apart_from_one_without_a_flow(desk: Desk) -> None:
+    moved = desk.sandbox.settings["numbers"]["conversations"]
+    with pytest.raises(
+        InvalidInput,
+        match=r"…0102 was migrated to Flex Conversations: .*; use a connection with stack 'conversations'",
+    ):
+        await desk.send(from_number=moved)
+    forbidden = {"method": "GET", "host": CONVERSATIONS}
+    desk.sandbox.control.fault(match=forbidden, action="status", status=403, code=20003, message="No")
+    with pytest.raises(InvalidInput, match="has no Flex Flow of integration type 'task'"):
+        await desk.send(from_number=moved)

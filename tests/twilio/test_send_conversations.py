@@ -495,3 +495,67 @@ async def test_the_console_link_is_right_without_a_setting(desk: Desk, route: st
         # Nobody asks Twilio for a text that is sent already.
         again = account.sender()
         assert again.console_url(await again.send(desk.text(route=route), key="k1", owner="k1")) == ""
+
+
+@pytest.mark.parametrize("status", [400, 409, 423])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/Conversations$", 50391),
+        ("/Conversations$", 59102),
+        ("/Participants$", 50391),
+        ("/Messages$", 50514),
+    ],
+)
+async def test_a_conflict_with_another_request_is_waited_for(
+    desk: Desk, path: str, code: int, status: int
+) -> None:
+    """A conversation of that name is being removed just now, and there is none: no sign of one that exists."""
+    desk.sandbox.control.settings(interaction_setup_s=0)
+    desk.fault(CONVERSATIONS, path, times=2, action="status", status=status, code=code, message="Conflict")
+    sent = await desk.send()
+    assert desk.texts() == ["Your results are in."]
+    assert [row["sid"] for row in desk.channels()] == [sent.channel_sid]
+    assert desk.open_tasks() == [sent.task_sid]
+
+
+async def test_a_conflict_that_lasts_is_tried_again_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    desk.fault(CONVERSATIONS, "/Conversations$", times=2, action="status", status=409, code=50391)
+    with pytest.raises(ServiceUnavailable, match=r"\(50391\)\. Nothing was sent\.$"):
+        await desk.send()
+    assert (await desk.send()).message_sid
+
+
+@pytest.mark.parametrize("channel", [{}, {"sid": None}, {"type": "sms"}])
+async def test_an_interaction_without_a_channel_is_looked_for(desk: Desk, channel: dict[str, Any]) -> None:
+    desk.sandbox.control.settings(interaction_setup_s=0)
+    desk.fault(FLEX, "/Interactions$", action="mangle", put={"channel": channel})
+    sent = await desk.send()
+    assert len(tables(desk)["flex_interactions"]) == 1
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_an_interaction_without_a_channel_that_nobody_finds_says_so(desk: Desk) -> None:
+    body = '{"sid": "KD00000000000000000000000000000001", "channel": {}, "routing": null}'
+    desk.fault(FLEX, "/Interactions$", action="answer", status=201, body=body)
+    with pytest.raises(SendInProgress, match="the answer has no proper channel"):
+        await desk.send()
+
+
+async def test_an_interaction_is_taken_by_its_answer_whatever_its_task_says(desk: Desk) -> None:
+    """Twilio has answered with another channel than it wrote into the task's attributes."""
+    desk.sandbox.control.settings(interaction_setup_s=0)
+    other = "UO" + "d" * 32
+    desk.fault(FLEX, "/Interactions$", action="mangle", put={"channel.sid": other})
+    async with desk.account() as account:
+        with pytest.raises(ChannelInSetup) as caught:
+            await account.sender().send(desk.text(), key="k1", owner="me")
+        assert caught.value.interaction_channel_sid == other
+        # Nobody knows that channel; the task is there, and so is the conversation that carries the text.
+        sent = await account.sender().send(desk.text(), key="k1", owner="me")
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]

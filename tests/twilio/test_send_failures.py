@@ -243,3 +243,16 @@ async def test_a_machine_that_slept_opens_no_conversation(
     with pytest.raises(SendInProgress):
         await desk.send()
     assert desk.channels() == []
+
+
+@pytest.mark.parametrize("answer", ["403 20003", "401 20003"])
+async def test_a_key_that_may_not_use_sync_is_told_by_the_first_call(desk: Desk, answer: str) -> None:
+    settings = desk.sandbox.settings
+    desk.sandbox.control.settings(forbidden_hosts=[SYNC], forbidden_answer=answer)
+    key = {"login": settings["restricted_key_sid"], "password": settings["restricted_key_secret"]}
+    worker = settings["worker_sids"][0]
+    async with desk.account(**key) as account:
+        with pytest.raises(
+            TwilioRefused, match=r"the key is good for other calls, so it lacks the permission for Sync"
+        ):
+            await account.sender().send(desk.text(target_worker_sid=worker), key="k1", owner="me")

@@ -26,6 +26,7 @@ RESERVED_TASK_ATTRIBUTES = frozenset(
     {"channelSid", "conversationSid", "channelType", "from", "to", "name", "direction"}
     | {"customerAddress", "customerName"}
     | {"flexInteractionSid", "flexInteractionChannelSid", "sourceChatChannelSid", "targetWorkerSid"}
+    | {"flexsms_key"}
 )
 
 _GSM7 = frozenset(

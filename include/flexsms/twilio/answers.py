@@ -36,6 +36,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -91,6 +95,7 @@ _FLOW: Fields = {
     "integration_type": _or_null(_text),
     "integration": _or_null(_object),
     "channel_type": _text,
+    "enabled": _or_null(_truth),
 }
 _SINK: Fields = {"sid": _sid, "sink_type": _text, "sink_configuration": _anything, "status": _text}
 
@@ -126,6 +131,7 @@ THINGS: Mapping[str, Fields] = in_service_too(
         "POST proxy.twilio.com/v1/Services/{id}/Sessions": _SESSION,
         "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
         "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Participants": _THING,
         # https://www.twilio.com/docs/flex/developer/messaging/chat-channel
         "POST flex-api.twilio.com/v1/Channels": {
             "sid": _sid,
@@ -183,6 +189,11 @@ PAGES: Mapping[str, tuple[str, Fields]] = in_service_too(
         "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _LISTED_TASK),
         "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events": ("events", {}),
         "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _LISTED_MESSAGE),
+        "GET proxy.twilio.com/v1/Services/{id}/Sessions": ("sessions", {"sid": _sid, "status": _text}),
+        "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Participants": (
+            "participants",
+            {"sid": _sid, "identifier": _text},
+        ),
         "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Interactions": (
             "interactions",
             {

@@ -28,8 +28,8 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.doctor_routing import RoutingDoctor
 from flexsms.twilio.doctor_stream import StreamDoctor
 from flexsms.twilio.limits import documented
+from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.products import ask_products, other_account
-from flexsms.twilio.setup_numbers import STUDIO, TASK, sms_addresses, sms_flows
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
 # How far back the newest event is looked for; the short range first, because a busy workspace has many.
@@ -66,6 +66,7 @@ class Doctor:
             ("Open tasks", self._routing.open_tasks),
             ("Flex's conversations", self._routing.service),
             ("Numbers", self._numbers),
+            ("Moving over", self._routing.moving),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),
             ("Inbox", self._inbox),
@@ -124,20 +125,16 @@ class Doctor:
 
     async def _flow_problems(self) -> dict[str, list[str]]:
         """What is missing to each number that has a Flex Flow."""
-        of_number: dict[str, list[Any]] = {}
-        for flow in await sms_flows(self._client):
-            of_number.setdefault(str(flow.contact_identity), []).append(flow)
+        flows = await sms_flows(self._client)
         problems = {}
-        for number, flows in of_number.items():
-            kinds = {flow.integration_type for flow in flows}
-            missing = [f"has no Flex Flow of type {kind}" for kind in (STUDIO, TASK) if kind not in kinds]
-            missing += [f"{flow.sid} is not long-lived" for flow in flows if not flow.long_lived]
-            missing += [problem for flow in flows if (problem := await self._route_problem(flow))]
-            missing += [
-                f"{flow.sid} is not enabled"
-                for flow in flows
-                if flow.integration_type == STUDIO and not flow.enabled
-            ]
+        for number in dict.fromkeys(str(flow.contact_identity) for flow in flows):
+            found = {kind: flow_of(flows, number, kind) for kind in (STUDIO, TASK)}
+            missing = [f"has no Flex Flow of type {kind}" for kind, flow in found.items() if flow is None]
+            there = [flow for flow in found.values() if flow is not None]
+            missing += [f"{flow.sid} is not long-lived" for flow in there if not flow.long_lived]
+            missing += [problem for flow in there if (problem := await self._route_problem(flow))]
+            studio = found[STUDIO]
+            missing += [f"{studio.sid} is not enabled"] if studio is not None and not studio.enabled else []
             problems[number] = missing
         return problems
 
@@ -147,12 +144,10 @@ class Doctor:
         with suppress(NotAuthorized):
             if flow.integration_type == STUDIO:
                 problem = await self._routing.flow_problem(str(to.get("flow_sid")))
-            elif flow.integration_type == TASK:
+            else:
                 problem = await self._routing.task_problem(
                     str(to.get("workspace_sid")), str(to.get("workflow_sid"))
                 )
-            else:
-                problem = ""
             return f"{flow.sid}: {problem}" if problem else ""
         return ""
 

@@ -8,10 +8,15 @@ from typing import Any
 from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.errors import NotAuthorized, NotFound
 from flexsms.core.events import StackName
+from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
+from flexsms.twilio.own_numbers import sms_addresses, sms_flows
+from flexsms.twilio.stacks.chat_sessions import OPEN
 from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of, shown
 
 DRAFT = "draft"
+MOST_SESSIONS = 1000
+NAMED = 5
 
 
 class RoutingDoctor:
@@ -91,6 +96,35 @@ class RoutingDoctor:
                 Finding(about, Verdict.WRONG, f"{problem}; correct studio_flow_sid, or route studio fails")
             ]
         return [Finding(about, Verdict.OK, f"{sid} is published")]
+
+    async def moving(self) -> list[Finding]:
+        """What an account that is moving over, number by number, has left on Programmable Chat.
+
+        A send does not look for it: Proxy does not list sessions by number. One call per 100 sessions, up to ten, and
+        one per 1000 Flex Flows.
+        """
+        about, settings = "Moving over", self._settings
+        if settings.stack is StackName.CHAT or not settings.has_chat:
+            return []
+        moved = {str(one.address) for one in await sms_addresses(self._client)}
+        both = [flow for flow in await sms_flows(self._client) if flow.contact_identity in moved]
+        sessions = self._client.proxy.v1.services(settings.session_service_sid).sessions
+        listed = await sessions.list_async(page_size=100, limit=MOST_SESSIONS)
+        count = sum(str(session.status) in OPEN for session in listed)
+        told = [
+            f"{mask_number(str(flow.contact_identity))} has an address configuration, and still Flex Flow {flow.sid}; "
+            "delete that one"
+            for flow in both[:NAMED]
+        ]
+        if count:
+            least = "at least " if len(listed) == MOST_SESSIONS else ""
+            told.append(
+                f"{least}{count} Proxy sessions are open, whose customers answer into their old channels whatever is "
+                "sent in conversations; flexsms_cleanup closes them in time"
+            )
+        if told:
+            return [Finding(about, Verdict.NOTE, "; ".join(told))]
+        return [Finding(about, Verdict.OK, "no Proxy session is open, and no number has a Flex Flow as well")]
 
     async def flow_problem(self, flow_sid: str) -> str:
         """What is wrong with a Studio flow, empty: nothing.

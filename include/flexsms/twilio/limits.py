@@ -54,6 +54,7 @@ REPEATABLE_POSTS: Mapping[str, str] = in_service_too(
         "POST flex-api.twilio.com/v1/FlexFlows/{id}": "sets the same values again",
         "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": "closing twice changes nothing",
         "POST proxy.twilio.com/v1/Services/{id}/Sessions": "a second one is refused by its unique name, 80603",
+        "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Participants": "a second one is refused, 80103 or 80604",
         "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": "setting the same status twice: 80607 the second time",
         "POST sync.twilio.com/v1/Services/{id}/Documents": "a second one is refused by its unique name, 54301",
         "POST sync.twilio.com/v1/Services/{id}/Documents/{id}": "guarded by If-Match",

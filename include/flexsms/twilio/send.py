@@ -42,7 +42,7 @@ from flexsms.twilio.send_progress import (
     result_of,
     tell_of_nothing,
 )
-from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
+from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack, told_if_left
 from flexsms.twilio.sync_store import SyncStore
 
 __all__ = ["SendResult", "Sender"]
@@ -125,6 +125,7 @@ class Sender:
         except FlexSmsError as error:
             progress.tell(error)
             if isinstance(error, PermanentError):
+                await self._take_back(progress, error)
                 # Whoever puts it right need not wait for a lease.
                 await self._ledger.give_back(progress.claim)
             raise
@@ -154,6 +155,15 @@ class Sender:
                 progress.claim = replace(progress.claim, resumed=True, opened=None)
         raise SendInProgress("The text could not be posted, and none was found; trying again later.")
 
+    async def _take_back(self, progress: Progress, error: PermanentError) -> None:
+        """After a refusal nobody is left with a task, or in a conversation, for a text that certainly did not leave."""
+        opened, claim = progress.opened, progress.claim
+        if opened is None or progress.in_doubt or progress.text_sid or isinstance(error, UndecidedSend):
+            return
+        progress.claim = replace(claim, opened=None)
+        with told_if_left(opened.channel_sid):
+            await self._stack.take_back(opened, claim.marker, since=claim.claimed_at)
+
     async def _go_on(self, message: OutboundMessage, progress: Progress) -> SendResult | None:
         """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
         result = result_of(progress.claim)
@@ -181,11 +191,14 @@ class Sender:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 with checked_before_sending(lambda: self._refuse_if_late(claim)):
-                    conversation = await self._stack.open(message, claim.marker, resumed=claim.resumed)
+                    conversation = await self._stack.open(
+                        message, claim.marker, resumed=claim.resumed, since=claim.claimed_at
+                    )
+            progress.opened = conversation
             is_ready = await self._stack.is_ready(conversation, claim.marker, waited=bool(claim.opened))
         except InteractionFailed:
-            # Whoever puts it right and clears the task starts afresh.
-            progress.claim = replace(claim, opened=None)
+            # Whoever puts it right and clears the task starts afresh; the stack itself has taken everything back.
+            progress.claim, progress.opened = replace(claim, opened=None), None
             raise
         if not is_ready:
             opened = {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}

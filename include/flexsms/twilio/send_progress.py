@@ -44,6 +44,7 @@ class Progress:
     :param in_doubt: a request for the text went out, and nobody knows what became of it
     :param text_sid: the text has left as this message
     :param session_sid: the session that the channel's state knows
+    :param opened: the conversation of the latest attempt
     :param kept: a channel that this send has saved from being retired, for the agent's task on it
     """
 
@@ -53,6 +54,7 @@ class Progress:
     in_doubt: bool = False
     text_sid: str | None = None
     session_sid: str | None = None
+    opened: OpenConversation | None = None
     kept: OpenConversation | None = None
 
     def nothing_left(self) -> None:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.redaction import mask_number
 from flexsms.core.setup import RowState
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.setup_works import Works
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
-STUDIO, TASK = "studio", "task"
-FLOWS_PER_PAGE = 1000
-ADDRESSES_PER_PAGE = 50
 # How often Twilio asks Studio again when it does not answer; the most it takes.
 RETRIES = 3
 TASK_CHANNEL = "sms"
@@ -73,11 +71,7 @@ class NumberSetup:
         lives = {"long_lived": wishes.long_lived, "janitor_enabled": wishes.janitor}
 
         async def look() -> Any:
-            found = await sms_flows(self._client)
-            ours = [
-                one for one in found if (one.contact_identity, one.integration_type) == (wishes.number, kind)
-            ]
-            return min(ours, key=lambda one: (not one.enabled, str(one.sid)), default=None)
+            return flow_of(await sms_flows(self._client), wishes.number, kind)
 
         def fields() -> dict[str, Any]:
             return {
@@ -186,21 +180,6 @@ class NumberSetup:
             self._works.note(
                 what, RowState.LEFT, sid, f"{self._ending}: {named}; run again with overwrite to change it"
             )
-
-
-async def sms_flows(client: Client) -> list[Any]:
-    """The Flex Flows of all SMS numbers."""
-    flows = await client.flex_api.v1.flex_flow.list_async(page_size=FLOWS_PER_PAGE)
-    return [flow for flow in flows if str(flow.channel_type) == "sms"]
-
-
-async def sms_addresses(client: Client) -> list[Any]:
-    """The address configurations of all SMS numbers. By its address one could be fetched, in a URL that names it."""
-    return list(
-        await client.conversations.v1.address_configurations.list_async(
-            type="sms", page_size=ADDRESSES_PER_PAGE
-        )
-    )
 
 
 def _differences(goal: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import ChannelClosed, NotFound, ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import ChannelClosed, NotFound, PermanentError, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
@@ -28,6 +28,7 @@ from flexsms.twilio.stacks.protocol import (
     marks,
     restored,
     retired,
+    told_if_left,
 )
 from flexsms.twilio.stacks.tasks import end_open_tasks, find_task_of, refer_to
 from flexsms.twilio.turns import Turns
@@ -62,12 +63,23 @@ class ChatStack:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+    async def open(
+        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
-        conversation, is_live = await self._opening.open(message, key, resumed=resumed)
+        conversation, is_live = await self._opening.open(message, key, resumed=resumed, since=since)
         if not is_live:
-            await self._revive(conversation)
+            try:
+                await self._revive(conversation)
+            except PermanentError:
+                with told_if_left(conversation.channel_sid):
+                    await self.take_back(conversation, key, since=since)
+                raise
         return conversation
+
+    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
+        """End the send's task, and remove a channel that it has made and nobody has written in."""
+        await self._opening.take_back(conversation.channel_sid, key, since=since)
 
     async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:  # noqa: ARG002
         """A chat channel takes texts at once."""

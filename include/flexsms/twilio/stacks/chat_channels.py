@@ -108,6 +108,15 @@ class ChatChannels:
         channel: Any = await twice(self._channels(channel_sid).fetch_async)
         return bool(channel.messages_count) or "proxySession" in parse_attributes(channel.attributes)
 
+    async def is_unused(self, channel_sid: str, *, since: datetime) -> bool:
+        """Whether nobody ever wrote in a channel, and it was made at a moment or later.
+
+        :raises NotFound: when it is gone
+        """
+        channel: Any = await self._channels(channel_sid).fetch_async()
+        created_at = utc(channel.date_created)
+        return not channel.messages_count and created_at is not None and created_at >= since
+
     async def post(self, channel_sid: str, body: str, key: str) -> str:
         """Add a message marked with a key; returns its SID. Proxy relays it as an SMS."""
         message = await self._channels(channel_sid).messages.create_async(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
+    FlexSmsError,
     InvalidInput,
     NotFound,
     PermanentError,
@@ -25,12 +26,19 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
+from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
-from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_task, find_open_task, open_tasks
-from flexsms.twilio.task_list import OPEN_STATUSES
+from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
+from flexsms.twilio.stacks.tasks import (
+    check_worker,
+    end_open_tasks,
+    end_task,
+    find_open_task,
+    open_tasks,
+)
+from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
@@ -41,7 +49,7 @@ logger = logging.getLogger(__name__)
 ELSEWHERE = "the customer is in another channel"
 # Of one send, with the time until a dead one is noticed.
 TRIES_TAKE = timedelta(minutes=15)
-INTEGRATION = {Route.AGENT: "task", Route.STUDIO: "studio"}
+INTEGRATION = {Route.AGENT: TASK, Route.STUDIO: STUDIO}
 
 
 class ChatOpening:
@@ -55,6 +63,7 @@ class ChatOpening:
         sessions: ChatSessions,
         turns: Turns,
     ) -> None:
+        self._client = client
         self._flex = client.flex_api.v1
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
@@ -69,28 +78,64 @@ class ChatOpening:
         await check_worker(self._workspace(), message.target_worker_sid)
 
     async def open(
-        self, message: OutboundMessage, key: str, *, resumed: bool
+        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
     ) -> tuple[OpenConversation, bool]:
         """Get the active channel of the two numbers, or a new one, with an open session.
 
         :param key: the marker of the send
         :param resumed: an earlier try of the same send may have come as far as this
+        :param since: what was made before is none of this send
         :return: the conversation, and False when it was retired in this very moment
         """
         flow = await self._flow(message)
         is_agents = message.route is Route.AGENT
         channel = await self._channel(message, flow, _marked(message, key) if is_agents else None)
         try:
-            session = await self._sessions.open(channel.sid, message)
-        except PairTaken as taken:
-            if taken.channel_sid is None:
-                taken = await self._search(taken, message, flow, key, resumed=resumed)
-            opened = await self._where_the_customer_is(taken, message, flow, channel, key)
-        else:
-            opened = await self._opened(channel, session)
-        if resumed and is_agents:
-            await self._end_strays(key, other_than=opened[0].channel_sid)
+            try:
+                session = await self._sessions.open(channel.sid, message)
+            except PairTaken as taken:
+                if taken.channel_sid is None:
+                    taken = await self._search(taken, message, flow, key, resumed=resumed)
+                opened = await self._where_the_customer_is(taken, message, flow, channel, key)
+            else:
+                opened = await self._opened(channel, session)
+            if resumed and is_agents:
+                await self._end_strays(key, other_than=opened[0].channel_sid)
+        except PermanentError:
+            with told_if_left(str(channel.sid)):
+                await self.take_back(str(channel.sid), key, since=since)
+            raise
         return opened
+
+    async def take_back(self, channel_sid: str, key: str, *, since: datetime) -> None:
+        """Take back what a send has made that came to nothing: its task, and a new channel that nobody is in.
+
+        A customer who has written meanwhile keeps both.
+
+        :param key: the marker of the send
+        :param since: a channel that was made before is none of this send
+        """
+        for task in await open_tasks(self._workspace(), KEY_ATTRIBUTE, key):
+            attributes = await attributes_of(task)
+            if attributes is not None and not await self._has_texts(str(attributes.get("channelSid")), since):
+                await end_task(self._workspace(), task, "its text was not sent")
+        if await open_tasks(self._workspace(), "channelSid", channel_sid):
+            return
+        with suppress(NotFound):
+            if not await self._channels.is_unused(channel_sid, since=since):
+                return
+            # First, because an open session of a deleted channel would swallow the customer's next text.
+            session_sid = await self._sessions.close(channel_sid, None)
+            if await self._channels.is_unused(channel_sid, since=since):
+                await self._flex.channel(channel_sid).delete_async()
+            elif session_sid is not None:  # the customer wrote in this very moment
+                await self._sessions.reopen(channel_sid, session_sid)
+
+    async def _has_texts(self, channel_sid: str, since: datetime) -> bool:
+        try:
+            return await self._channels.has_texts_of_others(channel_sid, since)
+        except NotFound:
+            return False
 
     async def _end_strays(self, key: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""
@@ -162,7 +207,7 @@ class ChatOpening:
         back, and it may open a task, which bears a mark. A text of the customer meanwhile opens none beside that,
         also while an earlier try was at work.
         """
-        mark = {"flexsms_search": key}
+        mark = {"flexsms_search": key, KEY_ATTRIBUTE: key}
         for other in await self._flows_of(message.from_number):
             if str(other.sid) == str(flow.sid):
                 continue
@@ -173,7 +218,7 @@ class ChatOpening:
             if opened_at is not None:
                 since = opened_at - TRIES_TAKE if resumed else opened_at
                 is_waiting = await self._may_somebody_wait(sid, since)
-                task_sid = await self._task_on(sid, message, other, key) if is_waiting else None
+                task_sid = await self._task_on(sid, message, other, key, is_own=False) if is_waiting else None
             session = await self._sessions.find(sid)
             if session is not None or (task_sid and await self.is_task_open(task_sid)):
                 return PairTaken(taken.refusal, sid, session)
@@ -259,8 +304,14 @@ class ChatOpening:
             return None
         return task if str(task.assignment_status) in OPEN_STATUSES else None
 
-    async def _task_on(self, channel_sid: str, message: OutboundMessage, flow: Any, key: str) -> str:
-        """The open task of a channel, or a new one by the flow's routing."""
+    async def _task_on(
+        self, channel_sid: str, message: OutboundMessage, flow: Any, key: str, *, is_own: bool = True
+    ) -> str:
+        """The open task of a channel, or a new one by the flow's routing.
+
+        :param key: the marker of the send
+        :param is_own: whether the task goes with the send, and bears its mark
+        """
 
         async def find() -> str | None:
             found = await find_open_task(self._workspace(), "channelSid", channel_sid)
@@ -268,7 +319,8 @@ class ChatOpening:
 
         async def make() -> str:
             routing: Mapping[str, Any] = flow.integration or {}
-            attributes = {**_marked(message, key), "channelSid": channel_sid, "channelType": "sms"}
+            marked = _marked(message, key) if is_own else message.routing_attributes()
+            attributes = {**marked, "channelSid": channel_sid, "channelType": "sms"}
             task = await self._workspace().tasks.create_async(
                 attributes=json.dumps(attributes),
                 workflow_sid=routing.get("workflow_sid"),
@@ -291,26 +343,33 @@ class ChatOpening:
 
     async def _flow(self, message: OutboundMessage) -> Any:
         integration = INTEGRATION[message.route]
-        for flow in await self._flows_of(message.from_number):
-            if str(flow.integration_type) == integration:
-                return flow
-        raise InvalidInput(
-            "from_number",
-            f"{mask_number(message.from_number)} has no Flex Flow of integration type "
-            f"'{integration}', which route '{message.route}' needs",
-            "create the flow or choose another number",
-        )
+        flow = flow_of(await self._flows_of(message.from_number), message.from_number, integration)
+        if flow is not None:
+            return flow
+        problem = f"has no Flex Flow of integration type '{integration}', which route '{message.route}' needs"
+        remedy = "create the flow or choose another number"
+        if await self._has_moved(message.from_number):
+            problem = "was migrated to Flex Conversations: it has an address configuration, and no Flex Flow"
+            remedy = "use a connection with stack 'conversations'"
+        raise InvalidInput("from_number", f"{mask_number(message.from_number)} {problem}", remedy)
 
     async def _flows_of(self, number: str) -> list[Any]:
         """The flows of a number that lead to agents or to Studio."""
         if number not in self._flows:
-            stream = await self._flex.flex_flow.stream_async(page_size=1000)
             self._flows[number] = [
                 flow
-                async for flow in stream
+                for flow in await sms_flows(self._client)
                 if flow.contact_identity == number and str(flow.integration_type) in INTEGRATION.values()
             ]
         return self._flows[number]
+
+    async def _has_moved(self, number: str) -> bool:
+        """Whether the number is one of Flex Conversations by now; asked only when it has no flow, for one call."""
+        if self._flows[number]:
+            return False
+        with suppress(FlexSmsError):  # what is wrong is told all the same
+            return any(one.address == number for one in await sms_addresses(self._client))
+        return False
 
     def _workspace(self) -> Any:
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))

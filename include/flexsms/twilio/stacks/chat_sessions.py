@@ -5,13 +5,19 @@ Flex names a session after its channel. Source: https://www.twilio.com/docs/prox
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, NotFound, SendInProgress, ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import (
+    AlreadyExists,
+    FlexSmsError,
+    InvalidInput,
+    NotFound,
+    ServiceUnavailable,
+    TwilioRefused,
+)
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_channels import ChatChannels
@@ -25,10 +31,13 @@ ALREADY_CLOSED = 80607
 NO_SUCH_NAME = 80308
 # https://www.twilio.com/docs/api/errors/80103, /80604, /80801
 PAIR_TAKEN = (80103, 80604, 80801)
-# Another request for the same participant is under way: https://www.twilio.com/docs/api/errors/80623, /80802
-SAME_MOMENT = (80623, 80802)
-OPEN_ATTEMPTS = 5
-TRY_AGAIN_EVERY_S = 1.0
+ADD_IT = "add the number to the Proxy service {} (session_service_sid), or choose another one of it"
+# https://www.twilio.com/docs/api/errors/80402, /80404, /80606
+WRONG_NUMBERS = {
+    80402: ("from_number", "is not taken by Proxy for texts with this to_number", ADD_IT),
+    80404: ("to_number", "is taken by Proxy for no phone number", "check the number"),
+    80606: ("from_number", "is no number of this Twilio account", ADD_IT),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +81,41 @@ class ChatSessions:
     def __init__(self, client: Client, service_sid: str, channels: ChatChannels) -> None:
         self._channels = channels
         service = client.proxy.v1.services(service_sid)
+        self._service_sid = service_sid
         self._sessions = service.sessions
         self._check = ServiceCheck(service, "session_service_sid")
 
     async def open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
-        """Make sure that the channel has an open session.
+        """Make sure that the channel has an open session with its customer in it.
 
         :raises PairTaken: when the customer is in a session of another channel
-        :raises SendInProgress: while somebody else is doing the same
+        :raises InvalidInput: when Proxy does not take one of the numbers
         """
-        for _ in range(OPEN_ATTEMPTS):
+        session: Any
+        is_ours = False
+        try:
+            session = await self._of(channel_sid)
+        except NotFound:
+            session, is_ours = await self._create(channel_sid, message)
+        if session.status not in OPEN:
+            # A send that dies behind this would leave the customer in an inactive channel, where nobody finds them.
+            if not await self._channels.is_live(channel_sid):
+                return OpenSession(str(session.sid), updated_at=None, was_closed=True, is_open=False)
             try:
-                return await self._open(channel_sid, message)
+                await self.reopen(channel_sid, str(session.sid))
             except TwilioRefused as error:
-                if error.code not in SAME_MOMENT:
+                if error.code not in PAIR_TAKEN:
                     raise
-            await asyncio.sleep(TRY_AGAIN_EVERY_S)
-        raise SendInProgress(
-            f"Another request for the customer of {channel_sid} is under way at Proxy; trying again later."
-        )
+                await self._named(error, channel_sid)
+                raise PairTaken(error) from error
+            # By now it has changed, and when is not known.
+            opened = OpenSession(str(session.sid), updated_at=None, was_closed=True)
+        else:
+            opened = _read(session)
+        # Through a session without its customer a text goes nowhere. Who has texted through it was in it.
+        if not is_ours and session.date_last_interaction is None:
+            await self._complete(opened.sid, channel_sid, message)
+        return opened
 
     async def find(self, channel_sid: str) -> OpenSession | None:
         """The open session of a channel."""
@@ -111,27 +136,6 @@ class ChatSessions:
             await self._check.confirm(error)
             raise
         return session.status in OPEN
-
-    async def _open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
-        session: Any
-        try:
-            session = await self._of(channel_sid)
-        except NotFound:
-            session = await self._create(channel_sid, message)
-        if session.status in OPEN:
-            return _read(session)
-        # A send that dies behind this would leave the customer in an inactive channel, where nobody finds them.
-        if not await self._channels.is_live(channel_sid):
-            return OpenSession(str(session.sid), updated_at=None, was_closed=True, is_open=False)
-        try:
-            await self.reopen(channel_sid, str(session.sid))
-        except TwilioRefused as error:
-            if error.code not in PAIR_TAKEN:
-                raise
-            await self._named(error, channel_sid)
-            raise PairTaken(error) from error
-        # By now it has changed, and when is not known.
-        return OpenSession(str(session.sid), updated_at=None, was_closed=True)
 
     async def reopen(self, channel_sid: str, session_sid: str | None) -> None:
         """Let texts through again; a session that is open already is as good, and where there is none, none is made.
@@ -219,32 +223,60 @@ class ChatSessions:
                 raise
             return session
 
-    async def _create(self, channel_sid: str, message: OutboundMessage) -> Any:
-        customer = {
-            "Identifier": message.to_number,
-            "ProxyIdentifier": message.from_number,
-            "FriendlyName": message.name,
-        }
-        flex = {"Identifier": channel_sid, "ProxyIdentifier": message.from_number, "FriendlyName": "Flex"}
+    async def _create(self, channel_sid: str, message: OutboundMessage) -> tuple[Any, bool]:
+        """A new session and True, or the channel's own that is there already and False."""
         try:
-            return await self._sessions.create_async(
+            session = await self._sessions.create_async(
                 unique_name=channel_sid,
                 mode="message-only",
                 # Two of Twilio's pages disagree on the default; 0 is "until closed".
                 ttl=0,
-                participants=[customer, flex],
+                participants=_people(channel_sid, message),
             )
         except TwilioRefused as error:
-            if error.code in SAME_MOMENT or not (
-                error.code in PAIR_TAKEN or isinstance(error, AlreadyExists)
-            ):
-                raise
+            if error.code not in PAIR_TAKEN and not isinstance(error, AlreadyExists):
+                raise self._of_numbers(error) from error
             # Which of name and participants Proxy checks first is not documented: it may be our own request, repeated.
             own = await self._named(error, channel_sid) if error.code in PAIR_TAKEN else None
             try:
-                return own or await self._of(channel_sid)
+                return own or await self._of(channel_sid), False
             except NotFound:
                 raise (PairTaken(error) if error.code in PAIR_TAKEN else error) from error
+        return session, True
+
+    async def _complete(self, session_sid: str, channel_sid: str, message: OutboundMessage) -> None:
+        """Add who is missing in a session: somebody else may be about to, or has died before that.
+
+        One call, and one for each who is missing.
+
+        :raises PairTaken: when the customer is in another session
+        """
+        participants = self._sessions(session_sid).participants
+        inside = {str(one.identifier) for one in await participants.list_async()}
+        for one in _people(channel_sid, message):
+            if one["Identifier"] in inside:
+                continue
+            try:
+                await participants.create_async(
+                    identifier=one["Identifier"],
+                    proxy_identifier=one["ProxyIdentifier"],
+                    friendly_name=one["FriendlyName"],
+                )
+            except TwilioRefused as error:
+                inside = {str(one.identifier) for one in await participants.list_async()}
+                if one["Identifier"] in inside:
+                    continue
+                if error.code in PAIR_TAKEN:
+                    await self._named(error, channel_sid)
+                    raise PairTaken(error) from error
+                raise self._of_numbers(error) from error
+
+    def _of_numbers(self, error: TwilioRefused) -> FlexSmsError:
+        """What a refusal says of the numbers, else the refusal."""
+        if error.code not in WRONG_NUMBERS:
+            return error
+        field, problem, remedy = WRONG_NUMBERS[error.code]
+        return InvalidInput(field, f"{problem} ({error.code})", remedy.format(self._service_sid))
 
     async def _named(self, error: TwilioRefused, channel_sid: str) -> Any:
         """The channel's own session, if Twilio's sentence names it.
@@ -270,6 +302,15 @@ def _refuse_contradiction(session_sid: str | None) -> None:
         raise ServiceUnavailable(
             f"Twilio found Proxy session {session_sid}, and then did not; trying again later."
         )
+
+
+def _people(channel_sid: str, message: OutboundMessage) -> list[dict[str, str]]:
+    """Both sides of a channel's session, as Proxy takes them."""
+    number = message.from_number
+    return [
+        {"Identifier": message.to_number, "ProxyIdentifier": number, "FriendlyName": message.name},
+        {"Identifier": channel_sid, "ProxyIdentifier": number, "FriendlyName": "Flex"},
+    ]
 
 
 def _read(session: Any) -> OpenSession:

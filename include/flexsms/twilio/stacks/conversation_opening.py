@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import redact
+from flexsms.twilio import clock
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.lookup import twice
-from flexsms.twilio.stacks.protocol import OpenConversation
-from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, refer_to
+from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
+from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
 from flexsms.twilio.turns import Turn, Turns
 
 if TYPE_CHECKING:
@@ -58,7 +60,9 @@ class ConversationOpening:
             self._settings.need("queue_sid")
         await check_worker(workspace, message.target_worker_sid)
 
-    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+    async def open(
+        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    ) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
         # The customer may write as soon as they are in it, and then the flow has to be there already.
         prepare = self._prepare_studio if message.route is Route.STUDIO else None
@@ -69,9 +73,31 @@ class ConversationOpening:
             if await self._is_over(conversation.channel_sid, error):
                 closed = f"{conversation.channel_sid} was closed before anybody could look after it."
                 raise ChannelClosed(closed) from error
-            if conversation.is_new and not await self._let_go(conversation.channel_sid, key):
-                error.args = (f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}", *error.args[1:])
+            with told_if_left(conversation.channel_sid):
+                if not await self.take_back(conversation, key, since=since):
+                    error.args = (
+                        f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}",
+                        *error.args[1:],
+                    )
             raise
+
+    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> bool:
+        """End the send's task, close the conversation that it has started, and give another one its flow back.
+
+        A customer who has written meanwhile keeps all of it.
+
+        :param key: the marker of the send
+        :param since: when the send began
+        :return: False when a text waits in a conversation that nobody was told of
+        """
+        if conversation.is_new:
+            return await self._let_go(conversation.channel_sid, key)
+        if await self._pairs.has_texts_of_others(conversation.channel_sid, since):
+            return True
+        others = await self._end_own_tasks(conversation.channel_sid, key)
+        if conversation.lost_flow and not others:
+            await self._ensure_task_or_flow(conversation.channel_sid, key, doubtful=False)
+        return True
 
     async def _with_care(
         self, conversation: OpenConversation, message: OutboundMessage, key: str, *, resumed: bool
@@ -124,7 +150,7 @@ class ConversationOpening:
             channel_sid,
             key,
             lambda: self._open_task(channel_sid),
-            lambda: self._tasks.make(channel_sid, message, is_fresh=is_fresh),
+            lambda: self._tasks.make(channel_sid, message, key, is_fresh=is_fresh),
             tidy=detach_flow,
             looked=looked,
         )
@@ -212,12 +238,18 @@ class ConversationOpening:
         return str(conversation.state) == "closed"
 
     async def _let_go(self, channel_sid: str, key: str) -> bool:
-        """Release the pair, unless somebody is at work in the conversation; False when a text waits in it."""
+        """Release the pair, unless somebody else is at work in the conversation; False when a text waits in it."""
+        if not await self._pairs.is_silent(channel_sid):
+            return await self._open_task(channel_sid) is not None
         try:
-            task = await self._open_task(channel_sid)
+            others = await self._end_own_tasks(channel_sid, key)
         except PermanentError:  # TaskRouter itself refuses, and so can have given nobody a task for us
-            task = None
-        return task is not None or await self._pairs.release(channel_sid, key)
+            others = False
+        return others or await self._pairs.release(channel_sid, key)
+
+    async def _end_own_tasks(self, channel_sid: str, key: str) -> bool:
+        reason = "its text was not sent"
+        return await end_own_tasks(self._workspace(), "conversationSid", channel_sid, key, reason=reason)
 
     async def go_on_afresh(self, closed_sid: str) -> None:
         """Give the customer of a closed conversation a fresh one, whose task leads an agent to the closed one.
@@ -225,7 +257,7 @@ class ConversationOpening:
         :raises InteractionFailed: when nobody is in the closed conversation whom a fresh one could be opened for
         """
         message = await self._message_after(closed_sid)
-        fresh = await self.open(message, f"after-{closed_sid}", resumed=True)
+        fresh = await self.open(message, f"after-{closed_sid}", resumed=True, since=clock.utc_now())
         if fresh.task_sid:
             await refer_to(self._workspace(), fresh.task_sid, closed_sid)
         # Nobody can answer in a closed conversation.

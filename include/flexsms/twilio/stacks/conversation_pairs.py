@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
@@ -25,6 +26,8 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
 from flexsms.twilio.stacks.lookup import twice
+from flexsms.twilio.stacks.messages import PAGE_SIZE as MESSAGES_PAGE_SIZE
+from flexsms.twilio.stacks.messages import has_unmarked
 from flexsms.twilio.stacks.protocol import OpenConversation
 
 if TYPE_CHECKING:
@@ -104,10 +107,10 @@ class ConversationPairs:
             conversation: Any = await resource.fetch_async()
             if str(conversation.unique_name) not in _names(key):
                 return True
-            if not await self._is_silent(channel_sid):
+            if not await self.is_silent(channel_sid):
                 return False
             await resource.update_async(state="closed", x_twilio_webhook_enabled="true")
-            return await self._is_silent(channel_sid)
+            return await self.is_silent(channel_sid)
         except NotFound:
             return True
         except TwilioRefused as error:
@@ -115,7 +118,15 @@ class ConversationPairs:
                 raise
             return True
 
-    async def _is_silent(self, channel_sid: str) -> bool:
+    async def has_texts_of_others(self, channel_sid: str, since: datetime) -> bool:
+        """Whether anybody else has written than flexsms, a customer mostly, no longer ago than ``since``."""
+        messages = self._client.conversations(channel_sid).messages
+        return await has_unmarked(
+            await messages.page_async(order="desc", page_size=MESSAGES_PAGE_SIZE), since
+        )
+
+    async def is_silent(self, channel_sid: str) -> bool:
+        """Whether nobody has ever written."""
         return not await self._client.conversations(channel_sid).messages.list_async(limit=1, page_size=1)
 
     async def _find(

@@ -17,6 +17,7 @@ from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.conversation_services import in_service
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.task_list import attributes_of
@@ -64,11 +65,12 @@ class ConversationTasks:
         task = await find_open_task(self._workspace(), "conversationSid", channel_sid)
         return None if task is None else OpenTask(str(task.sid), *await _mapped(task))
 
-    async def make(self, channel_sid: str, message: OutboundMessage, *, is_fresh: bool) -> OpenTask:
+    async def make(self, channel_sid: str, message: OutboundMessage, key: str, *, is_fresh: bool) -> OpenTask:
         """Open a task on the conversation, for one agent or by the workflow.
 
         Neither request may be repeated blindly.
 
+        :param key: the marker of the send, which its task bears
         :param is_fresh: the conversation was only just made, so that there is no earlier interaction
         """
         known = None if is_fresh else await self._known(channel_sid)
@@ -78,13 +80,13 @@ class ConversationTasks:
             if found is not None:
                 return found
             try:
-                return await self._invite(channel_sid, known, message)
+                return await self._invite(channel_sid, known, message, key)
             except NotAuthorized:
                 raise
             except TwilioRefused as error:
                 logger.info("The interaction of %s takes no invite (%s); starting one.", channel_sid, error)
         try:
-            return await self._start(channel_sid, message)
+            return await self._start(channel_sid, message, key)
         except TwilioRefused as error:
             if error.code != ALREADY_MAPPED:
                 raise
@@ -93,7 +95,7 @@ class ConversationTasks:
             if found is not None:
                 return found
             mapped = await self._look_up(channel_sid, error, known)
-        return await self._invite(channel_sid, mapped, message)
+        return await self._invite(channel_sid, mapped, message, key)
 
     async def keep_one(self, channel_sid: str, ours: OpenTask) -> OpenTask:
         """The conversation's one task: the customer may have written right before our invite, and opened another.
@@ -145,19 +147,22 @@ class ConversationTasks:
         found.append((attributes.get("interactionSid"), attributes.get("channelSid")))
         return [(str(interaction), str(channel)) for interaction, channel in found if interaction and channel]
 
-    async def _invite(self, channel_sid: str, mapped: Mapped, message: OutboundMessage) -> OpenTask:
+    async def _invite(self, channel_sid: str, mapped: Mapped, message: OutboundMessage, key: str) -> OpenTask:
         interaction, channel = mapped
         sids = {
             "conversationSid": channel_sid,
             "flexInteractionSid": interaction,
             "flexInteractionChannelSid": channel,
+            KEY_ATTRIBUTE: key,
         }
         invites = self._interaction(interaction).channels(channel).invites
-        invite: Any = await invites.create_async(routing={"properties": self._routing(message, sids)})
+        invite: Any = await invites.create_async(
+            routing={"properties": self._routing(message, {**sids, KEY_ATTRIBUTE: key})}
+        )
         routed = (invite.routing or {}).get("properties") or {}
         return OpenTask(routed.get("sid"), interaction, channel, is_invited=True)
 
-    async def _start(self, channel_sid: str, message: OutboundMessage) -> OpenTask:
+    async def _start(self, channel_sid: str, message: OutboundMessage, key: str) -> OpenTask:
         """Start an interaction, always on a conversation that is there.
 
         One that makes its own has no natural key, so a lost answer would leave a second one.
@@ -168,12 +173,12 @@ class ConversationTasks:
                 "initiated_by": "api",
                 "properties": {"media_channel_sid": channel_sid},
             },
-            routing={"properties": self._routing(message, {})},
+            routing={"properties": self._routing(message, {KEY_ATTRIBUTE: key})},
         )
         routed = (interaction.routing or {}).get("properties") or {}
         return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]), is_new=True)
 
-    def _routing(self, message: OutboundMessage, sids: dict[str, str]) -> dict[str, Any]:
+    def _routing(self, message: OutboundMessage, more: dict[str, str]) -> dict[str, Any]:
         routing: dict[str, Any] = {
             "workspace_sid": self._settings.need("workspace_sid"),
             "task_channel_unique_name": TASK_CHANNEL,
@@ -182,7 +187,7 @@ class ConversationTasks:
                 "channelType": message.channel_type,
                 "customerAddress": message.to_number,
                 "customerName": message.name,
-                **sids,
+                **more,
             },
         }
         if self._settings.workflow_sid:

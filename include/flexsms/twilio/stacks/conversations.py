@@ -72,11 +72,28 @@ class ConversationsStack:
         """Make sure that the settings of the route are there, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+    async def open(
+        self,
+        message: OutboundMessage,
+        key: str,
+        *,
+        resumed: bool,
+        since: datetime,
+    ) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
-        conversation = await self._opening.open(message, key, resumed=resumed)
+        conversation = await self._opening.open(message, key, resumed=resumed, since=since)
         self._service_sid = conversation.service_sid or self._service_sid
         return conversation
+
+    async def take_back(
+        self,
+        conversation: OpenConversation,
+        key: str,
+        *,
+        since: datetime,
+    ) -> None:
+        """End the send's task, close the conversation that it has started, and give another one its flow back."""
+        await self._opening.take_back(conversation, key, since=since)
 
     async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
         """Whether the interaction channel is active."""

@@ -1,4 +1,4 @@
-"""Finding a text again by the mark that it bears, the same on both stacks."""
+"""Finding a text again by the mark that it bears, the same on both stacks. Tasks bear it, too."""
 
 from __future__ import annotations
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from flexsms.core.delivery import Delivery
+from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
+
+logger = logging.getLogger(__name__)
 
 # The two attributes that make a channel short-lived.
 RETIRED: Mapping[str, Any] = {"long_lived": False, "status": "INACTIVE"}
@@ -66,6 +71,17 @@ class Healed(StrEnum):
     NOTHING = "nothing"
     PUT_BACK = "put back"
     MOVED_ON = "moved on"  # its customer goes on in another channel
+
+
+@contextmanager
+def told_if_left(channel_sid: str) -> Iterator[None]:
+    """Say in the log what could not be taken back, in place of an error that would hide the one before."""
+    try:
+        yield
+    except FlexSmsError as error:
+        logger.warning(
+            "What was made on %s for a text that was not sent could not be taken back: %s", channel_sid, error
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +152,27 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def open(self, message: OutboundMessage, key: str, *, resumed: bool) -> OpenConversation:
+    async def open(
+        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    ) -> OpenConversation:
         """Start or continue the conversation; repeating it gives the same one.
+
+        After a permanent error nothing that was made for it is left.
 
         :param key: the marker of the send
         :param resumed: an earlier try of the same send may have come as far as this
+        :param since: when the key was first taken, by Twilio's clock
         :raises ChannelClosed: when it was closed in this very moment
+        """
+        ...
+
+    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
+        """Take back what a send has made that came to nothing, unless somebody else is using it by now.
+
+        That is its task, and a conversation that it has started.
+
+        :param key: the marker of the send
+        :param since: when the key was first taken, by Twilio's clock
         """
         ...
 

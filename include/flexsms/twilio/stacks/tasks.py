@@ -12,6 +12,7 @@ from typing import Any
 from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.clock import utc_now
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.task_list import OPEN_STATUSES, ListedTask, TaskList
 
 SOURCE_ATTRIBUTE = "sourceChatChannelSid"
@@ -84,13 +85,13 @@ async def refer_to(workspace: Any, task_sid: str, channel_sid: str) -> None:
         )
 
 
-async def open_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[Any]:
-    """The tasks of a channel that are not over.
+async def open_tasks(workspace: Any, attribute: str, value: str) -> list[Any]:
+    """The tasks that are not over and bear an attribute.
 
-    :param attribute: the task attribute that names the channel on this stack
+    :param attribute: for the tasks of a channel, the one that names it on this stack
     """
     found: list[Any] = await workspace.tasks.list_async(
-        assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'{attribute} == "{channel_sid}"'
+        assignment_status=OPEN_STATUSES, evaluate_task_attributes=f'{attribute} == "{value}"'
     )
     return found
 
@@ -103,6 +104,23 @@ async def end_open_tasks(workspace: Any, attribute: str, channel_sid: str, *, re
     """
     for task in await open_tasks(workspace, attribute, channel_sid):
         await end_task(workspace, task, reason)
+
+
+async def end_own_tasks(workspace: Any, attribute: str, channel_sid: str, key: str, *, reason: str) -> bool:
+    """End the open tasks that one send has made, wherever they are; two calls, and one per task.
+
+    :param attribute: the task attribute that names a channel on this stack
+    :param channel_sid: the channel that the send was for
+    :param key: the marker of the send, which its tasks bear
+    :param reason: what TaskRouter keeps as the reason
+    :return: whether the channel has other open tasks
+    """
+    # Two filters of TaskRouter's: whether a list shows attributes is not certain.
+    of_channel = {str(task.sid) for task in await open_tasks(workspace, attribute, channel_sid)}
+    own = await open_tasks(workspace, KEY_ATTRIBUTE, key)
+    for task in own:
+        await end_task(workspace, task, reason)
+    return bool(of_channel - {str(task.sid) for task in own})
 
 
 async def end_task(workspace: Any, task: Any, reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flexsms.core.errors import NotFound
 from flexsms.core.events import parse_attributes, write_attributes
-from flexsms.twilio.setup_numbers import TASK, sms_flows
+from flexsms.twilio.own_numbers import TASK, sms_flows
 from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN
 from flexsms.twilio.verify.own import NotPossible, Own, refusal
 
