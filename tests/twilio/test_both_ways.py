@@ -29,6 +29,7 @@ ANY: list[dict[str, Any]] = [
     {"task_pages": "unlinked"},
     {"task_pages": "refused"},
     {"task_list_attributes": False},
+    {"task_channel_type": "none"},
     {"message_list_attributes": False},
     {"event_list_delay_s": 120, "event_list_jitter_s": 120},
     {"empty_message_code": 20001},

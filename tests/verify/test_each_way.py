@@ -56,6 +56,8 @@ ON_CONVERSATIONS: list[tuple[str, dict[str, Any], str, str]] = [
     ("closed-invite", {"closed_invite_code": 45008}, "refused with 45008", NOTHING),
     ("interaction-worker", {"api_interaction_heeds_worker": False}, "no, another one", "targetWorkerSid"),
     ("agent-completes", {"keep_conversations_open": False}, "is closed", "Leave"),
+    ("task-channel-type", {"task_channel_type": "none"}, "none", "asks the channel"),
+    ("task-channel-type", {"task_channel_type": "custom"}, "custom", "channel_types"),
     ("late-text", {"message_reactivates": False}, "stays in the inactive conversation", NOTHING),
     ("late-text", {"inactive_holds_pair": False}, "starts another conversation", NOTHING),
 ]

@@ -230,6 +230,15 @@ _ALL = (
         "https://www.twilio.com/docs/conversations-classic/inbound-autocreation",
         {"no": "let the number's address create conversations with Studio (flexsms setup --number)"},
     ),
+    Assumption(
+        "task-channel-type",
+        INTERACTIONS,
+        "what a task that Flex opens for a text says in channelType",
+        "sms",
+        "https://www.twilio.com/docs/flex/developer/conversations/interactions-api",
+        {"none": "nothing to do, flexsms asks the channel, and takes one that tells nothing for a text"},
+        rest="name it in channel_types of flexsms_cleanup, or channels of texts are left alone",
+    ),
     # Chat and Proxy
     Assumption(
         "chat-served",

@@ -99,7 +99,7 @@ def ensure_task(world: World, channel: Channel, direction: str, given: dict[str,
         "direction": direction,
         **(given or {}),
         "channelSid": channel.sid,
-        "channelType": flow.channel_type if flow else "sms",
+        **tasks.channel_type(world, flow.channel_type if flow else "sms"),
     }
     task = tasks.create(
         world,

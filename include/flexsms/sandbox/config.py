@@ -98,6 +98,12 @@ class Config(Switches):
         values=("either", "quoted"),
         source=NOBODY,
     )
+    task_channel_type: str = switch(
+        "channel",
+        "What a task that Flex opens says in channelType: the type of the channel, nothing, or another word.",
+        values=("channel", "none", "custom"),
+        source="https://www.twilio.com/docs/flex/developer/conversations/interactions-api",
+    )
     task_kept_s: float = switch(
         300.0,
         "Virtual seconds that a task stays after its end. Another page of Twilio's says 15 minutes.",

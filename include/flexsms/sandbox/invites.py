@@ -32,7 +32,7 @@ class Routing:
 def invite(world: World, channel: FlexChannel, routing: Routing) -> Invite:
     """A task on the channel, with the attributes of facts B.7 around the given ones."""
     sid, seq, now, _ = world.stamp("KG")
-    attributes = orjson.dumps(attributes_of(channel, sid, routing.attributes)).decode()
+    attributes = orjson.dumps(attributes_of(world, channel, sid, routing.attributes)).decode()
     task = tasks.create(
         world,
         attributes,
@@ -51,12 +51,14 @@ def invite(world: World, channel: FlexChannel, routing: Routing) -> Invite:
     )
 
 
-def attributes_of(channel: FlexChannel, invite_sid: str, given: dict[str, Any]) -> dict[str, Any]:
+def attributes_of(
+    world: World, channel: FlexChannel, invite_sid: str, given: dict[str, Any]
+) -> dict[str, Any]:
     direction = "outbound" if channel.initiated_by == "agent" else "inbound"
     name = given.get("customerName") or channel.customer
     media = {"type": "ChatTranscript", "sid": channel.conversation_sid}
     ours = {
-        "channelType": channel.type,
+        **tasks.channel_type(world, channel.type),
         "customerAddress": channel.customer,
         "customerName": name,
         "from": name,

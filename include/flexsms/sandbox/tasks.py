@@ -31,6 +31,12 @@ def _places(attributes: str) -> dict[str, str | None]:
     return {name: sid if isinstance(sid, str) else None for name, sid in found.items()}
 
 
+def channel_type(world: World, kind: str) -> dict[str, str]:
+    """What a task that Flex opens says of the kind of its channel."""
+    said = {"channel": kind, "custom": "custom"}.get(world.config.task_channel_type)
+    return {"channelType": said} if said else {}
+
+
 def create(
     world: World,
     attributes: str,

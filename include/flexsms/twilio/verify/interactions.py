@@ -6,10 +6,11 @@ Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-ap
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from flexsms.core.events import StackName
+from flexsms.core.events import StackName, channel_type_of
 from flexsms.core.redaction import mask_number
-from flexsms.twilio.task_list import OPEN_STATUSES
+from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import NotPossible, Own, refusal
 from flexsms.twilio.verify.own_conversations import OwnConversations
@@ -95,7 +96,14 @@ async def agents(own: Own, note: Note) -> None:
 
 
 @experiment(
-    "late-text", "late-text-task", stack=STACK, needs=PAIR, fields=("workspace_sid",), tasks=1, requests=1
+    "late-text",
+    "late-text-task",
+    "task-channel-type",
+    stack=STACK,
+    needs=PAIR,
+    fields=("workspace_sid",),
+    tasks=1,
+    requests=1,
 )
 async def late_texts(own: Own, note: Note) -> None:
     """A text into a conversation that a cleanup has just made inactive."""
@@ -118,10 +126,14 @@ async def late_texts(own: Own, note: Note) -> None:
         is_awake = await conversations.state(sid) == "active"
         note("late-text", "wakes the conversation" if is_awake else "stays in the inactive conversation")
 
-    async def tasks() -> bool | None:
-        return bool(await own.tasks("conversationSid", where, assignment_status=OPEN_STATUSES)) or None
+    async def opened() -> Any:
+        found = await own.tasks("conversationSid", where, assignment_status=OPEN_STATUSES)
+        return found[0] if found else None
 
-    note("late-text-task", "yes" if await own.until(tasks) else "no")
+    task = await own.until(opened)
+    note("late-text-task", "no" if task is None else "yes")
+    if task is not None:
+        note("task-channel-type", channel_type_of(await attributes_of(task) or {}) or "none")
 
 
 async def _is_over(own: Own, task_sid: str) -> bool | None:
