@@ -103,8 +103,6 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
 @pytest.mark.parametrize(
     ("dag_id", "conf"),
     [
-        ("flexsms_send", {"to_number": "4155550199"}),
-        ("flexsms_send", {"from_number": "+1415"}),
         ("flexsms_send", {"route": "voice"}),
         ("flexsms_send", {"body": "x" * 1601}),
         ("flexsms_send", {"target_worker_sid": "WK1"}),
@@ -119,7 +117,6 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
         ("flexsms_cleanup", {"dry_run": "no"}),
         ("flexsms_cleanup", {"limit": 0}),
         ("flexsms_cleanup", {"channel_types": ["sms"]}),
-        ("flexsms_setup", {"number": "4155550177"}),
         ("flexsms_setup", {"studio_flow_sid": "FW1"}),
         ("flexsms_setup", {"workflow_sid": "WW1"}),
         ("flexsms_setup", {"events_url": "example.com"}),
