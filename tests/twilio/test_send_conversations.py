@@ -420,7 +420,8 @@ async def test_a_missing_setting_is_named_before_anything_is_written(
     async with desk.account(**{field: ""}) as account:
         with pytest.raises(MissingSetting, match=f"Connection field {field}: is empty"):
             await account.sender().send(desk.text(**text), key="k1", owner="me")
-    assert desk.sandbox.control.journal() == []
+    # One look at most: an earlier try may have kept the key.
+    assert [entry["method"] for entry in desk.sandbox.control.journal()] in ([], ["GET"])
 
 
 async def test_a_turn_that_somebody_else_has_is_waited_for(desk: Desk) -> None:
