@@ -195,9 +195,10 @@ MUTATIONS: Sequence[Mutation] = (
         [
             (
                 "twilio.track:track",
-                "        absorb(page, pending, report)\n",
-                "        absorb(page, pending, report)\n"
-                "            if page.cursor is not None:\n                await save_cursor(page.cursor)\n",
+                "            absorb(page, pending, report, ends)\n",
+                "            absorb(page, pending, report, ends)\n"
+                "                if page.cursor is not None:\n"
+                "                    await save_cursor(page.cursor)\n",
             )
         ],
     ),

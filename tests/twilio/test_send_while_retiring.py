@@ -21,6 +21,7 @@ from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import ChatSessions
+from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync_store import SyncStore
 
 from .house import ChatHouse
@@ -373,6 +374,41 @@ async def test_a_try_that_lands_in_another_channel_ends_the_task_of_the_one_befo
     assert sent.channel_sid == sid
     assert desk.open_tasks() == [sent.task_sid]
     assert_nobody_is_lost(desk)
+
+
+@ROUTES
+@pytest.mark.parametrize("heals", [False, True], ids=["this cleanup", "the next cleanup"])
+async def test_who_wrote_in_a_channel_and_is_taken_elsewhere_by_a_studio_send_gets_an_agent_there(
+    desk: Desk, route: str, heals: bool
+) -> None:
+    sid = await quiet_channel(desk, route)
+    desk.answers("Anybody?")
+    await desk.retire(sid)
+    sent = await desk.send("For you.", route="studio")
+    async with desk.account() as account:
+        stack = account.retiring_stacks[desk.stack]
+        if heals:
+            assert await stack.heal(sid, {}) is Healed.MOVED_ON
+        else:
+            assert not await stack.resume(sid, {})
+    (task,) = (json.loads(row["attributes"]) for row in rows(desk, "tasks") if row["status"] in OPEN)
+    assert (task["channelSid"], task["sourceChatChannelSid"]) == (sent.channel_sid, sid)
+    assert sid != sent.channel_sid
+    assert_nobody_is_lost(desk)
+    assert len(desk.open_tasks()) == 1
+
+
+async def test_a_channel_that_flex_has_ended_is_not_put_back(desk: Desk) -> None:
+    # Where others have made it short-lived, Flex removes its session and leaves the same two attributes behind.
+    sid = await quiet_channel(desk)
+    await desk.retire(sid)
+    (session_sid,) = (row["sid"] for row in rows(desk, "sessions") if row["name"] == sid)
+    async with desk.account() as account:
+        sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
+        await sessions(session_sid).delete_async()
+        assert await account.retiring_stacks[desk.stack].heal(sid, {}) is Healed.NOTHING
+    (attributes,) = (row["attributes"] for row in rows(desk, "channels") if row["sid"] == sid)
+    assert '"INACTIVE"' in attributes
 
 
 @ROUTES

@@ -6,12 +6,21 @@ A text is a chat message on a channel with an open Proxy session; Proxy relays i
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import ChannelClosed, NotFound, PermanentError, ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import (
+    ChannelClosed,
+    InvalidInput,
+    NotFound,
+    PermanentError,
+    SendInProgress,
+    ServiceUnavailable,
+    TwilioRefused,
+)
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.config import TwilioSettings
@@ -30,7 +39,7 @@ from flexsms.twilio.stacks.protocol import (
     retired,
     told_if_left,
 )
-from flexsms.twilio.stacks.tasks import end_open_tasks, find_task_of, refer_to
+from flexsms.twilio.stacks.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
@@ -75,6 +84,8 @@ class ChatStack:
                 with told_if_left(conversation.channel_sid):
                     await self.take_back(conversation, key, since=since)
                 raise
+            # Whoever is retiring it has to learn of that, wherever they are with it by now.
+            conversation = replace(conversation, session_updated_at=None, is_reconnected=True)
         return conversation
 
     async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
@@ -128,6 +139,9 @@ class ChatStack:
             return None
         links = {"session": conversation.session_sid} if conversation.session_sid else {}
         with suppress(NotFound):
+            if conversation.session_sid:
+                # Without one nobody can be reached: Flex has ended a channel that was short-lived.
+                await self._sessions.is_open(conversation.session_sid)
             kept = await self.resume(conversation.channel_sid, links)
             if kept and await self._channels.is_live(conversation.channel_sid):
                 return True
@@ -181,7 +195,8 @@ class ChatStack:
         if ours:
             current = await self.fetch(channel_sid)
             await self._channels.write(current, retired(current.attributes, self.usual))
-        return False
+        # Behind that, because of two active channels Flex shows the wrong one to whoever looks for the customer.
+        return not await self._hand_over(channel_sid)
 
     async def heal(self, channel_sid: str, links: Mapping[str, str], *, has_moved: bool = False) -> Healed:
         """Put a live channel back that bears our mark, or a long-lived one whose session was closed."""
@@ -190,11 +205,16 @@ class ChatStack:
             return Healed.NOTHING
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes):
+            if await self._sessions.is_closed(channel_sid) is None:
+                return (
+                    Healed.NOTHING
+                )  # Flex itself ends a channel like that, where others have made it short-lived
             is_back = await self.resume(channel_sid, links)
             return Healed.PUT_BACK if is_back else Healed.MOVED_ON
         if marks(current.attributes) != self.usual or not await self._sessions.is_closed(channel_sid):
             return Healed.NOTHING
-        return Healed.PUT_BACK if await self._reconnect(current, links) else Healed.MOVED_ON
+        is_back = await self._reconnect(current, links) or not await self._hand_over(channel_sid)
+        return Healed.PUT_BACK if is_back else Healed.MOVED_ON
 
     async def _reconnect(self, channel: ChannelSnapshot, links: Mapping[str, str]) -> bool:
         """Let texts through again; False when the customer goes on in another channel by now."""
@@ -204,27 +224,51 @@ class ChatStack:
         except TwilioRefused as error:
             if error.code not in PAIR_TAKEN:
                 raise
-            await self._hand_over(sid)
             return False
         return True
 
-    async def _hand_over(self, channel_sid: str) -> None:
-        """Leave a channel's customer to the task of the channel in which they go on; an agent could not answer here."""
+    async def _hand_over(self, channel_sid: str) -> bool:
+        """Leave a channel's customer to the task of the channel in which they go on; an agent could not answer here.
+
+        :return: False when they are back here meanwhile
+        """
         customers = await self._sessions.customers(channel_sid)
-        other = await find_task_of(self._workspace, customers, other_than=channel_sid)
-        if other is None:
-            logger.warning(
-                "Channel %s has a task, but its customer goes on in another channel; an agent can only read it.",
-                channel_sid,
-            )
-            return
-        await refer_to(self._workspace, str(other.sid), channel_sid)
+        other = await self._task_where_they_are(channel_sid, customers)
+        if other is not None:
+            await refer_to(self._workspace, other, channel_sid)
+        elif await open_tasks(self._workspace, "channelSid", channel_sid):
+            # A studio send is where they are, and no agent there learns what they wrote here.
+            there = await self._go_on_elsewhere(channel_sid, customers)
+            if there is None or there == channel_sid:
+                return there is None
         await end_open_tasks(
             self._workspace, "channelSid", channel_sid, reason="its customer goes on in another channel"
         )
+        logger.warning("The customer of channel %s goes on in another one, with another task.", channel_sid)
+        return True
+
+    async def _task_where_they_are(self, channel_sid: str, customers: Collection[str]) -> str | None:
+        """The newest task on a channel that reaches them; one on any other is about to be taken back by a send."""
+        found = await find_tasks_of(self._workspace, customers, other_than=channel_sid)
+        for task in reversed(found):
+            if await self._sessions.find(str(task.attributes["channelSid"])) is not None:
+                return str(task.sid)
+        return None
+
+    async def _go_on_elsewhere(self, channel_sid: str, customers: Mapping[str, str]) -> str | None:
+        """Open a task where the customer is, and tell in which channel; None where that is not possible."""
+        why = "nobody is in its session"
+        try:
+            for customer, number in customers.items():
+                return (await self._opening.go_on_elsewhere(channel_sid, customer, number)).channel_sid
+        except (InvalidInput, SendInProgress, TwilioRefused) as error:
+            why = str(error)
         logger.warning(
-            "The customer of channel %s goes on in another one, with task %s.", channel_sid, other.sid
+            "Channel %s has a task, but its customer goes on in another channel; an agent can only read it (%s).",
+            channel_sid,
+            why,
         )
+        return None
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Nothing is left to do: an inactive channel without a session is never taken up again."""

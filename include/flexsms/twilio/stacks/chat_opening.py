@@ -24,6 +24,7 @@ from flexsms.core.errors import (
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
+from flexsms.twilio import clock
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.dates import utc
 from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
@@ -136,6 +137,24 @@ class ChatOpening:
             return await self._channels.has_texts_of_others(channel_sid, since)
         except NotFound:
             return False
+
+    async def go_on_elsewhere(self, channel_sid: str, customer: str, number: str) -> OpenConversation:
+        """Open a task wherever a customer is who has left a channel, to lead an agent to that channel as well.
+
+        :param customer: E.164
+        :param number: the Twilio number that they text with
+        """
+        message = OutboundMessage(
+            route=Route.AGENT,
+            from_number=number,
+            to_number=customer,
+            body="",
+            source_channel_sid=channel_sid,
+        )
+        conversation, _ = await self.open(
+            message, f"after-{channel_sid}", resumed=True, since=clock.utc_now()
+        )
+        return conversation
 
     async def _end_strays(self, key: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""

@@ -158,24 +158,25 @@ class ChatSessions:
             if session.status not in OPEN:
                 raise
 
-    async def is_closed(self, channel_sid: str) -> bool:
-        """Whether the channel has a session, and that is closed."""
+    async def is_closed(self, channel_sid: str) -> bool | None:
+        """Whether the channel's session is closed, None when it has none."""
         try:
             session: Any = await self._of(channel_sid)
         except NotFound as error:
             await self._check.confirm(error)
-            return False
+            return None
         return session.status not in OPEN
 
-    async def customers(self, channel_sid: str) -> set[str]:
-        """The numbers of the customers in the channel's session; two calls."""
+    async def customers(self, channel_sid: str) -> dict[str, str]:
+        """The customers in the channel's session, each with the Twilio number that they text with; two calls."""
         try:
             session: Any = await self._of(channel_sid)
             members = await self._sessions(str(session.sid)).participants.list_async()
         except NotFound as error:
             await self._check.confirm(error)
-            return set()
-        return {str(member.identifier) for member in members} - {channel_sid}
+            return {}
+        numbers = {str(member.identifier): str(member.proxy_identifier) for member in members}
+        return {customer: number for customer, number in numbers.items() if customer != channel_sid}
 
     async def close(self, channel_sid: str, session_sid: str | None) -> str | None:
         """Let no more texts through.

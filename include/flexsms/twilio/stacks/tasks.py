@@ -11,7 +11,7 @@ from typing import Any
 
 from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.clock import utc_now
+from flexsms.twilio import clock
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.task_list import OPEN_STATUSES, ListedTask, TaskList
 
@@ -59,20 +59,20 @@ async def find_tasks(workspace: Any, attribute: str, channel_sid: str) -> list[A
     return sorted(found, key=lambda task: str(task.date_created), reverse=True)
 
 
-async def find_task_of(workspace: Any, customers: Collection[str], *, other_than: str) -> ListedTask | None:
-    """The newest open task of one of the customers on another chat channel, None when there is none.
+async def find_tasks_of(workspace: Any, customers: Collection[str], *, other_than: str) -> list[ListedTask]:
+    """The open tasks of the customers on other chat channels.
 
     The numbers are compared here, because a filter would carry them in its URL. One call per 1000 open tasks.
 
     :param customers: numbers, E.164
     :param other_than: CH…
     """
-    found = None
-    for task in await TaskList(workspace, now=utc_now).open():
-        is_theirs = any(task.attributes.get(name) in customers for name in ("from", "to"))
-        if is_theirs and task.attributes.get("channelSid") not in (None, other_than):
-            found = task
-    return found
+    return [
+        task
+        for task in await TaskList(workspace, now=clock.utc_now).open()
+        if any(task.attributes.get(name) in customers for name in ("from", "to"))
+        and task.attributes.get("channelSid") not in (None, other_than)
+    ]
 
 
 async def refer_to(workspace: Any, task_sid: str, channel_sid: str) -> None:
