@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InteractionFailed, ServiceUnavailable
+from flexsms.core.errors import InteractionFailed, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
@@ -195,6 +195,21 @@ async def test_a_customer_who_writes_right_before_the_invite_has_one_task(desk: 
     await learn(desk, sid)
     writes = {"customer": {"from": CUSTOMER, "to": desk.number, "body": "Me again"}}
     desk.fault(FLEX, "/Invites$", before=[writes])
+    sent = await desk.send()
+    assert desk.open_tasks() == [sent.task_sid]
+    assert desk.texts() == ["Your results are in."]
+
+
+async def test_a_look_behind_the_invite_that_is_refused_is_made_up_for_by_the_next_try(desk: Desk) -> None:
+    sid = await parked(desk)
+    await learn(desk, sid)
+    writes = {"customer": {"from": CUSTOMER, "to": desk.number, "body": "Me again"}}
+    desk.fault(FLEX, "/Invites$", before=[writes])
+    look = {"method": "GET", "host": "taskrouter.twilio.com", "path": "/Tasks$"}
+    # Two looks come before the invite.
+    desk.sandbox.control.fault(match=look, skip=2, times=1, action="status", status=400, code=20001)
+    with pytest.raises(TwilioRefused):
+        await desk.send()
     sent = await desk.send()
     assert desk.open_tasks() == [sent.task_sid]
     assert desk.texts() == ["Your results are in."]

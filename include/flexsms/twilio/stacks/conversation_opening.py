@@ -131,7 +131,8 @@ class ConversationOpening:
     ) -> OpenTask:
         """The conversation's open task, or a new one, and no flow beside it.
 
-        A task that an earlier try made may have the flow still beside it, so a later try looks under its turn.
+        A task that an earlier try made may have the flow or another task still beside it, so a later try looks under
+        its turn.
         """
         looked = not is_fresh and not resumed
         if looked:
@@ -142,8 +143,8 @@ class ConversationOpening:
         async def detach_flow(task: OpenTask, turn: Turn) -> OpenTask:
             if is_fresh and turn.is_first:
                 return task
-            if task.is_invited:
-                task = await self._tasks.keep_one(channel_sid, task)
+            if task.is_invited or resumed:
+                task = await self._tasks.keep_one(channel_sid, task, key)
             return replace(task, replaces_flow=await self._flow.detach(channel_sid))
 
         return await self._turns.once(

@@ -97,16 +97,19 @@ class ConversationTasks:
             mapped = await self._look_up(channel_sid, error, known)
         return await self._invite(channel_sid, mapped, message, key)
 
-    async def keep_one(self, channel_sid: str, ours: OpenTask) -> OpenTask:
+    async def keep_one(self, channel_sid: str, found: OpenTask, key: str) -> OpenTask:
         """The conversation's one task: the customer may have written right before our invite, and opened another.
 
         One call; one more to end ours when there is another.
+
+        :param found: one of its tasks
+        :param key: the marker of the send, which its task bears
         """
         tasks = await open_tasks(self._workspace(), "conversationSid", channel_sid)
-        others = [task for task in tasks if task.sid != ours.task_sid]
-        own = [task for task in tasks if task.sid == ours.task_sid]
+        own = [task for task in tasks if (await attributes_of(task) or {}).get(KEY_ATTRIBUTE) == key]
+        others = [task for task in tasks if task not in own]
         if not others or not own:
-            return ours
+            return found
         await end_task(self._workspace(), own[0], "the customer wrote at the same moment, and has a task")
         return OpenTask(str(others[0].sid), *await _mapped(others[0]))
 
