@@ -8,7 +8,8 @@ Every day, channels whose last task ended at least *Retention* ago are made shor
    reads them all and finds those that are due.
 2. **retire** works through them, one batch after the other so that Twilio's rate limits hold, many channels at a time.
    A channel with an open task, or with any news since the scan, is left alone; one that comes alive while it is being
-   retired is put back.
+   retired is put back. Where the customer wrote after the last task's end and nobody was told, an agent gets a task
+   (*A text that nobody was told of*).
 3. **report** always runs, and says what became of every channel.
 
 A customer who writes again before cleanup starts the clock anew. Running it twice retires nothing the second time.
@@ -16,7 +17,7 @@ A customer who writes again before cleanup starts the clock anew. Running it twi
 **Result** (XCom of `report`, and `extra` of the asset event): `scanned`, `due`, `deactivated`, `deleted`,
 `skipped_open_task`, `skipped_changed`, `already_gone`, `skipped_type` and `other_types` (channels that are no SMS, by
 kind), `failed`, `failures` (at most 50, each with `channel_sid`,
-`code`, `message`), `oldest_ended_at`, `duration_s`, `api_calls`.
+`code`, `message`), `unanswered`, `unanswered_channels`, `oldest_ended_at`, `duration_s`, `api_calls`.
 
 **When a batch is red** some of its channels failed; the others are through. What another try can heal was tried again
 already, and the next run takes up the rest. The report names every failure and what to do about it.
@@ -68,6 +69,18 @@ with DAG(
             title="Action",
             description="How a due channel is retired.",
         ),
+        "unanswered": Param(
+            "task",
+            type="string",
+            enum=["task", "report"],
+            values_display={
+                "task": "task: an agent gets a task for it, and the channel stays",
+                "report": "report: name the channel in the report, and retire it",
+            },
+            title="A text that nobody was told of",
+            description="What to do about a due channel in which the customer wrote after the last task had ended, if "
+            "no task was opened for that.",
+        ),
         "dry_run": Param(
             False,
             type="boolean",
@@ -94,6 +107,7 @@ with DAG(
 ):
     shared: dict[str, Any] = {
         "action": "{{ params.action }}",
+        "unanswered": "{{ params.unanswered }}",
         "preview": "{{ params.dry_run }}",
         "channel_types": "{{ params.channel_types }}",
         "twilio_conn_id": "{{ params.twilio_conn_id }}",

@@ -24,6 +24,8 @@ SUMMARY = [
     "other_types",
     "interactions_left",
     "failures",
+    "unanswered",
+    "unanswered_channels",
     "oldest_ended_at",
     "duration_s",
     "api_calls",

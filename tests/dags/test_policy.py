@@ -30,7 +30,15 @@ FORMS = {
         "twilio_conn_id",
     ],
     "flexsms_track": ["source", "lookback_minutes", "since", "until", "twilio_conn_id"],
-    "flexsms_cleanup": ["retention_days", "action", "dry_run", "limit", "channel_types", "twilio_conn_id"],
+    "flexsms_cleanup": [
+        "retention_days",
+        "action",
+        "unanswered",
+        "dry_run",
+        "limit",
+        "channel_types",
+        "twilio_conn_id",
+    ],
     "flexsms_setup": [
         "dry_run",
         "number",

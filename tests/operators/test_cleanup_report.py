@@ -45,7 +45,7 @@ def run(context: FakeContext, **arguments: Any) -> tuple[FlexCleanupReportOperat
 def test_plan_and_batches_add_up() -> None:
     parts = [
         report(deactivated=199, failed=1, failures=[failure(1)]),
-        report(deactivated=107, skipped_open_task=3),
+        report(deactivated=107, skipped_open_task=3, unanswered=1, unanswered_channels=["CH2"]),
     ]
     assert summarize(PLAN, parts, now=NOW) == {
         "scanned": 1240,
@@ -60,6 +60,8 @@ def test_plan_and_batches_add_up() -> None:
         "interactions_left": 0,
         "failed": 1,
         "failures": [failure(1)],
+        "unanswered": 1,
+        "unanswered_channels": ["CH2"],
         "oldest_ended_at": "2026-11-01T00:00:00+00:00",
         "duration_s": 60.0,
         "api_calls": 220,
@@ -102,6 +104,11 @@ def test_no_more_than_fifty_failures_are_named() -> None:
             {"taken": 100},
             "Scanned 1 240 channels, 310 due (the 100 longest quiet are taken, 210 are left for the next run): "
             "100 deactivated.",
+        ),
+        (
+            {"skipped_open_task": 2, "unanswered": 2},
+            {},
+            "Scanned 1 240 channels, 310 due: 2 skipped (live task), 2 with a text that nobody was told of.",
         ),
         ({}, {}, "Scanned 1 240 channels, 310 due."),
     ],

@@ -42,6 +42,7 @@ ON_CONVERSATIONS: list[tuple[str, dict[str, Any], str, str]] = [
     ("inactive-holds-pair", {"inactive_holds_pair": False}, "no", NOTHING),
     ("message-reactivates", {"message_reactivates": False}, "no", NOTHING),
     ("message-list-attributes", {"message_list_attributes": False}, "no", "fetches each"),
+    ("message-date", {"message_moves_date": False}, "no", "newest message of every due channel"),
     ("closed-name", {"closed_keeps_name": False}, "no", NOTHING),
     ("longest-timer", {"longest_timer_days": 100.0}, "90 days", "at 90 or below"),
     ("longest-timer", {"longest_timer_days": 1.0}, "less than 30 days", REPORT),
@@ -145,6 +146,7 @@ ELSEWHERE = {
     "keep_conversations_open": "tests/twilio/test_cleanup_stacks.py",
     "longest_timer_days": "tests/twilio/test_send_conversations.py",
     "channel_matches_identity": "tests/twilio/test_not_found_again.py: the send is refused",
+    "message_moves_date": "tests/twilio/test_unanswered.py",
     "closing_ends_conversation": "flexsms relies on it",
 }
 

@@ -154,6 +154,16 @@ _ALL = (
         {"no": "nothing to do, flexsms fetches each message where it looks for one"},
     ),
     Assumption(
+        "message-date",
+        CONVERSATIONS,
+        "whether a message moves the date_updated of its conversation",
+        "yes",
+        NOBODY,
+        {
+            "no": "nothing to do, cleanup looks at the newest message of every due channel, for a call more each"
+        },
+    ),
+    Assumption(
         "closed-name",
         CONVERSATIONS,
         "whether a closed conversation keeps its unique name",

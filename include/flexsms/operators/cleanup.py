@@ -34,6 +34,7 @@ from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, 
 from flexsms.twilio.parked import Memory
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import TrackReport, absorb
+from flexsms.twilio.unanswered import Unanswered, parse_unanswered
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account
@@ -63,13 +64,17 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         bytes each; 100,000 of them, the most, are 12 MB, which every database that Airflow runs on takes
     :param channel_types: which kinds of channels are retired, as tasks name them in ``channelType``: a list, or names
         separated by commas; channels of any other kind are left alone and counted (templated)
+    :param unanswered: what becomes of a text that a customer wrote after the last task's end, if no task was opened for
+        it: ``task`` opens one and leaves the channel alone, ``report`` retires the channel and names it (templated)
     :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
-        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "tasks_over", "elsewhere",
-        "leftovers", "other_types", "skipped_type", "started_at", "api_calls", "batches"}``. ``failures`` are the
+        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "unanswered",
+        "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type", "started_at",
+        "api_calls", "batches"}``. ``failures`` are the
         documents that hold no channel state and the channels that could not be put right, ``restored`` is how many
         live ones were put back, ``finished`` how many settled ones were closed that an earlier batch had left,
+        ``unanswered`` in how many of those a text was that nobody was told of,
         ``tasks_over`` how many tasks are over by TaskRouter's list alone, ``elsewhere`` how many due channels are
         another workspace's, ``leftovers`` the documents of the original recipe about no channel, ``other_types`` how
         many due channels are of a kind that is not retired, by kind, ``skipped_type`` their sum, and ``batches`` are
@@ -83,6 +88,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         "preview",
         "limit",
         "channel_types",
+        "unanswered",
         "batch_size",
         "twilio_conn_id",
     )
@@ -96,6 +102,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         preview: bool | str = False,
         limit: int | str = 10_000,
         channel_types: Collection[str] | str = SMS,
+        unanswered: str = Unanswered.TASK,
         batch_size: int | str = BATCH_SIZE,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         **kwargs: Any,
@@ -107,6 +114,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         self.preview = preview
         self.limit = limit
         self.channel_types = channel_types if isinstance(channel_types, str) else sorted(channel_types)
+        self.unanswered = unanswered
         self.batch_size = batch_size
         self.twilio_conn_id = twilio_conn_id
 
@@ -117,6 +125,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         size = whole_number("batch_size", self.batch_size, low=1, high=MAX_LIMIT)
         kinds = channel_types(self.channel_types)
         parse_action(self.action)
+        unanswered = parse_unanswered(self.unanswered)
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
             # Before anything is read: what happens from here on is the batches' business.
@@ -130,7 +139,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
                     await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context, ends=ends)
             # Tasks end by Twilio's clock, and only by now it has told its time.
             scanned_at = account.earlier(began)
-            healer = account.healer(run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}")
+            healer = account.healer(
+                run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}", unanswered=unanswered
+            )
             unfinished = await healer.unfinished()
             rule = Rule(to_ms("now", scanned_at), window, limit, account.home.workspace_sid, kinds)
             scan = await find_due(
@@ -167,6 +178,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             "leftovers": scan.leftovers[:NAMED_FAILURES],
             "other_types": dict(scan.other_types),
             Outcome.SKIPPED_TYPE: scan.other_types.total(),
+            "unanswered": len(healed.unanswered),
+            "unanswered_channels": healed.unanswered[:NAMED_FAILURES],
             "started_at": began.isoformat(),
             "api_calls": calls,
             "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
@@ -210,6 +223,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     :param batch: one of the batches of :class:`FlexCleanupPlanOperator` (templated)
     :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history
         (templated)
+    :param unanswered: what becomes of a text that nobody was told of, ``task`` or ``report``: see the plan (templated)
     :param preview: a dry run: look, count, and write nothing (templated)
     :param channel_types: which kinds of channels are retired, like the plan's: a channel whose kind no task has told is
         asked itself (templated)
@@ -220,7 +234,14 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     :raises PermanentError: when channels failed and no other try will help
     """
 
-    template_fields: Sequence[str] = ("batch", "action", "preview", "channel_types", "twilio_conn_id")
+    template_fields: Sequence[str] = (
+        "batch",
+        "action",
+        "unanswered",
+        "preview",
+        "channel_types",
+        "twilio_conn_id",
+    )
     ui_color = "#fbe4d0"
 
     def __init__(
@@ -228,6 +249,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         *,
         batch: Mapping[str, Any],
         action: str = Action.DEACTIVATE,
+        unanswered: str = Unanswered.TASK,
         preview: bool | str = False,
         channel_types: Collection[str] | str = SMS,
         twilio_conn_id: str = TwilioHook.default_conn_name,
@@ -235,6 +257,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.channel_types = channel_types if isinstance(channel_types, str) else sorted(channel_types)
+        self.unanswered = unanswered
         self.batch = batch
         self.action = action
         self.preview = preview
@@ -257,6 +280,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
                 action=parse_action(self.action),
                 run_id=f"{ti.dag_id}/{ti.run_id}",
                 channel_types=channel_types(self.channel_types),
+                unanswered=parse_unanswered(self.unanswered),
                 dry_run=preview,
             )
             # A plan that is made again names another moment, so its batches do not take these memories for theirs.

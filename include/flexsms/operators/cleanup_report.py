@@ -42,9 +42,11 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
     :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
     :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
     :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
-        "skipped_type", "other_types", "interactions_left", "failed", "failures", "oldest_ended_at", "duration_s",
-        "api_calls"}``, which is the asset event's ``extra`` too. ``interactions_left`` counts closed conversations
-        whose interaction may still be open, because no task named it. ``api_calls`` counts the last try of every task
+        "skipped_type", "other_types", "interactions_left", "failed", "failures", "unanswered", "unanswered_channels",
+        "oldest_ended_at", "duration_s", "api_calls"}``, which is the asset event's ``extra`` too. ``interactions_left``
+        counts closed conversations whose interaction may still be open, because no task named it.
+        ``unanswered_channels`` are those in which a customer wrote after the last task's end, and nobody was told, at
+        most 50. ``api_calls`` counts the last try of every task
     :raises PermanentError: when there is no plan to report on
     """
 
@@ -98,6 +100,10 @@ def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, 
         "other_types": plan.get("other_types", {}),
         "interactions_left": sum(part.get("interactions_left", 0) for part in parts),
         "failures": [failure for part in parts for failure in part["failures"]][:NAMED_FAILURES],
+        "unanswered": sum(part.get("unanswered", 0) for part in parts),
+        "unanswered_channels": [sid for part in parts for sid in part.get("unanswered_channels", ())][
+            :NAMED_FAILURES
+        ],
         "oldest_ended_at": plan["oldest_ended_at"],
         "duration_s": round((now - datetime.fromisoformat(plan["started_at"])).total_seconds(), 2),
         "api_calls": sum(part.get("api_calls", 0) for part in parts),
@@ -114,6 +120,8 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
         told.append(
             f"{_many(summary['interactions_left'])} closed without their interactions, which no task has named"
         )
+    if summary["unanswered"]:
+        told.append(f"{_many(summary['unanswered'])} with a text that nobody was told of")
     if summary["failed"]:
         told.append(f"{_many(summary['failed'])} failed: {_first(summary)}")
     start = "Dry run, nothing was written. Scanned" if dry_run else "Scanned"

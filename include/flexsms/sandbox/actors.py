@@ -73,7 +73,8 @@ def _through(
     interaction.outbound.update(resource=message.sid, status="delivered")
     if not channel.active:
         return _result("captured", channel, session, message_sid=message.sid)
-    task = tasks.open_task(world, channel.sid) if keyword else channels.ensure_task(world, channel, "inbound")
+    opens = not keyword and (world.config.late_text_opens_task or outcome == "started")
+    task = channels.ensure_task(world, channel, "inbound") if opens else tasks.open_task(world, channel.sid)
     return _result(outcome, channel, session, task, message.sid)
 
 

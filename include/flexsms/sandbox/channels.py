@@ -173,7 +173,8 @@ def post(
     """Append a message; unless the customer wrote it, Proxy relays it to the handset if the session is open."""
     message = Message(*world.stamp("IM"), channel.sid, author, body, attributes, channel.messages)
     channel.messages += 1
-    channel.updated = message.created
+    if world.config.message_moves_date:
+        channel.updated = message.created
     world.store.messages.add(message)
     if relay and body and author != channel.customer:
         sessions.relay(world, channel, message)

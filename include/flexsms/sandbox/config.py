@@ -187,6 +187,15 @@ class Config(Switches):
         source=ERRORS + "50503",
     )
 
+    message_moves_date: bool = switch(
+        True, "Whether a message changes the date_updated of its channel or conversation.", source=NOBODY
+    )
+    late_text_opens_task: bool = switch(
+        True,
+        "Whether a customer's text opens a task in a channel or conversation whose tasks have ended, by the number's "
+        "flow. Otherwise it is in there, and nobody is told: that is up to the flow, and to how agents park.",
+        source="https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction",
+    )
     message_list_attributes: bool = switch(
         True, "Whether lists of messages have the attributes, as a single message has.", source=NOBODY
     )

@@ -193,6 +193,8 @@ def post(
         writer.sid if writer else None,
     )
     conversation.messages += 1
+    if world.config.message_moves_date:
+        conversation.updated = message.created
     world.store.messages.add(message)
     if conversation.state == "inactive" and world.config.message_reactivates:
         _reactivate(world, conversation)

@@ -42,7 +42,7 @@ def receive(
     if flow and task and flow.task_sid != task.sid:
         sid = flow.configuration["flow_sid"]
         conversations.post(world, conversation, sid, f"The answer of Studio flow {sid}.")
-    elif task is None and (flow or _autocreates_studio(world, to)):
+    elif task is None and (flow or (_autocreates_studio(world, to) and _opens_task(world, conversation))):
         task = interactions.ensure_task(world, conversation, INBOUND)
         if flow:
             flow.task_sid = task.sid
@@ -73,6 +73,11 @@ def contested(world: World) -> list[dict[str, str]]:
         if flow and task and flow.task_sid != task.sid:
             found.append({"channel_sid": conversation.sid, "task_sid": task.sid, "webhook_sid": flow.sid})
     return found
+
+
+def _opens_task(world: World, conversation: Conversation) -> bool:
+    """A first text always runs the number's flow; `late_text_opens_task` says what a later one does."""
+    return world.config.late_text_opens_task or conversation.messages == 1
 
 
 def _autocreates_studio(world: World, number: str) -> bool:

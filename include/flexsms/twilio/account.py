@@ -33,6 +33,7 @@ from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, Sending
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.transport import TwilioTransport, twilio_client
 from flexsms.twilio.turns import Turns
+from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 # A lease of a try is never shorter than what a look takes on a slow machine.
 SHORTEST_ATTEMPT = timedelta(seconds=20)
@@ -174,10 +175,13 @@ class Account:
         lease = max(lease, SHORTEST_ATTEMPT)
         return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._settle)
 
-    def healer(self, *, run_id: str) -> Healer:
+    def healer(self, *, run_id: str, unanswered: Unanswered = Unanswered.TASK) -> Healer:
         """Puts back live channels that an earlier cleanup took down."""
+        stacks = self.retiring_stacks
         return Healer(
-            stacks=self.retiring_stacks,
+            stacks=stacks,
+            texts={name: UnansweredTexts(stack) for name, stack in stacks.items()},
+            unanswered=unanswered,
             tasks=self.taskrouter(),
             ledger=self._cleanup_ledger,
             at_once=self.settings.max_in_flight,
@@ -186,12 +190,21 @@ class Account:
         )
 
     def cleaner(
-        self, *, action: Action, run_id: str, channel_types: frozenset[str] = SMS, dry_run: bool = False
+        self,
+        *,
+        action: Action,
+        run_id: str,
+        channel_types: frozenset[str] = SMS,
+        unanswered: Unanswered = Unanswered.TASK,
+        dry_run: bool = False,
     ) -> Cleaner:
         """Retires due channels of some kinds."""
         tasks = self.taskrouter()
+        stacks = self.retiring_stacks
         return Cleaner(
-            stacks=self.retiring_stacks,
+            stacks=stacks,
+            texts={name: UnansweredTexts(stack) for name, stack in stacks.items()},
+            unanswered=unanswered,
             store=self.store,
             ledger=self._cleanup_ledger,
             source=tasks,

@@ -23,6 +23,7 @@ from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import EventSource, OpenTasks
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 # Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.
 BATCH_SIZE = 2_000
@@ -43,6 +44,8 @@ class Cleaner:
     :param run_id: names the run in the ledger
     :param now: the present, an aware datetime
     :param channel_types: which kinds of channels are retired
+    :param texts: looks for texts that nobody was told of, by stack
+    :param unanswered: what becomes of them
     :param dry_run: look, count, and write nothing
     """
 
@@ -56,6 +59,8 @@ class Cleaner:
     run_id: str
     now: Callable[[], datetime]
     channel_types: frozenset[str]
+    texts: Mapping[StackName, UnansweredTexts]
+    unanswered: Unanswered = Unanswered.TASK
     dry_run: bool = False
 
     async def retire(

@@ -20,6 +20,7 @@ from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.sources.protocol import OpenTasks
 from flexsms.twilio.stacks.protocol import Healed, RetiringStack
+from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,13 @@ class HealReport:
     :param restored: by SID, live channels that were out of use, and what became of them
     :param finished: settled channels that were closed at last
     :param errors: by channel, what went wrong
+    :param unanswered: settled channels in which a customer wrote, and nobody was told
     """
 
     restored: dict[str, tuple[DueChannel, Healed]] = field(default_factory=dict)
     finished: list[DueChannel] = field(default_factory=list)
     errors: dict[str, FlexSmsError] = field(default_factory=dict)
+    unanswered: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ class Healer:
     :param at_once: channels in work at a time
     :param run_id: names the run in the ledger
     :param now: the present, an aware datetime
+    :param texts: looks for texts that nobody was told of, by stack
+    :param unanswered: what becomes of them
     """
 
     stacks: Mapping[StackName, RetiringStack]
@@ -60,6 +65,8 @@ class Healer:
     at_once: int
     run_id: str
     now: Callable[[], datetime]
+    texts: Mapping[StackName, UnansweredTexts]
+    unanswered: Unanswered = Unanswered.TASK
 
     async def unfinished(self) -> Unfinished:
         """What earlier batches have announced and not finished; one call as a rule."""
@@ -107,6 +114,8 @@ class Healer:
         """Close what is settled, look who wrote in between, and only then delete."""
 
         async def close(channel: DueChannel, stack: RetiringStack) -> None:
+            if await self._is_kept_for_a_text(channel, stack, report):
+                return
             await stack.close(channel.channel_sid, channel.links)
             report.finished.append(channel)
 
@@ -124,6 +133,23 @@ class Healer:
         await self._restore([c for c in report.finished if c.channel_sid in late], report)
         to_delete = {sid for sid, what in unfinished.outcomes.items() if what == Outcome.DELETED} - late
         await self._each([c for c in report.finished if c.channel_sid in to_delete], delete, report)
+
+    async def _is_kept_for_a_text(
+        self, channel: DueChannel, stack: RetiringStack, report: HealReport
+    ) -> bool:
+        """Whether somebody wrote since the channel was suspended, and nobody was told; one or two calls."""
+        sid = channel.channel_sid
+        snapshot = await stack.fetch(sid)
+        texts = self.texts[channel.stack]
+        if snapshot.is_retired or not await texts.is_waiting(snapshot, channel.ended_ms):
+            return False
+        report.unanswered.append(sid)
+        if self.unanswered is Unanswered.REPORT:
+            return False
+        await stack.heal(sid, channel.links)
+        await stack.look_after(sid)
+        report.restored[sid] = (channel, Healed.PUT_BACK)
+        return True
 
     def _is_closed(self, channel: DueChannel) -> bool:
         stack = self.stacks.get(channel.stack)

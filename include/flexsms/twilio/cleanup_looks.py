@@ -66,6 +66,14 @@ class Looks:
         )
         return self._newest
 
+    async def fresh(self) -> Look:
+        """A look that begins from now on; those who wait for one share it."""
+        asked = Instant.now()
+        async with self._looking:
+            if self._newest is None or self._newest.began.age > asked.age:
+                return await self.look()
+            return self._newest
+
     async def recent(self, max_age: timedelta) -> Look:
         """The newest look, or a new one when that is older."""
         async with self._looking:

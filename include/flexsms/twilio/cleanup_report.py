@@ -38,11 +38,13 @@ class BatchReport:
     """What became of each channel of a batch; its ``to_json`` goes to XCom.
 
     :param interactions_left: channels that are closed, and whose interaction may be open because no task named it
+    :param unanswered: channels in which a customer wrote after the last task's end, and nobody was told
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     errors: dict[str, FlexSmsError] = field(default_factory=dict)
     interactions_left: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
     @property
     def worth_retrying(self) -> bool:
@@ -55,13 +57,20 @@ class BatchReport:
         for outcome in self.outcomes.values():
             counts[outcome] += 1
         failures = [failure(sid, error) for sid, error in list(self.errors.items())[:NAMED_FAILURES]]
-        return {**counts, "failures": failures, "interactions_left": len(self.interactions_left)}
+        return {
+            **counts,
+            "failures": failures,
+            "interactions_left": len(self.interactions_left),
+            "unanswered": len(self.unanswered),
+            "unanswered_channels": self.unanswered[:NAMED_FAILURES],
+        }
 
     def add(self, other: BatchReport) -> None:
         """Take in what became of further channels."""
         self.outcomes |= other.outcomes
         self.errors |= other.errors
         self.interactions_left += other.interactions_left
+        self.unanswered += other.unanswered
 
 
 def failure(channel_sid: str, error: FlexSmsError) -> dict[str, Any]:

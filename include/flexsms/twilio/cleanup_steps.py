@@ -41,7 +41,8 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.defects import contained
 from flexsms.twilio.last_check import checked_before_sending
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack, bears_our_mark
+from flexsms.twilio.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup_batch import Cleaner
@@ -202,6 +203,8 @@ class CleanupSteps:
             and sid not in self._ours
             and self._cleaner.action is Action.DEACTIVATE
         )
+        if not snapshot.is_retired and await self._is_kept_for_a_text(channel, snapshot):
+            return
         self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._cleaner.action]
         if self._cleaner.dry_run:
             return
@@ -235,6 +238,32 @@ class CleanupSteps:
             learnt = {"type": (channel.ended_ms, kind)}
             await self._cleaner.store.merge(ChannelState(sid, channel.stack, links=learnt))
         return False
+
+    async def _is_kept_for_a_text(self, channel: DueChannel, snapshot: ChannelSnapshot) -> bool:
+        """Whether a customer's text is in the channel that nobody was told of, so that an agent gets a task there."""
+        sid = channel.channel_sid
+        if not await self._cleaner.texts[channel.stack].is_waiting(snapshot, channel.ended_ms):
+            return False
+        # It may have had a task that came, and maybe went, while nobody looked.
+        verdict = (await self._looks.fresh()).verdicts.get(sid)
+        if verdict is not None:
+            await self._leave_alone(channel, snapshot, verdict)
+            return True
+        if sid not in self._report.unanswered:
+            self._report.unanswered.append(sid)
+        if self._cleaner.unanswered is Unanswered.REPORT:
+            logger.warning("A customer wrote in channel %s after its last task, and nobody was told.", sid)
+            return False
+        await self._leave_alone(channel, snapshot, Outcome.SKIPPED_OPEN_TASK)
+        if not self._cleaner.dry_run:
+            await self._stack(channel).look_after(sid)
+        return True
+
+    async def _leave_alone(self, channel: DueChannel, snapshot: ChannelSnapshot, verdict: Outcome) -> None:
+        """Let a channel stay, and put it back if an earlier try has suspended it."""
+        self._report.outcomes[channel.channel_sid] = verdict
+        if bears_our_mark(snapshot.attributes) and not self._cleaner.dry_run:
+            await self._put_back(channel)
 
     async def _has_moved(self, channel: DueChannel) -> bool:
         """Whether a chat channel goes on as a conversation; if so, the next run retires it as one.

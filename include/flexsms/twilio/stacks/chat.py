@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import (
     ChannelClosed,
+    InteractionFailed,
     InvalidInput,
     NotFound,
     PermanentError,
@@ -31,6 +32,7 @@ from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
 from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,
+    NewestText,
     OpenConversation,
     Relay,
     bears_our_mark,
@@ -269,6 +271,20 @@ class ChatStack:
             why,
         )
         return None
+
+    async def newest_text(self, channel_sid: str) -> NewestText | None:
+        """The newest message of the chat channel."""
+        return await self._channels.newest_text(channel_sid)
+
+    async def look_after(self, channel_sid: str) -> None:
+        """Open a task by the number's Flex Flow."""
+        for customer, number in (await self._sessions.customers(channel_sid)).items():
+            await self._opening.look_after(channel_sid, customer, number)
+            return
+        raise InteractionFailed(
+            f"Somebody wrote in {channel_sid} and nobody was told, and its customer is in no session of it, so no task "
+            "could be opened; look after it."
+        )
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Nothing is left to do: an inactive channel without a session is never taken up again."""

@@ -15,8 +15,8 @@ from flexsms.core.events import parse_attributes, write_attributes
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 from flexsms.twilio.stacks.lookup import twice
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, has_unmarked
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, marks, rebased
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, has_unmarked, newest_text
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText, marks, rebased
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -49,6 +49,7 @@ class ChatChannels:
             channel_sid=channel_sid,
             attributes=attributes,
             created_at=utc(channel.date_created),
+            updated_at=utc(channel.date_updated),
             session_sid=session_sid
             if isinstance(session_sid, str) and session_sid.startswith("KC")
             else None,
@@ -123,6 +124,10 @@ class ChatChannels:
             body=body, attributes=json.dumps({KEY_ATTRIBUTE: key}), x_twilio_webhook_enabled="true"
         )
         return str(message.sid)
+
+    async def newest_text(self, channel_sid: str) -> NewestText | None:
+        """The newest message of a channel."""
+        return await newest_text(self._channels(channel_sid).messages, author="_from")
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look for the message marked with a key, newest first, no further back than ``since``."""

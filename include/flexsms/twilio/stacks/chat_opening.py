@@ -301,6 +301,18 @@ class ChatOpening:
             if session is not None:
                 await self._sessions.close(sid, session.sid)
 
+    async def look_after(self, channel_sid: str, customer: str, number: str) -> None:
+        """Open a task for a customer who wrote in a channel after its last task had ended.
+
+        :param number: the Twilio number, whose flow routes the task
+        """
+        message = OutboundMessage(Route.AGENT, from_number=number, to_number=customer, body="")
+        key = f"unanswered-{channel_sid}"
+        task_sid = await self._task_on(channel_sid, message, await self._flow(message), key, is_own=False)
+        logger.warning(
+            "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task_sid
+        )
+
     async def is_task_open(self, task_sid: str) -> bool:
         """Whether a task is not over."""
         return await self._unfinished(task_sid) is not None

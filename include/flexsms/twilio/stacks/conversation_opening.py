@@ -272,6 +272,18 @@ class ConversationOpening:
             fresh.channel_sid,
         )
 
+    async def look_after(self, channel_sid: str) -> None:
+        """Open a task for a customer who wrote in the conversation after its last task had ended.
+
+        :raises InteractionFailed: when that customer is no longer in it
+        """
+        message = replace(await self._message_after(channel_sid), source_channel_sid=None)
+        key = f"unanswered-{channel_sid}"
+        task = await self._ensure_task(channel_sid, message, key, is_fresh=False, resumed=True)
+        logger.warning(
+            "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task.task_sid
+        )
+
     async def _message_after(self, closed_sid: str) -> OutboundMessage:
         for member in await self._conversations(closed_sid).participants.list_async():
             binding = member.messaging_binding or {}
@@ -285,8 +297,8 @@ class ConversationOpening:
                     channel_type=str(binding.get("type") or "sms"),
                 )
         raise InteractionFailed(
-            f"Somebody wrote in {closed_sid} as it was closed, and its customer is no longer in it, so no task could "
-            "be opened; look after it."
+            f"Somebody wrote in {closed_sid} and nobody was told, and its customer is no longer in it, so no task "
+            "could be opened; look after it."
         )
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:

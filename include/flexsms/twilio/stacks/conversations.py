@@ -29,10 +29,11 @@ from flexsms.twilio.stacks.conversation_opening import ConversationOpening
 from flexsms.twilio.stacks.conversation_pairs import CLOSED
 from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
 from flexsms.twilio.stacks.lookup import twice
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked
+from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, newest_text
 from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,
+    NewestText,
     OpenConversation,
     Relay,
     bears_our_mark,
@@ -171,6 +172,7 @@ class ConversationsStack:
             channel_sid=channel_sid,
             attributes=parse_attributes(conversation.attributes),
             created_at=utc(conversation.date_created),
+            updated_at=utc(conversation.date_updated),
             is_retired=str(conversation.state) == "closed",
         )
 
@@ -218,6 +220,14 @@ class ConversationsStack:
             return False
         await self._write(current, restored(current.attributes, self.usual), "active")
         return True
+
+    async def newest_text(self, channel_sid: str) -> NewestText | None:
+        """The newest message of the conversation."""
+        return await newest_text(self._conversations(channel_sid).messages, author="author")
+
+    async def look_after(self, channel_sid: str) -> None:
+        """Invite an agent to the conversation."""
+        await self._opening.look_after(channel_sid)
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
         """Close the interaction channel, which closes the conversation; where it does not, close that itself.

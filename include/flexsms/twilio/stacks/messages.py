@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -10,11 +11,31 @@ from typing import Any
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.lookup import twice
+from flexsms.twilio.stacks.protocol import NewestText
 
 KEY_ATTRIBUTE = "flexsms_key"
 PAGE_SIZE = 100
 # `since` is Sync's time, and a message's date is another product's.
 CLOCK_SKEW = timedelta(minutes=1)
+
+
+# Handsets write under their numbers, agents and systems under their names.
+_HANDSET = re.compile(r"([a-z]+:)?\+\d+")
+
+
+async def newest_text(messages: Any, *, author: str) -> NewestText | None:
+    """The newest of a channel's messages; one call.
+
+    :param messages: the SDK's list of them
+    :param author: the attribute that says who wrote one
+    """
+    page = await messages.page_async(order="desc", page_size=1)
+    for message in page:
+        created_at = utc(message.date_created)
+        if created_at is not None:
+            written_by = str(getattr(message, author))
+            return NewestText(created_at, bool(_HANDSET.fullmatch(written_by)), str(message.body or ""))
+    return None
 
 
 async def find_marked(page: Any, key: str, since: datetime) -> str | None:

@@ -122,14 +122,29 @@ class ChannelSnapshot:
     :param attributes: parsed; only ``long_lived``, ``status`` and :data:`BEFORE` are ever written
     :param is_retired: both are written already
     :param created_at: when Twilio made it, UTC
+    :param updated_at: when it last changed, UTC; whether a message counts, nobody documents
     :param session_sid: the session (chat) that carries texts to and from the customer
     """
 
     channel_sid: str
     attributes: Mapping[str, Any] = field(repr=False)
     created_at: datetime | None = None
+    updated_at: datetime | None = None
     session_sid: str | None = None
     is_retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewestText:
+    """The newest message of a channel.
+
+    :param created_at: when it was written, UTC
+    :param is_customers: it came from a handset
+    """
+
+    created_at: datetime
+    is_customers: bool
+    body: str = field(repr=False)
 
 
 class Relay(StrEnum):
@@ -290,6 +305,17 @@ class RetiringStack(Protocol):
 
         :param has_moved: its customer was found in another channel before, so only that one's task is looked for
         :raises NotFound: when the channel is gone
+        """
+        ...
+
+    async def newest_text(self, channel_sid: str) -> NewestText | None:
+        """The newest message, whoever wrote it; None where there is none; one call."""
+        ...
+
+    async def look_after(self, channel_sid: str) -> None:
+        """Open a task for a customer whose text nobody was told of, unless the channel has one.
+
+        :raises InteractionFailed: when its customer is no longer in it
         """
         ...
 

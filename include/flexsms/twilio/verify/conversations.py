@@ -5,10 +5,12 @@ Source: https://www.twilio.com/docs/conversations-classic/api
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 
 from flexsms.core.events import StackName
+from flexsms.twilio.dates import utc
 from flexsms.twilio.stacks.conversation_pairs import PAIR_TAKEN
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.verify.experiment import Note, experiment
@@ -16,6 +18,8 @@ from flexsms.twilio.verify.own import Own, refusal
 from flexsms.twilio.verify.own_conversations import OwnConversations
 
 STACK = StackName.CONVERSATIONS
+# Dates are in whole seconds.
+A_SECOND = timedelta(seconds=1.1)
 # The longest that close_after_days may be, and shorter ones.
 LIVES = (timedelta(days=3650), timedelta(days=365), timedelta(days=90), timedelta(days=30))
 
@@ -47,6 +51,19 @@ async def messages(own: Own, note: Note) -> None:
     note("message-reactivates", "yes" if await conversations.state(sid) == "active" else "no")
     listed = await posted.list_async(limit=1)
     note("message-list-attributes", "yes" if own.mark in str(listed[0].attributes) else "no")
+
+
+@experiment("message-date", stack=STACK)
+async def dates(own: Own, note: Note) -> None:
+    """A message in a conversation that was made in an earlier second."""
+    conversations = OwnConversations(own)
+    sid = await conversations.make()
+    await asyncio.sleep(A_SECOND.total_seconds())
+    message = await conversations(sid).messages.create_async(body="flexsms verify")
+    conversation = await conversations(sid).fetch_async()
+    posted_at, updated_at = utc(message.date_created), utc(conversation.date_updated)
+    is_moved = posted_at is not None and updated_at is not None and updated_at >= posted_at
+    note("message-date", "yes" if is_moved else "no")
 
 
 @experiment("closed-name", "longest-timer", stack=STACK)

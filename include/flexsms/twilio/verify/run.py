@@ -21,6 +21,7 @@ EXPERIMENTS: Sequence[Experiment] = (
     event_streams.sinks,
     conversations.pairs,
     conversations.messages,
+    conversations.dates,
     conversations.lives,
     interactions.lives,
     interactions.workers,

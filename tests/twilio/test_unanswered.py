@@ -1,0 +1,206 @@
+"""A customer wrote after the last task's end, and no task was opened: cleanup does not take the text out of sight."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flexsms.core.errors import InvalidInput
+from flexsms.core.events import StackName
+from flexsms.twilio import unanswered
+from flexsms.twilio.cleanup_attempt import Attempt
+from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
+from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.unanswered import Unanswered, parse_unanswered
+
+from .house import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
+
+pytestmark = pytest.mark.anyio
+
+Calls = Callable[[], Counter[str]]
+LISTS = {
+    StackName.CHAT: "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages",
+    StackName.CONVERSATIONS: "GET conversations.twilio.com/v1/Conversations/{id}/Messages",
+}
+OPEN = ("pending", "reserved", "assigned", "wrapping")
+
+
+def nobody_is_told(house: House) -> None:
+    """The agents park so that a late text opens no task."""
+    house.control.settings(late_text_opens_task=False)
+
+
+def texts(house: House, body: str = "Are you there?", customer: str = CUSTOMER) -> None:
+    """The customer writes, a while after the last task's end."""
+    house.clock.advance(hours=1)
+    arrived = house.control.customer(customer, house.number, body)
+    assert (arrived["outcome"], arrived["task_sid"]) == (house.arrives, None)
+
+
+def open_tasks(house: House) -> list[dict[str, Any]]:
+    tasks = house.control.state()["tables"]["tasks"]
+    return [json.loads(task["attributes"]) for task in tasks if task["status"] in OPEN]
+
+
+async def retire(
+    house: House, due: list[DueChannel], policy: Unanswered, *, dry_run: bool = False
+) -> BatchReport:
+    cleaner = house.account.cleaner(
+        action=Action.DEACTIVATE, run_id="test", unanswered=policy, dry_run=dry_run
+    )
+    attempt = Attempt(house.memory, batch=BATCH, number=1, lease=timedelta(minutes=5), grace=timedelta())
+    return await cleaner.retire(due, scanned_at=house.scanned_at, attempt=attempt)
+
+
+async def test_an_agent_gets_a_task_and_the_channel_stays(house: House) -> None:
+    nobody_is_told(house)
+    sid, quiet = house.conversation(), house.conversation(OTHER)
+    before = await house.attributes(sid)
+    texts(house)
+    due = await house.due()
+    report = await house.retire(due)
+    assert report.outcomes == {sid: Outcome.SKIPPED_OPEN_TASK, quiet: Outcome.DEACTIVATED}
+    assert report.unanswered == [sid]
+    (task,) = open_tasks(house)
+    assert task["conversationSid" if house.stack is StackName.CONVERSATIONS else "channelSid"] == sid
+    await house.assert_live(sid, before)
+    house.clock.advance(seconds=2)
+    # A second try, and the next run, leave it to the agent.
+    assert (await house.retire(due)).outcomes[sid] is Outcome.SKIPPED_OPEN_TASK
+    await house.track()
+    assert await house.scan() == []
+    assert len(open_tasks(house)) == 1
+    house.control.agent("complete", channel_sid=sid)
+    house.memory = Memory()
+    assert (await house.retire(await house.due())).outcomes == {sid: Outcome.DEACTIVATED}
+
+
+async def test_the_channel_is_retired_and_named_where_that_is_wished(house: House) -> None:
+    nobody_is_told(house)
+    sid = house.conversation()
+    texts(house)
+    report = await retire(house, await house.due(), Unanswered.REPORT)
+    assert (report.outcomes, report.unanswered) == ({sid: Outcome.DEACTIVATED}, [sid])
+    assert report.to_json()["unanswered_channels"] == [sid]
+    assert open_tasks(house) == []
+    house.control.settings(late_text_opens_task=True)
+    await house.assert_retired(sid)
+
+
+@pytest.mark.parametrize("policy", list(Unanswered))
+async def test_a_dry_run_names_it_and_opens_nothing(house: House, policy: Unanswered) -> None:
+    nobody_is_told(house)
+    sid = house.conversation()
+    texts(house)
+    report = await retire(house, await house.due(), policy, dry_run=True)
+    assert report.unanswered == [sid]
+    assert house.written() == []
+    assert open_tasks(house) == []
+
+
+@pytest.mark.parametrize("answered_by", ["an agent", "a keyword", "nobody, before the end"])
+async def test_what_needs_no_answer(house: House, answered_by: str) -> None:
+    nobody_is_told(house)
+    sid = house.conversation()
+    if answered_by == "an agent":
+        texts(house)
+        house.control.agent("write", channel_sid=sid, body="We are closed today.")
+    elif answered_by == "a keyword":
+        texts(house, " stop")
+    report = await house.retire(await house.due())
+    assert (report.outcomes, report.unanswered) == ({sid: Outcome.DEACTIVATED}, [])
+
+
+async def test_a_text_is_found_though_dates_tell_nothing(house: House, calls: Calls) -> None:
+    """What some channels show decides how the others are looked at."""
+    house.control.settings(message_moves_date=False)
+    nobody_is_told(house)
+    customers = [f"+1415555{1000 + number}" for number in range(8)]
+    sids = []
+    for customer in customers:
+        sids.append(house.control.customer(customer, house.number, "Hello")["channel_sid"])
+        house.clock.advance(minutes=1)
+        house.control.agent("write", channel_sid=sids[-1], body="Hello!")
+        house.control.agent("complete", channel_sid=sids[-1])
+    texts(house, customer=customers[-1])
+    report = await house.clean()
+    assert report.outcomes == {
+        **dict.fromkeys(sids, Outcome.DEACTIVATED),
+        sids[-1]: Outcome.SKIPPED_OPEN_TASK,
+    }
+    assert calls()[LISTS[house.stack]] == len(sids)
+
+
+async def test_what_it_costs(house: House, calls: Calls) -> None:
+    """A call for each of the first few, and for each that changed after the last task's end."""
+    nobody_is_told(house)
+    customers = [f"+1415555{1000 + number}" for number in range(20)]
+    for customer in customers:
+        house.conversation(customer)
+        house.clock.advance(seconds=2)
+    for customer in customers[:2]:
+        texts(house, customer=customer)
+        house.control.agent(
+            "write", channel_sid=house.control.customer(customer, house.number, "?")["channel_sid"]
+        )
+    report = await house.clean()
+    assert Counter(report.outcomes.values()) == {Outcome.DEACTIVATED: 20}
+    assert calls()[LISTS[house.stack]] == 2 + unanswered.SAMPLE
+
+
+@pytest.mark.parametrize("house", [HOUSES[1]], indirect=True)
+async def test_a_text_into_what_an_earlier_try_had_suspended(house: House) -> None:
+    """On `chat` it has nowhere to go but a fresh channel; a conversation takes it, and is put back."""
+    nobody_is_told(house)
+    sid = house.conversation()
+    before = await house.attributes(sid)
+    due = await house.due()
+    house.memory.begun(due)
+    await house.retiring.suspend(await house.retiring.fetch(sid), {})
+    assert house.control.customer(CUSTOMER, house.number, "Hello?")["outcome"] == "reactivated"
+    report = await house.retire(due)
+    assert (report.outcomes, report.unanswered) == ({sid: Outcome.SKIPPED_OPEN_TASK}, [sid])
+    assert len(open_tasks(house)) == 1
+    await house.assert_live(sid, before)
+
+
+@pytest.mark.parametrize("house", [HOUSES[1]], indirect=True)
+async def test_a_text_into_what_a_dead_batch_had_settled_and_not_closed(house: House) -> None:
+    nobody_is_told(house)
+    sid = house.conversation()
+    before = await house.attributes(sid)
+    due = await house.due()
+    house.fault(house.last, action="status", status=503, times=99)
+    report = await house.retire(due)
+    house.control.clear_faults()
+    assert report.outcomes == {sid: Outcome.FAILED}
+    texts_after = house.control.customer(CUSTOMER, house.number, "Hello?")
+    assert texts_after["task_sid"] is None
+    house.memory = Memory()
+    again = await house.retire(await house.due(days=0))
+    assert again.unanswered == [sid]
+    await house.assert_live(sid, before)
+
+
+@pytest.mark.parametrize("house", [HOUSES[1]], indirect=True)
+async def test_a_customer_who_is_no_longer_in_it_is_a_failure_that_names_the_channel(house: House) -> None:
+    nobody_is_told(house)
+    sid = house.conversation()
+    texts(house)
+    conversation = house.account.client.conversations.v1.conversations(sid)
+    for member in await conversation.participants.list_async():
+        await conversation.participants(member.sid).delete_async()
+    report = await house.clean()
+    assert report.outcomes == {sid: Outcome.FAILED}
+    assert f"Somebody wrote in {sid} and nobody was told" in str(report.errors[sid])
+    assert await house.is_open(sid)
+
+
+def test_a_wrong_wish_is_named() -> None:
+    with pytest.raises(InvalidInput, match="unanswered: 'tasks' is nothing to do about a text"):
+        parse_unanswered("tasks")
