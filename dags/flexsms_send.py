@@ -102,8 +102,17 @@ with DAG(
             None,
             type=["null", "string"],
             title="For this agent",
-            description="WK… of the agent who is to get the task. Only with route agent.",
+            description="WK… of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only "
+            "with route agent.",
             pattern="^WK[0-9a-fA-F]{32}$",
+            section="Routing",
+        ),
+        "worker_only": Param(
+            False,
+            type="boolean",
+            title="Nobody else",
+            description="Past the workflow, to this agent alone: who declines has canceled the task, and nobody else "
+            "is asked. Stack conversations; needs queue_sid.",
             section="Routing",
         ),
         "source_channel_sid": Param(

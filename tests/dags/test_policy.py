@@ -23,6 +23,7 @@ FORMS = {
         "body",
         "route",
         "target_worker_sid",
+        "worker_only",
         "source_channel_sid",
         "task_attributes",
         "wait_for_delivery",

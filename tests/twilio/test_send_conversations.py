@@ -410,7 +410,7 @@ async def test_without_the_setting_a_conversation_has_no_timer(desk: Desk) -> No
     ("field", "text"),
     [
         ("studio_flow_sid", {"route": "studio"}),
-        ("queue_sid", {"target_worker_sid": "WK" + "0" * 32}),
+        ("queue_sid", {"target_worker_sid": "WK" + "0" * 32, "worker_only": True}),
         ("workspace_sid", {}),
     ],
 )

@@ -59,6 +59,8 @@ class OutboundMessage:
     :param from_number: the Twilio number, E.164
     :param to_number: the customer's number, E.164
     :param body: the text, empty only with route ``agent``
+    :param target_worker_sid: the agent who should get the task
+    :param worker_only: nobody else may get it
     :param channel_type: the kind of channel, like ``sms``; another one only where a customer goes on in a fresh one
     """
 
@@ -68,6 +70,7 @@ class OutboundMessage:
     body: str = field(repr=False)
     to_name: str = field(default="", repr=False)
     target_worker_sid: str | None = None
+    worker_only: bool = False
     source_channel_sid: str | None = None
     task_attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
     channel_type: str = "sms"
@@ -82,6 +85,7 @@ class OutboundMessage:
         route: str = Route.AGENT,
         to_name: str | None = None,
         target_worker_sid: str | None = None,
+        worker_only: bool = False,
         source_channel_sid: str | None = None,
         task_attributes: Mapping[str, Any] | None = None,
     ) -> OutboundMessage:
@@ -102,6 +106,7 @@ class OutboundMessage:
             body=_parse_body(body, Route(route)),
             to_name=_parse_text("to_name", to_name),
             target_worker_sid=_parse_sid("target_worker_sid", "WK", target_worker_sid),
+            worker_only=worker_only,
             source_channel_sid=_parse_sid("source_channel_sid", "CH", source_channel_sid),
             task_attributes=_parse_attributes(task_attributes),
         )
@@ -110,6 +115,10 @@ class OutboundMessage:
                 "target_worker_sid",
                 "has no meaning with route 'studio'",
                 "leave it empty or use route 'agent'",
+            )
+        if message.worker_only and not message.target_worker_sid:
+            raise InvalidInput(
+                "worker_only", "is on, and no agent is named", "give target_worker_sid, or switch it off"
             )
         return message
 

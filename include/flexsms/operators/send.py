@@ -17,7 +17,7 @@ from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
-from flexsms.operators.fields import spellings
+from flexsms.operators.fields import flag, spellings
 from flexsms.operators.templates import LiteralRows
 from flexsms.triggers.channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
@@ -52,7 +52,10 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
     :param route: ``agent`` opens a task for an agent, ``studio`` is fire-and-forget and the reply runs the Studio
         flow (templated)
     :param to_name: what agents see as the customer's name (templated)
-    :param target_worker_sid: WK…, the agent who is to get the task (templated)
+    :param target_worker_sid: WK…, the agent who should get the task. It is an attribute, ``targetWorkerSid``, by which
+        your workflow prefers the agent; whoever it falls back on gets the task of one who declines (templated)
+    :param worker_only: stack ``conversations``: nobody else may get the task, past the workflow; one who declines has
+        canceled it (templated)
     :param source_channel_sid: CH…, an earlier conversation to refer to (templated)
     :param task_attributes: further attributes of the task, an object or its JSON (templated)
     :param idempotency_key: a text is sent once per key; empty means once per task instance, however often it is
@@ -76,6 +79,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         "route",
         "to_name",
         "target_worker_sid",
+        "worker_only",
         "source_channel_sid",
         "task_attributes",
         "idempotency_key",
@@ -94,6 +98,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         route: str = Route.AGENT,
         to_name: str | None = None,
         target_worker_sid: str | None = None,
+        worker_only: bool | str = False,
         source_channel_sid: str | None = None,
         task_attributes: Mapping[str, Any] | str | None = None,
         idempotency_key: str | None = None,
@@ -108,6 +113,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         self.route = route
         self.to_name = to_name
         self.target_worker_sid = target_worker_sid
+        self.worker_only = worker_only
         self.source_channel_sid = source_channel_sid
         self.task_attributes = task_attributes
         self.idempotency_key = idempotency_key
@@ -133,6 +139,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
             route=self.route,
             to_name=self.to_name,
             target_worker_sid=self.target_worker_sid,
+            worker_only=flag("worker_only", self.worker_only),
             source_channel_sid=self.source_channel_sid,
             task_attributes=_attributes(self.task_attributes),
         )

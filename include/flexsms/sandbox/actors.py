@@ -113,7 +113,7 @@ def agent(
     worker_sid: str | None = None,
     reason: str = "agent ended chat",
 ) -> dict[str, Any]:
-    """accept, wrap, complete, park, cancel, delete or write, on a task or on the open task of a channel.
+    """accept, decline, wrap, complete, park, cancel, delete or write, on a task or on the open task of a channel.
 
     The channel is of either generation. `complete`, `wrap` and `park` accept first if nobody has; an agent has to
     take a task before ending it. `park` leaves a conversation open whatever `keep_conversations_open` says.
@@ -142,6 +142,8 @@ def _act(world: World, action: str, task: Task, worker_sid: str | None, reason: 
         accept(world, task, worker_sid)
     if action == "accept":
         accept(world, task, worker_sid)
+    elif action == "decline":
+        tasks.decline(world, task, worker_sid)
     elif action == "wrap":
         tasks.wrap(world, task)
     elif action in ("complete", "park"):

@@ -109,7 +109,7 @@ class SandboxControl:
         return self._object("POST", "customer", {"from": frm, "to": to, "body": body})
 
     def agent(self, action: str, **more: Any) -> Json:
-        """accept, wrap, complete, park, cancel, delete, write; on task_sid or channel_sid, body, worker_sid, reason."""
+        """accept, decline, wrap, complete, park, cancel, delete, write of task_sid or channel_sid, body, worker_sid."""
         return self._object("POST", "agent", {"action": action, **more})
 
     def play(self, *plays: Json) -> list[Any]:

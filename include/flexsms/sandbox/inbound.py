@@ -39,7 +39,11 @@ def receive(
     if keyword:
         return outcome, conversation, task, message
     flow = studio_flow(world, conversation)
-    if flow and task and flow.task_sid != task.sid:
+    if unpark := park_webhook(world, conversation):
+        # Twilio's template invites whoever parked it, and does not ask whether somebody is at work already.
+        task = interactions.invite_again(world, conversation, INBOUND)
+        world.store.webhooks.drop(unpark)
+    elif flow and task and flow.task_sid != task.sid:
         sid = flow.configuration["flow_sid"]
         conversations.post(world, conversation, sid, f"The answer of Studio flow {sid}.")
     elif task is None and (flow or (_autocreates_studio(world, to) and _opens_task(world, conversation))):
@@ -62,6 +66,13 @@ def studio_flow(world: World, conversation: Conversation) -> Webhook | None:
     """The Studio flow that is attached to the conversation."""
     hooks = world.store.webhooks.under(conversation.sid).forward()
     return next((hook for _, hook in hooks if hook.target == "studio"), None)
+
+
+def park_webhook(world: World, conversation: Conversation) -> Webhook | None:
+    """The webhook of Twilio's template by which a parked conversation comes back at the customer's next text."""
+    hooks = world.store.webhooks.under(conversation.sid).forward()
+    urls = ((hook, str(hook.configuration.get("url"))) for _, hook in hooks if hook.target == "webhook")
+    return next((hook for hook, url in urls if url.endswith("/unpark-interaction")), None)
 
 
 def contested(world: World) -> list[dict[str, str]]:

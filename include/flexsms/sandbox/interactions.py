@@ -259,8 +259,11 @@ def ensure_task(world: World, conversation: Conversation, given: dict[str, Any] 
 
     Nothing says which of the two Flex does for a parked conversation; Flex's own template invites (facts B.2).
     """
-    if task := tasks.open_task(world, conversation.sid):
-        return task
+    return tasks.open_task(world, conversation.sid) or invite_again(world, conversation, given)
+
+
+def invite_again(world: World, conversation: Conversation, given: dict[str, Any] | None = None) -> Task:
+    """One more task, whether there is one or not."""
     routing = Routing(attributes=given or {})
     channel = live(world, conversation)
     if channel is not None:

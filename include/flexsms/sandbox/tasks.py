@@ -119,6 +119,22 @@ def accept(world: World, task: Task, worker_sid: str | None = None) -> None:
     _emit(world, task, "reservation.accepted", f"Reservation {task.reservation_sid} accepted")
 
 
+def decline(world: World, task: Task, worker_sid: str | None = None) -> None:
+    """A worker is offered the task, unless it already was, and says no: a task that may go to nobody else is canceled.
+
+    Source: https://www.twilio.com/docs/flex/developer/conversations/best-practices
+    """
+    if task.status not in ("pending", "reserved"):
+        raise Invalid(f"Task {task.sid} is {task.status} and cannot be declined")
+    if task.status == "pending":
+        reserve(world, task, worker_sid or _wanted_worker(task) or world.worker_sids[0])
+    task.status = "pending"
+    _touch(world, task)
+    _emit(world, task, "reservation.rejected", f"Reservation {task.reservation_sid} rejected")
+    if task.routing_target in world.worker_sids:
+        finish(world, task, "canceled", "Worker declined", ("workspace", task.parent))
+
+
 def wrap(world: World, task: Task, actor: Actor | None = None) -> None:
     if task.status != "assigned":
         raise Invalid(

@@ -62,6 +62,7 @@ class Doctor:
             return findings
         checks: list[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]]] = [
             ("Workflow", self._routing.workflow),
+            ("Named agents", self._routing.named_agents),
             ("Studio flow", self._routing.studio),
             ("Open tasks", self._routing.open_tasks),
             ("Flex's conversations", self._routing.service),

@@ -41,6 +41,21 @@ class RoutingDoctor:
             Finding(about, Verdict.WRONG, f"workflow_sid is empty, {said}; give one, or route agent fails")
         ]
 
+    async def named_agents(self) -> list[Finding]:
+        """Whether the workflow prefers the agent whom `target_worker_sid` names."""
+        about, settings = "Named agents", self._settings
+        if settings.stack is StackName.CHAT or not (settings.workspace_sid and settings.workflow_sid):
+            return []
+        workspace = self._client.taskrouter.v1.workspaces(settings.workspace_sid)
+        workflow: Any = await workspace.workflows(settings.workflow_sid).fetch_async()
+        if "targetWorkerSid" in str(workflow.configuration):
+            return [Finding(about, Verdict.OK, "the workflow knows targetWorkerSid")]
+        said = (
+            f"{settings.workflow_sid} does not ask for targetWorkerSid, so target_worker_sid of a text changes "
+            "nothing; give it a target task.targetWorkerSid == worker.sid, with one for everybody behind it"
+        )
+        return [Finding(about, Verdict.NOTE, said)]
+
     async def open_tasks(self) -> list[Finding]:
         """Whether a list of tasks tells which channels they are about, which cleaning up asks for."""
         about = "Open tasks"

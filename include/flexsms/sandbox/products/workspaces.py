@@ -90,7 +90,14 @@ def queue_json(world: World, row: Fixture) -> dict[str, Any]:
 
 def workflow_json(world: World, row: Fixture) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}/Workflows/{row.sid}"
-    routing = {"task_routing": {"filters": [], "default_filter": {"queue": world.queue_sid}}}
+    # Whom the sender named is preferred, and everybody else comes behind.
+    named = {"queue": world.queue_sid, "expression": "task.targetWorkerSid == worker.sid", "timeout": 300}
+    known = {
+        "filter_friendly_name": "Named agent",
+        "expression": "targetWorkerSid != null",
+        "targets": [named, {"queue": world.queue_sid}],
+    }
+    routing = {"task_routing": {"filters": [known], "default_filter": {"queue": world.queue_sid}}}
     return {
         **_named(world, row, url),
         "workspace_sid": world.workspace_sid,

@@ -75,6 +75,12 @@ class ChatOpening:
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
+        if message.worker_only:
+            raise InvalidInput(
+                "worker_only",
+                "is on, and on stack 'chat' only your workflow routes tasks",
+                "switch it off, and let the workflow route by targetWorkerSid",
+            )
         await self._flow(message)
         await check_worker(self._workspace(), message.target_worker_sid)
 

@@ -56,7 +56,7 @@ class ConversationOpening:
             self._settings.need("studio_flow_sid")
             return
         workspace = self._workspace()
-        if message.target_worker_sid:
+        if message.worker_only:
             self._settings.need("queue_sid")
         await check_worker(workspace, message.target_worker_sid)
 

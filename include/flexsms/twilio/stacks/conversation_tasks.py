@@ -195,7 +195,9 @@ class ConversationTasks:
         }
         if self._settings.workflow_sid:
             routing["workflow_sid"] = self._settings.workflow_sid
-        if message.target_worker_sid:
+        if message.worker_only:
+            # One who declines has canceled the task, and no workflow asks anybody else:
+            # https://www.twilio.com/docs/flex/developer/conversations/best-practices
             routing |= {
                 "queue_sid": self._settings.need("queue_sid"),
                 "worker_sid": message.target_worker_sid,
