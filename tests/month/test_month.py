@@ -81,7 +81,7 @@ def test_an_agent_has_seen_every_text_of_a_customer(month: Month) -> None:
 def test_what_was_left_out_is_counted_by_its_reason(month: Month) -> None:
     total: Counter[str] = Counter()
     for report in month.centre.tracked:
-        total.update(report["ignored"])
+        total.update(report["ignored_by"])
     assert total["voice"] > 0
     assert total["foreign"] > 0
 
