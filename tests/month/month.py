@@ -170,7 +170,7 @@ class Month:
                 centre.leave_alone(task.sid)
 
         for number in range(6):
-            kind = ("whatsapp", "web", "custom")[number % 3]
+            kind = ("whatsapp", "email", "web")[number % 3]
             address = (
                 f"whatsapp:+120255507{number:02d}" if kind == "whatsapp" else f"person{number}@example.com"
             )

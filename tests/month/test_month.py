@@ -55,7 +55,7 @@ def test_every_sms_channel_was_retired_at_the_first_cleanup_after_its_window(mon
 
 
 def test_no_other_channel_was_touched(month: Month) -> None:
-    assert Counter(month.others.values()) == {"whatsapp": 2, "web": 2, "custom": 2, "another workspace": 3}
+    assert Counter(month.others.values()) == {"whatsapp": 2, "email": 2, "web": 2, "another workspace": 3}
     touched = [
         exchange.line()
         for exchange in month.centre.wire.tape.exchanges
