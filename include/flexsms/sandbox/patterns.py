@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from re import _constants as op
-from re import _parser as parser
+from importlib import import_module
 from typing import Any
 
 from .wire import Invalid
+
+# The parser of `re` has no types of its own.
+op: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 LONGEST_PATTERN = 500
 # What a pattern with an open end (`*`, `+`) is searched in, in characters.
