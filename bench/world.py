@@ -41,8 +41,12 @@ def ms_ago(days: float) -> int:
 
 
 def channels_with_sessions(control: SandboxControl, count: int, first: int = 0) -> list[str]:
-    """Active long-lived channels of customers with successive numbers, each with an open Proxy session."""
-    rows = [{"customer": customer_number(n), "session": True} for n in range(first, first + count)]
+    """Active long-lived channels of customers with successive numbers, each with an open Proxy session.
+
+    They last changed when an agent wrote, before the task ended.
+    """
+    history = {"session": True, "text": "You are welcome.", "age_s": (DUE_DAYS + 1) * 86_400}
+    rows = [{"customer": customer_number(n), **history} for n in range(first, first + count)]
     return [made for part in chunks(rows, CHUNK) for made in control.load(channels=part)["channels"]]
 
 

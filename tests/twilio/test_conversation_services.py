@@ -72,10 +72,8 @@ async def test_it_is_retired_where_the_connection_names_its_service(
         house.account = account
         assert (await house.clean()).outcomes == {sid: Outcome.DEACTIVATED}
     named = {name for name in calls() if "conversations.twilio.com" in name}
-    assert named == {
-        f"{method} conversations.twilio.com/v1/Services/{{id}}/Conversations/{{id}}"
-        for method in ("GET", "POST")
-    }
+    conversation = "conversations.twilio.com/v1/Services/{id}/Conversations/{id}"
+    assert named == {f"GET {conversation}", f"POST {conversation}", f"GET {conversation}/Messages"}
     assert [row["state"] for row in house.control.state()["tables"]["conversations"]] == ["closed"]
 
 

@@ -47,7 +47,8 @@ def load(
     ----------
     documents: {"unique_name", "data", "ttl"?, "service_sid"?} each.
     channels: {"customer", "name"?, "flow"?: a key of flex_flow_sids, "attributes"?: merged over Flex's own,
-        "session"?: true} each; the answer has their SIDs in the same order.
+        "session"?: true, "text"?: of an agent, "age_s"?: how many seconds ago it was made and last changed} each; the
+        answer has their SIDs in the same order.
     sessions: {"channel_sid", "status"?} each: the session Flex would make.
     conversations: {"customer", "number"?: the migrated one if not given, "name"?, "attributes"?, "unique_name"?,
         "state"?, "inactive_s"?, "closed_s"?: its timers, "interaction"?: true for a task and an interaction
@@ -77,11 +78,16 @@ def _document(world: World, one: dict[str, Any]) -> str:
 def _channel(world: World, one: dict[str, Any]) -> Channel:
     customer = one["customer"]
     flow = flow_of(world, one.get("flow", "task"))
-    channel = channels.start(world, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}")
-    if one.get("session"):
-        actors.ensure_session(world, channel)
-    if one.get("attributes"):
-        channels.merge_attributes(world, channel, **one["attributes"])
+    with world.clock.at(world.clock.now() - one.get("age_s", 0)):
+        channel = channels.start(
+            world, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}"
+        )
+        if one.get("session"):
+            actors.ensure_session(world, channel)
+        if one.get("attributes"):
+            channels.merge_attributes(world, channel, **one["attributes"])
+        if one.get("text"):
+            channels.post(world, channel, "agent", one["text"], relay=False)
     return channel
 
 

@@ -187,8 +187,18 @@ class ChatStack:
         await self._channels.write(snapshot, retired(snapshot.attributes, self.usual))
 
     async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:
-        """Put the two attributes back as they were and let texts through again."""
+        """Put the two attributes back as they were and let texts through again.
+
+        One without a session bears the marks by Flex's hand: it ends a channel that others have made short-lived, and
+        removes the session.
+        """
         current = await self.fetch(channel_sid)
+        if bears_our_mark(current.attributes) and await self._sessions.is_closed(channel_sid) is None:
+            return True
+        return await self._put_back(current, links)
+
+    async def _put_back(self, current: ChannelSnapshot, links: Mapping[str, str]) -> bool:
+        channel_sid = current.channel_sid
         ours = bears_our_mark(current.attributes)
         if ours:
             await self._channels.write(current, restored(current.attributes, self.usual))
@@ -208,10 +218,8 @@ class ChatStack:
         current = await self.fetch(channel_sid)
         if bears_our_mark(current.attributes):
             if await self._sessions.is_closed(channel_sid) is None:
-                return (
-                    Healed.NOTHING
-                )  # Flex itself ends a channel like that, where others have made it short-lived
-            is_back = await self.resume(channel_sid, links)
+                return Healed.NOTHING  # Flex has ended it: see resume
+            is_back = await self._put_back(current, links)
             return Healed.PUT_BACK if is_back else Healed.MOVED_ON
         if marks(current.attributes) != self.usual or not await self._sessions.is_closed(channel_sid):
             return Healed.NOTHING
