@@ -119,12 +119,13 @@ def fold(events: Iterable[TaskEvent], states: dict[str, ChannelState]) -> dict[s
     return states
 
 
-def clean(raw: Mapping[str, Any]) -> TaskEvent:
+def clean(raw: Mapping[str, Any], workspace_sid: str) -> TaskEvent:
     """The event that the sandbox was told of, without the way through any source."""
     attributes = json.loads(raw["data"]["task_attributes"])
     kind = TaskEventType(raw["type"])
+    links = {"type": attributes["channelType"], "workspace": workspace_sid}
     return TaskEvent(
-        "", kind, raw["resource_sid"], attributes["channelSid"], StackName.CHAT, raw["at_ms"], {}
+        "", kind, raw["resource_sid"], attributes["channelSid"], StackName.CHAT, raw["at_ms"], links
     )
 
 

@@ -121,7 +121,8 @@ class _Play:
         async with connect(self._settings) as account:
             await self._subscribe(account)
             raw = list(event_lives(self._load.channels, self._load.events))
-            fold(map(clean, raw), outcome.expected)
+            workspace_sid = self._settings.need("workspace_sid")
+            fold((clean(one, workspace_sid) for one in raw), outcome.expected)
             for part in chunks(raw, CHUNK):
                 await asyncio.to_thread(self._control.events, raw=part)
             self._say(f"{len(raw):,} events of {self._load.channels:,} channels for {len(NAMES)} sinks")
