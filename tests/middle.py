@@ -15,6 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 NO_LOGIN = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Type: text/html\r\nConnection: close\r\n"
     b'Proxy-Authenticate: Basic realm="proxy"\r\nContent-Length: 28\r\n\r\n<html>Log in first</html>...'
@@ -35,7 +39,7 @@ class Authority:
         own = self._builder(self._name, self._key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self.file.write_bytes(self._signed(own))
+        self.file.write_bytes(self._signed(own.add_extension(_SIGNS, critical=True)))
 
     def server(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
         """What a server shows as the one of a host."""
@@ -65,6 +69,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(until)
+            # Python 3.13 looks at these, as RFC 5280 has it.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
 
     def _signed(self, builder: x509.CertificateBuilder) -> bytes:
