@@ -6,12 +6,15 @@ retirement, how to look at a channel and what has to be called is the stack's.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
 
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
@@ -40,6 +43,7 @@ STATE = {"method": "GET", "host": "sync.twilio.com", "path": "/Documents/"}
 SETTLE = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
 LEDGER = {"method": "POST", "host": "sync.twilio.com", "path": "/Items"}
 BATCH = "batch"
+DELAY_MS = 100
 # A look asks for these, and for the new ones, whatever became of them.
 OPEN_TASKS: Mapping[str, Any] = {
     "host": "taskrouter.twilio.com",
@@ -147,6 +151,19 @@ class House(ABC):
 
     def fault(self, match: Mapping[str, Any], **rule: Any) -> None:
         self.control.fault(match=dict(match), **{"times": 1, **rule})
+
+    async def dies(self, match: Mapping[str, Any], **rule: Any) -> list[DueChannel]:
+        """A batch dies while a request is under way, which Twilio then applies all the same."""
+        due = await self.due()
+        self.fault(match, action="delay", delay_ms=DELAY_MS, **rule)
+        first = asyncio.create_task(self.retire(due))
+        while not self.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
+            await asyncio.sleep(0.005)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await asyncio.sleep(2 * DELAY_MS / 1000)
+        return due
 
     # One cleanup
 

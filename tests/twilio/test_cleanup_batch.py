@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -499,18 +498,8 @@ class TestASecondTry:
 class TestKilled:
     """The batch dies while a request is under way, which Twilio then applies all the same; another try resumes."""
 
-    DELAY_MS = 100
-
     async def die(self, house: House, match: Match, **rule: Any) -> Any:
-        due = await house.due()
-        house.fault(match, action="delay", delay_ms=self.DELAY_MS, **rule)
-        first = asyncio.create_task(house.retire(due))
-        while not house.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
-            await asyncio.sleep(0.005)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        await asyncio.sleep(2 * self.DELAY_MS / 1000)
+        due = await house.dies(match, **rule)
         house.memory.died()
         return due
 

@@ -19,22 +19,13 @@ from .house import HOUSES, OPEN_TASKS, House, Match, Memory
 
 pytestmark = pytest.mark.anyio
 
-DELAY_MS = 100
 # How a person or the next night goes on: the same batch, or a plan that is made anew, which looks for what is left.
 FORMS = ("retire is cleared", "plan and retire are cleared")
 
 
 async def dies(house: House, match: Match, **rule: Any) -> list[DueChannel]:
     """The batch dies while a request is under way, which Twilio then applies, and nothing is remembered of it."""
-    due = await house.due()
-    house.fault(match, action="delay", delay_ms=DELAY_MS, **rule)
-    first = asyncio.create_task(house.retire(due))
-    while not house.control.faults()[0]["hits"]:  # noqa: ASYNC110  # another process knows
-        await asyncio.sleep(0.005)
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    await asyncio.sleep(2 * DELAY_MS / 1000)
+    due = await house.dies(match, **rule)
     house.memory = Memory()
     return due
 
