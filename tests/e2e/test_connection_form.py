@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from playwright.sync_api import Page
 
 from flexsms.twilio.config import TwilioSettings
+from tests.web.conftest import token_of
 from tests.web.process import ApiServer
 
 pytestmark = pytest.mark.timeout(300)
@@ -34,19 +36,29 @@ MADE_ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def airflow(airflow_db: Path) -> Iterator[ApiServer]:
-    """Its web interface, where everybody is admin."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
-        with ApiServer() as airflow:
-            yield airflow
+    """Its web interface. It asks for a login, as every API server of the tests: they are forks of one."""
+    with ApiServer() as airflow:
+        yield airflow
 
 
 @pytest.fixture
-def api(airflow: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=airflow.url, timeout=60) as client:
-        token = client.get("/auth/token").raise_for_status().json()["access_token"]
-        client.headers["authorization"] = f"Bearer {token}"
+def token() -> str:
+    """An administrator's login."""
+    return token_of("admin")
+
+
+@pytest.fixture
+def api(airflow: ApiServer, token: str) -> Iterator[httpx.Client]:
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=airflow.url, timeout=60, headers=headers) as client:
         yield client
+
+
+@pytest.fixture
+def page(page: Page, airflow: ApiServer, token: str) -> Page:
+    """A page of somebody who is logged in."""
+    page.context.add_cookies([{"name": COOKIE_NAME_JWT_TOKEN, "value": token, "url": airflow.url}])
+    return page
 
 
 @pytest.fixture

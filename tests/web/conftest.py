@@ -94,15 +94,7 @@ def connection(inbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
-def logins(airflow_db: Path) -> Iterator[None]:
-    """Airflow asks for one: nobody is admin by just being there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
-        yield
-
-
-@pytest.fixture(scope="session")
-def server(logins: None) -> Iterator[Any]:
+def server(airflow_db: Path) -> Iterator[Any]:
     """Airflow's API server, in this process."""
     from airflow.api_fastapi.app import create_app, purge_cached_app
 

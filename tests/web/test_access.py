@@ -87,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ask(logins: None, folder: Path) -> Iterator[Callable[..., httpx.Response]]:
+def ask(airflow_db: Path, folder: Path) -> Iterator[Callable[..., httpx.Response]]:
     """Asks the server, exactly under the path given: no client puts it in order."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", connection_to(f"file://{folder.parent}"))

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def receiver(logins: None, connection: Callable[..., None]) -> Iterator[ApiServer]:
+def receiver(airflow_db: Path, connection: Callable[..., None]) -> Iterator[ApiServer]:
     with ApiServer() as receiver:
         yield receiver
 
@@ -80,7 +80,7 @@ async def test_many_at_a_time_are_all_kept(receiver: ApiServer, inbox: ObjectSto
 
 
 async def test_another_airflow_pulls_with_a_login(
-    logins: None, connection: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    airflow_db: Path, connection: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "passwords.json").write_text(json.dumps({"puller": "secret of a puller"}))
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "puller:user")
@@ -196,7 +196,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(receiver: ApiServer) ->
 
 @pytest.mark.parametrize("host", ["inside", "evil.example"])
 async def test_behind_a_proxy_only_what_twilio_calls_counts(
-    logins: None, connection: Callable[..., None], host: str
+    airflow_db: Path, connection: Callable[..., None], host: str
 ) -> None:
     public = "https://airflow.example.com/team/airflow/flexsms/events"
     connection(events_url=public)

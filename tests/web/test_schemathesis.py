@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,7 +47,7 @@ def sign(request: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def address(logins: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(airflow_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(
             "AIRFLOW_CONN_TWILIO_DEFAULT", connection_to(f"file://{tmp_path_factory.mktemp('fuzz')}")
