@@ -27,7 +27,7 @@ help: ## this list
 	@echo
 	@echo "  STACK=…           what the demo plays on, conversations or chat (now: $(STACK))"
 	@echo "  ARGS=…            passed on: make demo ARGS=--exit, make test ARGS=tests/core"
-	@echo "  PYTHON=…          the Python that makes $(VENV) (3.11, 3.12 or 3.13; now: $(PYTHON))"
+	@echo "  PYTHON=…          the Python that makes $(VENV) (3.11 to 3.14; now: $(PYTHON))"
 	@echo "  AIRFLOW_HOME=…    now: $(AIRFLOW_HOME)"
 
 demo: run-env ## a real Airflow and a local Twilio; texts sent, tracked, cleaned up (ARGS=--exit: and leave)
@@ -39,8 +39,8 @@ test: dev-env ## every test
 test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
 	@$(BIN)/python -m pytest $(PARALLEL) $(UNIT) $(ARGS)
 
-test-pythons: ## the unit tests on Python 3.12 and 3.13, where they are installed, with the coverage gate
-	@for version in 3.12 3.13; do \
+test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are installed, with the coverage gate
+	@for version in 3.12 3.13 3.14; do \
 	  python=$$($(PYTHON) scripts/bootstrap.py --find $$version); \
 	  if [ -z "$$python" ]; then \
 	    echo "flexsms: no Python $$version on this machine, so the unit tests were NOT run on it"; continue; \

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The kinds of environment: what each is for, and the requirement files that it is made from. Every kind includes `run`.
 KINDS = {
@@ -148,7 +148,7 @@ def main(arguments):
         other = find_a_fitting_python()
         if other is None:
             fail(
-                "this is Python %d.%d, and Python 3.11, 3.12 or 3.13 is needed (say which with make PYTHON=…)."
+                "this is Python %d.%d, and Python 3.11, 3.12, 3.13 or 3.14 is needed (say which with make PYTHON=…)."
                 % sys.version_info[:2]
             )
         os.execv(other, [other, os.path.abspath(__file__), *arguments])
