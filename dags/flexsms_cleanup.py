@@ -27,26 +27,26 @@ already, and the next run takes up the rest. The report names every failure and 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, conf
+from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.operators.fields import twilio_conn_id
-from flexsms.policies import TASK_DEFAULTS
+from flexsms.policies import task_defaults
 
 with DAG(
     dag_id="flexsms_cleanup",
     dag_display_name="flexsms: clean up",
     description="Make channels short-lived whose last task ended longer ago than the retention window.",
     doc_md=__doc__,
-    schedule="0 3 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    # Unpausing starts nothing: without a start date and so, the first run is the next one, never the one before.
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC", run_immediately=timedelta()),
     catchup=False,
     max_active_runs=1,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=2)},
+    default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "cleanup"],
     params={
         "retention_days": Param(

@@ -45,7 +45,7 @@ from airflow.sdk import DAG, Param
 from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.send import FlexSendOperator
-from flexsms.policies import TASK_DEFAULTS
+from flexsms.policies import task_defaults
 
 with DAG(
     dag_id="flexsms_send",
@@ -55,7 +55,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(minutes=10)},
+    default_args=task_defaults("send", execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "sms"],
     params={
         "from_number": Param(

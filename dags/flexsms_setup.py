@@ -38,7 +38,7 @@ from airflow.sdk import DAG, Param
 from flexsms.core.setup import STREAM_NAME
 from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.setup import FlexSetupOperator
-from flexsms.policies import TASK_DEFAULTS
+from flexsms.policies import task_defaults
 
 with DAG(
     dag_id="flexsms_setup",
@@ -49,7 +49,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(minutes=10)},
+    default_args=task_defaults(execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "setup"],
     params={
         "dry_run": Param(

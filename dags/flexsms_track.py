@@ -37,7 +37,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 from flexsms.assets import INBOX
 from flexsms.operators.fields import twilio_conn_id
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.policies import TASK_DEFAULTS
+from flexsms.policies import task_defaults
 
 with DAG(
     dag_id="flexsms_track",
@@ -50,7 +50,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=2)},
+    default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "sync"],
     params={
         "source": Param(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk import RetryDecision, RetryPolicy, conf
 
 from flexsms.core.errors import PermanentError, RetryableError
 
@@ -55,10 +55,24 @@ class FlexRetryPolicy(RetryPolicy):
         return cls(**data)
 
 
-# The default_args of every DAG of flexsms.
+# What all tasks of flexsms have in common, wherever they run.
 TASK_DEFAULTS: Mapping[str, Any] = {
     "owner": "flexsms",
     "retries": 4,
     "retry_delay": timedelta(minutes=1),
     "retry_policy": FlexRetryPolicy(),
 }
+
+
+def task_defaults(job: str = "", **more: Any) -> dict[str, Any]:
+    """The default_args of a DAG of flexsms: what all have in common, and the pool and the queue of the configuration.
+
+    :param job: has a pool and a queue of its own, ``<job>_pool`` and ``<job>_queue``, where these options are set
+    :param more: arguments of this DAG's tasks
+    """
+    placed = {}
+    for name in ("pool", "queue"):
+        options = [f"{job}_{name}", name] if job else [name]
+        wanted = [conf.get("flexsms", option, fallback="") for option in options]
+        placed[name] = next(filter(None, wanted), None)
+    return {**TASK_DEFAULTS, **{name: place for name, place in placed.items() if place}, **more}

@@ -158,6 +158,36 @@ CONFIG: dict[str, Any] = {
                 "example": "sms, whatsapp",
                 "default": "sms",
             },
+            "pool": {
+                "description": "The pool of every task of flexsms. It has to exist. Empty: Airflow's default pool.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "flexsms",
+                "default": "",
+            },
+            "queue": {
+                "description": "The queue of every task of flexsms, for an executor that has queues. Empty: "
+                "Airflow's default queue.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "flexsms",
+                "default": "",
+            },
+            "send_pool": {
+                "description": "The pool of the tasks of flexsms_send alone, so that many texts at once do not keep "
+                "tracking and cleanup waiting. It has to exist. Empty: as the option pool says.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "flexsms_send",
+                "default": "",
+            },
+            "send_queue": {
+                "description": "The queue of the tasks of flexsms_send alone. Empty: as the option queue says.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "flexsms_send",
+                "default": "",
+            },
         },
     }
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_dag_says_what_it_is(dag_id: str, dags: dict[str, Any]) -> None:
     assert "flexsms" in dag.tags
     assert dag.owner == "flexsms"
     assert not dag.catchup
-    assert dag.start_date.utcoffset() == timedelta()
+    assert str(dag.timezone) == "UTC"
 
 
 @pytest.mark.parametrize("dag_id", FORMS)
@@ -96,6 +97,46 @@ def test_one_option_moves_every_dag_to_another_connection(
     monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "twilio_other")
     dags = request.getfixturevalue("dags")  # only now: they read it when they are parsed
     assert {dag.params["twilio_conn_id"] for dag in dags.values()} == {"twilio_other"}
+
+
+@pytest.mark.parametrize(("name", "usual"), [("pool", "default_pool"), ("queue", "default")])
+def test_the_options_say_in_which_pool_and_queue_tasks_wait(
+    name: str, usual: str, monkeypatch: pytest.MonkeyPatch, airflow_db: Path
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    def found() -> dict[str, set[str]]:
+        """Where the tasks of sending wait, and those of the other DAGs."""
+        where: dict[str, set[str]] = {"send": set(), "others": set()}
+        for dag_id, dag in DagBag(DAGS).dags.items():
+            where["send" if dag_id == "flexsms_send" else "others"] |= {
+                getattr(task, name) for task in dag.tasks
+            }
+        return where
+
+    assert found() == {"send": {usual}, "others": {usual}}
+    monkeypatch.setenv(f"AIRFLOW__FLEXSMS__{name.upper()}", "flexsms")
+    assert found() == {"send": {"flexsms"}, "others": {"flexsms"}}
+    monkeypatch.setenv(f"AIRFLOW__FLEXSMS__SEND_{name.upper()}", "texts")
+    assert found() == {"send": {"texts"}, "others": {"flexsms"}}
+
+
+@pytest.mark.parametrize("time", ["02:59:59", "03:00:01", "03:10:00", "05:20:00", "23:59:59"])
+def test_unpausing_cleanup_retires_nothing_before_its_time(
+    time: str, dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables import trigger
+    from airflow.timetables.base import TimeRestriction
+
+    now = datetime.fromisoformat(f"2026-11-18T{time}+00:00")
+    monkeypatch.setattr(trigger, "utcnow", lambda: now)
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(dags["flexsms_cleanup"]))
+    first = dag.timetable.next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup),
+    )
+    assert now < first.run_after < now + timedelta(days=1)
 
 
 @pytest.mark.parametrize("dag_id", FORMS)
