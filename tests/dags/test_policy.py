@@ -132,9 +132,10 @@ def test_unpausing_cleanup_retires_nothing_before_its_time(
     now = datetime.fromisoformat(f"2026-11-18T{time}+00:00")
     monkeypatch.setattr(trigger, "utcnow", lambda: now)
     dag = DagSerialization.from_dict(DagSerialization.to_dict(dags["flexsms_cleanup"]))
+    assert dag.start_date is None
     first = dag.timetable.next_dagrun_info(
         last_automated_data_interval=None,
-        restriction=TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup),
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=dag.catchup),
     )
     assert now < first.run_after < now + timedelta(days=1)
 
