@@ -45,7 +45,7 @@ os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME / "airflow"),
         # dag.test() wants a DAG to be in the configured bundle.
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "include" / "flexsms" / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",

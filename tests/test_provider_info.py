@@ -33,7 +33,7 @@ def test_it_is_what_airflow_expects() -> None:
     "module",
     [
         name
-        for kind in ("hooks", "operators", "sensors", "triggers")
+        for kind in ("hooks", "operators", "sensors", "triggers", "bundles")
         for entry in INFO[kind]
         for name in entry["python-modules"]
     ],

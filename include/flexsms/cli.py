@@ -33,7 +33,7 @@ DEMO = """\
 Starts the local Twilio and a real Airflow on free ports, sends texts, tracks their tasks, cleans up, prints every
 channel of the story before and after, and leaves Airflow open to look at. The same story is told on either generation
 of Flex messaging; what has to come out is worked out from the local Twilio's own tables. Everything is kept below
-AIRFLOW_HOME (.airflow in the checkout unless set); Ctrl-C leaves no process behind."""
+AIRFLOW_HOME (.airflow in the current folder unless set); Ctrl-C leaves no process behind."""
 SANDBOX = """\
 Serves a stateful local Twilio: flex-api, conversations, chat, proxy, sync, taskrouter and events (with deliveries) at
 the path /<original host>/…, and a control plane at /_sandbox/. Nothing leaves this machine. Where standard output is no

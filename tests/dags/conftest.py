@@ -12,9 +12,10 @@ import pytest
 
 from flexsms.policies import FlexRetryPolicy
 from flexsms.sandbox.client import SandboxProcess, connection_extra
+from tests.conftest import ROOT
 
 HERE = Path(__file__).resolve().parent
-DAGS = HERE.parents[1] / "dags"
+DAGS = ROOT / "include" / "flexsms" / "dags"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

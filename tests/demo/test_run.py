@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import flexsms
 from flexsms.demo import local_airflow, run
 from flexsms.demo.api import ApiError
 from flexsms.demo.local_airflow import DemoFailed, LocalAirflow, free_ports, inherited, settings
@@ -19,8 +18,6 @@ from flexsms.demo.outcome import Cleaned
 from flexsms.demo.report import Told
 from flexsms.demo.stream import Followed
 from flexsms.demo.view import View
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -31,20 +28,11 @@ def _signals_as_before() -> Iterator[None]:
         signal.signal(one, handler)
 
 
-def test_the_demo_lives_in_a_folder_of_its_own() -> None:
-    assert run.demo_home({"AIRFLOW_HOME": "/somewhere"}) == Path("/somewhere/flexsms-demo")
-    assert run.demo_home({}) == ROOT / ".airflow" / "flexsms-demo"
-    assert run.demo_home({"AIRFLOW_HOME": ""}) == ROOT / ".airflow" / "flexsms-demo"
-
-
-def test_the_checkout_is_where_the_dags_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert run.find_checkout() == ROOT
-    monkeypatch.setattr(flexsms, "__file__", str(tmp_path / "site-packages" / "flexsms" / "__init__.py"))
-    monkeypatch.chdir(ROOT)
-    assert run.find_checkout() == ROOT
+def test_the_demo_lives_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DemoFailed, match="run it in a checkout of flexsms"):
-        run.find_checkout()
+    assert run.demo_home({"AIRFLOW_HOME": "/somewhere"}) == Path("/somewhere/flexsms-demo")
+    assert run.demo_home({}) == tmp_path / ".airflow" / "flexsms-demo"
+    assert run.demo_home({"AIRFLOW_HOME": ""}) == tmp_path / ".airflow" / "flexsms-demo"
 
 
 def test_airflow_sees_no_other_airflow_and_no_other_twilio() -> None:
@@ -64,7 +52,7 @@ def test_airflow_sees_no_other_airflow_and_no_other_twilio() -> None:
 
 
 def test_secrets_are_made_for_one_run(tmp_path: Path) -> None:
-    one, other = (settings(tmp_path, ROOT, 8080) for _ in range(2))
+    one, other = (settings(tmp_path, 8080) for _ in range(2))
     different = {name for name in one if one[name] != other[name]}
     assert different == {
         "AIRFLOW__CORE__FERNET_KEY",
@@ -74,10 +62,9 @@ def test_secrets_are_made_for_one_run(tmp_path: Path) -> None:
 
 
 def test_airflow_listens_on_this_machine_only(tmp_path: Path) -> None:
-    found = settings(tmp_path, ROOT, 8080)
+    found = settings(tmp_path, 8080)
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8080"
-    assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(ROOT / "dags")
 
 
 def test_free_ports_are_all_different() -> None:
@@ -89,7 +76,7 @@ def test_two_demos_in_one_home_are_refused(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         with (
             pytest.raises(DemoFailed, match="Another demo is running"),
-            LocalAirflow(tmp_path / "demo", ROOT),
+            LocalAirflow(tmp_path / "demo"),
         ):
             raise AssertionError("unreachable")
 
@@ -104,7 +91,7 @@ def test_an_airflow_that_ends_early_shows_the_end_of_its_log(
         lambda *_: {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__EXECUTOR": "Nonsense"},
     )
     with (
-        LocalAirflow(tmp_path / "demo", ROOT) as airflow,
+        LocalAirflow(tmp_path / "demo") as airflow,
         pytest.raises(DemoFailed, match=r"(?s)Airflow ended before it was ready.*Nonsense"),
     ):
         airflow.wait_until_ready(set(), lambda _: None)
@@ -118,7 +105,7 @@ def test_an_airflow_that_does_not_get_ready_is_given_up(
     monkeypatch.setattr(local_airflow, "START_TIMEOUT_S", 0.0)
     told: list[str] = []
     with (
-        LocalAirflow(tmp_path / "demo", ROOT) as airflow,
+        LocalAirflow(tmp_path / "demo") as airflow,
         pytest.raises(DemoFailed, match="took more than 0 s to start; still missing: api, database"),
     ):
         airflow.wait_until_ready(set(), told.append)
@@ -128,7 +115,7 @@ def test_an_airflow_that_does_not_get_ready_is_given_up(
 def test_a_dag_that_cannot_be_imported_ends_the_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    airflow = LocalAirflow(tmp_path / "demo", ROOT)
+    airflow = LocalAirflow(tmp_path / "demo")
     monkeypatch.setattr(airflow.api, "missing", list)
     monkeypatch.setattr(airflow.api, "log_in", lambda: None)
     monkeypatch.setattr(airflow.api, "import_errors", lambda: ["dags/x.py: ImportError"])

@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 # Airflow imports it from the folder `config` of its home.
 LOCAL_SETTINGS = "from flexsms.demo.clockless import dag_policy\n"
 USER = "admin"
+BUNDLE = {"name": "flexsms", "classpath": "flexsms.bundle.FlexSmsDagBundle", "kwargs": {}}
 START_TIMEOUT_S = 240.0
 ASK_EVERY_S = 0.5
 LOG_LINES = 30
@@ -38,10 +39,9 @@ class LocalAirflow:
     """A context manager: Airflow runs inside, and no process of it outside.
 
     :param home: AIRFLOW_HOME of this Airflow. It is wiped at the start, so that no state of an earlier demo remains
-    :param checkout: the folder with ``dags/`` and ``plugins/``
     """
 
-    def __init__(self, home: Path, checkout: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
         self.password = secrets.token_hex(6)
         self.log = home / "standalone.log"
@@ -52,7 +52,7 @@ class LocalAirflow:
         self.connections: dict[str, Json] = {}
         self._environment = {
             **inherited(os.environ),
-            **settings(home, checkout, port),
+            **settings(home, port),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: TextIO | None = None
@@ -174,15 +174,13 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def settings(home: Path, checkout: Path, port: int) -> dict[str, str]:
+def settings(home: Path, port: int) -> dict[str, str]:
     """The configuration of this Airflow, every secret of it made for one run.
 
     :param port: of the api-server; nothing else of it listens
     """
     wanted: dict[str, dict[str, object]] = {
         "core": {
-            "dags_folder": checkout / "dags",
-            "plugins_folder": checkout / "plugins",
             "load_examples": False,
             "executor": "LocalExecutor",
             "parallelism": 4,
@@ -195,6 +193,7 @@ def settings(home: Path, checkout: Path, port: int) -> dict[str, str]:
             # Looking up the full name can take seconds where there is no name server.
             "hostname_callable": "socket.gethostname",
         },
+        "dag_processor": {"dag_bundle_config_list": json.dumps([BUNDLE])},
         "api": {
             "host": HOST,
             "port": port,

@@ -12,7 +12,6 @@ from types import FrameType
 
 from phonenumbers import PhoneNumberFormat, format_number, parse
 
-import flexsms
 from flexsms.demo.api import ApiError
 from flexsms.demo.local_airflow import USER, DemoFailed, LocalAirflow
 from flexsms.demo.report import show
@@ -59,12 +58,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
     began = time.monotonic()
-    home, checkout = demo_home(os.environ), find_checkout()
+    home = demo_home(os.environ)
     with view.step("Start the local Twilio") as step:
         sandbox = running.enter_context(SandboxProcess(seed=SEED.format(stack=stack)))
         step.result = f"{sandbox.base_url}  (stack: {stack})"
     with view.step("Start Airflow") as step:
-        airflow = LocalAirflow(home, checkout)
+        airflow = LocalAirflow(home)
         airflow.connections["twilio_default"] = connection(
             sandbox.settings,
             stack,
@@ -116,22 +115,8 @@ def _stay(airflow: LocalAirflow) -> None:
 
 
 def demo_home(environment: os._Environ[str] | dict[str, str]) -> Path:
-    """The demo's own AIRFLOW_HOME: a folder in AIRFLOW_HOME, or in `.airflow` of the checkout when that is unset."""
-    outer = environment.get("AIRFLOW_HOME") or find_checkout() / ".airflow"
-    return Path(outer).expanduser().absolute() / "flexsms-demo"
-
-
-def find_checkout() -> Path:
-    """The folder with `dags/` and `plugins/`.
-
-    :raises DemoFailed: when flexsms was installed without them
-    """
-    for folder in (Path(flexsms.__file__).resolve().parents[2], Path.cwd()):
-        if (folder / "dags").is_dir() and (folder / "plugins").is_dir():
-            return folder
-    raise DemoFailed(
-        "The demo needs the DAGs: run it in a checkout of flexsms, where dags/ and plugins/ are."
-    )
+    """The demo's own AIRFLOW_HOME: a folder in AIRFLOW_HOME, or in `.airflow` right here when that is unset."""
+    return Path(environment.get("AIRFLOW_HOME") or ".airflow").expanduser().absolute() / "flexsms-demo"
 
 
 def connection(settings: Json, stack: str, **extra: str) -> Json:

@@ -1,0 +1,131 @@
+"""
+### Make quiet channels short-lived
+
+Every day, channels whose last task ended at least *Retention* ago are made short-lived (`long_lived=false`,
+`status=INACTIVE`) and their Proxy session is closed, so that the customer's next contact starts a fresh channel.
+
+1. **plan** brings the channel states up to now, with the events of a whole day because TaskRouter may list one late,
+   reads them all and finds those that are due.
+2. **retire** works through them, one batch after the other so that Twilio's rate limits hold, many channels at a time.
+   A channel with an open task, or with any news since the scan, is left alone; one that comes alive while it is being
+   retired is put back. Where the customer wrote after the last task's end and nobody was told, an agent gets a task
+   (*A text that nobody was told of*).
+3. **report** always runs, and says what became of every channel.
+
+A customer who writes again before cleanup starts the clock anew. Running it twice retires nothing the second time.
+
+**Result** (XCom of `report`, and `extra` of the asset event): `scanned`, `due`, `deactivated`, `deleted`,
+`skipped_open_task`, `skipped_changed`, `already_gone`, `skipped_type` and `other_types` (channels that are no SMS, by
+kind), `failed`, `failures` (at most 50, each with `channel_sid`,
+`code`, `message`), `unanswered`, `unanswered_channels`, `oldest_ended_at`, `duration_s`, `api_calls`.
+
+**When a batch is red** some of its channels failed; the others are through. What another try can heal was tried again
+already, and the next run takes up the rest. The report names every failure and what to do about it.
+
+**Dry run** writes nothing, neither to Twilio nor to the cursor; `report` lists what would be retired.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
+
+from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+from flexsms.operators.fields import twilio_conn_id
+from flexsms.policies import task_defaults
+
+with DAG(
+    dag_id="flexsms_cleanup",
+    dag_display_name="flexsms: clean up",
+    description="Make channels short-lived whose last task ended longer ago than the retention window.",
+    doc_md=__doc__,
+    # Unpausing starts nothing: without a start date and so, the first run is the next one, never the one before.
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC", run_immediately=timedelta()),
+    catchup=False,
+    max_active_runs=1,
+    default_args=task_defaults(execution_timeout=timedelta(hours=2)),
+    tags=["flexsms", "twilio", "cleanup"],
+    params={
+        "retention_days": Param(
+            2,
+            type="number",
+            minimum=0.0007,
+            maximum=3650,
+            title="Retention (days)",
+            description="A channel is due when its last task ended at least so long ago. May be a fraction: 0.5 is "
+            "twelve hours.",
+        ),
+        "action": Param(
+            "deactivate",
+            type="string",
+            enum=["deactivate", "delete"],
+            values_display={
+                "deactivate": "deactivate: make channels short-lived and inactive",
+                "delete": "delete: remove channels with their history, for good",
+            },
+            title="Action",
+            description="How a due channel is retired.",
+        ),
+        "unanswered": Param(
+            "task",
+            type="string",
+            enum=["task", "report"],
+            values_display={
+                "task": "task: an agent gets a task for it, and the channel stays",
+                "report": "report: name the channel in the report, and retire it",
+            },
+            title="A text that nobody was told of",
+            description="What to do about a due channel in which the customer wrote after the last task had ended, if "
+            "no task was opened for that.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Write nothing; only say what would be done.",
+        ),
+        "limit": Param(
+            10000,
+            type="integer",
+            minimum=1,
+            maximum=100000,
+            title="At most",
+            description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
+        ),
+        "channel_types": Param(
+            conf.get("flexsms", "channel_types", fallback="sms"),
+            type="string",
+            title="Kinds of channels",
+            description="Which are retired, separated by commas, as tasks name them in channelType: sms, whatsapp, "
+            "web, custom, … Any other is left alone and counted.",
+        ),
+        "twilio_conn_id": twilio_conn_id(),
+    },
+) as dag:
+    shared: dict[str, Any] = {
+        "action": "{{ params.action }}",
+        "unanswered": "{{ params.unanswered }}",
+        "preview": "{{ params.dry_run }}",
+        "channel_types": "{{ params.channel_types }}",
+        "twilio_conn_id": "{{ params.twilio_conn_id }}",
+    }
+    # One at a time, also where a backfill has many runs at once: they all act on what is there now.
+    plan = FlexCleanupPlanOperator(
+        task_id="plan",
+        max_active_tis_per_dag=1,
+        retention_days="{{ params.retention_days }}",
+        limit="{{ params.limit }}",
+        **shared,
+    )
+    # One batch at a time: the client keeps Twilio's rate limits per process.
+    retire = FlexCleanupOperator.partial(
+        task_id="retire", map_index_template="{{ task.batch['label'] }}", max_active_tis_per_dag=1, **shared
+    ).expand(batch=plan.output)
+    report = FlexCleanupReportOperator(
+        task_id="report", plan_task_id="plan", batch_task_id="retire", preview="{{ params.dry_run }}"
+    )
+    # A teardown runs whatever happened before it, and leaves it to `retire` whether the run has failed.
+    [plan, retire] >> report.as_teardown()

@@ -1,0 +1,167 @@
+"""
+### Text a customer from Flex
+
+Starts a conversation by SMS, or continues the one the customer already has, so that agents see the text in its history.
+
+| Route | What happens |
+|---|---|
+| `agent` | Opens a task for an agent. The text may be left out: the agent then writes first |
+| `studio` | Fire-and-forget. The customer's reply runs the number's Studio flow |
+
+**Trigger it** with the form, or over Airflow's REST API with the same names as `conf`:
+
+```json
+{"from_number": "+14155550100", "to_number": "+14155550199", "body": "Your order has left.", "route": "agent"}
+```
+
+**Sent once.** Under one `idempotency_key` a text leaves once, however often and by whomever it is triggered. Without a
+key every run is its own; a run that is tried again or cleared does not send again. To send the same text anew,
+trigger a new run. A run that was deleted and triggered again under its old ID is the same run: `send` is skipped, and
+its log says when the text left.
+
+**Result** (XCom of `send`): `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`,
+`reused_channel`, `duplicate`, `sent_by`, `sent_at`: no number, no text. The link *Channel in the Twilio Console* is on
+the task.
+
+**Delivered?** Twilio takes a text long before anybody knows whether it reached the handset. With `wait_for_delivery`
+the task `delivery` waits for that, without a worker, at most a quarter of an hour; its XCom is `status`, `error_code`,
+`sms_sid`. A text that did not arrive leaves `send` green and `delivery` red, with the reason and what to do in the
+last line of its log. Clearing or repeating `delivery` only looks again; it never sends.
+
+**Who sees what.** Numbers, name and text are masked in logs and rendered fields (Airflow leaves a name or text of less
+than five characters as it is). The `conf` of a run stays readable for everyone who may see its runs.
+
+**When it fails** the last line of the log says which field is wrong and what to do. What another try can heal is tried
+again by itself, later every time; a text whose fate is unknown is looked up first and never sent blindly.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from flexsms.operators.delivery import FlexDeliverySensor
+from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
+from flexsms.operators.send import FlexSendOperator
+from flexsms.policies import task_defaults
+
+with DAG(
+    dag_id="flexsms_send",
+    dag_display_name="flexsms: send",
+    description="Start or continue a Flex conversation by SMS.",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    default_args=task_defaults("send", execution_timeout=timedelta(minutes=10)),
+    tags=["flexsms", "twilio", "sms"],
+    params={
+        "from_number": Param(
+            type="string",
+            title="From",
+            description="Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route.",
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
+        ),
+        "to_number": Param(
+            type="string",
+            title="To",
+            description="The customer's number, E.164, like +14155550199.",
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
+        ),
+        "to_name": Param(
+            None,
+            type=["null", "string"],
+            title="Customer's name",
+            description="What agents see; without it, the number's last four digits.",
+            maxLength=200,
+        ),
+        "body": Param(
+            None,
+            type=["null", "string"],
+            format="multiline",
+            title="Text",
+            description="At most 1600 characters. With route agent it may be empty: the agent then writes first.",
+            maxLength=1600,
+        ),
+        "route": Param(
+            "agent",
+            type="string",
+            enum=["agent", "studio"],
+            values_display={
+                "agent": "agent: opens a task for an agent",
+                "studio": "studio: fire-and-forget, the reply runs the Studio flow",
+            },
+            title="Route",
+            description="Where the customer's reply goes.",
+        ),
+        "target_worker_sid": Param(
+            None,
+            type=["null", "string"],
+            title="For this agent",
+            description="WK… of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only "
+            "with route agent.",
+            pattern="^WK[0-9a-fA-F]{32}$",
+            section="Routing",
+        ),
+        "worker_only": Param(
+            False,
+            type="boolean",
+            title="Nobody else",
+            description="Past the workflow, to this agent alone: who declines has canceled the task, and nobody else "
+            "is asked. Stack conversations; needs queue_sid.",
+            section="Routing",
+        ),
+        "source_channel_sid": Param(
+            None,
+            type=["null", "string"],
+            title="Earlier conversation",
+            description="CH… of a conversation that the task is to refer to.",
+            pattern="^CH[0-9a-fA-F]{32}$",
+            section="Routing",
+        ),
+        "task_attributes": Param(
+            {},
+            type="object",
+            title="Task attributes",
+            description='Further attributes for routing and for agents, like {"language": "de"}. No personal data: '
+            "they show in rendered fields.",
+            section="Routing",
+        ),
+        "wait_for_delivery": Param(
+            False,
+            type="boolean",
+            title="Wait for the delivery",
+            description="The run is green only when the text has reached the customer's handset.",
+            section="Delivery",
+        ),
+        "idempotency_key": Param(
+            None,
+            type=["null", "string"],
+            title="Idempotency key",
+            description="A text is sent once per key, like order-4711-shipped. Empty: once per run.",
+            maxLength=256,
+            section="Key and connection",
+        ),
+        "twilio_conn_id": twilio_conn_id(
+            description="The Airflow connection of type twilio to send with.", section="Key and connection"
+        ),
+    },
+) as dag:
+    # Straight from the form: a template would make numbers of texts like +14155550100.
+    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
+    wanted = form.pop("wait_for_delivery")
+    sent = FlexSendOperator(task_id="send", **form).output
+    FlexDeliverySensor(
+        task_id="delivery",
+        sent=sent,
+        wanted=wanted,
+        twilio_conn_id=form["twilio_conn_id"],
+        poke_interval=timedelta(seconds=10),
+        timeout=timedelta(minutes=15),
+        # Waiting in the triggerer does not count; on a worker, with deferrable=False, it would.
+        execution_timeout=timedelta(minutes=20),
+    )

@@ -1,0 +1,147 @@
+"""
+### Set up a Twilio account
+
+Makes what flexsms needs and is missing, and leaves what is there. Run it as often as you like, also after a run that
+was killed: nothing is made a second time.
+
+1. **Sync service**: the one that the connection names, or one of its own named *flexsms*.
+2. **Event Streams**: a sink that posts task events to *Events URL* (or puts them into a Kinesis stream), and one
+   subscription with all task events that count, at a fixed schema version. A changed URL is a new sink; the old one
+   goes when the new one is subscribed, so that nothing is lost between. A run that names neither a URL nor a stream
+   leaves events on their way, and a Kinesis sink where it is.
+3. **Number**, by the stack of the connection. `chat`: its Flex Flows, *studio* for what customers write and *task* for
+   what agents send, long-lived. `conversations`: its address configuration, which runs the Studio flow.
+
+**A dry run first**: it is switched on in the form, because the last step decides where customers' texts lead. Look at
+the table in the log of `setup`, then trigger it again with *Dry run* off.
+
+**What is not ours** is named and left: sinks with another description, and, unless *Overwrite* is on, flows and address
+configurations that lead elsewhere than the connection says.
+
+**Who may trigger this** decides where customers' texts and events lead: give that right to administrators only. Events
+go to the connection's URL or stream, or to this Airflow; any other place takes `flexsms setup` on the command line.
+
+**Result** (XCom of `setup`): `rows`, each with `what`, `state`, `sid` and `note`; `connection_extra`, what belongs in
+the extra of the connection now; `dry_run`, `api_calls`. On the command line, `flexsms setup --write` stores the extra.
+
+**When it is red and waits for you**: a Kinesis sink works only after its test event was read. Take `data.test_id` from
+the stream and trigger it again with it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param
+
+from flexsms.core.setup import STREAM_NAME
+from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
+from flexsms.operators.setup import FlexSetupOperator
+from flexsms.policies import task_defaults
+
+with DAG(
+    dag_id="flexsms_setup",
+    dag_display_name="flexsms: set up",
+    description="Make what flexsms needs in a Twilio account: Sync service, Event Streams, a number.",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=task_defaults(execution_timeout=timedelta(minutes=10)),
+    tags=["flexsms", "twilio", "setup"],
+    params={
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Dry run",
+            description="Change nothing; only say what would be done.",
+        ),
+        "number": Param(
+            None,
+            type=["null", "string"],
+            title="Number",
+            description="Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
+            minLength=1,
+            maxLength=LONGEST_NUMBER,
+            section="Number",
+        ),
+        "studio_flow_sid": Param(
+            None,
+            type=["null", "string"],
+            title="Studio flow",
+            description="FW… that runs when a customer writes. Empty: the connection's.",
+            pattern="^FW[0-9a-fA-F]{32}$",
+            section="Number",
+        ),
+        "workflow_sid": Param(
+            None,
+            type=["null", "string"],
+            title="Workflow",
+            description="Stack chat: WW… that routes the tasks of texts that are sent. Empty: the connection's.",
+            pattern="^WW[0-9a-fA-F]{32}$",
+            section="Number",
+        ),
+        "long_lived": Param(
+            True,
+            type="boolean",
+            title="Long-lived",
+            description="Stack chat: channels stay open after their task, until flexsms_cleanup retires them.",
+            section="Number",
+        ),
+        "janitor": Param(
+            True,
+            type="boolean",
+            title="Janitor",
+            description="Stack chat: Flex closes the session of a task that was deleted outside the Flex UI.",
+            section="Number",
+        ),
+        "overwrite": Param(
+            False,
+            type="boolean",
+            title="Overwrite",
+            description="Change flows and address configurations of the number that lead elsewhere, too.",
+            section="Number",
+        ),
+        "events_url": Param(
+            None,
+            type=["null", "string"],
+            title="Events URL",
+            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events: the "
+            "connection's URL, or one of this Airflow. Empty: events stay on their way, or go to the connection's URL; "
+            "without any, no Event Streams.",
+            pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
+            section="Event Streams",
+        ),
+        "kinesis": Param(
+            None,
+            type=["null", "object"],
+            title="Kinesis",
+            description='Instead of a URL, {"arn": "…", "role_arn": "…", "external_id": "…"} of the connection\'s '
+            "kinesis_stream.",
+            section="Event Streams",
+        ),
+        "test_id": Param(
+            None,
+            type=["null", "string"],
+            title="Test ID",
+            description="data.test_id of the test event, when a run before has asked for it.",
+            section="Event Streams",
+        ),
+        "stream_name": Param(
+            STREAM_NAME,
+            type="string",
+            title="Description",
+            description="By this description flexsms knows its own sink. Give every Airflow that shares the account "
+            "another one.",
+            minLength=1,
+            section="Event Streams",
+        ),
+        "twilio_conn_id": twilio_conn_id(),
+    },
+) as dag:
+    # Straight from the form: a template would make numbers of texts like +14155550100.
+    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
+    preview = form.pop("dry_run")
+    FlexSetupOperator(task_id="setup", preview=preview, **form)
