@@ -135,6 +135,9 @@ def install(venv, kind):
         fail(
             "pip could not install the requirements; its last words (all of them: %s):\n%s" % (log_path, tail)
         )
+    # The installed metadata says the same. With these beside it, on the path of an editable installation, Airflow would
+    # find every entry point twice and report the plugin as registered already.
+    shutil.rmtree(os.path.join(ROOT, "include", "flexsms.egg-info"), ignore_errors=True)
 
 
 def main(arguments):

@@ -18,7 +18,7 @@ from tests.cluster.cluster import ROOT
 
 README = (ROOT / "README.md").read_text()
 CHAPTER = README[README.index("\n## Run it on your own Airflow") : README.index("\n## What it stands on")]
-LINES = re.findall(r"`pip install (-r [^`]+)`", CHAPTER)
+LINES = re.findall(r"`pip install (-[cr] [^`]+)`", CHAPTER)
 ADDED = [
     "-r requirements-kinesis.txt",
     *sorted(set(re.findall(r"`(apache-airflow-providers-(?:amazon|google|microsoft)[^`]*)`", CHAPTER))),
