@@ -17,7 +17,7 @@ CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints clean \
+.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints hashes clean \
   run-env dev-env cluster-env
 
 help: ## this list
@@ -53,11 +53,12 @@ test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are in
 test-cluster: cluster-env ## workers that freeze and die, in an Airflow with Celery, PostgreSQL and Redis
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
 
-lint: dev-env ## ruff, mypy strict, import-linter
+lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of requirements*.txt can be met
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(TYPED)
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/resolve.py
 
 format: dev-env ## what ruff can put right by itself
 	@$(BIN)/ruff check --fix-only .
@@ -69,13 +70,20 @@ bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s;
 chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-constraints: ## pin everything below requirements*.txt again, for all three Pythons
-	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
+PIN := $(BIN)/python -m uv pip compile --cache-dir .cache/uv-cache --universal --python-version 3.11 --quiet \
+  --no-header --no-annotate --no-emit-index-url
+
+constraints: dev-env ## pin everything below requirements*.txt again, for all Pythons
 	@head -2 constraints.txt > .cache/constraints.head
-	@.cache/uv/bin/uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-	  --no-emit-index-url --quiet --output-file .cache/constraints.body requirements.txt requirements-dev.txt \
+	@$(PIN) --upgrade --output-file .cache/constraints.body requirements.txt requirements-dev.txt \
 	  requirements-cluster.txt
 	@cat .cache/constraints.head .cache/constraints.body > constraints.txt
+	@$(MAKE) --no-print-directory hashes
+
+hashes: dev-env ## the pins of constraints.txt again, with the hashes of their files, in constraints-hashed.txt
+	@head -3 constraints-hashed.txt > .cache/hashed.head
+	@$(PIN) --no-deps --generate-hashes --output-file .cache/hashed.body constraints.txt
+	@cat .cache/hashed.head .cache/hashed.body > constraints-hashed.txt
 
 clean: ## away with everything the other targets made, also the environments and the demo's Airflow
 	@rm -rf .venv .venv-* .airflow .cache .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \

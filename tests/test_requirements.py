@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import metadata, requires
 from pathlib import Path
 
@@ -49,3 +50,11 @@ def test_every_requirement_has_a_pin_within_its_range(name: str) -> None:
         [pinned] = pins[requirement.name].specifier
         assert pinned.operator == "=="
         assert pinned.version in requirement.specifier, f"{requirement} is pinned to {pinned.version}"
+
+
+def test_the_pins_with_hashes_are_the_same() -> None:
+    entries = (ROOT / "constraints-hashed.txt").read_text().replace("\\\n", "").splitlines()
+    pins, hashes = zip(*(one.split("--hash", 1) for one in entries if not one.startswith("#")), strict=True)
+    plain = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [pin.strip() for pin in pins] == [line for line in plain if not line.startswith("#")]
+    assert all(re.fullmatch(r"(( *--hash)?=sha256:[0-9a-f]{64} *)+", one) for one in hashes)

@@ -1,1 +1,1 @@
-"""One file per DAG: wiring and docs, no logic. Airflow finds them through :mod:`flexsms.bundle`."""
+"""One file per DAG: wiring and docs, no logic. :mod:`flexsms.bundle` brings them."""
