@@ -19,10 +19,10 @@ from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox import actors, channels, conversations, sessions, tasks
 from flexsms.sandbox.app import App
 from flexsms.sandbox.client import connection_extra
-from flexsms.sandbox.clock import Clock
 from flexsms.sandbox.control import Control
-from flexsms.sandbox.wire import Problem
-from flexsms.sandbox.world import NUMBER, NUMBER_CONVERSATIONS, World
+from flexsms.sandbox.http import Problem
+from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, World
+from flexsms.sandbox.state.clock import Clock
 from flexsms.twilio import clock, transport
 from flexsms.twilio.config import TwilioSettings
 
@@ -112,7 +112,7 @@ class Player:
 
     def _make_world(self, seed: int) -> World:
         kind = type("Clock", (VirtualClock,), {"universe": self.universe})
-        with patch("flexsms.sandbox.world.Clock", kind):
+        with patch("flexsms.sandbox.state.account.Clock", kind):
             world = World(seed)
         for name in ("channels", "conversations", "members", "tasks"):
             self._watch(world, name)

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from flexsms.sandbox.app import App
-from flexsms.sandbox.clock import http_date
+from flexsms.sandbox.state.clock import http_date
 
 from .universe import EPOCH_S, Process, Universe
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import channels, conversations, inbound, interactions, sessions, tasks
-from .conversation_rows import Conversation
-from .row import facts
-from .store import Channel, FlexFlow, Message, Session, Task
-from .wire import Invalid
-from .world import World
+from .http import Invalid
+from .state.account import World
+from .state.rows.conversations import Conversation
+from .state.rows.row import facts
+from .state.tables import Channel, FlexFlow, Message, Session, Task
 
 # Facts F.
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})

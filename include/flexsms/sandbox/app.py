@@ -16,17 +16,17 @@ from . import (
     products,  # noqa: F401 (registers the routes)
     replica,
 )
-from .clock import http_date
 from .contention import under_way
 from .control import Control
 from .courier import Courier
 from .faults import Rule
 from .guard import foreign
+from .http import NotFound, Problem, Request, Response, decode_form, presented
 from .journal import Recorder
 from .plays import play
 from .router import ROUTERS
-from .wire import NotFound, Problem, Request, Response, decode_form, presented
-from .world import World
+from .state.account import World
+from .state.clock import http_date
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -11,10 +11,10 @@ import orjson
 
 from . import actors, bulk_conversations, channels, interactions, tasks
 from . import sessions as proxy
+from .http import Invalid
 from .products import sync
-from .store import Channel, FlexFlow, Task
-from .wire import Invalid
-from .world import World
+from .state.account import World
+from .state.tables import Channel, FlexFlow, Task
 
 # task created, reservation created and accepted, both wrapped up, both completed
 EVENTS_OF_A_LIFE = 7

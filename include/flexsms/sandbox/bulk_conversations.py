@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import actors, conversations, interactions, tasks
-from .conversation_rows import Conversation
+from .http import Invalid
 from .invites import Routing
-from .wire import Invalid
-from .world import NUMBER_CONVERSATIONS, World
+from .state.account import NUMBER_CONVERSATIONS, World
+from .state.rows.conversations import Conversation
 
 KNOWN = {
     "customer",

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from . import sessions, tasks
-from .store import Channel, FlexFlow, Message, Task
-from .wire import Problem
-from .world import World, timer
+from .http import Problem
+from .state.account import World, timer
+from .state.tables import Channel, FlexFlow, Message, Task
 
 
 def find(world: World, flow: FlexFlow, customer: str) -> Channel | None:

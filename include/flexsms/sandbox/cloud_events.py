@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .clock import iso_ms
+from .state.clock import iso_ms
 
 if TYPE_CHECKING:
-    from .store import Event
-    from .world import World
+    from .state.account import World
+    from .state.tables import Event
 
 PREFIX = "com.twilio.taskrouter."
 SCHEMA = "TaskRouter.WDSEvent"

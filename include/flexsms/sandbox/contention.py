@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from .wire import Problem, Request
-from .world import World
+from .http import Problem, Request
+from .state.account import World
 
 HOST = "proxy.twilio.com"
 

@@ -16,14 +16,14 @@ from typing import Any
 import orjson
 
 from . import actors, bulk, inbound, seed
-from .clock import iso
-from .config import Config
 from .faults import Faults
+from .http import Form, Problem, Response
 from .journal import Journal
 from .limits import Limits
 from .plays import play
-from .wire import Form, Problem, Response
-from .world import World
+from .state.account import World
+from .state.clock import iso
+from .state.settings import Config
 
 Body = dict[str, Any]
 

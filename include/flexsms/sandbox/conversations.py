@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 
 from . import texts
-from .conversation_rows import Conversation, Member, Receipt
-from .store import Message
-from .wire import Invalid, Problem
-from .world import NUMBER, NUMBER_CONVERSATIONS, NUMBER_SHORT_LIVED, World, timer
+from .http import Invalid, Problem
+from .state.account import NUMBER, NUMBER_CONVERSATIONS, NUMBER_SHORT_LIVED, World, timer
+from .state.rows.conversations import Conversation, Member, Receipt
+from .state.tables import Message
 
 HANDSET = re.compile(r"(whatsapp:)?\+[1-9]\d{1,14}")
 

@@ -14,9 +14,9 @@ import aiohttp
 
 from . import kinesis, streams, webhook
 from .control import Control
-from .mail import Parcel
+from .state.account import World
+from .state.delivery_queue import Parcel
 from .streams import Answer
-from .world import World
 
 # After a mistake of the sandbox itself, so that it does not fill the memory with tracebacks.
 PAUSE_S = 1.0

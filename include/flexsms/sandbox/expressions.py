@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .wire import Invalid
+from .http import Invalid
 
 CLAUSE = re.compile(r"""\s*([\w.]+)\s*(==|=|!=)\s*(?:"([^"]*)"|'([^']*)'|(-?\d+(?:\.\d+)?|true|false))\s*""")
 

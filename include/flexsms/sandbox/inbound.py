@@ -10,9 +10,9 @@ stays quiet while it waits for the task that it made itself. Beside an agent's t
 from __future__ import annotations
 
 from . import conversations, interactions, tasks
-from .conversation_rows import Address, Conversation, Webhook
-from .store import Message, Task
-from .world import World
+from .state.account import World
+from .state.rows.conversations import Address, Conversation, Webhook
+from .state.tables import Message, Task
 
 # Whoever opened the interaction, this time it was the customer.
 INBOUND = {"direction": "inbound", "initiatedBy": "customer"}

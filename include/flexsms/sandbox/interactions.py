@@ -16,11 +16,11 @@ from typing import Any
 import orjson
 
 from . import conversations, tasks
-from .conversation_rows import Conversation, FlexChannel, FlexInteraction, FlexParticipant
+from .http import Problem
 from .invites import Routing, invite
-from .store import Task
-from .wire import Problem
-from .world import World, timer
+from .state.account import World, timer
+from .state.rows.conversations import Conversation, FlexChannel, FlexInteraction, FlexParticipant
+from .state.tables import Task
 
 # Facts B.1: a channel is deleted after 180 days in which nothing happened to it.
 FORGOTTEN_AFTER_S = 180 * 86400

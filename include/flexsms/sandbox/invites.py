@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from . import tasks
-from .conversation_rows import FlexChannel, Invite
-from .store import Task
-from .world import World
+from .state.account import World
+from .state.rows.conversations import FlexChannel, Invite
+from .state.tables import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ import aiohttp
 import orjson
 
 from .cloud_events import cloud_event
-from .mail import Parcel
-from .stream_rows import Sink
+from .state.delivery_queue import Parcel
+from .state.rows.event_streams import Sink
 from .streams import Answer
 
 if TYPE_CHECKING:
-    from .world import World
+    from .state.account import World
 
 # Facts E.3; the page on delivery: errors of Kinesis are retried, an ARN that names no stream is not.
 FAILED, NO_STREAM = 91300, 93104

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 
+from .http import Problem, Request
 from .router import Route
-from .wire import Problem, Request
 
 FLEX = "flex-api.twilio.com"
 CONVERSATIONS = "conversations.twilio.com"

@@ -6,10 +6,10 @@ from typing import Any
 
 from . import actors, channels, conversations, interactions, sessions, tasks
 from .bulk import flow_of
-from .conversation_rows import Conversation
 from .invites import Routing
-from .store import Channel
-from .world import NUMBER, NUMBER_CONVERSATIONS, World
+from .state.account import NUMBER, NUMBER_CONVERSATIONS, World
+from .state.rows.conversations import Conversation
+from .state.tables import Channel
 
 
 class Life:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from . import actors, channels, conversations, interactions
-from .wire import Invalid
-from .world import World
+from .http import Invalid
+from .state.account import World
 
 
 def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:

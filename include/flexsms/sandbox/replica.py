@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from .clock import parse_iso
-from .mail import draws
-from .wire import NotFound, Request, Response
-from .world import World
+from .http import NotFound, Request, Response
+from .state.account import World
+from .state.clock import parse_iso
+from .state.delivery_queue import draws
 
 
 def check(world: World, request: Request, response: Response) -> None:

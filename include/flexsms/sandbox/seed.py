@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from .bulk import customer_number
-from .clock import iso
 from .lives import Life, life_of
-from .world import World
+from .state.account import World
+from .state.clock import iso
 
 HOUR = 3600.0
 DAY = 86400.0

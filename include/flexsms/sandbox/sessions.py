@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from . import contention, texts
-from .store import Channel, Interaction, Message, Participant, Session, Sms
-from .wire import Problem
-from .world import World, timer
+from .http import Problem
+from .state.account import World, timer
+from .state.tables import Channel, Interaction, Message, Participant, Session, Sms
 
 OPEN = ("open", "in-progress")
 

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .clock import iso_ms
 from .cloud_events import PREFIX, cloud_event_id
-from .mail import Parcel, draws
-from .stream_rows import Sink
+from .state.clock import iso_ms
+from .state.delivery_queue import Parcel, draws
+from .state.rows.event_streams import Sink
 
 if TYPE_CHECKING:
-    from .store import Event
-    from .world import World
+    from .state.account import World
+    from .state.tables import Event
 
 # TaskRouter's events are "compatible with Webhook and Kinesis sinks" (the pages of its event types).
 DELIVERED_TO = ("webhook", "kinesis")

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .wire import Response
+from .http import Response
 
 
 @dataclass(frozen=True, slots=True)

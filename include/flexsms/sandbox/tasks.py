@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from . import streams
-from .clock import iso
-from .row import facts
-from .store import Event, Fixture, Task
-from .wire import Invalid
-from .world import World, timer
+from .http import Invalid
+from .state.account import World, timer
+from .state.clock import iso
+from .state.rows.row import facts
+from .state.tables import Event, Fixture, Task
 
 OPEN = ("pending", "reserved", "assigned", "wrapping")
 FINISHED = ("completed", "canceled")

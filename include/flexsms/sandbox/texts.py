@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .store import Sms
-from .world import World, timer
+from .state.account import World, timer
+from .state.tables import Sms
 
 LONGEST_SMS = 1600
 

@@ -18,13 +18,13 @@ import orjson
 from yarl import URL
 
 from .cloud_events import cloud_event
-from .mail import Parcel
-from .stream_rows import Sink
+from .http import basic
+from .state.delivery_queue import Parcel
+from .state.rows.event_streams import Sink
 from .streams import Answer
-from .wire import basic
 
 if TYPE_CHECKING:
-    from .world import World
+    from .state.account import World
 
 THROTTLED, REFUSED, BROKEN, UNREACHABLE, SILENT, OTHER = 91302, 91305, 91306, 91307, 91308, 91300
 

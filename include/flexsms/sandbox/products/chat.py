@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import channels
-from ..clock import iso
+from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
 from ..paging import page, walk
 from ..params import Params, enum, json_text, moment, text
 from ..router import Call, router
-from ..sids import looks_like
-from ..store import Channel, Message, Service
-from ..wire import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.sids import looks_like
+from ..state.tables import Channel, Message, Service
 
 HOST = "chat.twilio.com"
 api = router(HOST)

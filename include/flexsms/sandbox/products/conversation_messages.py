@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import conversations
-from ..clock import iso
-from ..conversation_rows import Conversation, Receipt
+from ..http import Invalid, NotFound, Response, check_webhook_header, created, ok
 from ..paging import page, walk
 from ..params import Params, enum, json_text, moment, text
 from ..router import Call
-from ..store import Message, Sms
-from ..wire import Invalid, NotFound, Response, check_webhook_header, created, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.rows.conversations import Conversation, Receipt
+from ..state.tables import Message, Sms
 from .conversations import Scope, both, conversation_of
 
 MESSAGES = "/Conversations/{conversation}/Messages"

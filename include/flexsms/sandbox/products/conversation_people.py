@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import conversations
-from ..clock import iso
-from ..conversation_rows import Conversation, Member
+from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
 from ..paging import page, walk, walk_sorted
 from ..params import Params, integer, json_text, json_value, moment, text
 from ..router import Call
-from ..sids import looks_like
-from ..wire import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.rows.conversations import Conversation, Member
+from ..state.sids import looks_like
 from .conversations import (
     CONVERSATION,
     Scope,

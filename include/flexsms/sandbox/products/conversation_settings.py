@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import conversations
-from ..clock import iso
-from ..conversation_rows import Address, Conversation, Webhook
+from ..http import Invalid, NotFound, Response, created, gone, ok
 from ..paging import page, walk
 from ..params import Params, boolean, enum, integer, text
 from ..router import Call
-from ..wire import Invalid, NotFound, Response, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.rows.conversations import Address, Conversation, Webhook
 from .conversations import ROOT, Scope, api, both, conversation_of, service_of
 
 WEBHOOKS = "/Conversations/{conversation}/Webhooks"

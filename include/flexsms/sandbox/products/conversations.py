@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import conversations
-from ..clock import iso
-from ..conversation_rows import Conversation
+from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
 from ..paging import page, walk
 from ..params import NONE, Params, duration, enum, json_text, moment, text
 from ..router import Call, Handler, router
-from ..sids import looks_like
-from ..store import Service
-from ..wire import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.rows.conversations import Conversation
+from ..state.sids import looks_like
+from ..state.tables import Service
 
 HOST = "conversations.twilio.com"
 ROOT = f"https://{HOST}/v1"

@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import streams
-from ..clock import iso
+from ..http import Invalid, Problem, Response, created, gone, ok
 from ..paging import page, walk
 from ..params import Param, Params, boolean, enum, json_value, text
 from ..router import Call, router
-from ..stream_rows import Sink, Subscription
-from ..wire import Invalid, Problem, Response, created, gone, ok
-from ..world import World, timer
+from ..state.account import World, timer
+from ..state.clock import iso
+from ..state.rows.event_streams import Sink, Subscription
 from .event_types import subscription_of, version_of
 
 HOST = "events.twilio.com"

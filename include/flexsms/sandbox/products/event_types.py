@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..clock import iso
 from ..cloud_events import PREFIX, SCHEMA, SCHEMAS_URL
+from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
 from ..paging import page, walk_sorted
 from ..params import Params, integer, text
 from ..router import Call, router
-from ..stream_rows import Subscription
-from ..wire import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.rows.event_streams import Subscription
 
 HOST = "events.twilio.com"
 api = router(HOST)

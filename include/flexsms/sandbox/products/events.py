@@ -7,14 +7,14 @@ from itertools import takewhile
 from typing import Any
 
 from .. import tasks
-from ..clock import iso
-from ..mail import draws
+from ..http import Invalid, NotFound, Response, ok
 from ..paging import page
 from ..params import Params, integer, moment, text
 from ..router import Call, router
-from ..store import Event
-from ..wire import Invalid, NotFound, Response, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.delivery_queue import draws
+from ..state.tables import Event
 from .workspaces import HOST, WS, workspace_of
 
 api = router(HOST)

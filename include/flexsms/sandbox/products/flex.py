@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 
 from .. import channels, sessions, tasks
-from ..clock import iso
+from ..http import Invalid, NotFound, Response, created, gone, ok
 from ..paging import page, walk
 from ..params import Params, boolean, enum, integer, json_value, text
 from ..router import Call, router
-from ..store import Channel, FlexFlow, Task
-from ..wire import Invalid, NotFound, Response, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.tables import Channel, FlexFlow, Task
 
 HOST = "flex-api.twilio.com"
 api = router(HOST)

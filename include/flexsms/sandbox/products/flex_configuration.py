@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..clock import iso
+from ..http import Response, ok
 from ..router import Call, router
-from ..wire import Response, ok
+from ..state.clock import iso
 
 HOST = "flex-api.twilio.com"
 api = router(HOST)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import interactions
-from ..conversation_rows import FlexChannel, FlexParticipant, Invite
+from ..http import NotFound, Problem, Response, ok
 from ..invites import invite, routing_json
 from ..paging import page, walk
 from ..params import Params, enum, json_value
 from ..router import Call, router
-from ..wire import NotFound, Problem, Response, ok
-from ..world import World
+from ..state.account import World
+from ..state.rows.conversations import FlexChannel, FlexParticipant, Invite
 from .interactions import CHANNEL, HOST, UNPROCESSABLE, channel_of, channel_url, read_routing
 
 api = router(HOST)

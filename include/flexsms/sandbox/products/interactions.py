@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from .. import interactions
-from ..conversation_rows import Conversation, FlexChannel, FlexInteraction
+from ..http import Invalid, NotFound, Response, ok
 from ..invites import Routing, routing_json
 from ..paging import page, walk
 from ..params import Params, enum, json_value, text
 from ..router import Call, router
-from ..wire import Invalid, NotFound, Response, ok
-from ..world import World
+from ..state.account import World
+from ..state.rows.conversations import Conversation, FlexChannel, FlexInteraction
 
 HOST = "flex-api.twilio.com"
 api = router(HOST)

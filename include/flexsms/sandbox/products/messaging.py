@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+from ..http import NotFound, Response, ok
 from ..router import Call, router
-from ..store import Sms
-from ..wire import NotFound, Response, ok
+from ..state.tables import Sms
 
 api = router("api.twilio.com")
 VERSION = "2010-04-01"

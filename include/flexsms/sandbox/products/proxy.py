@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from .. import sessions
-from ..clock import iso
 from ..contention import people_of
+from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
 from ..paging import page, walk
 from ..params import Params, enum, integer, json_value, moment, text
 from ..router import Call, router
-from ..sids import looks_like
-from ..store import Service, Session
-from ..wire import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.sids import looks_like
+from ..state.tables import Service, Session
 
 HOST = "proxy.twilio.com"
 api = router(HOST)

@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 
 from .. import contention, sessions
-from ..clock import iso
+from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
 from ..paging import page, walk
 from ..params import Params, text
 from ..router import Call, router
-from ..store import Interaction, Participant, Session
-from ..wire import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.tables import Interaction, Participant, Session
 from .proxy import HOST, check_number, session_of, session_url
 
 api = router(HOST)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..clock import iso
+from ..http import NotFound, Response, ok
 from ..paging import page, walk
 from ..router import Call, router
-from ..store import Fixture
-from ..wire import NotFound, Response, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.tables import Fixture
 
 HOST = "studio.twilio.com"
 api = router(HOST)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import params
-from ..clock import iso
+from ..http import NotFound, Problem, Response, check_if_match, created, gone, ok
 from ..paging import page, walk
 from ..params import Param, Params, boolean, integer, text
 from ..router import Call, Router, router
-from ..sids import SID, looks_like
-from ..store import Service, Store, SyncObject, Table
-from ..wire import NotFound, Problem, Response, check_if_match, created, gone, ok
-from ..world import World, timer
+from ..state.account import World, timer
+from ..state.clock import iso
+from ..state.sids import SID, looks_like
+from ..state.tables import Service, Store, SyncObject, Table
 
 HOST = "sync.twilio.com"
 api: Router = router(HOST)

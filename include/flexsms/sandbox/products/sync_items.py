@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..http import Invalid, Problem, Response, gone, ok
 from ..paging import page, walk
 from ..params import Params, enum, text
 from ..router import Call, router
-from ..store import SyncObject
-from ..wire import Invalid, Problem, Response, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.tables import SyncObject
 from .sync import (
     HOST,
     LIST,

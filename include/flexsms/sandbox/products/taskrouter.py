@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 
 from .. import channels, tasks
-from ..clock import iso
 from ..expressions import expression, wanted_channel
+from ..http import Invalid, NotFound, Response, check_if_match, created, gone, ok
 from ..paging import Walk, page, walk, walk_sorted
 from ..params import Params, boolean, enum, integer, json_text, moment, text
 from ..router import Call, router
-from ..store import Task
-from ..wire import Invalid, NotFound, Response, check_if_match, created, gone, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.tables import Task
 from .workspaces import HOST, WS, workspace_of
 
 api = router(HOST)

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from ..clock import iso
+from ..http import NotFound, Response, ok
 from ..paging import page, walk
 from ..params import Params, text
 from ..router import Call, router
-from ..store import Fixture
-from ..wire import NotFound, Response, ok
-from ..world import World
+from ..state.account import World
+from ..state.clock import iso
+from ..state.tables import Fixture
 
 HOST = "taskrouter.twilio.com"
 api = router(HOST)

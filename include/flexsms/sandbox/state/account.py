@@ -8,14 +8,14 @@ from dataclasses import asdict
 from heapq import heappop, heappush
 from typing import Any
 
+from ..http import basic
 from .clock import Clock
-from .config import Config
-from .conversation_rows import Address, Conversation
+from .delivery_queue import Mail
 from .indexes import Indexes
-from .mail import Mail
+from .rows.conversations import Address, Conversation
+from .settings import Config
 from .sids import Sids
-from .store import Fixture, FlexFlow, Service
-from .wire import basic
+from .tables import Fixture, FlexFlow, Service
 
 # Valid for `phonenumbers`, and in the 555 exchange, which no US carrier gives to subscribers.
 NUMBER = "+14155550100"

@@ -3,8 +3,8 @@ numbers, the tasks of a channel."""
 
 from __future__ import annotations
 
-from .conversation_rows import Conversation, FlexChannel, Member
-from .store import Channel, Session, Store, Task
+from .rows.conversations import Conversation, FlexChannel, Member
+from .tables import Channel, Session, Store, Task
 
 
 class Indexes:

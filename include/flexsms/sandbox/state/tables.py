@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from .conversation_rows import (
+from .ordered import Ordered
+from .rows.conversations import (
     Address,
     Conversation,
     FlexChannel,
@@ -21,9 +22,8 @@ from .conversation_rows import (
     Receipt,
     Webhook,
 )
-from .ordered import Ordered
-from .row import Row, facts
-from .stream_rows import Sink, Subscription
+from .rows.event_streams import Sink, Subscription
+from .rows.row import Row, facts
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.sandbox.ordered import Ordered
+from flexsms.sandbox.state.ordered import Ordered
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.integers(0, 40)), max_size=300)
 

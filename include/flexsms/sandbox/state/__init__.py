@@ -1,0 +1,1 @@
+"""What an emulated account holds: its rows, its clock, its timers and its settings."""
