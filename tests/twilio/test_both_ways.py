@@ -1,6 +1,7 @@
 """The main stories, with each thing that Twilio's pages leave open turned the other way.
 
-The sandbox's switches (`flexsms/sandbox/state/settings.py`) say what is open; the rest of the suite runs with their defaults.
+The sandbox's switches (`flexsms/sandbox/state/settings.py`) say what is open; the rest of the suite runs with the
+defaults.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from .guard import foreign
 from .http import NotFound, Problem, Request, Response, decode_form, presented
 from .journal import Recorder
 from .plays import play
-from .router import ROUTERS
+from .routing.router import ROUTERS
 from .state.account import World
 from .state.clock import http_date
 

@@ -19,8 +19,8 @@ from . import actors, bulk, inbound, seed
 from .faults import Faults
 from .http import Form, Problem, Response
 from .journal import Journal
-from .limits import Limits
 from .plays import play
+from .routing.rate_limits import Limits
 from .state.account import World
 from .state.clock import iso
 from .state.settings import Config

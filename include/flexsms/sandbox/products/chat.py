@@ -9,9 +9,9 @@ from typing import Any
 
 from .. import channels
 from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..paging import page, walk
-from ..params import Params, enum, json_text, moment, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, json_text, moment, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.sids import looks_like

@@ -6,9 +6,9 @@ from typing import Any
 
 from .. import conversations
 from ..http import Invalid, NotFound, Response, check_webhook_header, created, ok
-from ..paging import page, walk
-from ..params import Params, enum, json_text, moment, text
-from ..router import Call
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, json_text, moment, text
+from ..routing.router import Call
 from ..state.account import World
 from ..state.clock import iso
 from ..state.rows.conversations import Conversation, Receipt

@@ -6,9 +6,9 @@ from typing import Any
 
 from .. import conversations
 from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..paging import page, walk, walk_sorted
-from ..params import Params, integer, json_text, json_value, moment, text
-from ..router import Call
+from ..routing.paging import page, walk, walk_sorted
+from ..routing.params import Params, integer, json_text, json_value, moment, text
+from ..routing.router import Call
 from ..state.account import World
 from ..state.clock import iso
 from ..state.rows.conversations import Conversation, Member

@@ -9,9 +9,9 @@ from typing import Any
 
 from .. import conversations
 from ..http import Invalid, NotFound, Response, created, gone, ok
-from ..paging import page, walk
-from ..params import Params, boolean, enum, integer, text
-from ..router import Call
+from ..routing.paging import page, walk
+from ..routing.params import Params, boolean, enum, integer, text
+from ..routing.router import Call
 from ..state.account import World
 from ..state.clock import iso
 from ..state.rows.conversations import Address, Conversation, Webhook

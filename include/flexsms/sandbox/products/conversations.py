@@ -13,9 +13,9 @@ from typing import Any
 
 from .. import conversations
 from ..http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
-from ..paging import page, walk
-from ..params import NONE, Params, duration, enum, json_text, moment, text
-from ..router import Call, Handler, router
+from ..routing.paging import page, walk
+from ..routing.params import NONE, Params, duration, enum, json_text, moment, text
+from ..routing.router import Call, Handler, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.rows.conversations import Conversation

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from .. import streams
 from ..http import Invalid, Problem, Response, created, gone, ok
-from ..paging import page, walk
-from ..params import Param, Params, boolean, enum, json_value, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Param, Params, boolean, enum, json_value, text
+from ..routing.router import Call, router
 from ..state.account import World, timer
 from ..state.clock import iso
 from ..state.rows.event_streams import Sink, Subscription

@@ -12,9 +12,9 @@ from typing import Any
 
 from ..cloud_events import PREFIX, SCHEMA, SCHEMAS_URL
 from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..paging import page, walk_sorted
-from ..params import Params, integer, text
-from ..router import Call, router
+from ..routing.paging import page, walk_sorted
+from ..routing.params import Params, integer, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.rows.event_streams import Subscription

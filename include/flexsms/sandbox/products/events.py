@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import tasks
 from ..http import Invalid, NotFound, Response, ok
-from ..paging import page
-from ..params import Params, integer, moment, text
-from ..router import Call, router
+from ..routing.paging import page
+from ..routing.params import Params, integer, moment, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.delivery_queue import draws

@@ -9,9 +9,9 @@ import orjson
 
 from .. import channels, sessions, tasks
 from ..http import Invalid, NotFound, Response, created, gone, ok
-from ..paging import page, walk
-from ..params import Params, boolean, enum, integer, json_value, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, boolean, enum, integer, json_value, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.tables import Channel, FlexFlow, Task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..http import Response, ok
-from ..router import Call, router
+from ..routing.router import Call, router
 from ..state.clock import iso
 
 HOST = "flex-api.twilio.com"

@@ -7,9 +7,9 @@ from typing import Any
 from .. import interactions
 from ..http import NotFound, Problem, Response, ok
 from ..invites import invite, routing_json
-from ..paging import page, walk
-from ..params import Params, enum, json_value
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, json_value
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.rows.conversations import FlexChannel, FlexParticipant, Invite
 from .interactions import CHANNEL, HOST, UNPROCESSABLE, channel_of, channel_url, read_routing

@@ -12,9 +12,9 @@ from typing import Any
 from .. import interactions
 from ..http import Invalid, NotFound, Response, ok
 from ..invites import Routing, routing_json
-from ..paging import page, walk
-from ..params import Params, enum, json_value, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, json_value, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.rows.conversations import Conversation, FlexChannel, FlexInteraction
 

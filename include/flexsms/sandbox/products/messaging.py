@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from ..http import NotFound, Response, ok
-from ..router import Call, router
+from ..routing.router import Call, router
 from ..state.tables import Sms
 
 api = router("api.twilio.com")

@@ -7,9 +7,9 @@ from typing import Any
 from .. import sessions
 from ..contention import people_of
 from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..paging import page, walk
-from ..params import Params, enum, integer, json_value, moment, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, integer, json_value, moment, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.sids import looks_like

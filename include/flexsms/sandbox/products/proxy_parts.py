@@ -8,9 +8,9 @@ import orjson
 
 from .. import contention, sessions
 from ..http import Invalid, NotFound, Problem, Response, created, gone, ok
-from ..paging import page, walk
-from ..params import Params, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.tables import Interaction, Participant, Session

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import params
 from ..http import NotFound, Problem, Response, check_if_match, created, gone, ok
-from ..paging import page, walk
-from ..params import Param, Params, boolean, integer, text
-from ..router import Call, Router, router
+from ..routing import params
+from ..routing.paging import page, walk
+from ..routing.params import Param, Params, boolean, integer, text
+from ..routing.router import Call, Router, router
 from ..state.account import World, timer
 from ..state.clock import iso
 from ..state.sids import SID, looks_like

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..http import Invalid, Problem, Response, gone, ok
-from ..paging import page, walk
-from ..params import Params, enum, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, enum, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.tables import SyncObject
 from .sync import (

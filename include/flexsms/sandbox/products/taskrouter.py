@@ -10,9 +10,9 @@ import orjson
 from .. import channels, tasks
 from ..expressions import expression, wanted_channel
 from ..http import Invalid, NotFound, Response, check_if_match, created, gone, ok
-from ..paging import Walk, page, walk, walk_sorted
-from ..params import Params, boolean, enum, integer, json_text, moment, text
-from ..router import Call, router
+from ..routing.paging import Walk, page, walk, walk_sorted
+from ..routing.params import Params, boolean, enum, integer, json_text, moment, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.tables import Task

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from ..http import NotFound, Response, ok
-from ..paging import page, walk
-from ..params import Params, text
-from ..router import Call, router
+from ..routing.paging import page, walk
+from ..routing.params import Params, text
+from ..routing.router import Call, router
 from ..state.account import World
 from ..state.clock import iso
 from ..state.tables import Fixture

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from .http import Form, Invalid, Response, ok
-from .state.ordered import Ordered
+from ..http import Form, Invalid, Response, ok
+from ..state.ordered import Ordered
 
 if TYPE_CHECKING:
     from .router import Call

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 
-from .http import Problem, Request
+from ..http import Problem, Request
 from .router import Route
 
 FLEX = "flex-api.twilio.com"

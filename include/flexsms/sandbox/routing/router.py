@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .http import NotFound, Problem, Request, Response
+from ..http import NotFound, Problem, Request, Response
 from .paging import without_paging
 from .params import NONE, Params
 
 if TYPE_CHECKING:
-    from .state.account import World
+    from ..state.account import World
 
 
 @dataclass(frozen=True, slots=True)

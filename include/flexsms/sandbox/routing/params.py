@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from .http import Form, Invalid
-from .state.clock import parse_iso
+from ..http import Form, Invalid
+from ..state.clock import parse_iso
 
 YEAR_S = 31_536_000
 
