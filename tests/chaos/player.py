@@ -16,11 +16,15 @@ from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, FlexCleanupOperator,
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.operators.send import FlexSendOperator
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.sandbox import actors, channels, conversations, sessions, tasks
+from flexsms.sandbox import actors
 from flexsms.sandbox.app import App
 from flexsms.sandbox.client import connection_extra
 from flexsms.sandbox.control import Control
 from flexsms.sandbox.http import Problem
+from flexsms.sandbox.products.chat import channels
+from flexsms.sandbox.products.conversations import behaviour as conversations
+from flexsms.sandbox.products.proxy import sessions
+from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, World
 from flexsms.sandbox.state.clock import Clock
 from flexsms.twilio import clock, transport

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
 from flexsms.core.state import ChannelState
-from flexsms.sandbox import sessions, tasks
+from flexsms.sandbox.products.proxy import sessions
+from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.twilio.cleanup_ledger import MAP_NAME
 from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
 from flexsms.twilio.stacks.chat_opening import ELSEWHERE

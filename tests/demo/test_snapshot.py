@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from flexsms.demo.snapshot import Channel, channels
-from flexsms.sandbox import channels as chat
-from flexsms.sandbox import conversations, sessions
 from flexsms.sandbox.control import Control
 from flexsms.sandbox.lives import Life, life_of
+from flexsms.sandbox.products.chat import channels as chat
+from flexsms.sandbox.products.conversations import behaviour as conversations
+from flexsms.sandbox.products.proxy import sessions
 from tests.demo.conftest import look
 
 DAYS = 2

@@ -15,8 +15,11 @@ from typing import Any
 from unittest.mock import patch
 
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.sandbox import actors, channels, conversations, tasks
-from flexsms.sandbox.cloud_events import cloud_event
+from flexsms.sandbox import actors
+from flexsms.sandbox.products.chat import channels
+from flexsms.sandbox.products.conversations import behaviour as conversations
+from flexsms.sandbox.products.event_streams.cloud_events import cloud_event
+from flexsms.sandbox.products.taskrouter import tasks
 from tests.chaos.airflow import TaskRun
 from tests.chaos.player import Player, _finish, installed
 from tests.chaos.schedule import Schedule

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flexsms.sandbox import actors, tasks
+from flexsms.sandbox import actors
+from flexsms.sandbox.products.taskrouter import tasks
 
 from .centre import CLEANUP_HOUR, DAY_S, HOUR_S, RETENTION_DAYS, SHIFT, Centre
 

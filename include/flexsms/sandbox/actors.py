@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import channels, conversations, inbound, interactions, sessions, tasks
 from .http import Invalid
+from .products.chat import channels
+from .products.conversations import behaviour as conversations
+from .products.flex import inbound, interactions
+from .products.proxy import sessions
+from .products.taskrouter import tasks
 from .state.account import World
 from .state.rows.conversations import Conversation
 from .state.rows.row import facts

@@ -16,7 +16,6 @@ from . import (
     products,  # noqa: F401 (registers the routes)
     replica,
 )
-from .contention import under_way
 from .control import Control
 from .courier import Courier
 from .faults import Rule
@@ -24,6 +23,7 @@ from .guard import foreign
 from .http import NotFound, Problem, Request, Response, decode_form, presented
 from .journal import Recorder
 from .plays import play
+from .products.proxy.contention import under_way
 from .routing.router import ROUTERS
 from .state.account import World
 from .state.clock import http_date

@@ -9,10 +9,13 @@ from typing import Any
 
 import orjson
 
-from . import actors, bulk_conversations, channels, interactions, tasks
-from . import sessions as proxy
+from . import actors, bulk_conversations
 from .http import Invalid
-from .products import sync
+from .products.chat import channels
+from .products.flex import interactions
+from .products.proxy import sessions as proxy
+from .products.sync import routes as sync
+from .products.taskrouter import tasks
 from .state.account import World
 from .state.tables import Channel, FlexFlow, Task
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actors, conversations, interactions, tasks
+from . import actors
 from .http import Invalid
-from .invites import Routing
+from .products.conversations import behaviour as conversations
+from .products.flex import interactions
+from .products.flex.invites import Routing
+from .products.taskrouter import tasks
 from .state.account import NUMBER_CONVERSATIONS, World
 from .state.rows.conversations import Conversation
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import orjson
 
-from . import actors, bulk, inbound, seed
+from . import actors, bulk, seed
 from .faults import Faults
 from .http import Form, Problem, Response
 from .journal import Journal
 from .plays import play
+from .products.flex import inbound
 from .routing.rate_limits import Limits
 from .state.account import World
 from .state.clock import iso

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import aiohttp
 
-from . import kinesis, streams, webhook
 from .control import Control
+from .products.event_streams import kinesis_sink, publisher, webhook_sink
+from .products.event_streams.publisher import Answer
 from .state.account import World
 from .state.delivery_queue import Parcel
-from .streams import Answer
 
 # After a mistake of the sandbox itself, so that it does not fill the memory with tracebacks.
 PAUSE_S = 1.0
@@ -50,9 +50,9 @@ class Courier:
         world = self._control.world
         try:
             world.settle()
-            for parcel in streams.take(world):
+            for parcel in publisher.take(world):
                 group.create_task(self._deliver(http, world, parcel))
-            return streams.wait_s(world)
+            return publisher.wait_s(world)
         except Exception:
             self._control.errors.append(f"deliveries\n{traceback.format_exc()}")
             return PAUSE_S
@@ -63,9 +63,9 @@ class Courier:
             if sink is None:
                 answer = Answer(None, discard=parcel.letters)
             else:
-                send = webhook.send if sink.type == "webhook" else kinesis.send
+                send = webhook_sink.send if sink.type == "webhook" else kinesis_sink.send
                 answer = await send(http, world, sink, parcel)
-            streams.conclude(world, parcel, answer)
+            publisher.conclude(world, parcel, answer)
         except Exception:
             self._control.errors.append(f"delivery to {parcel.sink_sid}\n{traceback.format_exc()}")
             world.mail.end(parcel, "lost", len(parcel.letters))

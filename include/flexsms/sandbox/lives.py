@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actors, channels, conversations, interactions, sessions, tasks
+from . import actors
 from .bulk import flow_of
-from .invites import Routing
+from .products.chat import channels
+from .products.conversations import behaviour as conversations
+from .products.flex import interactions
+from .products.flex.invites import Routing
+from .products.proxy import sessions
+from .products.taskrouter import tasks
 from .state.account import NUMBER, NUMBER_CONVERSATIONS, World
 from .state.rows.conversations import Conversation
 from .state.tables import Channel

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from . import actors, channels, conversations, interactions
+from . import actors
 from .http import Invalid
+from .products.chat import channels
+from .products.conversations import behaviour as conversations
+from .products.flex import interactions
 from .state.account import World
 
 

@@ -185,7 +185,7 @@ def _plan_story(plan: Plan, world: World, now: float, stack: str) -> dict[str, L
 
 def _recipe_document(world: World, life: Life) -> None:
     """The last task event of the channel, as the original event stream function stored it (facts H.4)."""
-    from .products import sync
+    from .products.sync import routes as sync
 
     mine = set(life.task_sids)
     last = next(

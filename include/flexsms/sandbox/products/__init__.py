@@ -1,47 +1,8 @@
-"""The emulated products. Importing this package registers their routes."""
+"""The emulated products, a package each. Importing this package registers their routes."""
 
-from . import (
-    chat,
-    conversation_messages,
-    conversation_people,
-    conversation_settings,
-    conversations,
-    event_streams,
-    event_types,
-    events,
-    flex,
-    flex_configuration,
-    interaction_parts,
-    interactions,
-    messaging,
-    proxy,
-    proxy_parts,
-    studio,
-    sync,
-    sync_items,
-    taskrouter,
-    workspaces,
-)
+from importlib import import_module
+from pkgutil import walk_packages
 
-__all__ = [
-    "chat",
-    "conversation_messages",
-    "conversation_people",
-    "conversation_settings",
-    "conversations",
-    "event_streams",
-    "event_types",
-    "events",
-    "flex",
-    "flex_configuration",
-    "interaction_parts",
-    "interactions",
-    "messaging",
-    "proxy",
-    "proxy_parts",
-    "studio",
-    "sync",
-    "sync_items",
-    "taskrouter",
-    "workspaces",
-]
+for _module in walk_packages(__path__, f"{__name__}."):
+    if _module.name.endswith("routes"):
+        import_module(_module.name)

@@ -1,0 +1,1 @@
+"""Programmable Chat v2: https://www.twilio.com/docs/chat/rest"""

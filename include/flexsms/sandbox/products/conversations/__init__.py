@@ -1,0 +1,1 @@
+"""Conversations v1: https://www.twilio.com/docs/conversations/api"""

@@ -1,0 +1,1 @@
+"""Event Streams v1: https://www.twilio.com/docs/events"""

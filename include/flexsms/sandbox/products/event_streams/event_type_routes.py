@@ -1,0 +1,194 @@
+"""events v1: what can be subscribed to, and the event types of a subscription (facts E.1).
+
+The catalogue has TaskRouter's event types, which this sandbox sends (as far as they happen here), and as others two of
+Messaging's, from the examples of Twilio's document, which it never does. The dates are made up. Unverified: that an
+unknown schema version is refused with the code of an unknown type (91104), and the codes of a subscribed event that is
+there already or is not there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
+from ...routing.paging import page, walk_sorted
+from ...routing.params import Params, integer, text
+from ...routing.router import Call, router
+from ...state.account import World
+from ...state.clock import iso
+from ...state.rows.event_streams import Subscription
+from .cloud_events import PREFIX, SCHEMA, SCHEMAS_URL
+
+HOST = "events.twilio.com"
+api = router(HOST)
+EVENTS = "/v1/Subscriptions/{subscription}/SubscribedEvents"
+
+# https://www.twilio.com/docs/events/event-types, by what they are about.
+TASKROUTER = {
+    "task": "created updated canceled wrapup completed deleted system-deleted transfer-initiated "
+    "transfer-attempt-failed transfer-failed transfer-canceled transfer-completed",
+    "reservation": "created accepted rejected timeout canceled rescinded completed failed wrapup",
+    "task-queue": "created deleted entered timeout moved expression.updated",
+    "workflow": "entered target-matched timeout skipped",
+    "worker": "created deleted activity.update attributes.update capacity.update channel.availability.update",
+}
+MESSAGING = "Messaging.MessageStatus"
+# Schema -> its newest version. TaskRouter's pages show 4 (facts E.1).
+VERSIONS = {SCHEMA: 4, MESSAGING: 1}
+TYPES = {
+    **{f"{PREFIX}{group}.{name}": SCHEMA for group, names in TASKROUTER.items() for name in names.split()},
+    "com.twilio.messaging.message.delivered": MESSAGING,
+    "com.twilio.messaging.message.failed": MESSAGING,
+}
+PUBLISHED = iso(1_597_325_300)
+
+
+def version_of(kind: Any, version: Any) -> int:
+    """The schema version that is subscribed to, the newest one unless it is named; Problem if there is none."""
+    schema = TYPES.get(kind) if isinstance(kind, str) else None
+    if schema is None:
+        raise Problem(400, 91104, f"Event type not found: {kind}")
+    if version is None:
+        return VERSIONS[schema]
+    if not isinstance(version, int) or not 1 <= version <= VERSIONS[schema]:
+        raise Problem(400, 91104, f"Event type {kind} has no schema version {version}")
+    return version
+
+
+def type_json(kind: str) -> dict[str, Any]:
+    _, _, product, *rest = kind.split(".")
+    return {
+        "type": kind,
+        "schema_id": TYPES[kind],
+        "description": f"{product.title()} - {' '.join(rest)}",
+        "status": "available",
+        "documentation_url": None,
+        "date_created": PUBLISHED,
+        "date_updated": PUBLISHED,
+        "url": f"https://{HOST}/v1/Types/{kind}",
+        "links": {"schema": f"https://{HOST}/v1/Schemas/{TYPES[kind]}/Versions"},
+    }
+
+
+@api.get("/v1/Types", Params(SchemaId=text()), paged=True)
+def list_types(call: Call) -> Response:
+    wanted = call.p.get("SchemaId")
+    rows = walk_sorted([kind for kind in TYPES if wanted in (None, TYPES[kind])], key=lambda kind: kind)
+    return page(call, rows, type_json, key="types", largest=1000)
+
+
+@api.get("/v1/Types/{type}")
+def fetch_type(call: Call, kind: str) -> Response:
+    if kind not in TYPES:
+        raise NotFound(call.request.path, 91104)
+    return ok(type_json(kind))
+
+
+# Schemas
+
+
+def version_json(schema: str, version: int) -> dict[str, Any]:
+    return {
+        "id": schema,
+        "schema_version": version,
+        "date_created": PUBLISHED,
+        "url": f"https://{HOST}/v1/Schemas/{schema}/Versions/{version}",
+        "raw": f"{SCHEMAS_URL}/{schema}/{version}",
+    }
+
+
+def _newest(call: Call, schema: str) -> int:
+    if schema not in VERSIONS:
+        raise NotFound(call.request.path)
+    return VERSIONS[schema]
+
+
+@api.get("/v1/Schemas/{schema}")
+def fetch_schema(call: Call, schema: str) -> Response:
+    url = f"https://{HOST}/v1/Schemas/{schema}"
+    return ok(
+        {
+            "id": schema,
+            "latest_version": _newest(call, schema),
+            "latest_version_date_created": PUBLISHED,
+            "url": url,
+            "links": {"versions": f"{url}/Versions"},
+        }
+    )
+
+
+@api.get("/v1/Schemas/{schema}/Versions", paged=True)
+def list_versions(call: Call, schema: str) -> Response:
+    rows = walk_sorted(range(1, _newest(call, schema) + 1), key=lambda version: version)
+    return page(
+        call, rows, lambda version: version_json(schema, version), key="schema_versions", largest=1000
+    )
+
+
+@api.get("/v1/Schemas/{schema}/Versions/{version}")
+def fetch_version(call: Call, schema: str, version: str) -> Response:
+    if not version.isdigit() or not 1 <= int(version) <= _newest(call, schema):
+        raise NotFound(call.request.path)
+    return ok(version_json(schema, int(version)))
+
+
+# The event types of a subscription
+
+
+def subscribed_json(world: World, row: Subscription, kind: str) -> dict[str, Any]:
+    return {
+        "account_sid": world.account_sid,
+        "subscription_sid": row.sid,
+        "type": kind,
+        "schema_version": row.types[kind],
+        "url": f"https://{HOST}/v1/Subscriptions/{row.sid}/SubscribedEvents/{kind}",
+    }
+
+
+def subscription_of(world: World, sid: str) -> Subscription:
+    row = world.store.subscriptions.get(sid)
+    if row is None:
+        raise Problem(404, 91102, f"Subscription {sid} could not be found")
+    return row
+
+
+def _subscribed(call: Call, sid: str, kind: str) -> Subscription:
+    row = subscription_of(call.world, sid)
+    if kind not in row.types:
+        raise NotFound(call.request.path)
+    return row
+
+
+@api.get(EVENTS, paged=True)
+def list_subscribed(call: Call, sid: str) -> Response:
+    row = subscription_of(call.world, sid)
+    rows = walk_sorted(row.types, key=lambda kind: kind)
+    return page(call, rows, lambda kind: subscribed_json(call.world, row, kind), key="types", largest=1000)
+
+
+@api.post(EVENTS, Params(Type=text().must(), SchemaVersion=integer(1)))
+def create_subscribed(call: Call, sid: str) -> Response:
+    row, kind = subscription_of(call.world, sid), call.p["Type"]
+    version = version_of(kind, call.p.get("SchemaVersion"))
+    if kind in row.types:
+        raise Invalid(f"Event type {kind} is subscribed to already", 91101)
+    row.types[kind] = version
+    return created(subscribed_json(call.world, row, kind))
+
+
+@api.get(EVENTS + "/{type}")
+def fetch_subscribed(call: Call, sid: str, kind: str) -> Response:
+    return ok(subscribed_json(call.world, _subscribed(call, sid, kind), kind))
+
+
+@api.post(EVENTS + "/{type}", Params(SchemaVersion=integer(1)))
+def update_subscribed(call: Call, sid: str, kind: str) -> Response:
+    row = _subscribed(call, sid, kind)
+    row.types[kind] = version_of(kind, call.p.get("SchemaVersion"))
+    return ok(subscribed_json(call.world, row, kind))
+
+
+@api.delete(EVENTS + "/{type}")
+def delete_subscribed(call: Call, sid: str, kind: str) -> Response:
+    del _subscribed(call, sid, kind).types[kind]
+    return gone()

@@ -1,0 +1,157 @@
+"""What Event Streams does: which events go to which sink, and what becomes of a request that failed.
+
+Sources: facts E.1 to E.3; Twilio's pages on delivery and duplication (https://www.twilio.com/docs/events/
+event-delivery-and-duplication) and on the errors 91302 to 91308. Retried is 429, 5xx, no connection and no answer in
+time, with exponential backoff and jitter for four hours. Any other 4xx discards the events (91305): a receiver that
+refuses by mistake has lost them, and its tests should see that.
+
+Unverified, and decided here: the first pause and the longest one; that the last attempt is made when the four hours
+are over; that a redirection is not followed and retried; that events which waited when their subscription was deleted
+are still delivered; that a failed request is repeated as it was, with the same events in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...state.clock import iso_ms
+from ...state.delivery_queue import Parcel, draws
+from ...state.rows.event_streams import Sink
+from .cloud_events import PREFIX, cloud_event_id
+
+if TYPE_CHECKING:
+    from ...state.account import World
+    from ...state.tables import Event
+
+# TaskRouter's events are "compatible with Webhook and Kinesis sinks" (the pages of its event types).
+DELIVERED_TO = ("webhook", "kinesis")
+RETRIED_FOR_S = 4 * 3600
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 900.0
+# Kinesis takes at most 500 records per request (AWS, PutRecords).
+MOST_RECORDS = 500
+
+DROPPED = 91303
+
+
+@dataclass(slots=True)
+class Answer:
+    """How a sink answered a parcel.
+
+    Parameters
+    ----------
+    status: HTTP status, None when there was no answer.
+    code: Twilio's, of its error log.
+    retry, discard: the letters that have not arrived.
+    """
+
+    status: int | None
+    code: int | None = None
+    retry: list[list[Any]] = field(default_factory=list)
+    discard: list[list[Any]] = field(default_factory=list)
+
+
+def publish(world: World, event: Event) -> None:
+    """An event has happened: post it to the sink of every subscription that wants it."""
+    for subscription in world.store.subscriptions:
+        version = subscription.types.get(PREFIX + event.type)
+        sink = world.store.sinks.get(subscription.sink_sid)
+        if version and sink and sink.status == "active" and sink.type in DELIVERED_TO:
+            _post(world, sink.sid, event.sid, version)
+
+
+def _post(world: World, sink_sid: str, event_sid: str, version: int) -> None:
+    config, now = world.config, world.clock.present()
+    drop, double, late, later = draws(world.sids.seed, sink_sid, event_sid)
+    if drop < config.stream_drops:
+        world.mail.counts["posted"] += 1
+        world.mail.counts["dropped"] += 1
+        ids = [cloud_event_id(world, event_sid)]
+        world.mail.note(at=iso_ms(now), sink_sid=sink_sid, events=ids, attempt=0, status=None, code=DROPPED,
+                        outcome="dropped", next_at=None)  # fmt: skip
+        return
+    for share in (late, later) if double < config.stream_duplicates else (late,):
+        due = now + config.stream_delay_s + config.stream_jitter_s * share
+        world.mail.post(sink_sid, [event_sid, version], due)
+
+
+def test(world: World, sink: Sink) -> None:
+    """Send a test event. The newest one counts; a sink that is not active yet is `validating` from here on.
+
+    That an active sink stays so is unverified: the page says `validating` for every sink, and was written when
+    webhooks did not need this.
+    """
+    sink.test_id = world.sids.new("TE")
+    if sink.status == "initialized":
+        sink.status = "validating"
+    sink.updated = world.clock.now()
+    if sink.type in DELIVERED_TO:
+        world.mail.post(sink.sid, [sink.test_id, 1], world.clock.present())
+
+
+def take(world: World) -> list[Parcel]:
+    """What is to be sent now."""
+    if world.config.stream_paused:
+        return []
+    rate = world.config.stream_rate
+    return world.mail.take(world.clock.present(), _places(world), lambda parcel: _room(world, parcel), rate)
+
+
+def _places(world: World) -> Callable[[str], int]:
+    """How many requests a sink gets at a time. Twilio names no number.
+
+    Kinesis gets one: its emulator moto says of itself that putting records "is not safe for concurrency", and
+    loses some.
+    """
+
+    def places(sink_sid: str) -> int:
+        sink = world.store.sinks.get(sink_sid)
+        return 1 if sink and sink.type == "kinesis" else world.config.stream_concurrency
+
+    return places
+
+
+def _room(world: World, parcel: Parcel) -> int:
+    sink = world.store.sinks.get(parcel.sink_sid)
+    if sink is None or not sink.batches:
+        return 1
+    least, most = world.config.stream_batch
+    size = least + int(draws(world.sids.seed, "batch", parcel.n)[0] * (most - least + 1))
+    return size if sink.type == "webhook" else min(size, MOST_RECORDS)
+
+
+def wait_s(world: World) -> float | None:
+    """Seconds until something is to be sent or happens by itself; None when nothing is."""
+    due = None if world.config.stream_paused else world.mail.next_due(_places(world))
+    moments = [moment for moment in (due, world.next_timer()) if moment is not None]
+    return max(min(moments) - world.clock.present(), 0.0) if moments else None
+
+
+def conclude(world: World, parcel: Parcel, answer: Answer) -> None:
+    """Book what a sink answered, and queue again what did not arrive."""
+    # A retry counts as made at the moment it was due: when the clock jumps four hours ahead, all of them are made.
+    moment = max(parcel.due, parcel.since or 0.0)
+    ids = [cloud_event_id(world, letter[0]) for letter in parcel.letters]
+    deadline = (parcel.since or 0.0) + RETRIED_FOR_S
+    outcome, due = "delivered", None
+    world.mail.end(parcel, "delivered", len(parcel.letters) - len(answer.retry) - len(answer.discard))
+    if answer.discard:
+        outcome = "discarded"
+        world.mail.end(parcel, outcome, len(answer.discard))
+    if answer.retry and (moment >= deadline or world.store.sinks.get(parcel.sink_sid) is None):
+        outcome = "lost"
+        world.mail.end(parcel, outcome, len(answer.retry))
+    elif answer.retry:
+        outcome = "retry"
+        jitter = draws(world.sids.seed, "pause", parcel.n, parcel.attempt)[0]
+        pause = min(FIRST_PAUSE_S * 2**parcel.attempt, LONGEST_PAUSE_S) * (0.5 + 0.5 * jitter)
+        due = min(moment + pause, deadline)
+    parcel.attempt += 1
+    world.mail.note(at=iso_ms(moment), sink_sid=parcel.sink_sid, events=ids, attempt=parcel.attempt,
+                    status=answer.status, code=answer.code, outcome=outcome,
+                    next_at=None if due is None else iso_ms(due))  # fmt: skip
+    if due is not None:
+        parcel.due, parcel.letters = due, answer.retry
+        world.mail.put(parcel)

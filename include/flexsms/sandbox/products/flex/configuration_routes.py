@@ -1,0 +1,76 @@
+"""flex-api v1: the account's Flex configuration, as far as it says what Flex works with."""
+
+from __future__ import annotations
+
+from ...http import Response, ok
+from ...routing.router import Call, router
+from ...state.clock import iso
+
+HOST = "flex-api.twilio.com"
+api = router(HOST)
+
+# Of the user interface and of voice. Nobody here has set any of it, and all may be null.
+UNSET = (
+    "attributes",
+    "taskrouter_taskqueues",
+    "taskrouter_skills",
+    "taskrouter_worker_channels",
+    "taskrouter_worker_attributes",
+    "runtime_domain",
+    "messaging_service_instance_sid",
+    "flex_service_instance_sid",
+    "flex_instance_sid",
+    "ui_language",
+    "ui_attributes",
+    "ui_dependencies",
+    "ui_version",
+    "service_version",
+    "call_recording_enabled",
+    "call_recording_webhook_url",
+    "crm_enabled",
+    "crm_type",
+    "crm_callback_url",
+    "crm_fallback_url",
+    "crm_attributes",
+    "public_attributes",
+    "plugin_service_enabled",
+    "plugin_service_attributes",
+    "integrations",
+    "outbound_call_flows",
+    "serverless_service_sids",
+    "queue_stats_configuration",
+    "notifications",
+    "markdown",
+    "flex_insights_hr",
+    "flex_insights_drilldown",
+    "flex_url",
+    "channel_configs",
+    "debugger_integration",
+    "flex_ui_status_report",
+    "agent_conv_end_methods",
+    "citrix_voice_vdi",
+    "offline_config",
+)
+
+
+@api.get("/v1/Configuration")
+def fetch_configuration(call: Call) -> Response:
+    """`chat_service_instance_sid` is the Conversations service that Flex uses."""
+    world = call.world
+    service = world.store.services.get(world.chat_service_sid)
+    assert service is not None  # noqa: S101 (every account is born with it)
+    return ok(
+        {
+            **dict.fromkeys(UNSET),
+            "account_sid": world.account_sid,
+            "date_created": iso(service.created),
+            "date_updated": iso(service.updated),
+            "status": "ok",
+            "taskrouter_workspace_sid": world.workspace_sid,
+            "taskrouter_target_workflow_sid": world.workflow_sid,
+            "taskrouter_target_taskqueue_sid": world.queue_sid,
+            "taskrouter_offline_activity_sid": world.activity_sids["Offline"],
+            "chat_service_instance_sid": world.chat_service_sid,
+            "url": f"https://{HOST}/v1/Configuration",
+        }
+    )

@@ -1,0 +1,1 @@
+"""Proxy v1: https://www.twilio.com/docs/proxy/api"""

@@ -1,0 +1,180 @@
+"""proxy v1: services, sessions, participants and interactions (facts A.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
+from ...routing.paging import page, walk
+from ...routing.params import Params, enum, integer, json_value, moment, text
+from ...routing.router import Call, router
+from ...state.account import World
+from ...state.clock import iso
+from ...state.sids import looks_like
+from ...state.tables import Service, Session
+from . import sessions
+from .contention import people_of
+
+HOST = "proxy.twilio.com"
+api = router(HOST)
+
+STATUS = enum("open", "in-progress", "closed", "failed", "unknown")
+PARTICIPANT = {"Identifier", "ProxyIdentifier", "ProxyIdentifierSid", "FriendlyName"}
+
+
+def service_json(world: World, service: Service) -> dict[str, Any]:
+    url = f"https://{HOST}/v1/Services/{service.sid}"
+    return {
+        "sid": service.sid,
+        "unique_name": service.name,
+        "account_sid": world.account_sid,
+        "chat_instance_sid": service.settings.get("chat_instance_sid"),
+        "callback_url": None,
+        "default_ttl": 0,
+        "number_selection_behavior": "prefer-sticky",
+        "geo_match_level": "country",
+        "intercept_callback_url": None,
+        "out_of_session_callback_url": f"https://webhooks.twilio.com/v1/Accounts/{world.account_sid}/Proxy/{service.sid}",
+        "date_created": iso(service.created),
+        "date_updated": iso(service.updated),
+        "url": url,
+        "links": {
+            "sessions": f"{url}/Sessions",
+            "phone_numbers": f"{url}/PhoneNumbers",
+            "short_codes": f"{url}/ShortCodes",
+        },
+    }
+
+
+def session_url(session: Session) -> str:
+    return f"https://{HOST}/v1/Services/{session.parent}/Sessions/{session.sid}"
+
+
+def session_json(world: World, session: Session) -> dict[str, Any]:
+    url = session_url(session)
+    return {
+        "sid": session.sid,
+        "service_sid": session.parent,
+        "account_sid": world.account_sid,
+        "unique_name": session.name,
+        "mode": session.mode,
+        "status": session.status,
+        "closed_reason": session.closed_reason,
+        "ttl": session.ttl,
+        "date_started": iso(session.started),
+        "date_ended": iso(session.ended),
+        "date_last_interaction": iso(session.last_interaction),
+        "date_expiry": iso(session.expires),
+        "date_created": iso(session.created),
+        "date_updated": iso(session.updated),
+        "url": url,
+        "links": {"interactions": f"{url}/Interactions", "participants": f"{url}/Participants"},
+    }
+
+
+def _service(call: Call, sid: str) -> Service:
+    service = call.world.store.services.within("proxy", sid)
+    if service is None:
+        raise NotFound(call.request.path)
+    return service
+
+
+def session_of(call: Call, service: str, sid: str) -> Session:
+    session = call.world.store.sessions.within(_service(call, service).sid, sid)
+    if session is None:
+        raise NotFound(call.request.path)
+    return session
+
+
+@api.get("/v1/Services", paged=True)
+def list_services(call: Call) -> Response:
+    rows = walk(call.world.store.services.under("proxy"))
+    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=1000)
+
+
+@api.get("/v1/Services/{service}")
+def fetch_service(call: Call, service: str) -> Response:
+    return ok(service_json(call.world, _service(call, service)))
+
+
+@api.get("/v1/Services/{service}/Sessions", paged=True)
+def list_sessions(call: Call, service: str) -> Response:
+    """Asked for up to 1000 a page, Proxy gives 100 (facts A.6)."""
+    rows = walk(call.world.store.sessions.under(_service(call, service).sid))
+    return page(
+        call, rows, lambda row: session_json(call.world, row), key="sessions", largest=1000, given=100
+    )
+
+
+@api.post(
+    "/v1/Services/{service}/Sessions",
+    Params(
+        UniqueName=text(191),
+        DateExpiry=moment(),
+        Ttl=integer(0),
+        Mode=enum("message-only", "voice-only", "voice-and-message"),
+        Status=STATUS,
+        Participants=json_value().repeated(),
+    ),
+)
+def create_session(call: Call, service: str) -> Response:
+    """`Participants` are objects in repeated fields, as the SDK sends them, or one list of them (facts A.6)."""
+    people: list[dict[str, Any]] = people_of(call.p.get("Participants", []))
+    for one in people:
+        if not isinstance(one, dict):
+            raise Invalid("Invalid Participants: a JSON object is expected")
+        if not isinstance(one.get("Identifier"), str) or not one["Identifier"]:
+            raise Invalid("Invalid Participants: an Identifier is missing", 80404)
+        if unknown := one.keys() - PARTICIPANT:
+            raise Invalid(f"Invalid Participants: unknown field {min(unknown)}")
+        check_number(call.world, one.get("ProxyIdentifier"))
+    session = sessions.start(
+        call.world,
+        _service(call, service).sid,
+        call.p.get("UniqueName"),
+        people,
+        mode=call.p.get("Mode", "voice-and-message"),
+        status=call.p.get("Status", "open"),
+        ttl=call.p.get("Ttl", 0),
+        expires=call.p.get("DateExpiry"),
+    )
+    return created(session_json(call.world, session))
+
+
+def check_number(world: World, number: Any) -> None:
+    if number is not None and number not in world.number_sids:
+        raise Invalid(f"Proxy number {number} is not in this service's pool", 80404)
+
+
+@api.get("/v1/Services/{service}/Sessions/{session}")
+def fetch_session(call: Call, service: str, name: str) -> Response:
+    """By SID or unique name; only GET knows unique names (facts L)."""
+    if looks_like("KC", name):
+        return ok(session_json(call.world, session_of(call, service, name)))
+    if not call.world.config.session_by_name:
+        raise NotFound(call.request.path)
+    session = call.world.store.sessions.named(_service(call, service).sid, name)
+    if session is None:
+        raise Problem(404, 80308, f"Session with unique name {name} not found")
+    return ok(session_json(call.world, session))
+
+
+@api.post(
+    "/v1/Services/{service}/Sessions/{session}", Params(DateExpiry=moment(), Ttl=integer(0), Status=STATUS)
+)
+def update_session(call: Call, service: str, sid: str) -> Response:
+    session = session_of(call, service, sid)
+    if session.status == "closed" and call.p.get("Status") == "in-progress":
+        # An expired session can be reopened when the same request gives it more time.
+        sessions.limit(call.world, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
+        sessions.change_status(call.world, session, "in-progress")
+    else:
+        sessions.change_status(call.world, session, call.p.get("Status"))
+        sessions.limit(call.world, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
+    return ok(session_json(call.world, session))
+
+
+@api.delete("/v1/Services/{service}/Sessions/{session}")
+def delete_session(call: Call, service: str, sid: str) -> Response:
+    sessions.drop(call.world, session_of(call, service, sid))
+    return gone()

@@ -1,0 +1,1 @@
+"""Sync v1: https://www.twilio.com/docs/sync/api"""

@@ -1,0 +1,1 @@
+"""TaskRouter v1: https://www.twilio.com/docs/taskrouter/api"""
