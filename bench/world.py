@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from flexsms.core.events import ENDING, StackName, TaskEventType
 from flexsms.core.state import ChannelState
-from flexsms.sandbox.bulk import customer_number
 from flexsms.sandbox.client import SandboxControl
+from flexsms.sandbox.control.bulk_load import customer_number
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, RECIPE_PREFIX
 
 T = TypeVar("T")

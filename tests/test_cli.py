@@ -18,7 +18,7 @@ import pytest
 
 from flexsms import cli
 from flexsms.sandbox.client import connection_extra
-from flexsms.sandbox.control import Control
+from flexsms.sandbox.control.routes import Control
 
 FLEXSMS = str(Path(sys.executable).with_name("flexsms"))
 

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return doctor.run(args)
     if args.command == "verify":
         return verify.run(args)
-    from flexsms.sandbox.server import run as run_sandbox
+    from flexsms.sandbox.server.main import run as run_sandbox
 
     for_people = sys.stdout.isatty()
     try:
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line of `flexsms`."""
     from flexsms.demo import run as demo
-    from flexsms.sandbox import server as sandbox
+    from flexsms.sandbox.server import main as sandbox
 
     root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
     root.add_argument("--version", action="version", version=f"flexsms {flexsms.__version__}")

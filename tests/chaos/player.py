@@ -16,15 +16,15 @@ from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, FlexCleanupOperator,
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.operators.send import FlexSendOperator
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.sandbox import actors
-from flexsms.sandbox.app import App
 from flexsms.sandbox.client import connection_extra
-from flexsms.sandbox.control import Control
+from flexsms.sandbox.control import simulate
+from flexsms.sandbox.control.routes import Control
 from flexsms.sandbox.http import Problem
 from flexsms.sandbox.products.chat import channels
 from flexsms.sandbox.products.conversations import behaviour as conversations
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
+from flexsms.sandbox.server.app import App
 from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, World
 from flexsms.sandbox.state.clock import Clock
 from flexsms.twilio import clock, transport
@@ -185,7 +185,7 @@ class Player:
     def write(self, who: int, words: str = "") -> dict[str, Any]:
         """A customer writes."""
         body = words or f"inbound-{len(self.seen.inbound)}-of-{who}"
-        result = actors.customer(self.world, self.customer(who), self.number, body)
+        result = simulate.customer(self.world, self.customer(who), self.number, body)
         self.seen.inbound.append(Inbound(self.universe.now_s, who, result))
         self._note(f"customer {who} writes: {result['outcome']} {result['channel_sid']}")
         return result
@@ -227,7 +227,7 @@ class Player:
         found = self.open_tasks(step["who"])
         for task in found[-1:] if step.get("newest") else found[:1]:
             with contextlib.suppress(Problem):
-                actors.agent(self.world, step["action"], task_sid=task.sid)
+                simulate.agent(self.world, step["action"], task_sid=task.sid)
                 self._note(f"agent: {step['action']} of customer {step['who']}, {task.sid}")
                 self.seen.attended.add(task.sid)
 
@@ -449,7 +449,7 @@ def _finish(run: Run) -> None:
 
 def _furnish(control: Control, world: World) -> Control:
     """A control plane around this world."""
-    with patch("flexsms.sandbox.control.World", lambda _seed: world):
+    with patch("flexsms.sandbox.control.routes.World", lambda _seed: world):
         control.__init__()  # type: ignore[misc]
     control.journal.enabled = False
     return control

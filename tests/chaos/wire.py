@@ -16,7 +16,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
 
-from flexsms.sandbox.app import App
+from flexsms.sandbox.server.app import App
 from flexsms.sandbox.state.clock import http_date
 
 from .universe import EPOCH_S, Process, Universe

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from flexsms.demo.api import Json
-from flexsms.sandbox.bulk import customer_number
 from flexsms.sandbox.client import SandboxControl
+from flexsms.sandbox.control.bulk_load import customer_number
 
 STACKS = {"chat": "twilio", "conversations": "conversations"}  # and what the sandbox calls their numbers
 OPEN_TASK = ("pending", "reserved", "assigned", "wrapping")

@@ -9,7 +9,7 @@ import pytest
 
 from flexsms.demo.run import STACKS
 from flexsms.demo.snapshot import Channel, channels
-from flexsms.sandbox.control import Control
+from flexsms.sandbox.control.routes import Control
 
 
 def look(control: Control) -> dict[str, Channel]:

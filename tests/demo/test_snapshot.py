@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flexsms.demo.snapshot import Channel, channels
-from flexsms.sandbox.control import Control
-from flexsms.sandbox.lives import Life, life_of
+from flexsms.sandbox.control.customer_history import Life, life_of
+from flexsms.sandbox.control.routes import Control
 from flexsms.sandbox.products.chat import channels as chat
 from flexsms.sandbox.products.conversations import behaviour as conversations
 from flexsms.sandbox.products.proxy import sessions

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.sandbox import actors
+from flexsms.sandbox.control import simulate
 from flexsms.sandbox.products.chat import channels
 from flexsms.sandbox.products.conversations import behaviour as conversations
 from flexsms.sandbox.products.event_streams.cloud_events import cloud_event
@@ -138,9 +138,9 @@ class Centre(Player):
             if task.status not in tasks.OPEN or task.sid in self._left_alone:
                 continue
             if task.status in ("pending", "reserved"):
-                actors.agent(self.world, "accept", task_sid=task.sid)
+                simulate.agent(self.world, "accept", task_sid=task.sid)
             elif now_s - (life.taken_s or 0) >= 2 * HOUR_S:
-                actors.agent(self.world, "complete", task_sid=task.sid)
+                simulate.agent(self.world, "complete", task_sid=task.sid)
 
     def leave_alone(self, task_sid: str) -> None:
         """No agent minds this task by himself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from flexsms.sandbox import actors
+from flexsms.sandbox.control import simulate
 from flexsms.sandbox.products.taskrouter import tasks
 
 from .centre import CLEANUP_HOUR, DAY_S, HOUR_S, RETENTION_DAYS, SHIFT, Centre
@@ -71,7 +71,7 @@ class Month:
 
         def park() -> None:
             for task in self.centre.open_tasks(who):
-                actors.agent(self.centre.world, "park", task_sid=task.sid)
+                simulate.agent(self.centre.world, "park", task_sid=task.sid)
 
         self.centre.at_hour(day, 10.5, park)
         self.centre.at_hour(day + 1, 15, lambda: self.centre.write_to_nobody(who))

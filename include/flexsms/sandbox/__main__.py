@@ -1,5 +1,5 @@
 """`python -m flexsms.sandbox`."""
 
-from .server import main
+from .server.main import main
 
 raise SystemExit(main())

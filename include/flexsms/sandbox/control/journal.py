@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from .http import Form, Request, Response
-from .state.clock import iso
+from ..http import Form, Request, Response
+from ..state.clock import iso
 
 LENGTH = 50_000
 RECORDED_REQUEST_HEADERS = (b"if-match", b"x-twilio-webhook-enabled", b"content-type")

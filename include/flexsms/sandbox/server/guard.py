@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from .http import Response
+from ..http import Response
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 (they are what is left out)

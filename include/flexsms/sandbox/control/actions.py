@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from . import actors
-from .http import Invalid
-from .products.chat import channels
-from .products.conversations import behaviour as conversations
-from .products.flex import interactions
-from .state.account import World
+from ..http import Invalid
+from ..products.chat import channels
+from ..products.conversations import behaviour as conversations
+from ..products.flex import interactions
+from ..state.account import World
+from . import simulate
 
 
 def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
@@ -30,9 +30,9 @@ def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
 
 def _play(world: World, kind: str, value: Any) -> Any:
     if kind == "customer":
-        return actors.customer(world, value["from"], value["to"], value["body"])
+        return simulate.customer(world, value["from"], value["to"], value["body"])
     if kind == "agent":
-        return actors.agent(world, **cast("dict[str, Any]", value))
+        return simulate.agent(world, **cast("dict[str, Any]", value))
     if kind == "advance_s":
         world.clock.advance(float(value))
         world.settle()

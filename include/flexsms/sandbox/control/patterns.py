@@ -11,7 +11,7 @@ import re
 from importlib import import_module
 from typing import Any
 
-from .http import Invalid
+from ..http import Invalid
 
 # The parser of `re` has no types of its own.
 op: Any = import_module("re._constants")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flexsms.sandbox.control.patterns import LONGEST_PATTERN, LONGEST_TEXT, Pattern
 from flexsms.sandbox.http import Invalid
-from flexsms.sandbox.patterns import LONGEST_PATTERN, LONGEST_TEXT, Pattern
 
 
 @pytest.mark.parametrize(

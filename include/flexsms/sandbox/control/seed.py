@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from .bulk import customer_number
-from .lives import Life, life_of
-from .state.account import World
-from .state.clock import iso
+from ..state.account import World
+from ..state.clock import iso
+from .bulk_load import customer_number
+from .customer_history import Life, life_of
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -185,7 +185,7 @@ def _plan_story(plan: Plan, world: World, now: float, stack: str) -> dict[str, L
 
 def _recipe_document(world: World, life: Life) -> None:
     """The last task event of the channel, as the original event stream function stored it (facts H.4)."""
-    from .products.sync import routes as sync
+    from ..products.sync import routes as sync
 
     mine = set(life.task_sids)
     last = next(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actors
-from .http import Invalid
-from .products.conversations import behaviour as conversations
-from .products.flex import interactions
-from .products.flex.invites import Routing
-from .products.taskrouter import tasks
-from .state.account import NUMBER_CONVERSATIONS, World
-from .state.rows.conversations import Conversation
+from ..http import Invalid
+from ..products.conversations import behaviour as conversations
+from ..products.flex import interactions
+from ..products.flex.invites import Routing
+from ..products.taskrouter import tasks
+from ..state.account import NUMBER_CONVERSATIONS, World
+from ..state.rows.conversations import Conversation
+from . import simulate
 
 KNOWN = {
     "customer",
@@ -39,7 +39,7 @@ def load(world: World, one: dict[str, Any]) -> Conversation:
         conversation = conversations.start(world, friendly_name=one.get("name", customer))
         conversations.add_member(world, conversation, address=customer, proxy_address=number)
     if one.get("parked") and (task := tasks.open_task(world, conversation.sid)):
-        actors.agent(world, "park", task_sid=task.sid)
+        simulate.agent(world, "park", task_sid=task.sid)
     if one.get("attributes"):
         conversations.merge_attributes(world, conversation, **one["attributes"])
     names = {

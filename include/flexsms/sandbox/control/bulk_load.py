@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from . import actors, bulk_conversations
-from .http import Invalid
-from .products.chat import channels
-from .products.flex import interactions
-from .products.proxy import sessions as proxy
-from .products.sync import routes as sync
-from .products.taskrouter import tasks
-from .state.account import World
-from .state.tables import Channel, FlexFlow, Task
+from ..http import Invalid
+from ..products.chat import channels
+from ..products.flex import interactions
+from ..products.proxy import sessions as proxy
+from ..products.sync import routes as sync
+from ..products.taskrouter import tasks
+from ..state.account import World
+from ..state.tables import Channel, FlexFlow, Task
+from . import bulk_conversations, simulate
 
 # task created, reservation created and accepted, both wrapped up, both completed
 EVENTS_OF_A_LIFE = 7
@@ -86,7 +86,7 @@ def _channel(world: World, one: dict[str, Any]) -> Channel:
             world, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}"
         )
         if one.get("session"):
-            actors.ensure_session(world, channel)
+            simulate.ensure_session(world, channel)
         if one.get("attributes"):
             channels.merge_attributes(world, channel, **one["attributes"])
         if one.get("text"):
@@ -95,7 +95,7 @@ def _channel(world: World, one: dict[str, Any]) -> Channel:
 
 
 def _session(world: World, channel: Channel, status: str | None) -> str:
-    session = actors.ensure_session(world, channel)
+    session = simulate.ensure_session(world, channel)
     if status == "closed":
         proxy.change_status(world, session, "closed")
     return session.sid

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from .http import NotFound, Request, Response
-from .state.account import World
-from .state.clock import parse_iso
-from .state.delivery_queue import draws
+from ..http import NotFound, Request, Response
+from ..state.account import World
+from ..state.clock import parse_iso
+from ..state.delivery_queue import draws
 
 
 def check(world: World, request: Request, response: Response) -> None:

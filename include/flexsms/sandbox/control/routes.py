@@ -15,16 +15,16 @@ from typing import Any
 
 import orjson
 
-from . import actors, bulk, seed
+from ..http import Form, Problem, Response
+from ..products.flex import inbound
+from ..routing.rate_limits import Limits
+from ..state.account import World
+from ..state.clock import iso
+from ..state.settings import Config
+from . import bulk_load, seed, simulate
+from .actions import play
 from .faults import Faults
-from .http import Form, Problem, Response
 from .journal import Journal
-from .plays import play
-from .products.flex import inbound
-from .routing.rate_limits import Limits
-from .state.account import World
-from .state.clock import iso
-from .state.settings import Config
 
 Body = dict[str, Any]
 
@@ -61,10 +61,10 @@ class Control:
             },
             ("POST", "/faults"): lambda body, _query: self.faults.add(body).report(),
             ("DELETE", "/faults"): self._clear_faults,
-            ("POST", "/customer"): lambda body, _query: actors.customer(
+            ("POST", "/customer"): lambda body, _query: simulate.customer(
                 self.world, body["from"], body["to"], body["body"]
             ),
-            ("POST", "/agent"): lambda body, _query: actors.agent(self.world, **body),
+            ("POST", "/agent"): lambda body, _query: simulate.agent(self.world, **body),
             ("POST", "/play"): lambda body, _query: {"results": play(self.world, body["plays"])},
             ("GET", "/journal"): self._read_journal,
             ("PUT", "/journal"): self._switch_journal,
@@ -72,9 +72,9 @@ class Control:
             ("GET", "/deliveries"): self._deliveries,
             ("GET", "/outbox"): self._outbox,
             ("POST", "/seed"): self._seed,
-            ("POST", "/load"): lambda body, _query: bulk.load(self.world, **body),
-            ("POST", "/tasks"): lambda body, _query: bulk.open_tasks(self.world, **body),
-            ("POST", "/events"): lambda body, _query: bulk.events(self.world, **body),
+            ("POST", "/load"): lambda body, _query: bulk_load.load(self.world, **body),
+            ("POST", "/tasks"): lambda body, _query: bulk_load.open_tasks(self.world, **body),
+            ("POST", "/events"): lambda body, _query: bulk_load.events(self.world, **body),
         }
 
     def answer(self, method: str, path: str, query: Form, raw: bytes) -> Response:

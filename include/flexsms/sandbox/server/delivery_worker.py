@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import aiohttp
 
-from .control import Control
-from .products.event_streams import kinesis_sink, publisher, webhook_sink
-from .products.event_streams.publisher import Answer
-from .state.account import World
-from .state.delivery_queue import Parcel
+from ..control.routes import Control
+from ..products.event_streams import kinesis_sink, publisher, webhook_sink
+from ..products.event_streams.publisher import Answer
+from ..state.account import World
+from ..state.delivery_queue import Parcel
 
 # After a mistake of the sandbox itself, so that it does not fill the memory with tracebacks.
 PAUSE_S = 1.0

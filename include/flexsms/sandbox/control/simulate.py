@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .http import Invalid
-from .products.chat import channels
-from .products.conversations import behaviour as conversations
-from .products.flex import inbound, interactions
-from .products.proxy import sessions
-from .products.taskrouter import tasks
-from .state.account import World
-from .state.rows.conversations import Conversation
-from .state.rows.row import facts
-from .state.tables import Channel, FlexFlow, Message, Session, Task
+from ..http import Invalid
+from ..products.chat import channels
+from ..products.conversations import behaviour as conversations
+from ..products.flex import inbound, interactions
+from ..products.proxy import sessions
+from ..products.taskrouter import tasks
+from ..state.account import World
+from ..state.rows.conversations import Conversation
+from ..state.rows.row import facts
+from ..state.tables import Channel, FlexFlow, Message, Session, Task
 
 # Facts F.
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})

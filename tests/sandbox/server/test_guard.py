@@ -8,7 +8,7 @@ import pytest
 import requests  # noqa: TID251 (what the SDK would never send)
 
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.sandbox.guard import foreign, names_of
+from flexsms.sandbox.server.guard import foreign, names_of
 
 WILDCARD = "0.0.0.0"  # noqa: S104 (nothing is bound)
 

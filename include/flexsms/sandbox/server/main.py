@@ -15,11 +15,11 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..control.journal import Recorder
+from ..control.routes import Control
 from .app import App
-from .control import Control
-from .courier import Courier
+from .delivery_worker import Courier
 from .guard import names_of
-from .journal import Recorder
 
 PARENT_CHECK_S = 0.25
 

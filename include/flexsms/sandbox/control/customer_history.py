@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import actors
-from .bulk import flow_of
-from .products.chat import channels
-from .products.conversations import behaviour as conversations
-from .products.flex import interactions
-from .products.flex.invites import Routing
-from .products.proxy import sessions
-from .products.taskrouter import tasks
-from .state.account import NUMBER, NUMBER_CONVERSATIONS, World
-from .state.rows.conversations import Conversation
-from .state.tables import Channel
+from ..products.chat import channels
+from ..products.conversations import behaviour as conversations
+from ..products.flex import interactions
+from ..products.flex.invites import Routing
+from ..products.proxy import sessions
+from ..products.taskrouter import tasks
+from ..state.account import NUMBER, NUMBER_CONVERSATIONS, World
+from ..state.rows.conversations import Conversation
+from ..state.tables import Channel
+from . import simulate
+from .bulk_load import flow_of
 
 
 class Life:
@@ -46,12 +46,12 @@ class Life:
         raise NotImplementedError
 
     def write(self, body: str) -> None:
-        self._remember(actors.customer(self.world, self.number, self.twilio_number, body))
+        self._remember(simulate.customer(self.world, self.number, self.twilio_number, body))
 
     def agent(self, action: str, **more: Any) -> None:
         # The plan may be late: a task that timed out meanwhile is nobody's any more.
         if self.task_sids and tasks.open_task(self.world, self.channel_sid):
-            actors.agent(self.world, action, task_sid=self.task_sids[-1], **more)
+            simulate.agent(self.world, action, task_sid=self.task_sids[-1], **more)
 
     def told(self) -> dict[str, Any]:
         """The entry of the story."""
@@ -86,7 +86,7 @@ class ChatLife(Life):
             flow = flow_of(world, "task")
             channel = channels.start(world, flow, self.number, self.name, friendly_name=f"SMS{self.number}")
         task = channels.ensure_task(world, channel, "outbound", {"name": self.name})
-        actors.ensure_session(world, channel)
+        simulate.ensure_session(world, channel)
         channels.post(world, channel, "system", body)
         self._remember({"channel_sid": channel.sid, "task_sid": task.sid})
 

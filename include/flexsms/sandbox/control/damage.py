@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .http import Response
+from ..http import Response
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from .http import Invalid, Problem, Request, Response
+from ..http import Invalid, Problem, Request, Response
+from .damage import Mangling
 from .patterns import Pattern
-from .tamper import Mangling
 
 Action = Literal["status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none"]
 ACTIONS = ("status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none")

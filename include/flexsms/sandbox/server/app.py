@@ -12,21 +12,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
-from . import (
-    products,  # noqa: F401 (registers the routes)
-    replica,
-)
-from .control import Control
-from .courier import Courier
-from .faults import Rule
+from ..control.actions import play
+from ..control.faults import Rule
+from ..control.journal import Recorder
+from ..control.routes import Control
+from ..http import NotFound, Problem, Request, Response, decode_form, presented
+from ..products.proxy.contention import under_way
+from ..routing.router import ROUTERS
+from ..state.account import World
+from ..state.clock import http_date
+from . import replica
+from .delivery_worker import Courier
 from .guard import foreign
-from .http import NotFound, Problem, Request, Response, decode_form, presented
-from .journal import Recorder
-from .plays import play
-from .products.proxy.contention import under_way
-from .routing.router import ROUTERS
-from .state.account import World
-from .state.clock import http_date
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

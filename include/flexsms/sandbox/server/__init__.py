@@ -1,0 +1,1 @@
+"""The process: one ASGI application, its command line, and the deliveries beside it."""
