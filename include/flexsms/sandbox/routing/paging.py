@@ -9,16 +9,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
 
 from ..http import Form, Invalid, Response, ok
 from ..state.ordered import Ordered
-
-if TYPE_CHECKING:
-    from .router import Call
+from .call import Call
 
 R = TypeVar("R")
 Walk = Callable[[Any, bool], Iterator[tuple[Any, R]]]

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..http import NotFound, Problem, Request, Response
+from ..state.account import World
+from .call import Call
 from .paging import without_paging
 from .params import NONE, Params
-
-if TYPE_CHECKING:
-    from ..state.account import World
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a handler works with: the world, the request, and its parameters as they were declared."""
-
-    world: World
-    request: Request
-    p: dict[str, Any]
-
 
 # A handler gets the call and the variable segments of its path, in order.
 Handler = Callable[..., Response]

@@ -36,6 +36,16 @@ def timer(kind: str) -> Callable[[Timer], Timer]:
     return register
 
 
+TaskEnd = Callable[["World", str | None], None]
+TASK_ENDS: list[TaskEnd] = []
+
+
+def after_task(handler: TaskEnd) -> TaskEnd:
+    """Register what happens when TaskRouter's API has ended a task; the handler gets the SID of its channel."""
+    TASK_ENDS.append(handler)
+    return handler
+
+
 class World(Indexes):
     """Everything a request can see or change.
 
@@ -172,6 +182,11 @@ class World(Indexes):
             due, _, kind, sid = heappop(self._timers)
             with self.clock.at(due):
                 TIMERS[kind](self, sid)
+
+    def task_ended(self, channel_sid: str | None) -> None:
+        """TaskRouter's API has ended the task of a channel."""
+        for handler in TASK_ENDS:
+            handler(self, channel_sid)
 
     def next_timer(self) -> float | None:
         """When something happens by itself again."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ...http import Problem
-from ...state.account import World, timer
+from ...state.account import World, after_task, timer
 from ...state.tables import Channel, FlexFlow, Message, Task
 from ..proxy import sessions
 from ..taskrouter import tasks
@@ -147,6 +147,11 @@ def janitor(world: World, channel_sid: str | None, *, from_ui: bool) -> None:
     if session := sessions.of_channel(world, channel):
         sessions.drop(world, session)
     merge_attributes(world, channel, status="INACTIVE")
+
+
+@after_task
+def _after_task(world: World, channel_sid: str | None) -> None:
+    janitor(world, channel_sid, from_ui=False)
 
 
 @timer("task.timeout")

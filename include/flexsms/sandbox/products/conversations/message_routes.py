@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, check_webhook_header, created, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_text, moment, text
-from ...routing.router import Call
 from ...state.account import World
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation, Receipt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk, walk_sorted
 from ...routing.params import Params, integer, json_text, json_value, moment, text
-from ...routing.router import Call
 from ...state.account import World
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation, Member

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import NONE, Params, duration, enum, json_text, moment, text
-from ...routing.router import Call, Handler, router
+from ...routing.router import Handler, router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation

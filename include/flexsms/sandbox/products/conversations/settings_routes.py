@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, boolean, enum, integer, text
-from ...routing.router import Call
 from ...state.account import World
 from ...state.clock import iso
 from ...state.rows.conversations import Address, Conversation, Webhook

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk_sorted
 from ...routing.params import Params, integer, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.rows.event_streams import Subscription

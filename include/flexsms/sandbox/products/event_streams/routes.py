@@ -15,9 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...http import Invalid, Problem, Response, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Param, Params, boolean, enum, json_value, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World, timer
 from ...state.clock import iso
 from ...state.rows.event_streams import Sink, Subscription

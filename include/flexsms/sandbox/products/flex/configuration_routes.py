@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...http import Response, ok
-from ...routing.router import Call, router
+from ...routing.call import Call
+from ...routing.router import router
 from ...state.clock import iso
 
 HOST = "flex-api.twilio.com"

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_value, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.rows.conversations import Conversation, FlexChannel, FlexInteraction
 from . import interactions

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import NotFound, Problem, Response, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_value
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.rows.conversations import FlexChannel, FlexParticipant, Invite
 from . import interactions

@@ -11,7 +11,8 @@ from email.utils import format_datetime
 from typing import Any
 
 from ...http import NotFound, Response, ok
-from ...routing.router import Call, router
+from ...routing.call import Call
+from ...routing.router import router
 from ...state.tables import Sms
 
 api = router("api.twilio.com")

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.tables import Interaction, Participant, Session

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import NotFound, Response, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.tables import Fixture

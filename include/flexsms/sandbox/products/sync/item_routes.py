@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...http import Invalid, Problem, Response, gone, ok
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.tables import SyncObject
 from .routes import (

@@ -11,9 +11,10 @@ from typing import Any
 
 from ...http import NotFound, Problem, Response, check_if_match, created, gone, ok
 from ...routing import params
+from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Param, Params, boolean, integer, text
-from ...routing.router import Call, Router, router
+from ...routing.router import Router, router
 from ...state.account import World, timer
 from ...state.clock import iso
 from ...state.sids import SID, looks_like

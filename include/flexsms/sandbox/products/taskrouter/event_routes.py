@@ -7,9 +7,10 @@ from itertools import takewhile
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, ok
+from ...routing.call import Call
 from ...routing.paging import page
 from ...routing.params import Params, integer, moment, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.delivery_queue import draws

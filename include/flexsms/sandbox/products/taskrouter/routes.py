@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 
 from ...http import Invalid, NotFound, Response, check_if_match, created, gone, ok
+from ...routing.call import Call
 from ...routing.paging import Walk, page, walk, walk_sorted
 from ...routing.params import Params, boolean, enum, integer, json_text, moment, text
-from ...routing.router import Call, router
+from ...routing.router import router
 from ...state.account import World
 from ...state.clock import iso
 from ...state.tables import Task
-from ..chat import channels
 from . import tasks
 from .expressions import expression, wanted_channel
 from .workspace_routes import HOST, WS, workspace_of
@@ -242,7 +242,7 @@ def update_task(call: Call, workspace: str, sid: str) -> Response:
         if not reason:
             raise Invalid(f"Missing required parameter Reason in the post body: a task is {status} for one")
         tasks.finish(call.world, task, status, reason, tasks.account(call.world))
-        channels.janitor(call.world, task.channel_sid, from_ui=False)
+        call.world.task_ended(task.channel_sid)
     elif status and status != task.status:
         raise Invalid(f"Cannot set task {sid} to {status}: it is {task.status}")
     elif call.p:
@@ -270,5 +270,5 @@ def delete_task(call: Call, workspace: str, sid: str) -> Response:
     task = _task(call, workspace, sid)
     check_if_match(call.request, _etag(task), code=20412, what="Task")
     tasks.delete(call.world, task)
-    channels.janitor(call.world, task.channel_sid, from_ui=False)
+    call.world.task_ended(task.channel_sid)
     return gone()
