@@ -199,7 +199,7 @@ class _Play:
     async def _deliver(self) -> None:
         """Let the events out in steps, and kill both receivers in the middle of each step but the last."""
         steps = self._load.kills + 1
-        posted = await self._count("posted")
+        posted = await self._count("enqueued")
         await asyncio.to_thread(self._control.settings, stream_paused=False)
         for step in range(1, steps):
             before = await self._count("delivered")

@@ -25,7 +25,7 @@ from flexsms.sandbox.products.conversations import behaviour as conversations
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.sandbox.server.app import App
-from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, World
+from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, EmulatedAccount
 from flexsms.sandbox.state.clock import Clock
 from flexsms.twilio import clock, transport
 from flexsms.twilio.config import TwilioSettings
@@ -114,10 +114,10 @@ class Player:
 
     # The world
 
-    def _make_world(self, seed: int) -> World:
+    def _make_world(self, seed: int) -> EmulatedAccount:
         kind = type("Clock", (VirtualClock,), {"universe": self.universe})
         with patch("flexsms.sandbox.state.account.Clock", kind):
-            world = World(seed)
+            world = EmulatedAccount(seed)
         for name in ("channels", "conversations", "members", "tasks"):
             self._watch(world, name)
         table = world.store.events
@@ -133,7 +133,7 @@ class Player:
         table.add = add_late  # type: ignore[method-assign]
         return world
 
-    def _watch(self, world: World, name: str) -> None:
+    def _watch(self, world: EmulatedAccount, name: str) -> None:
         table = getattr(world.store, name)
         kept = self.seen.rows.setdefault(name, {})
         add = table.add
@@ -170,7 +170,7 @@ class Player:
                 self._do(step)
 
     def _do(self, step: Step) -> None:
-        self.world.settle()
+        self.world.run_due_timers()
         getattr(self, f"_do_{step['do']}")(step)
 
     def _note(self, what: str) -> None:
@@ -265,7 +265,7 @@ class Player:
         elif what == "short_lived":
             # Where it is short-lived by our hand right now, nobody can tell theirs from ours.
             is_free = self.schedule.stack == "chat" or row.open
-            if is_free and row.facts().get("long_lived") is not False:
+            if is_free and row.parsed_attributes().get("long_lived") is not False:
                 module.merge_attributes(self.world, row, long_lived=False)
                 self.seen.written[row.sid, "long_lived"] = False, self.universe.now_s
         elif self.schedule.stack == "conversations":
@@ -282,7 +282,7 @@ class Player:
 
     def _do_setup(self, step: Step) -> None:
         """Flex takes its time to set up interactions, or gives them up."""
-        config = self.world.config
+        config = self.world.settings
         before = config.interaction_setup_s, config.interaction_failures
 
         def over() -> None:
@@ -447,9 +447,9 @@ def _finish(run: Run) -> None:
     run.is_over = True
 
 
-def _furnish(control: Control, world: World) -> Control:
+def _furnish(control: Control, world: EmulatedAccount) -> Control:
     """A control plane around this world."""
-    with patch("flexsms.sandbox.control.routes.World", lambda _seed: world):
+    with patch("flexsms.sandbox.control.routes.EmulatedAccount", lambda _seed: world):
         control.__init__()  # type: ignore[misc]
     control.journal.enabled = False
     return control

@@ -325,14 +325,14 @@ def _live(player: Player) -> Check:
         elif task.conversation_sid:
             if row.state == "closed":
                 yield Broken("orphan", f"{task.sid} is {task.status}, and its conversation {sid} is closed")
-            elif row.state != "active" or bears_our_mark(row.facts()):
+            elif row.state != "active" or bears_our_mark(row.parsed_attributes()):
                 yield Broken(
                     "live", f"{task.sid} is {task.status}, and {sid} is {row.state} with {row.attributes}"
                 )
         else:
             wrong = []
             theirs = (sid, "long_lived") in player.seen.written
-            if not row.active or (row.facts().get("long_lived") is False and not theirs):
+            if not row.active or (row.parsed_attributes().get("long_lived") is False and not theirs):
                 wrong.append(f"has {row.attributes}")
             if sessions.of_channel(player.world, row) is None:
                 wrong.append("has no open session")
@@ -464,11 +464,11 @@ def _others(player: Player) -> Check:
     store = player.world.store
     for (sid, name), (value, at_s) in player.seen.written.items():
         row: Any = store.channels.get(sid) or store.conversations.get(sid)
-        if row is None or row.facts().get(name) == value or _overlaps(player, sid, at_s):
+        if row is None or row.parsed_attributes().get(name) == value or _overlaps(player, sid, at_s):
             continue
         if name in RETIRED and _is_retired(player, sid):
             continue
-        yield Broken("others", f"{sid}: {name} was {value!r}, and is {row.facts().get(name)!r}")
+        yield Broken("others", f"{sid}: {name} was {value!r}, and is {row.parsed_attributes().get(name)!r}")
 
 
 def _overlaps(player: Player, sid: str, at_s: float) -> bool:

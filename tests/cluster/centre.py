@@ -55,10 +55,10 @@ class Centre:
         for sid in channel_sids:
             mark = {"channel_sid": sid, "attributes": RETIRED}
             if self.stack_of[sid] == "chat":
-                self._twilio.play({"channel_attributes": mark})
+                self._twilio.perform({"channel_attributes": mark})
                 self._close_session(sid)
             else:
-                self._twilio.play(
+                self._twilio.perform(
                     {"conversation_attributes": mark},
                     {"conversation_state": {"channel_sid": sid, "state": "inactive"}},
                 )

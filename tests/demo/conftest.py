@@ -14,7 +14,7 @@ from flexsms.sandbox.control.routes import Control
 
 def look(control: Control) -> dict[str, Channel]:
     """Every channel, read as it comes over HTTP."""
-    return channels(json.loads(orjson.dumps(control.world.snapshot())))
+    return channels(json.loads(orjson.dumps(control.account.snapshot())))
 
 
 @pytest.fixture(scope="module", params=STACKS)
@@ -37,9 +37,9 @@ def before(control: Control) -> dict[str, Channel]:
 
 @pytest.fixture(scope="module")
 def now(control: Control) -> float:
-    return control.world.clock.now()
+    return control.account.clock.now()
 
 
 @pytest.fixture(scope="module")
 def sids(control: Control) -> dict[str, str]:
-    return {name: who["channel_sid"] for name, who in control.world.story.items()}
+    return {name: who["channel_sid"] for name, who in control.account.story.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flexsms.demo.snapshot import Channel, channels
-from flexsms.sandbox.control.customer_history import Life, life_of
+from flexsms.sandbox.control.customer_history import CustomerHistory, history_of
 from flexsms.sandbox.control.routes import Control
 from flexsms.sandbox.products.chat import channels as chat
 from flexsms.sandbox.products.conversations import behaviour as conversations
@@ -22,12 +22,12 @@ LIVE = {
 MARKS = {"long_lived": False, "status": "INACTIVE"}
 
 
-def written_to(stack: str) -> tuple[Control, Life]:
+def written_to(stack: str) -> tuple[Control, CustomerHistory]:
     """A customer who wrote, and was answered by nobody yet."""
     control = Control(random_seed=1)
-    life = life_of(control.world, stack, "+14155550161", "Ada Example")
-    life.send("Hello")
-    return control, life
+    history = history_of(control.account, stack, "+14155550161", "Ada Example")
+    history.send("Hello")
+    return control, history
 
 
 def test_the_story_is_read_as_it_was_seeded(
@@ -54,10 +54,10 @@ def test_the_window_counts_from_the_end(before: dict[str, Channel], now: float, 
 
 @pytest.mark.parametrize("stack", LIVE)
 def test_what_an_earlier_cleanup_left_is_retired(stack: str) -> None:
-    control, life = written_to(stack)
-    live = look(control)[life.channel_sid]
-    life.retire()
-    left = look(control)[life.channel_sid]
+    control, history = written_to(stack)
+    live = look(control)[history.channel_sid]
+    history.retire()
+    left = look(control)[history.channel_sid]
     assert (live.retired, left.retired) == (False, True)
     assert left.words == [f"{part} closed" for part in LIVE[stack]]
     assert not left.same(live)
@@ -66,43 +66,43 @@ def test_what_an_earlier_cleanup_left_is_retired(stack: str) -> None:
 @pytest.mark.parametrize("ending", ["complete", "cancel", "delete"])
 @pytest.mark.parametrize("stack", LIVE)
 def test_the_end_of_a_task_counts_however_it_ended(stack: str, ending: str) -> None:
-    control, life = written_to(stack)
-    life.agent(ending)
-    found = look(control)[life.channel_sid]
+    control, history = written_to(stack)
+    history.agent(ending)
+    found = look(control)[history.channel_sid]
     assert found.open_tasks == ()
-    assert found.last_ended == pytest.approx(control.world.clock.now(), abs=5)
+    assert found.last_ended == pytest.approx(control.account.clock.now(), abs=5)
 
 
 def test_a_session_that_is_open_can_swallow_a_text() -> None:
-    control, life = written_to("chat")
-    channel = control.world.store.channels.get(life.channel_sid)
+    control, history = written_to("chat")
+    channel = control.account.store.channels.get(history.channel_sid)
     assert channel is not None
-    chat.merge_attributes(control.world, channel, **MARKS)
-    assert not look(control)[life.channel_sid].retired
-    session = sessions.of_channel(control.world, channel)
+    chat.merge_attributes(control.account, channel, **MARKS)
+    assert not look(control)[history.channel_sid].retired
+    session = sessions.of_channel(control.account, channel)
     assert session is not None
-    sessions.change_status(control.world, session, "closed")
-    assert look(control)[life.channel_sid].retired
+    sessions.change_status(control.account, session, "closed")
+    assert look(control)[history.channel_sid].retired
 
 
 @pytest.mark.parametrize("state", ["active", "inactive"])
 def test_a_conversation_that_is_not_closed_can_swallow_a_text(state: str) -> None:
-    control, life = written_to("conversations")
-    conversation = control.world.store.conversations.get(life.channel_sid)
+    control, history = written_to("conversations")
+    conversation = control.account.store.conversations.get(history.channel_sid)
     assert conversation is not None
-    conversations.merge_attributes(control.world, conversation, **MARKS)
-    conversations.change(control.world, conversation, state=state)
-    found = look(control)[life.channel_sid]
+    conversations.merge_attributes(control.account, conversation, **MARKS)
+    conversations.change(control.account, conversation, state=state)
+    found = look(control)[history.channel_sid]
     assert (found.retired, found.parts["conversation"]) == (False, state)
 
 
 def test_an_interaction_that_is_left_open_is_seen() -> None:
-    control, life = written_to("conversations")
-    conversation = control.world.store.conversations.get(life.channel_sid)
+    control, history = written_to("conversations")
+    conversation = control.account.store.conversations.get(history.channel_sid)
     assert conversation is not None
-    conversations.merge_attributes(control.world, conversation, **MARKS)
-    conversations.close(control.world, conversation)
-    found = look(control)[life.channel_sid]
+    conversations.merge_attributes(control.account, conversation, **MARKS)
+    conversations.close(control.account, conversation)
+    found = look(control)[history.channel_sid]
     assert (found.retired, dict(found.parts)) == (False, {"conversation": "closed", "interaction": "active"})
 
 
@@ -125,7 +125,7 @@ def test_of_several_interactions_the_open_one_counts(statuses: tuple[str, ...], 
 
 def test_an_account_in_migration_has_both() -> None:
     control, chatting = written_to("chat")
-    other = life_of(control.world, "conversations", "+14155550162", "Ben Example")
+    other = history_of(control.account, "conversations", "+14155550162", "Ben Example")
     other.write("Hello")
     found = look(control)
     assert set(found) == {chatting.channel_sid, other.channel_sid}

@@ -122,7 +122,7 @@ class Centre(Player):
         """Let something happen on a day of the month, at an hour UTC."""
 
         def happen() -> None:
-            self.world.settle()
+            self.world.run_due_timers()
             script()
 
         # The universe begins at eight in the morning.

@@ -130,13 +130,13 @@ def test_a_studio_reply_to_a_conversation_nobody_has(account: Account) -> None:
     assert attributes(account, reply["task_sid"])["flexInteractionSid"] == reply["interaction_sid"]
 
 
-def test_plays_for_conversations(account: Account) -> None:
+def test_actions_on_conversations(account: Account) -> None:
     sid = write(account)["channel_sid"]
     play = {"conversation_attributes": {"channel_sid": sid, "attributes": {"mine": 1}}}
-    assert account.control.play(play) == [{"mine": 1}]
+    assert account.control.perform(play) == [{"mine": 1}]
     play["conversation_attributes"]["channel_sid"] = "CH0"
     with pytest.raises(ControlError):
-        account.control.play(play)
+        account.control.perform(play)
 
 
 def test_snapshot_and_restore(account: Account) -> None:

@@ -147,7 +147,7 @@ class House(ABC):
 
     def set_attributes(self, channel_sid: str, **attributes: Any) -> None:
         """Somebody else writes attributes of a channel."""
-        self.control.play(self.written_by_others(channel_sid, **attributes))
+        self.control.perform(self.written_by_others(channel_sid, **attributes))
 
     def fault(self, match: Mapping[str, Any], **rule: Any) -> None:
         self.control.fault(match=dict(match), **{"times": 1, **rule})

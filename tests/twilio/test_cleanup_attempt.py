@@ -192,7 +192,7 @@ async def test_a_try_that_was_frozen_suspends_nothing_by_its_old_look(
     first = asyncio.create_task(retire(due, scanned_at=house.scanned_at, attempt=old))
     report = BatchReport()
     await worker.stands.wait()
-    house.control.play(house.writes())
+    house.control.perform(house.writes())
     if replaced:
         house.memory.died()  # the newer one has waited long enough
         new = Attempt(house.memory, batch=BATCH, number=2, lease=timedelta(minutes=5), grace=timedelta())

@@ -123,7 +123,7 @@ class TestWhatIsDue:
     async def test_a_dry_run_says_it_and_writes_nothing(self, house: House) -> None:
         quiet, live = house.conversation(), house.conversation(OTHER)
         due = await house.due()
-        house.control.play(house.writes(OTHER))
+        house.control.perform(house.writes(OTHER))
         report = await house.retire(due, dry_run=True)
         assert report.outcomes == {quiet: Outcome.DEACTIVATED, live: Outcome.SKIPPED_OPEN_TASK}
         assert house.written() == []
@@ -175,7 +175,7 @@ class TestWhoWritesInBetween:
         before = await house.attributes(sid)
         due = await house.due()
         if match is None:
-            house.control.play(house.writes())
+            house.control.perform(house.writes())
         else:
             house.fault(match, **{when: [house.writes()]})
         assert outcome(await house.retire(due, action), sid) is Outcome.SKIPPED_OPEN_TASK
@@ -202,7 +202,7 @@ class TestWhoWritesInBetween:
         """They are older than the scan, which has not seen them, and TaskRouter has forgotten the task."""
         sid = house.conversation()
         due = await house.due()
-        house.control.play(*house.comes_and_goes(sid))
+        house.control.perform(*house.comes_and_goes(sid))
         before = await house.attributes(sid)
         house.clock.advance(minutes=6)
         house.scanned_at = house.clock()
@@ -418,7 +418,7 @@ class TestASecondTry:
         before = await house.attributes(sid)
         due = await house.due()
         house.memory.begun(due)
-        house.control.play(house.writes())
+        house.control.perform(house.writes())
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_OPEN_TASK
         await house.assert_live(sid, before)
 
@@ -487,7 +487,7 @@ class TestASecondTry:
         sid = house.conversation()
         due = await house.due()
         for play in house.comes_and_goes(sid):
-            house.control.play(play)
+            house.control.perform(play)
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
         house.set_attributes(sid, **RETIRED)
         theirs = await house.attributes(sid)

@@ -107,7 +107,7 @@ class TestChat:
         sid = house.conversation()
         before = await house.attributes(sid)
         due = await house.due()
-        house.control.play(house.writes())
+        house.control.perform(house.writes())
         service = house.account.client.proxy.v1.services(house.account.settings.session_service_sid)
         await service.sessions(before["proxySession"]).update_async(status="closed")
         assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_OPEN_TASK}

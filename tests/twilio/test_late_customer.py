@@ -56,7 +56,7 @@ async def test_the_customer_goes_on_in_a_fresh_conversation(
     # Whatever the action: the text is in there, and the agent has to read it.
     assert report.outcomes == {sid: Outcome.DEACTIVATED}
     assert set(await house.channels()) == {sid, task["conversationSid"]}
-    again = house.control.play(house.writes())[0]
+    again = house.control.perform(house.writes())[0]
     assert (again["channel_sid"], len(open_tasks(house))) == (task["conversationSid"], 1)
 
 
@@ -196,4 +196,4 @@ async def test_a_conversation_whose_last_interaction_failed_is_closed_all_the_sa
     house.control.settings(interaction_failures={})
     assert (await house.clean()).outcomes == {sid: Outcome.DEACTIVATED}
     assert not await house.is_open(sid)
-    assert house.control.play(house.writes())[0]["channel_sid"] != sid
+    assert house.control.perform(house.writes())[0]["channel_sid"] != sid

@@ -32,7 +32,7 @@ async def test_a_session_left_behind_by_another_cleanup_makes_way(desk: Desk) ->
     desk.sandbox.control.agent("complete", task_sid=first.task_sid)
     # What the original recipe does: the attributes are written, the session stays open.
     retired = {"status": "INACTIVE", "long_lived": False}
-    desk.sandbox.control.play(
+    desk.sandbox.control.perform(
         {"channel_attributes": {"channel_sid": first.channel_sid, "attributes": retired}}
     )
     second = await desk.send("Hello again.", key="k2")

@@ -213,7 +213,7 @@ async def test_a_text_that_came_during_a_setup_that_fails_is_told_of(desk: Desk,
         with pytest.raises(ChannelInSetup):
             await account.sender().send(desk.text(), key="k1", owner="me")
         if when == "before":
-            desk.sandbox.control.play(wrote)
+            desk.sandbox.control.perform(wrote)
         else:
             desk.fault(CONVERSATIONS, "/Conversations/CH[^/]*$", before=[wrote])
         desk.clock.advance(seconds=2)
@@ -456,7 +456,7 @@ async def lost_interaction(desk: Desk, *, with_task: bool) -> SendResult:
             await account.sender().send(desk.text(), key="k1", owner="me")
         if not with_task:
             channel = {"interaction": {"status": "failed"}}
-            desk.sandbox.control.play(channel)
+            desk.sandbox.control.perform(channel)
         look = {
             "method": "GET",
             "host": FLEX,

@@ -496,11 +496,11 @@ async def test_a_session_that_cannot_be_opened_again_leads_to_the_holder(silent:
     sid = await quiet_channel(silent)
     await session(silent, sid, "closed")
     # The customer writes, and sits in a channel of the Studio flow since.
-    silent.sandbox.control.play(
+    silent.sandbox.control.perform(
         {"channel_attributes": {"channel_sid": sid, "attributes": {"status": "INACTIVE"}}}
     )
     came = silent.answers("Hello?")
-    silent.sandbox.control.play(
+    silent.sandbox.control.perform(
         {"channel_attributes": {"channel_sid": sid, "attributes": {"status": "ACTIVE"}}}
     )
     sent = await silent.send("For you.")
@@ -517,7 +517,7 @@ async def test_a_send_that_cannot_go_on_leaves_no_channel_with_a_task_behind(
         silent.sandbox.control.agent("complete", task_sid=task_sid)
     # Another clean-up wrote the attributes and left the session open: nobody can tell which it is.
     attributes = {"status": "INACTIVE", "long_lived": False}
-    silent.sandbox.control.play(
+    silent.sandbox.control.perform(
         {"channel_attributes": {"channel_sid": first.channel_sid, "attributes": attributes}}
     )
     with pytest.raises(Exception, match=r"Proxy session.*Nothing was sent\."):

@@ -76,7 +76,7 @@ async def test_a_task_that_is_listed_without_attributes_keeps_its_channel(house:
     due = await house.due()
     house.scanned_at = house.clock() + timedelta(hours=1)  # nothing is read from the events
     before = await house.attributes(live)
-    house.control.play(house.writes())
+    house.control.perform(house.writes())
     house.clock.advance(minutes=10)
     house.control.settings(task_list_attributes=False)
     report = await house.retire(due)

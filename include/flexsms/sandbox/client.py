@@ -64,7 +64,7 @@ class SandboxControl:
         return self._object("GET", "health")
 
     def reset(self, **body: Any) -> Json:
-        """A new world: `seed`, `random_seed` and any setting. Returns the settings."""
+        """A new account: `seed`, `random_seed` and any setting. Returns the settings."""
         return {**self._object("POST", "reset", body), "base_url": self.base_url}
 
     def settings(self, **changes: Any) -> Json:
@@ -112,9 +112,9 @@ class SandboxControl:
         """accept, decline, wrap, complete, park, cancel, delete, write of task_sid or channel_sid, body, worker_sid."""
         return self._object("POST", "agent", {"action": action, **more})
 
-    def play(self, *plays: Json) -> list[Any]:
-        """Several plays at once, as in the before and after of a fault rule."""
-        found: list[Any] = self._object("POST", "play", {"plays": list(plays)})["results"]
+    def perform(self, *actions: Json) -> list[Any]:
+        """Several actions at once, as in the before and after of a fault rule."""
+        found: list[Any] = self._object("POST", "perform", {"actions": list(actions)})["results"]
         return found
 
     def journal(self, after: int = 0) -> list[Json]:

@@ -1,4 +1,4 @@
-"""Faults by rule, and plays that land exactly between two requests."""
+"""Faults by rule, and actions that land exactly between two requests."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_text_lands_between_the_fetch_and_the_update_of_a_channel(account: Acc
     assert json.loads(task.attributes)["channelSid"] == channel.sid
 
 
-def test_plays_after_a_request(account: Account) -> None:
+def test_actions_after_a_request(account: Account) -> None:
     channel = account.open_channel()
     account.control.fault(
         match={"method": "GET", "path": "/Channels/"}, times=1,
@@ -208,7 +208,7 @@ def test_plays_after_a_request(account: Account) -> None:
 
 
 @pytest.mark.parametrize("action", ["drop_before", "status"])
-def test_plays_run_although_the_request_is_not_applied(account: Account, action: str) -> None:
+def test_actions_run_although_the_request_is_not_applied(account: Account, action: str) -> None:
     account.control.fault(action=action, times=1, before=[{"advance_s": 50}], after=[{"advance_s": 50}])
     before = account.control.clock()["offset_s"]
     with pytest.raises((requests.ConnectionError, TwilioRestException)):

@@ -158,13 +158,13 @@ def test_a_mistake_of_the_sandbox_itself_is_told(account: Account) -> None:
         assert "ValueError" in sandbox.control.health()["errors"][0]
 
 
-def test_play(account: Account) -> None:
-    results: list[Any] = account.control.play(
+def test_actions(account: Account) -> None:
+    results: list[Any] = account.control.perform(
         {"customer": {"from": CUSTOMER, "to": account.number, "body": "Hi"}}, {"advance_s": 5}
     )
     assert results[0]["outcome"] == "started"
     with pytest.raises(ControlError):
-        account.control.play({"dance": {}})
+        account.control.perform({"dance": {}})
 
 
 @pytest.mark.parametrize(

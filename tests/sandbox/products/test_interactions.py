@@ -164,7 +164,7 @@ def test_an_invite_on_a_channel_that_has_ended(account: Account, active: Any, co
     account.control.settings(closed_invite_code=code)
     sid = attributes(active)["conversationSid"]
     failing = account.open_interaction(OTHER)
-    account.control.play({"interaction": {"status": "failed"}})
+    account.control.perform({"interaction": {"status": "failed"}})
     account.conversations.conversations(sid).update(state="closed")
     for interaction in (active, failing):
         invites = channel_of(account, interaction).invites
@@ -253,7 +253,7 @@ def test_a_closed_conversation_gets_no_interaction(account: Account) -> None:
     assert channel_of(account, interaction).fetch().error_code == 50377
 
 
-def test_failures_by_switch_and_by_play(account: Account) -> None:
+def test_failures_by_switch_and_by_action(account: Account) -> None:
     account.control.settings(interaction_failures={CUSTOMER: {"error_code": 30003, "error_message": "Gone"}})
     first, second = account.open_interaction(), account.open_interaction(OTHER)
     account.control.advance(1)
@@ -262,14 +262,14 @@ def test_failures_by_switch_and_by_play(account: Account) -> None:
     assert channel_of(account, second).fetch().status == "active"
     account.control.settings(interaction_setup_s=3600, interaction_failures={})
     third, fourth = account.open_interaction(), account.open_interaction("+14155550144")
-    account.control.play({"interaction": {"status": "failed"}})
+    account.control.perform({"interaction": {"status": "failed"}})
     wanted = third.channel["sid"]
-    account.control.play({"interaction": {"status": "active", "interaction_channel_sid": wanted}})
+    account.control.perform({"interaction": {"status": "active", "interaction_channel_sid": wanted}})
     assert channel_of(account, third).fetch().status == "active"
     assert (channel_of(account, fourth).fetch().status, status(account, fourth)) == ("failed", "canceled")
     for wrong in ({"status": "active"}, {"status": "closed", "interaction_channel_sid": wanted}):
         with pytest.raises(ControlError):
-            account.control.play({"interaction": wrong})
+            account.control.perform({"interaction": wrong})
 
 
 @pytest.mark.parametrize(

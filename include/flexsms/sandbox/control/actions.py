@@ -8,11 +8,11 @@ from ..http import Invalid
 from ..products.chat import channels
 from ..products.conversations import behaviour as conversations
 from ..products.flex import interactions
-from ..state.account import World
+from ..state.account import EmulatedAccount
 from . import simulate
 
 
-def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
+def perform(account: EmulatedAccount, actions: list[dict[str, Any]]) -> list[Any]:
     """Run control actions now, each named by its key.
 
     {"customer": {"from", "to", "body"}}, {"agent": {"action", …}}, {"advance_s": 60},
@@ -22,56 +22,56 @@ def play(world: World, plays: list[dict[str, Any]]) -> list[Any]:
     the end of a channel's `setup`, of the newest one if none is named.
     """
     results: list[Any] = []
-    for one in plays:
+    for one in actions:
         for kind, value in one.items():
-            results.append(_play(world, kind, value))
+            results.append(_perform(account, kind, value))
     return results
 
 
-def _play(world: World, kind: str, value: Any) -> Any:
+def _perform(account: EmulatedAccount, kind: str, value: Any) -> Any:
     if kind == "customer":
-        return simulate.customer(world, value["from"], value["to"], value["body"])
+        return simulate.customer(account, value["from"], value["to"], value["body"])
     if kind == "agent":
-        return simulate.agent(world, **cast("dict[str, Any]", value))
+        return simulate.agent(account, **cast("dict[str, Any]", value))
     if kind == "advance_s":
-        world.clock.advance(float(value))
-        world.settle()
-        return world.clock.now()
+        account.clock.advance(float(value))
+        account.run_due_timers()
+        return account.clock.now()
     if kind == "interaction":
-        return _interaction(world, **value)
+        return _interaction(account, **value)
     if kind == "conversation_state":
-        conversations.close(world, world.store.conversations.get(value["channel_sid"]), value["state"])
+        conversations.close(account, account.store.conversations.get(value["channel_sid"]), value["state"])
         return value
     if kind == "conversation_attributes":
-        conversation = world.store.conversations.get(value["channel_sid"])
+        conversation = account.store.conversations.get(value["channel_sid"])
         if conversation is None:
             raise Invalid(f"conversation_attributes: no conversation {value['channel_sid']}")
-        conversations.merge_attributes(world, conversation, **value["attributes"])
-        return conversation.facts()
+        conversations.merge_attributes(account, conversation, **value["attributes"])
+        return conversation.parsed_attributes()
     if kind == "channel_attributes":
-        channel = world.store.channels.get(value["channel_sid"])
+        channel = account.store.channels.get(value["channel_sid"])
         if channel is None:
             raise Invalid(f"channel_attributes: no channel {value['channel_sid']}")
-        channels.merge_attributes(world, channel, **value["attributes"])
-        return channel.facts()
-    raise Invalid(f"unknown play {kind!r}")
+        channels.merge_attributes(account, channel, **value["attributes"])
+        return channel.parsed_attributes()
+    raise Invalid(f"unknown action {kind!r}")
 
 
 def _interaction(
-    world: World,
+    account: EmulatedAccount,
     status: str,
     interaction_channel_sid: str | None = None,
     error_code: int | None = None,
     error_message: str | None = None,
 ) -> dict[str, Any]:
-    rows = world.store.flex_channels
+    rows = account.store.flex_channels
     found = [one for one in rows if interaction_channel_sid in (None, one.sid) and one.status == "setup"]
     if not found:
         raise Invalid(f"interaction: no channel {interaction_channel_sid or ''} in setup")
     if status == "active":
-        interactions.activate(world, found[-1])
+        interactions.activate(account, found[-1])
     elif status == "failed":
-        interactions.fail(world, found[-1], error_code, error_message)
+        interactions.fail(account, found[-1], error_code, error_message)
     else:
         raise Invalid(f"interaction: status {status!r} is neither active nor failed")
     return {"interaction_channel_sid": found[-1].sid, "status": found[-1].status}

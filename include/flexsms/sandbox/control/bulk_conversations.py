@@ -9,7 +9,7 @@ from ..products.conversations import behaviour as conversations
 from ..products.flex import interactions
 from ..products.flex.invites import Routing
 from ..products.taskrouter import tasks
-from ..state.account import NUMBER_CONVERSATIONS, World
+from ..state.account import NUMBER_CONVERSATIONS, EmulatedAccount
 from ..state.rows.conversations import Conversation
 from . import simulate
 
@@ -27,21 +27,21 @@ KNOWN = {
 }
 
 
-def load(world: World, one: dict[str, Any]) -> Conversation:
+def load(account: EmulatedAccount, one: dict[str, Any]) -> Conversation:
     """One conversation with its customer in it."""
     if unknown := one.keys() - KNOWN:
         raise Invalid(f"conversations: unknown field {min(unknown)}")
     customer, number = one["customer"], one.get("number", NUMBER_CONVERSATIONS)
     if one.get("interaction") or one.get("parked"):
         routing = Routing(attributes={"customerName": one.get("name", customer)})
-        conversation = interactions.open_now(world, customer, number, routing)
+        conversation = interactions.open_now(account, customer, number, routing)
     else:
-        conversation = conversations.start(world, friendly_name=one.get("name", customer))
-        conversations.add_member(world, conversation, address=customer, proxy_address=number)
-    if one.get("parked") and (task := tasks.open_task(world, conversation.sid)):
-        simulate.agent(world, "park", task_sid=task.sid)
+        conversation = conversations.start(account, friendly_name=one.get("name", customer))
+        conversations.add_member(account, conversation, address=customer, proxy_address=number)
+    if one.get("parked") and (task := tasks.open_task(account, conversation.sid)):
+        simulate.agent(account, "park", task_sid=task.sid)
     if one.get("attributes"):
-        conversations.merge_attributes(world, conversation, **one["attributes"])
+        conversations.merge_attributes(account, conversation, **one["attributes"])
     names = {
         "unique_name": "name",
         "inactive_s": "inactive_after",
@@ -49,15 +49,15 @@ def load(world: World, one: dict[str, Any]) -> Conversation:
         "state": "state",
     }
     if values := {field: one[name] for name, field in names.items() if name in one}:
-        conversations.change(world, conversation, **values)
+        conversations.change(account, conversation, **values)
     return conversation
 
 
-def place(world: World, sid: str) -> dict[str, Any] | None:
+def place(account: EmulatedAccount, sid: str) -> dict[str, Any] | None:
     """What the attributes of a task on this conversation name; None for what is none."""
-    if world.store.conversations.get(sid) is None:
+    if account.store.conversations.get(sid) is None:
         return None
-    channel = interactions.of_conversation(world, sid)
+    channel = interactions.of_conversation(account, sid)
     links = (
         {"flexInteractionSid": channel.parent, "flexInteractionChannelSid": channel.sid} if channel else {}
     )

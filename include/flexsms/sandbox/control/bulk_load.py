@@ -15,8 +15,10 @@ from ..products.flex import interactions
 from ..products.proxy import sessions as proxy
 from ..products.sync import routes as sync
 from ..products.taskrouter import tasks
-from ..state.account import World
-from ..state.tables import Channel, FlexFlow, Task
+from ..state.account import EmulatedAccount
+from ..state.rows.chat import Channel
+from ..state.rows.flex import FlexFlow
+from ..state.rows.taskrouter import Task
 from . import bulk_conversations, simulate
 
 # task created, reservation created and accepted, both wrapped up, both completed
@@ -30,15 +32,15 @@ def customer_number(n: int) -> str:
     return f"+1{AREAS[n // 8000 % len(AREAS)]}555{1000 + n % 8000:04d}"
 
 
-def flow_of(world: World, name: str) -> FlexFlow:
-    flow = world.store.flows.get(world.flow_sids.get(name, name))
+def flow_of(account: EmulatedAccount, name: str) -> FlexFlow:
+    flow = account.store.flows.get(account.flow_sids.get(name, name))
     if flow is None:
         raise Invalid(f"no flex flow {name}")
     return flow
 
 
 def load(
-    world: World,
+    account: EmulatedAccount,
     documents: list[dict[str, Any]] | None = None,
     channels: list[dict[str, Any]] | None = None,
     sessions: list[dict[str, Any]] | None = None,
@@ -58,71 +60,73 @@ def load(
         channel, "parked"?: true for one whose agent left} each, with the customer in it.
     """
     found = {
-        "documents": [_document(world, one) for one in documents or []],
-        "channels": [_channel(world, one).sid for one in channels or []],
-        "conversations": [bulk_conversations.load(world, one).sid for one in conversations or []],
+        "documents": [_document(account, one) for one in documents or []],
+        "channels": [_channel(account, one).sid for one in channels or []],
+        "conversations": [bulk_conversations.load(account, one).sid for one in conversations or []],
     }
     made = []
     for one in sessions or []:
-        channel = world.store.channels.get(one["channel_sid"])
+        channel = account.store.channels.get(one["channel_sid"])
         if channel is None:
             raise Invalid(f"no channel {one['channel_sid']}")
-        made.append(_session(world, channel, one.get("status")))
+        made.append(_session(account, channel, one.get("status")))
     return {**found, "sessions": made}
 
 
-def _document(world: World, one: dict[str, Any]) -> str:
+def _document(account: EmulatedAccount, one: dict[str, Any]) -> str:
     values = {"UniqueName": one.get("unique_name"), "Data": one.get("data", {})}
     if one.get("ttl"):
         values["Ttl"] = one["ttl"]
-    return sync.new_object(world, sync.DOCUMENT, one.get("service_sid") or world.sync_service_sid, values).sid
+    return sync.new_object(
+        account, sync.DOCUMENT, one.get("service_sid") or account.sync_service_sid, values
+    ).sid
 
 
-def _channel(world: World, one: dict[str, Any]) -> Channel:
+def _channel(account: EmulatedAccount, one: dict[str, Any]) -> Channel:
     customer = one["customer"]
-    flow = flow_of(world, one.get("flow", "task"))
-    with world.clock.at(world.clock.now() - one.get("age_s", 0)):
+    flow = flow_of(account, one.get("flow", "task"))
+    with account.clock.at(account.clock.now() - one.get("age_s", 0)):
         channel = channels.start(
-            world, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}"
+            account, flow, customer, one.get("name", customer), friendly_name=f"SMS{customer}"
         )
         if one.get("session"):
-            simulate.ensure_session(world, channel)
+            simulate.ensure_session(account, channel)
         if one.get("attributes"):
-            channels.merge_attributes(world, channel, **one["attributes"])
+            channels.merge_attributes(account, channel, **one["attributes"])
         if one.get("text"):
-            channels.post(world, channel, "agent", one["text"], relay=False)
+            channels.post(account, channel, "agent", one["text"], relay=False)
     return channel
 
 
-def _session(world: World, channel: Channel, status: str | None) -> str:
-    session = simulate.ensure_session(world, channel)
+def _session(account: EmulatedAccount, channel: Channel, status: str | None) -> str:
+    session = simulate.ensure_session(account, channel)
     if status == "closed":
-        proxy.change_status(world, session, "closed")
+        proxy.change_status(account, session, "closed")
     return session.sid
 
 
-def open_tasks(world: World, channel_sids: list[str], status: str = "assigned") -> dict[str, Any]:
+def open_tasks(account: EmulatedAccount, channel_sids: list[str], status: str = "assigned") -> dict[str, Any]:
     """An open task on each channel or conversation, pending or assigned."""
     made = []
     for sid in channel_sids:
-        task = _open_task(world, sid)
+        task = _open_task(account, sid)
         if status == "assigned" and task.status == "pending":
             accept = interactions.accept if task.conversation_sid else tasks.accept
-            accept(world, task)
+            accept(account, task)
         made.append(task.sid)
     return {"tasks": made}
 
 
-def _open_task(world: World, sid: str) -> Task:
-    if conversation := world.store.conversations.get(sid):
-        return interactions.ensure_task(world, conversation, {"direction": "outbound"})
-    if channel := world.store.channels.get(sid):
-        return channels.ensure_task(world, channel, "outbound")
+def _open_task(account: EmulatedAccount, sid: str) -> Task:
+    if conversation := account.store.conversations.get(sid):
+        return interactions.ensure_task(account, conversation, {"direction": "outbound"})
+    if channel := account.store.channels.get(sid):
+        return channels.ensure_task(account, channel, "outbound")
     raise Invalid(f"no channel {sid}")
 
 
 def events(
-    world: World,
+    account: EmulatedAccount,
     channels: int = 0,
     events: int = 0,
     hours: float = 24.0,
@@ -137,41 +141,41 @@ def events(
 
     `raw` adds single events as they are, well formed or not: {"type", "data", "at_ms"?, "resource_sid"?}.
     """
-    before = len(world.store.events)
-    sids = channel_sids or [_fresh(world, stack, customer_number(40_000 + n)) for n in range(channels)]
-    now, each = world.clock.now(), max(-(-events // (len(sids) or 1)), EVENTS_OF_A_LIFE)
+    before = len(account.store.events)
+    sids = channel_sids or [_fresh(account, stack, customer_number(40_000 + n)) for n in range(channels)]
+    now, each = account.clock.now(), max(-(-events // (len(sids) or 1)), EVENTS_OF_A_LIFE)
     lives = each // EVENTS_OF_A_LIFE
     for place, sid in enumerate(sids if events else []):
-        for life in range(lives):
-            ago = hours * 3600 * (1 - (life + place / len(sids)) / lives) * 0.99 + 30
-            _life(world, sid, now - ago, updates=each % EVENTS_OF_A_LIFE if life == 0 else 0)
+        for history in range(lives):
+            ago = hours * 3600 * (1 - (history + place / len(sids)) / lives) * 0.99 + 30
+            _life(account, sid, now - ago, updates=each % EVENTS_OF_A_LIFE if history == 0 else 0)
     for one in raw or []:
         at = one["at_ms"] / 1000 if "at_ms" in one else now
-        resource = ("task", one.get("resource_sid") or world.sids.new("WT"))
-        actor = ("workspace", world.workspace_sid)
-        tasks.add_event(world, one["type"], resource, actor, "injected", one.get("data"), at)
-    return {"channels": sids, "events": len(world.store.events) - before}
+        resource = ("task", one.get("resource_sid") or account.sids.new("WT"))
+        actor = ("workspace", account.workspace_sid)
+        tasks.add_event(account, one["type"], resource, actor, "injected", one.get("data"), at)
+    return {"channels": sids, "events": len(account.store.events) - before}
 
 
-def _fresh(world: World, stack: str, customer: str) -> str:
+def _fresh(account: EmulatedAccount, stack: str, customer: str) -> str:
     if stack == "conversations":
-        return bulk_conversations.load(world, {"customer": customer}).sid
-    return _channel(world, {"customer": customer, "session": True}).sid
+        return bulk_conversations.load(account, {"customer": customer}).sid
+    return _channel(account, {"customer": customer, "session": True}).sid
 
 
-def _life(world: World, channel_sid: str, start: float, updates: int) -> None:
+def _life(account: EmulatedAccount, channel_sid: str, start: float, updates: int) -> None:
     """Created, accepted, updated, wrapped and completed within 20 seconds."""
-    place = bulk_conversations.place(world, channel_sid) or {"channelSid": channel_sid}
+    place = bulk_conversations.place(account, channel_sid) or {"channelSid": channel_sid}
     attributes = orjson.dumps({**place, "channelType": "sms", "direction": "inbound"}).decode()
-    clock = world.clock
+    clock = account.clock
     with clock.at(start):
-        task = tasks.create(world, attributes, channel_name="sms")
+        task = tasks.create(account, attributes, channel_name="sms")
     with clock.at(start + 5):
-        tasks.accept(world, task)
+        tasks.accept(account, task)
     for n in range(updates):
         with clock.at(start + 6 + n):
-            tasks.change(world, task, priority=n + 1)
+            tasks.change(account, task, priority=n + 1)
     with clock.at(start + 15):
-        tasks.wrap(world, task)
+        tasks.wrap(account, task)
     with clock.at(start + 20):
-        tasks.finish(world, task, "completed", "agent ended chat")
+        tasks.finish(account, task, "completed", "agent ended chat")

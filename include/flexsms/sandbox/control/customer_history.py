@@ -10,21 +10,21 @@ from ..products.flex import interactions
 from ..products.flex.invites import Routing
 from ..products.proxy import sessions
 from ..products.taskrouter import tasks
-from ..state.account import NUMBER, NUMBER_CONVERSATIONS, World
+from ..state.account import NUMBER, NUMBER_CONVERSATIONS, EmulatedAccount
+from ..state.rows.chat import Channel
 from ..state.rows.conversations import Conversation
-from ..state.tables import Channel
 from . import simulate
 from .bulk_load import flow_of
 
 
-class Life:
+class CustomerHistory:
     """What the two stacks have in common."""
 
     stack: str
     twilio_number: str
 
-    def __init__(self, world: World, number: str, name: str) -> None:
-        self.world, self.number, self.name = world, number, name
+    def __init__(self, account: EmulatedAccount, number: str, name: str) -> None:
+        self.account, self.number, self.name = account, number, name
         self.channel_sid = ""
         self.task_sids: list[str] = []
 
@@ -46,12 +46,12 @@ class Life:
         raise NotImplementedError
 
     def write(self, body: str) -> None:
-        self._remember(simulate.customer(self.world, self.number, self.twilio_number, body))
+        self._remember(simulate.customer(self.account, self.number, self.twilio_number, body))
 
     def agent(self, action: str, **more: Any) -> None:
         # The plan may be late: a task that timed out meanwhile is nobody's any more.
-        if self.task_sids and tasks.open_task(self.world, self.channel_sid):
-            simulate.agent(self.world, action, task_sid=self.task_sids[-1], **more)
+        if self.task_sids and tasks.open_task(self.account, self.channel_sid):
+            simulate.agent(self.account, action, task_sid=self.task_sids[-1], **more)
 
     def told(self) -> dict[str, Any]:
         """The entry of the story."""
@@ -66,59 +66,59 @@ class Life:
         }
 
 
-class ChatLife(Life):
+class ChatHistory(CustomerHistory):
     stack = "chat"
     twilio_number = NUMBER
 
     @property
     def channel(self) -> Channel:
-        channel = self.world.store.channels.get(self.channel_sid)
+        channel = self.account.store.channels.get(self.channel_sid)
         assert channel is not None  # noqa: S101 (the plan opened it before)
         return channel
 
     def send(self, body: str) -> None:
         """The outbound recipe: the channel with its task, the session, the text."""
-        world = self.world
+        account = self.account
         # Whatever flow it came from: a second channel of the pair could not have a session beside the first
         # (80103).
-        channel = channels.find_any(world, self.number, self.twilio_number)
+        channel = channels.find_any(account, self.number, self.twilio_number)
         if channel is None:
-            flow = flow_of(world, "task")
-            channel = channels.start(world, flow, self.number, self.name, friendly_name=f"SMS{self.number}")
-        task = channels.ensure_task(world, channel, "outbound", {"name": self.name})
-        simulate.ensure_session(world, channel)
-        channels.post(world, channel, "system", body)
+            flow = flow_of(account, "task")
+            channel = channels.start(account, flow, self.number, self.name, friendly_name=f"SMS{self.number}")
+        task = channels.ensure_task(account, channel, "outbound", {"name": self.name})
+        simulate.ensure_session(account, channel)
+        channels.post(account, channel, "system", body)
         self._remember({"channel_sid": channel.sid, "task_sid": task.sid})
 
     def retire(self) -> None:
-        if session := sessions.of_channel(self.world, self.channel):
-            sessions.change_status(self.world, session, "closed")
-        channels.merge_attributes(self.world, self.channel, long_lived=False, status="INACTIVE")
+        if session := sessions.of_channel(self.account, self.channel):
+            sessions.change_status(self.account, session, "closed")
+        channels.merge_attributes(self.account, self.channel, long_lived=False, status="INACTIVE")
 
     def links(self) -> dict[str, str | None]:
-        session = sessions.of_channel(self.world, self.channel)
+        session = sessions.of_channel(self.account, self.channel)
         sid = session.sid if session else None
         return {"session_sid": sid, "interaction_sid": None, "interaction_channel_sid": None}
 
 
-class ConversationLife(Life):
+class ConversationHistory(CustomerHistory):
     stack = "conversations"
     twilio_number = NUMBER_CONVERSATIONS
 
     @property
     def conversation(self) -> Conversation:
-        conversation = self.world.store.conversations.get(self.channel_sid)
+        conversation = self.account.store.conversations.get(self.channel_sid)
         assert conversation is not None  # noqa: S101 (the plan opened it before)
         return conversation
 
     def send(self, body: str) -> None:
         """An interaction that the workflow routes, or a task on the open conversation; then the text."""
-        world = self.world
-        conversation = conversations.of_pair(world, self.number, self.twilio_number)
+        account = self.account
+        conversation = conversations.of_pair(account, self.number, self.twilio_number)
         if conversation is None:
-            conversation = interactions.open_now(world, self.number, self.twilio_number, self._routing())
-        task = interactions.ensure_task(world, conversation, self._routing().attributes)
-        conversations.post(world, conversation, "system", body)
+            conversation = interactions.open_now(account, self.number, self.twilio_number, self._routing())
+        task = interactions.ensure_task(account, conversation, self._routing().attributes)
+        conversations.post(account, conversation, "system", body)
         self._remember({"channel_sid": conversation.sid, "task_sid": task.sid})
 
     def _routing(self) -> Routing:
@@ -126,19 +126,19 @@ class ConversationLife(Life):
 
     def retire(self) -> None:
         # Before it is closed: a closed conversation takes no attributes (50377).
-        conversations.merge_attributes(self.world, self.conversation, long_lived=False, status="INACTIVE")
-        if channel := interactions.of_conversation(self.world, self.channel_sid):
-            interactions.close(self.world, channel)
-        conversations.close(self.world, self.conversation)
+        conversations.merge_attributes(self.account, self.conversation, long_lived=False, status="INACTIVE")
+        if channel := interactions.of_conversation(self.account, self.channel_sid):
+            interactions.close(self.account, channel)
+        conversations.close(self.account, self.conversation)
 
     def links(self) -> dict[str, str | None]:
-        channel = interactions.of_conversation(self.world, self.channel_sid)
+        channel = interactions.of_conversation(self.account, self.channel_sid)
         interaction, sid = (channel.parent, channel.sid) if channel else (None, None)
         return {"session_sid": None, "interaction_sid": interaction, "interaction_channel_sid": sid}
 
 
-def life_of(world: World, stack: str, number: str, name: str) -> Life:
-    kinds: dict[str, type[Life]] = {"chat": ChatLife, "conversations": ConversationLife}
+def history_of(account: EmulatedAccount, stack: str, number: str, name: str) -> CustomerHistory:
+    kinds: dict[str, type[CustomerHistory]] = {"chat": ChatHistory, "conversations": ConversationHistory}
     if stack not in kinds:
         raise ValueError(f"unknown stack {stack}: chat or conversations")
-    return kinds[stack](world, number, name)
+    return kinds[stack](account, number, name)

@@ -36,7 +36,7 @@ class Rule:
     drop: fields to take out of the JSON answer, by path: `sid`, `meta.next_page_url`, `documents.0.data`.
     put: path -> what is there instead.
     cut_bytes: how many bytes of the answer's body are left.
-    before, after: plays at the moment of applying, atomic with it.
+    before, after: actions at the moment of applying, atomic with it.
     """
 
     name: str

@@ -3,7 +3,7 @@ only.
 
 GET  health settings switches clock state story journal?after=n outbox contested faults
      deliveries?after=n
-POST reset settings clock faults customer agent seed load tasks events play
+POST reset settings clock faults customer agent seed load tasks events perform
 PUT  state journal        DELETE faults journal
 """
 
@@ -18,11 +18,11 @@ import orjson
 from ..http import Form, Problem, Response
 from ..products.flex import inbound
 from ..routing.rate_limits import Limits
-from ..state.account import World
+from ..state.account import EmulatedAccount
 from ..state.clock import iso
-from ..state.settings import Config
+from ..state.settings import Settings
 from . import bulk_load, seed, simulate
-from .actions import play
+from .actions import perform
 from .faults import Faults
 from .journal import Journal
 
@@ -30,7 +30,7 @@ Body = dict[str, Any]
 
 
 class Control:
-    """The world and what surrounds it: faults, limits, journal.
+    """The account and what surrounds it: faults, limits, journal.
 
     Parameters
     ----------
@@ -43,38 +43,38 @@ class Control:
         self.faults = Faults()
         self.limits = Limits()
         self.errors: list[str] = []  # mistakes of the sandbox itself, since the last reset
-        self.world = World(random_seed)
+        self.account = EmulatedAccount(random_seed)
         self._routes: dict[tuple[str, str], Callable[[Body, Form], Any]] = {
             ("GET", "/health"): lambda _body, _query: {"ok": not self.errors, "errors": self.errors},
             ("POST", "/reset"): lambda body, _query: self.reset(body),
             ("GET", "/settings"): lambda _body, _query: self.settings(),
             ("POST", "/settings"): self._change_settings,
-            ("GET", "/switches"): lambda _body, _query: {"switches": self.world.config.report()},
-            ("GET", "/contested"): lambda _body, _query: {"conversations": inbound.contested(self.world)},
+            ("GET", "/switches"): lambda _body, _query: {"switches": self.account.settings.report()},
+            ("GET", "/contested"): lambda _body, _query: {"conversations": inbound.contested(self.account)},
             ("GET", "/clock"): lambda _body, _query: self._clock(),
             ("POST", "/clock"): self._set_clock,
-            ("GET", "/state"): lambda _body, _query: self.world.snapshot(),
+            ("GET", "/state"): lambda _body, _query: self.account.snapshot(),
             ("PUT", "/state"): self._restore,
-            ("GET", "/story"): lambda _body, _query: self.world.story,
+            ("GET", "/story"): lambda _body, _query: self.account.story,
             ("GET", "/faults"): lambda _body, _query: {
                 "faults": [rule.report() for rule in self.faults.rules]
             },
             ("POST", "/faults"): lambda body, _query: self.faults.add(body).report(),
             ("DELETE", "/faults"): self._clear_faults,
             ("POST", "/customer"): lambda body, _query: simulate.customer(
-                self.world, body["from"], body["to"], body["body"]
+                self.account, body["from"], body["to"], body["body"]
             ),
-            ("POST", "/agent"): lambda body, _query: simulate.agent(self.world, **body),
-            ("POST", "/play"): lambda body, _query: {"results": play(self.world, body["plays"])},
+            ("POST", "/agent"): lambda body, _query: simulate.agent(self.account, **body),
+            ("POST", "/perform"): lambda body, _query: {"results": perform(self.account, body["actions"])},
             ("GET", "/journal"): self._read_journal,
             ("PUT", "/journal"): self._switch_journal,
             ("DELETE", "/journal"): self._clear_journal,
             ("GET", "/deliveries"): self._deliveries,
             ("GET", "/outbox"): self._outbox,
             ("POST", "/seed"): self._seed,
-            ("POST", "/load"): lambda body, _query: bulk_load.load(self.world, **body),
-            ("POST", "/tasks"): lambda body, _query: bulk_load.open_tasks(self.world, **body),
-            ("POST", "/events"): lambda body, _query: bulk_load.events(self.world, **body),
+            ("POST", "/load"): lambda body, _query: bulk_load.load(self.account, **body),
+            ("POST", "/tasks"): lambda body, _query: bulk_load.open_tasks(self.account, **body),
+            ("POST", "/events"): lambda body, _query: bulk_load.events(self.account, **body),
         }
 
     def answer(self, method: str, path: str, query: Form, raw: bytes) -> Response:
@@ -86,7 +86,7 @@ class Control:
             body = orjson.loads(raw) if raw else {}
             if not isinstance(body, dict):
                 raise ValueError("a JSON object is expected")
-            self.world.settle()
+            self.account.run_due_timers()
             return Response(200, orjson.dumps(handler(body, query)))
         except Problem as problem:
             return Response(400, orjson.dumps({"error": problem.message, "code": problem.code}))
@@ -94,43 +94,43 @@ class Control:
             return Response(400, orjson.dumps({"error": f"{type(error).__name__}: {error}"}))
 
     def reset(self, body: Body) -> Body:
-        """A new world. `seed` as on the command line, `random_seed`, and any setting; the rest is default again."""
+        """A new account. `seed` as on the command line, `random_seed`, and any setting; the rest is default again."""
         body = dict(body)
         what, number = body.pop("seed", "empty"), int(body.pop("random_seed", self.random_seed))
-        config = Config()
+        config = Settings()
         config.change(body)
-        world = World(number, config)
-        seed.from_option(world, str(what))
-        self.world = world
+        account = EmulatedAccount(number, config)
+        seed.from_option(account, str(what))
+        self.account = account
         self.faults, self.limits = Faults(), Limits()
         self.errors = []
         self.journal.clear()
         return self.settings()
 
     def settings(self) -> Body:
-        return self.world.describe()
+        return self.account.describe()
 
     def _change_settings(self, body: Body, _query: Form) -> Body:
-        self.world.config.change(body)
+        self.account.settings.change(body)
         if "rate_limits" in body:
             self.limits = Limits()
         if "inactive_holds_pair" in body:
-            self.world.rebuild()
+            self.account.rebuild()
         return self.settings()
 
     def _clock(self) -> Body:
-        now = self.world.clock.now()
-        return {"now": iso(now), "now_s": now, "offset_s": self.world.clock.offset}
+        now = self.account.clock.now()
+        return {"now": iso(now), "now_s": now, "offset_s": self.account.clock.offset}
 
     def _set_clock(self, body: Body, _query: Form) -> Body:
         if "runs" in body:
-            self.world.clock.run(bool(body["runs"]))
-        self.world.clock.advance(float(body.get("advance_s", 0)))
-        self.world.settle()
+            self.account.clock.run(bool(body["runs"]))
+        self.account.clock.advance(float(body.get("advance_s", 0)))
+        self.account.run_due_timers()
         return self._clock()
 
     def _restore(self, body: Body, _query: Form) -> Body:
-        self.world = World.restore(body)
+        self.account = EmulatedAccount.restore(body)
         return self.settings()
 
     def _clear_faults(self, _body: Body, _query: Form) -> Body:
@@ -152,11 +152,11 @@ class Control:
         return {}
 
     def _deliveries(self, _body: Body, query: Form) -> Body:
-        return self.world.mail.report(int(query.get("after", ["0"])[-1]))
+        return self.account.delivery_queue.report(int(query.get("after", ["0"])[-1]))
 
     def _outbox(self, _body: Body, _query: Form) -> Body:
         messages = []
-        for sms in self.world.store.outbox:
+        for sms in self.account.store.outbox:
             row = asdict(sms)
             row["from"] = row.pop("from_")
             parent = row.pop("parent")
@@ -166,4 +166,4 @@ class Control:
         return {"messages": messages}
 
     def _seed(self, body: Body, _query: Form) -> Body:
-        return seed.crowd_and_story(self.world, **body)
+        return seed.crowd_and_story(self.account, **body)

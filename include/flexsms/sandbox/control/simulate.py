@@ -10,17 +10,20 @@ from ..products.conversations import behaviour as conversations
 from ..products.flex import inbound, interactions
 from ..products.proxy import sessions
 from ..products.taskrouter import tasks
-from ..state.account import World
+from ..state.account import EmulatedAccount
+from ..state.rows.chat import Channel, Message
 from ..state.rows.conversations import Conversation
-from ..state.rows.row import facts
-from ..state.tables import Channel, FlexFlow, Message, Session, Task
+from ..state.rows.flex import FlexFlow
+from ..state.rows.proxy import Session
+from ..state.rows.row import parse_attributes
+from ..state.rows.taskrouter import Task
 
 # Facts F.
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
 START = frozenset({"START", "YES", "UNSTOP"})
 
 
-def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
+def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str, Any]:
     """A text from a handset, and where it ended.
 
     Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE channel,
@@ -33,62 +36,64 @@ def customer(world: World, frm: str, to: str, body: str) -> dict[str, Any]:
     """
     word = body.strip().upper()
     if word in STOP:
-        world.opted_out.add(f"{frm}>{to}")
+        account.opted_out.add(f"{frm}>{to}")
     elif word in START:
-        world.opted_out.discard(f"{frm}>{to}")
+        account.opted_out.discard(f"{frm}>{to}")
     keyword = word in STOP or word in START
-    if conversation := conversations.of_pair(world, frm, to):
-        return _received(*inbound.receive(world, conversation, frm, to, body, keyword=keyword))
-    if session := sessions.of_pair(world, frm, to):
-        if world.config.dead_session_captures or _is_alive(world, session, frm):
-            return _through(world, session, frm, body, "session", keyword)
-        sessions.change_status(world, session, "closed")
+    if conversation := conversations.of_pair(account, frm, to):
+        return _received(*inbound.receive(account, conversation, frm, to, body, keyword=keyword))
+    if session := sessions.of_pair(account, frm, to):
+        if account.settings.dead_session_captures or _is_alive(account, session, frm):
+            return _through(account, session, frm, body, "session", keyword)
+        sessions.change_status(account, session, "closed")
     if keyword:
         return _result("opted_out" if word in STOP else "opted_in")
-    if address := inbound.address_of(world, to):
-        return _received(*inbound.autocreate(world, address, frm, body))
-    if channel := channels.find_any(world, frm, to):
-        return _through(world, ensure_session(world, channel), frm, body, "reopened", False)
-    flow = _inbound_flow(world, to)
+    if address := inbound.address_of(account, to):
+        return _received(*inbound.autocreate(account, address, frm, body))
+    if channel := channels.find_any(account, frm, to):
+        return _through(account, ensure_session(account, channel), frm, body, "reopened", False)
+    flow = _inbound_flow(account, to)
     if flow is None:
         return _result("unrouted")
-    channel = channels.start(world, flow, frm, frm, friendly_name=f"SMS{frm}")
-    return _through(world, ensure_session(world, channel), frm, body, "started", False)
+    channel = channels.start(account, flow, frm, frm, friendly_name=f"SMS{frm}")
+    return _through(account, ensure_session(account, channel), frm, body, "started", False)
 
 
-def _is_alive(world: World, session: Session, frm: str) -> bool:
-    _, other = sessions.partner(world, session, frm)
-    channel = world.store.channels.get(other.identifier) if other else None
+def _is_alive(account: EmulatedAccount, session: Session, frm: str) -> bool:
+    _, other = sessions.partner(account, session, frm)
+    channel = account.store.channels.get(other.identifier) if other else None
     return channel is not None and channel.active
 
 
 def _through(
-    world: World, session: Session, frm: str, body: str, outcome: str, keyword: bool
+    account: EmulatedAccount, session: Session, frm: str, body: str, outcome: str, keyword: bool
 ) -> dict[str, Any]:
-    mine, other = sessions.partner(world, session, frm)
+    mine, other = sessions.partner(account, session, frm)
     if mine is None:
         raise Invalid(f"{frm} is no participant of session {session.sid}")
-    interaction = sessions.receive(world, session, mine, other, body)
-    channel = world.store.channels.get(other.identifier) if other else None
+    interaction = sessions.receive(account, session, mine, other, body)
+    channel = account.store.channels.get(other.identifier) if other else None
     if channel is None:
         interaction.outbound["status"] = "failed"
         return _result("lost", session=session)
-    message = channels.post(world, channel, frm, body, relay=False)
+    message = channels.post(account, channel, frm, body, relay=False)
     interaction.outbound.update(resource=message.sid, status="delivered")
     if not channel.active:
         return _result("captured", channel, session, message_sid=message.sid)
-    opens = not keyword and (world.config.late_text_opens_task or outcome == "started")
-    task = channels.ensure_task(world, channel, "inbound") if opens else tasks.open_task(world, channel.sid)
+    opens = not keyword and (account.settings.late_text_opens_task or outcome == "started")
+    task = (
+        channels.ensure_task(account, channel, "inbound") if opens else tasks.open_task(account, channel.sid)
+    )
     return _result(outcome, channel, session, task, message.sid)
 
 
-def ensure_session(world: World, channel: Channel) -> Session:
+def ensure_session(account: EmulatedAccount, channel: Channel) -> Session:
     """The channel's session as Flex makes it: named after the channel, both numbers in it, reopened when closed."""
-    if session := sessions.of_channel(world, channel):
+    if session := sessions.of_channel(account, channel):
         return session
-    closed = world.store.sessions.named(world.session_service_sid, channel.sid)
+    closed = account.store.sessions.named(account.session_service_sid, channel.sid)
     if closed is not None:
-        sessions.change_status(world, closed, "in-progress")
+        sessions.change_status(account, closed, "in-progress")
         return closed
     people = [
         {
@@ -98,17 +103,17 @@ def ensure_session(world: World, channel: Channel) -> Session:
         },
         {"Identifier": channel.sid, "ProxyIdentifier": channel.number, "FriendlyName": channel.customer_name},
     ]
-    return sessions.start(world, world.session_service_sid, channel.sid, people, mode="message-only")
+    return sessions.start(account, account.session_service_sid, channel.sid, people, mode="message-only")
 
 
-def _inbound_flow(world: World, number: str) -> FlexFlow | None:
+def _inbound_flow(account: EmulatedAccount, number: str) -> FlexFlow | None:
     """The Studio flow of the number runs for out-of-session texts (facts A.2), or else an enabled task flow."""
-    flows = [flow for flow in world.store.flows if flow.contact_identity == number and flow.enabled]
+    flows = [flow for flow in account.store.flows if flow.contact_identity == number and flow.enabled]
     return min(flows, key=lambda flow: flow.integration_type != "studio", default=None)
 
 
 def agent(
-    world: World,
+    account: EmulatedAccount,
     action: str,
     *,
     task_sid: str | None = None,
@@ -122,45 +127,47 @@ def agent(
     The channel is of either generation. `complete`, `wrap` and `park` accept first if nobody has; an agent has to
     take a task before ending it. `park` leaves a conversation open whatever `keep_conversations_open` says.
     """
-    task = world.store.tasks.get(task_sid) if task_sid else tasks.open_task(world, channel_sid or "")
-    conversation = world.store.conversations.get(channel_sid or (task.conversation_sid if task else None))
-    channel = world.store.channels.get(channel_sid or (task.channel_sid if task else None))
+    task = account.store.tasks.get(task_sid) if task_sid else tasks.open_task(account, channel_sid or "")
+    conversation = account.store.conversations.get(channel_sid or (task.conversation_sid if task else None))
+    channel = account.store.channels.get(channel_sid or (task.channel_sid if task else None))
     if action == "write":
-        author = tasks.fixture_name(world, worker_sid or (task and task.worker_sid) or world.worker_sids[0])
+        author = tasks.fixture_name(
+            account, worker_sid or (task and task.worker_sid) or account.worker_sids[0]
+        )
         words = author or "agent", body or "Hello, how can I help?"
         if conversation is not None:
-            return _received("written", conversation, task, conversations.post(world, conversation, *words))
+            return _received("written", conversation, task, conversations.post(account, conversation, *words))
         if channel is None:
             raise Invalid(f"agent: no channel {channel_sid or task_sid}")
-        message = channels.post(world, channel, *words)
-        return _result("written", channel, sessions.of_channel(world, channel), task, message.sid)
+        message = channels.post(account, channel, *words)
+        return _result("written", channel, sessions.of_channel(account, channel), task, message.sid)
     if task is None:
         raise Invalid(f"agent: no open task {task_sid or channel_sid}")
-    _act(world, action, task, worker_sid, reason)
+    _act(account, action, task, worker_sid, reason)
     return _result(action, conversation or channel, None, task)
 
 
-def _act(world: World, action: str, task: Task, worker_sid: str | None, reason: str) -> None:
+def _act(account: EmulatedAccount, action: str, task: Task, worker_sid: str | None, reason: str) -> None:
     accept = interactions.accept if task.conversation_sid else tasks.accept
     if action in ("wrap", "complete", "park") and task.status in ("pending", "reserved"):
-        accept(world, task, worker_sid)
+        accept(account, task, worker_sid)
     if action == "accept":
-        accept(world, task, worker_sid)
+        accept(account, task, worker_sid)
     elif action == "decline":
-        tasks.decline(world, task, worker_sid)
+        tasks.decline(account, task, worker_sid)
     elif action == "wrap":
-        tasks.wrap(world, task)
+        tasks.wrap(account, task)
     elif action in ("complete", "park"):
-        tasks.finish(world, task, "completed", reason)
+        tasks.finish(account, task, "completed", reason)
     elif action == "cancel":
-        tasks.finish(world, task, "canceled", reason, tasks.account(world))
+        tasks.finish(account, task, "canceled", reason, tasks.by_account(account))
     elif action == "delete":
-        tasks.delete(world, task)
+        tasks.delete(account, task)
     else:
         raise Invalid(f"agent: unknown action {action!r}")
     if action in ("complete", "park", "cancel", "delete"):
-        interactions.ended(world, task, from_ui=action == "complete")
-        channels.janitor(world, task.channel_sid, from_ui=action in ("complete", "park"))
+        interactions.ended(account, task, from_ui=action == "complete")
+        channels.janitor(account, task.channel_sid, from_ui=action in ("complete", "park"))
 
 
 def _received(
@@ -177,7 +184,7 @@ def _result(
     message_sid: str | None = None,
 ) -> dict[str, Any]:
     """SIDs of what it led to; the interaction is the task's."""
-    interaction = facts(task.attributes) if task else {}
+    interaction = parse_attributes(task.attributes) if task else {}
     return {
         "outcome": outcome,
         "channel_sid": channel and channel.sid,

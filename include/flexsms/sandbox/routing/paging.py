@@ -68,7 +68,7 @@ def page(
     given: how many a page has at most all the same.
     only: whether the first page is the only one, however long the list is.
     """
-    request, config = call.request, call.world.config
+    request, config = call.request, call.account.settings
     query = request.query
     size = _number(query, "PageSize", min(50, largest))
     number = _number(query, "Page", 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..http import NotFound, Problem, Request, Response
-from ..state.account import World
+from ..state.account import EmulatedAccount
 from .call import Call
 from .paging import without_paging
 from .params import NONE, Params
@@ -25,10 +25,10 @@ class Route:
     params: Params
     paged: bool
 
-    def answer(self, world: World, request: Request, found: list[str]) -> Response:
+    def answer(self, account: EmulatedAccount, request: Request, found: list[str]) -> Response:
         fields = request.form if request.method == "POST" else request.query
         values = self.params.read(without_paging(fields) if self.paged else fields)
-        return self.handler(Call(world, request, values), *found)
+        return self.handler(Call(account, request, values), *found)
 
 
 class Router:

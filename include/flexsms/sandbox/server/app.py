@@ -1,6 +1,6 @@
 """The ASGI application: one request from bytes to bytes.
 
-Everything that reads or changes the world happens between two awaits, so requests are atomic towards each
+Everything that reads or changes the account happens between two awaits, so requests are atomic towards each
 other.
 """
 
@@ -12,17 +12,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
-from ..control.actions import play
+from ..control.actions import perform
 from ..control.faults import Rule
 from ..control.journal import Recorder
 from ..control.routes import Control
 from ..http import NotFound, Problem, Request, Response, decode_form, presented
 from ..products.proxy.contention import under_way
 from ..routing.router import ROUTERS
-from ..state.account import World
+from ..state.account import EmulatedAccount
 from ..state.clock import http_date
 from . import replica
-from .delivery_worker import Courier
+from .delivery_worker import DeliveryWorker
 from .guard import foreign
 
 Scope = dict[str, Any]
@@ -37,7 +37,7 @@ class App:
 
     Parameters
     ----------
-    control: holds the world, which a reset exchanges.
+    control: holds the account, which a reset exchanges.
     recorder: gets every exchange, or None.
     names: the hosts that the control plane answers to, or None for any: for a caller in the same process.
     """
@@ -48,7 +48,7 @@ class App:
         self.control = control
         self.recorder = recorder
         self.names = names
-        self.courier = Courier(control)
+        self.delivery_worker = DeliveryWorker(control)
         self._served = 0
         self._running = 0
 
@@ -63,7 +63,7 @@ class App:
                 scope["method"], path[len(CONTROL) :], query, body
             )
             await _respond(send, response)
-            self.courier.nudge()
+            self.delivery_worker.wake()
             return
         request = _request(scope, path, body)
         self._running += 1
@@ -71,9 +71,9 @@ class App:
             response, rule = await self._answer(request)
         finally:
             self._running -= 1
-            self.courier.nudge()
+            self.delivery_worker.wake()
         self._served += 1
-        response.headers.append((b"date", http_date(int(self.control.world.clock.present()))))
+        response.headers.append((b"date", http_date(int(self.control.account.clock.present()))))
         response.headers.append((b"twilio-request-id", b"RQ%032x" % self._served))
         response.headers.append((b"twilio-concurrent-requests", b"%d" % (self._running + 1)))
         if rule and rule.cuts:
@@ -85,37 +85,39 @@ class App:
         """What is to be sent, and the fault rule that hit the request."""
         control = self.control
         rule = control.faults.take(request) if control.faults.rules else None
-        latency = control.world.config.latency_ms / 2000
+        latency = control.account.settings.latency_ms / 2000
         if latency:
             await asyncio.sleep(latency)
         if rule and rule.action == "delay":
             await asyncio.sleep(rule.delay_ms / 1000)
-        world = control.world
-        response, sent = self._apply(world, request, rule)
+        account = control.account
+        response, sent = self._apply(account, request, rule)
         fault = rule.name if rule else None
         if self.recorder and not (rule and rule.invents):
             self.recorder.add(request, response, fault)
-        control.journal.add(world.clock.now(), request, None if rule and rule.cuts else sent, fault)
+        control.journal.add(account.clock.now(), request, None if rule and rule.cuts else sent, fault)
         if latency:
-            with under_way(world, request):
+            with under_way(account, request):
                 await asyncio.sleep(latency)
         return sent, rule
 
-    def _apply(self, world: World, request: Request, rule: Rule | None) -> tuple[Response, Response]:
+    def _apply(
+        self, account: EmulatedAccount, request: Request, rule: Rule | None
+    ) -> tuple[Response, Response]:
         """The sandbox's own answer, and what a fault rule makes of it."""
         try:
-            world.settle()
+            account.run_due_timers()
             if rule is None:
-                response = self._serve(world, request)
+                response = self._serve(account, request)
                 return response, response
-            play(world, rule.before)
-            response = rule.problem().response() if rule.refuses else self._serve(world, request)
+            perform(account, rule.before)
+            response = rule.problem().response() if rule.refuses else self._serve(account, request)
             sent = rule.sent(response)
             sent.headers.extend(
                 (name.lower().encode(), value.encode()) for name, value in rule.headers.items()
             )
-            play(world, rule.after)
-        except Problem as problem:  # of a play: the test that wrote it wants to see it
+            perform(account, rule.after)
+        except Problem as problem:  # of an action: the test that wrote it wants to see it
             response = sent = problem.response()
         except Exception:
             # A mistake of the sandbox: told by GET /_sandbox/health, so that a test run can fail for it.
@@ -123,30 +125,30 @@ class App:
             response = sent = Problem(500, 20500, "Internal Server Error").response()
         return response, sent
 
-    def _serve(self, world: World, request: Request) -> Response:
+    def _serve(self, account: EmulatedAccount, request: Request) -> Response:
         try:
             credentials = presented(request.headers)
-            if credentials not in world.full_access:
-                _check_restricted(world, request, credentials)
+            if credentials not in account.full_access:
+                _check_restricted(account, request, credentials)
             router = ROUTERS.get(request.host)
             if router is None:
                 raise NotFound(f"/{request.host}{request.path}")
             route, found = router.find(request)
-            if world.config.rate_limits == "documented":
+            if account.settings.rate_limits == "documented":
                 self.control.limits.check(route, request, found)
-            response = route.answer(world, request, found)
-            replica.check(world, request, response)
+            response = route.answer(account, request, found)
+            replica.check(account, request, response)
             return response
         except Problem as problem:
             return problem.response()
 
 
-def _check_restricted(world: World, request: Request, credentials: bytes) -> None:
+def _check_restricted(account: EmulatedAccount, request: Request, credentials: bytes) -> None:
     """401 for nobody, `forbidden_answer` for the restricted key where it may not go (unverified, G.1)."""
-    if credentials != world.restricted_access:
+    if credentials != account.restricted_access:
         raise Problem(401, 20003, "Authenticate")
-    if "*" in world.config.forbidden_hosts or request.host in world.config.forbidden_hosts:
-        status, code = map(int, world.config.forbidden_answer.split())
+    if "*" in account.settings.forbidden_hosts or request.host in account.settings.forbidden_hosts:
+        status, code = map(int, account.settings.forbidden_answer.split())
         raise Problem(status, code, "Forbidden: the API key lacks the permission for this request")
 
 

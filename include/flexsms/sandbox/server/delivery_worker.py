@@ -1,6 +1,6 @@
 """Carries the mail of Event Streams to the sinks, beside the answering of requests.
 
-One task looks for what is due and sleeps until there is more; each request to a sink is a task of its own. The world
+One task looks for what is due and sleeps until there is more; each request to a sink is a task of its own. The account
 is only touched between two awaits, as by API requests, so that none of them sees half a change.
 """
 
@@ -15,23 +15,23 @@ import aiohttp
 from ..control.routes import Control
 from ..products.event_streams import kinesis_sink, publisher, webhook_sink
 from ..products.event_streams.publisher import Answer
-from ..state.account import World
-from ..state.delivery_queue import Parcel
+from ..state.account import EmulatedAccount
+from ..state.delivery_queue import Delivery
 
 # After a mistake of the sandbox itself, so that it does not fill the memory with tracebacks.
 PAUSE_S = 1.0
 
 
-class Courier:
-    """Delivers for whatever world the control plane has, until its task is cancelled."""
+class DeliveryWorker:
+    """Delivers for whatever account the control plane has, until its task is cancelled."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._wake = asyncio.Event()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Something may have happened that is to be delivered."""
-        if len(self._control.world.store.sinks):
+        if len(self._control.account.store.sinks):
             self._wake.set()
 
     async def run(self) -> None:
@@ -40,33 +40,35 @@ class Courier:
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                wait_s = self._set_off(http, group)
+                wait_s = self._dispatch_due(http, group)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._wake.wait()
 
-    def _set_off(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup) -> float | None:
+    def _dispatch_due(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup) -> float | None:
         """Start what is due, and say how long nothing else is."""
-        world = self._control.world
+        account = self._control.account
         try:
-            world.settle()
-            for parcel in publisher.take(world):
-                group.create_task(self._deliver(http, world, parcel))
-            return publisher.wait_s(world)
+            account.run_due_timers()
+            for delivery in publisher.take(account):
+                group.create_task(self._deliver(http, account, delivery))
+            return publisher.wait_s(account)
         except Exception:
             self._control.errors.append(f"deliveries\n{traceback.format_exc()}")
             return PAUSE_S
 
-    async def _deliver(self, http: aiohttp.ClientSession, world: World, parcel: Parcel) -> None:
+    async def _deliver(
+        self, http: aiohttp.ClientSession, account: EmulatedAccount, delivery: Delivery
+    ) -> None:
         try:
-            sink = world.store.sinks.get(parcel.sink_sid)
+            sink = account.store.sinks.get(delivery.sink_sid)
             if sink is None:
-                answer = Answer(None, discard=parcel.letters)
+                answer = Answer(None, discard=delivery.events)
             else:
                 send = webhook_sink.send if sink.type == "webhook" else kinesis_sink.send
-                answer = await send(http, world, sink, parcel)
-            publisher.conclude(world, parcel, answer)
+                answer = await send(http, account, sink, delivery)
+            publisher.conclude(account, delivery, answer)
         except Exception:
-            self._control.errors.append(f"delivery to {parcel.sink_sid}\n{traceback.format_exc()}")
-            world.mail.end(parcel, "lost", len(parcel.letters))
+            self._control.errors.append(f"delivery to {delivery.sink_sid}\n{traceback.format_exc()}")
+            account.delivery_queue.end(delivery, "lost", len(delivery.events))
         self._wake.set()

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ..control.journal import Recorder
 from ..control.routes import Control
 from .app import App
-from .delivery_worker import Courier
+from .delivery_worker import DeliveryWorker
 from .guard import names_of
 
 PARENT_CHECK_S = 0.25
@@ -114,20 +114,25 @@ def run(args: argparse.Namespace) -> int:
         backlog=4096,
     )
     base_url = f"http://{args.host}:{listener.getsockname()[1]}"
-    server = _Server(config, base_url, control, parent, app.courier)
+    server = _Server(config, base_url, control, parent, app.delivery_worker)
     server.run(sockets=[listener])
     return 0
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, base_url: str, control: Control, parent: int, courier: Courier
+        self,
+        config: uvicorn.Config,
+        base_url: str,
+        control: Control,
+        parent: int,
+        delivery_worker: DeliveryWorker,
     ) -> None:
         super().__init__(config)
         self._parent = parent
         self._base_url = base_url
         self._control = control
-        self._courier = courier
+        self._courier = delivery_worker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -10,19 +10,20 @@ from typing import Any
 
 from ..http import basic
 from .clock import Clock
-from .delivery_queue import Mail
+from .delivery_queue import DeliveryQueue
 from .indexes import Indexes
 from .rows.conversations import Address, Conversation
-from .settings import Config
+from .rows.flex import FlexFlow
+from .rows.shared import Fixture, Service
+from .settings import Settings
 from .sids import Sids
-from .tables import Fixture, FlexFlow, Service
 
 # Valid for `phonenumbers`, and in the 555 exchange, which no US carrier gives to subscribers.
 NUMBER = "+14155550100"
 NUMBER_SHORT_LIVED = "+14155550101"
 NUMBER_CONVERSATIONS = "+14155550102"
 
-Timer = Callable[["World", str], None]
+Timer = Callable[["EmulatedAccount", str], None]
 TIMERS: dict[str, Timer] = {}
 
 
@@ -36,7 +37,7 @@ def timer(kind: str) -> Callable[[Timer], Timer]:
     return register
 
 
-TaskEnd = Callable[["World", str | None], None]
+TaskEnd = Callable[["EmulatedAccount", str | None], None]
 TASK_ENDS: list[TaskEnd] = []
 
 
@@ -46,7 +47,7 @@ def after_task(handler: TaskEnd) -> TaskEnd:
     return handler
 
 
-class World(Indexes):
+class EmulatedAccount(Indexes):
     """Everything a request can see or change.
 
     Parameters
@@ -55,19 +56,19 @@ class World(Indexes):
     config: the switches.
     """
 
-    def __init__(self, seed: int = 1, config: Config | None = None) -> None:
+    def __init__(self, seed: int = 1, config: Settings | None = None) -> None:
         super().__init__()
-        self.config = config or Config()
+        self.settings = config or Settings()
         self.clock = Clock()
         self.sids = Sids(seed)
-        self.mail = Mail()
+        self.delivery_queue = DeliveryQueue()
         self.opted_out: set[str] = set()  # "customer>number"
         self.story: dict[str, Any] = {}
         self.under_way: Counter[str] = Counter()  # participants of Proxy requests that are not answered yet
         self.reads = 0  # for the draw of the replica
         self._timers: list[tuple[float, int, str, str]] = []
         self._credentials()
-        self._furnish()
+        self._create_defaults()
 
     # What exists from the start
 
@@ -86,7 +87,7 @@ class World(Indexes):
         }
         self.restricted_access = basic(self.restricted_key_sid, self.restricted_key_secret)
 
-    def _furnish(self) -> None:
+    def _create_defaults(self) -> None:
         make = self.make_service
         self.chat_service_sid = make("chat", "IS", "Flex Chat Service").sid
         self.sync_service_sid = make("sync", "IS", "Default Service").sid
@@ -131,7 +132,7 @@ class World(Indexes):
     @property
     def default_service_sid(self) -> str:
         """The Conversations service that paths without one mean."""
-        return self.config.default_conversations_service or self.chat_service_sid
+        return self.settings.default_conversations_service or self.chat_service_sid
 
     def stamp(self, prefix: str) -> tuple[str, int, float, float]:
         """sid, seq, created and updated of a new row."""
@@ -167,7 +168,7 @@ class World(Indexes):
         )
 
     def holds_pair(self, conversation: Conversation) -> bool:
-        holding = ("active", "inactive") if self.config.inactive_holds_pair else ("active",)
+        holding = ("active", "inactive") if self.settings.inactive_holds_pair else ("active",)
         return conversation.state in holding
 
     # Time
@@ -175,7 +176,7 @@ class World(Indexes):
     def schedule(self, due: float, kind: str, sid: str) -> None:
         heappush(self._timers, (due, self.store.next(), kind, sid))
 
-    def settle(self) -> None:
+    def run_due_timers(self) -> None:
         """Let everything happen that was due by now, each at its own moment."""
         now = self.clock.now()
         while self._timers and self._timers[0][0] <= now:
@@ -201,29 +202,29 @@ class World(Indexes):
             "issued": self.sids.issued,
             "seq": self.store.seq,
             "offset": self.clock.offset,
-            "config": asdict(self.config),
+            "config": asdict(self.settings),
             "opted_out": sorted(self.opted_out),
             "story": self.story,
             "timers": self._timers,
-            "mail": self.mail.snapshot(),
+            "delivery_queue": self.delivery_queue.snapshot(),
             "tables": {name: list(table) for name, table in self.store.tables().items()},
         }
 
     @classmethod
-    def restore(cls, state: dict[str, Any]) -> World:
+    def restore(cls, state: dict[str, Any]) -> EmulatedAccount:
         """The account of a snapshot. The fixtures come out the same because their seed is the same."""
-        world = cls(state["seed"], Config(**state["config"]))
-        world.sids.issued = dict(state["issued"])
-        world.store.seq = state["seq"]
-        world.clock.offset = state["offset"]
-        world.opted_out = set(state["opted_out"])
-        world.story = state["story"]
-        world._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
-        world.mail = Mail.restore(state["mail"])
-        for name, table in world.store.tables().items():
+        account = cls(state["seed"], Settings(**state["config"]))
+        account.sids.issued = dict(state["issued"])
+        account.store.seq = state["seq"]
+        account.clock.offset = state["offset"]
+        account.opted_out = set(state["opted_out"])
+        account.story = state["story"]
+        account._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
+        account.delivery_queue = DeliveryQueue.restore(state["delivery_queue"])
+        for name, table in account.store.tables().items():
             table.restore(state["tables"][name])
-        world.rebuild()
-        return world
+        account.rebuild()
+        return account
 
     def describe(self) -> dict[str, Any]:
         """What a client has to know to use this account."""
@@ -250,5 +251,5 @@ class World(Indexes):
             "address_sid": self.address_sid,
             "flex_flow_sids": self.flow_sids,
             "seed": self.sids.seed,
-            **asdict(self.config),
+            **asdict(self.settings),
         }

@@ -3,8 +3,11 @@ numbers, the tasks of a channel."""
 
 from __future__ import annotations
 
+from .rows.chat import Channel
 from .rows.conversations import Conversation, FlexChannel, Member
-from .tables import Channel, Session, Store, Task
+from .rows.proxy import Session
+from .rows.taskrouter import Task
+from .tables import Store
 
 
 class Indexes:

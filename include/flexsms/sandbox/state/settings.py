@@ -16,7 +16,7 @@ from .switches import ERRORS, NOBODY, Switches, switch
 
 
 @dataclass(slots=True)
-class Config(Switches):
+class Settings(Switches):
     """The switches, in groups; `switch` has the meaning of each."""
 
     # The sandbox itself.

@@ -1,4 +1,4 @@
-"""SIDs: two letters and 32 hex digits, the same ones again for the same seed and the same order of calls."""
+"""SIDs: two events and 32 hex digits, the same ones again for the same seed and the same order of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of every resource, in tables that know their order, their parents and their unique names.
+"""Tables: rows with their order, their parents and their unique names.
 
 Rows are flat dataclasses of JSON values, so that a snapshot is `orjson.dumps` and a restore is the
 constructor. Moments are seconds since the epoch. Sub-second digits are kept; only the wire rounds them.
@@ -7,10 +7,10 @@ constructor. Moments are seconds since the epoch. Sub-second digits are kept; on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from .ordered import Ordered
+from .rows.chat import Channel, Message
 from .rows.conversations import (
     Address,
     Conversation,
@@ -23,174 +23,12 @@ from .rows.conversations import (
     Webhook,
 )
 from .rows.event_streams import Sink, Subscription
-from .rows.row import Row, facts
-
-
-@dataclass(slots=True)
-class Service(Row):
-    """A service of chat, proxy or sync."""
-
-    parent: str  # the product: "chat", "proxy", "sync"
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class FlexFlow(Row):
-    parent: str
-    friendly_name: str
-    chat_service_sid: str
-    channel_type: str
-    contact_identity: str | None
-    enabled: bool
-    integration_type: str
-    integration: dict[str, Any]
-    long_lived: bool
-    janitor_enabled: bool
-
-
-@dataclass(slots=True)
-class Channel(Row):
-    """A chat channel; with `flow_sid`, also a flex-api channel."""
-
-    parent: str  # the chat service
-    name: str | None
-    friendly_name: str | None
-    attributes: str
-    type: str
-    created_by: str
-    messages: int = 0
-    flow_sid: str | None = None
-    user_sid: str | None = None
-    task_sid: str | None = None
-    customer: str | None = None
-    number: str | None = None
-    customer_name: str | None = None
-    identity: str | None = None
-
-    def facts(self) -> dict[str, Any]:
-        return facts(self.attributes)
-
-    @property
-    def active(self) -> bool:
-        # Compared without case: Twilio's error page writes `inactive`, every sample `INACTIVE` (facts A.3).
-        return str(self.facts().get("status", "")).upper() == "ACTIVE"
-
-
-@dataclass(slots=True)
-class Message(Row):
-    parent: str  # the channel or conversation
-    author: str
-    body: str | None
-    attributes: str
-    index: int
-    member_sid: str | None = None  # who wrote it, of a conversation's participants
-
-
-@dataclass(slots=True)
-class Session(Row):
-    parent: str  # the proxy service
-    name: str | None
-    mode: str
-    status: str
-    ttl: int
-    expires: float | None = None
-    closed_reason: str | None = None
-    started: float | None = None
-    ended: float | None = None
-    last_interaction: float | None = None
-    reopened: float | None = None
-
-
-@dataclass(slots=True)
-class Participant(Row):
-    parent: str  # the session
-    identifier: str
-    proxy_identifier: str | None
-    proxy_identifier_sid: str | None
-    friendly_name: str | None
-    deleted: float | None = None
-
-
-@dataclass(slots=True)
-class Interaction(Row):
-    parent: str  # the session
-    body: str
-    inbound: dict[str, Any]  # participant, resource, status, type
-    outbound: dict[str, Any]
-    participant_sid: str | None = None  # for MessageInteractions
-
-
-@dataclass(slots=True)
-class Sms(Row):
-    """What left for a handset."""
-
-    parent: str  # the session or conversation
-    to: str
-    from_: str
-    body: str
-    status: str
-    channel_sid: str | None
-    message_sid: str | None = None
-    interaction_sid: str | None = None  # Proxy's
-    error_code: int | None = None
-    history: list[list[Any]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class SyncObject(Row):
-    """A Document, Map or List (by its SID prefix), or an item of one of the latter two."""
-
-    parent: str
-    name: str | None
-    revision: int = 0
-    data: Any = None
-    expires: float | None = None
-    index: int = 0
-
-
-@dataclass(slots=True)
-class Task(Row):
-    parent: str  # the workspace
-    attributes: str
-    status: str
-    priority: int
-    timeout: int
-    workflow_sid: str
-    queue_sid: str
-    channel_name: str
-    channel_sid: str | None  # of its attributes: the chat channel
-    conversation_sid: str | None  # of its attributes, too
-    routing_target: str | None = None
-    ignore_capacity: bool = False
-    virtual_start: float | None = None
-    version: int = 0
-    reason: str | None = None
-    ended: float | None = None
-    worker_sid: str | None = None
-    reservation_sid: str | None = None
-
-
-@dataclass(slots=True)
-class Event(Row):
-    parent: str  # the workspace
-    type: str
-    ms: int
-    resource_type: str
-    resource_sid: str
-    actor_type: str
-    actor_sid: str
-    description: str
-    data: Any
-
-
-@dataclass(slots=True)
-class Fixture(Row):
-    """What is only looked at: workspace, worker, queue, workflow, Studio flow, phone number."""
-
-    parent: str
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
+from .rows.flex import FlexFlow
+from .rows.messaging import Sms
+from .rows.proxy import Interaction, Participant, Session
+from .rows.shared import Fixture, Service
+from .rows.sync import SyncObject
+from .rows.taskrouter import Event, Task
 
 
 class _Rowlike(Protocol):

@@ -11,27 +11,29 @@ from typing import Any
 import orjson
 
 from ...http import Problem
-from ...state.account import World, after_task, timer
-from ...state.tables import Channel, FlexFlow, Message, Task
+from ...state.account import EmulatedAccount, after_task, timer
+from ...state.rows.chat import Channel, Message
+from ...state.rows.flex import FlexFlow
+from ...state.rows.taskrouter import Task
 from ..proxy import sessions
 from ..taskrouter import tasks
 
 
-def find(world: World, flow: FlexFlow, customer: str) -> Channel | None:
+def find(account: EmulatedAccount, flow: FlexFlow, customer: str) -> Channel | None:
     """The ACTIVE channel between the flow's number and this customer, for this flow."""
-    sids = world.active.get((flow.sid, customer, flow.contact_identity or ""), {})
-    return world.store.channels.get(next(reversed(sids), None))
+    sids = account.active.get((flow.sid, customer, flow.contact_identity or ""), {})
+    return account.store.channels.get(next(reversed(sids), None))
 
 
-def find_any(world: World, customer: str, number: str) -> Channel | None:
+def find_any(account: EmulatedAccount, customer: str, number: str) -> Channel | None:
     """The newest ACTIVE channel of the pair, whatever the flow."""
-    flows = [flow for flow in world.store.flows if flow.contact_identity == number]
-    found = [channel for flow in flows if (channel := find(world, flow, customer))]
+    flows = [flow for flow in account.store.flows if flow.contact_identity == number]
+    found = [channel for flow in flows if (channel := find(account, flow, customer))]
     return max(found, key=lambda channel: channel.seq, default=None)
 
 
 def start(
-    world: World,
+    account: EmulatedAccount,
     flow: FlexFlow,
     customer: str | None,
     name: str,
@@ -49,10 +51,10 @@ def start(
     name: how the customer is called in the chat (`from` of the attributes).
     long_lived: overrides the flow's own setting (that it does is unverified, J2).
     """
-    if unique_name and (taken := world.store.channels.named(flow.chat_service_sid, unique_name)):
+    if unique_name and (taken := account.store.channels.named(flow.chat_service_sid, unique_name)):
         if taken.active:
             raise Problem(409, 45208, f"Channel with unique name {unique_name} already exists and is active")
-        world.store.channels.rename(taken, None)
+        account.store.channels.rename(taken, None)
     attributes: dict[str, Any] = {
         "status": "ACTIVE",
         "long_lived": flow.long_lived if long_lived is None else long_lived,
@@ -66,7 +68,7 @@ def start(
     if pre_engagement:
         attributes["pre_engagement_data"] = pre_engagement
     channel = Channel(
-        *world.stamp("CH"),
+        *account.stamp("CH"),
         parent=flow.chat_service_sid,
         name=unique_name,
         friendly_name=friendly_name,
@@ -74,21 +76,23 @@ def start(
         type="private",
         created_by="system",
         flow_sid=flow.sid,
-        user_sid=world.sids.new("US"),
+        user_sid=account.sids.new("US"),
         customer=customer,
         number=flow.contact_identity,
         customer_name=name,
     )
-    world.store.channels.add(channel)
-    world.index_channel(channel)
+    account.store.channels.add(channel)
+    account.index_channel(channel)
     return channel
 
 
-def ensure_task(world: World, channel: Channel, direction: str, given: dict[str, Any] | None = None) -> Task:
+def ensure_task(
+    account: EmulatedAccount, channel: Channel, direction: str, given: dict[str, Any] | None = None
+) -> Task:
     """The channel's open task, or a new one in the flow's workflow."""
-    if task := tasks.open_task(world, channel.sid):
+    if task := tasks.open_task(account, channel.sid):
         return task
-    flow = world.store.flows.get(channel.flow_sid)
+    flow = account.store.flows.get(channel.flow_sid)
     integration = flow.integration if flow and flow.integration_type == "task" else {}
     ends = (
         (channel.customer, channel.number) if direction == "inbound" else (channel.number, channel.customer)
@@ -100,10 +104,10 @@ def ensure_task(world: World, channel: Channel, direction: str, given: dict[str,
         "direction": direction,
         **(given or {}),
         "channelSid": channel.sid,
-        **tasks.channel_type(world, flow.channel_type if flow else "sms"),
+        **tasks.channel_type(account, flow.channel_type if flow else "sms"),
     }
     task = tasks.create(
-        world,
+        account,
         orjson.dumps(attributes).decode(),
         workflow_sid=integration.get("workflow_sid"),
         channel_name=integration.get("channel", "sms"),
@@ -114,61 +118,65 @@ def ensure_task(world: World, channel: Channel, direction: str, given: dict[str,
     return task
 
 
-def set_attributes(world: World, channel: Channel, attributes: str, *, webhook: bool = True) -> None:
+def set_attributes(
+    account: EmulatedAccount, channel: Channel, attributes: str, *, webhook: bool = True
+) -> None:
     """New attributes, which Flex notices at once, or (`inactive_needs_webhook`) only by a webhook."""
     channel.attributes = attributes
-    channel.updated = world.clock.now()
-    if webhook or not world.config.inactive_needs_webhook:
-        world.index_channel(channel)
+    channel.updated = account.clock.now()
+    if webhook or not account.settings.inactive_needs_webhook:
+        account.index_channel(channel)
 
 
-def merge_attributes(world: World, channel: Channel, **values: Any) -> None:
-    set_attributes(world, channel, orjson.dumps({**channel.facts(), **values}).decode())
+def merge_attributes(account: EmulatedAccount, channel: Channel, **values: Any) -> None:
+    set_attributes(account, channel, orjson.dumps({**channel.parsed_attributes(), **values}).decode())
 
 
-def drop(world: World, channel: Channel) -> None:
+def drop(account: EmulatedAccount, channel: Channel) -> None:
     """Delete a channel with its messages. Its Proxy session stays, as nothing says that it goes."""
-    world.store.channels.drop(channel)
-    world.store.messages.drop_under(channel.sid)
-    world.index_channel(channel)
+    account.store.channels.drop(channel)
+    account.store.messages.drop_under(channel.sid)
+    account.index_channel(channel)
 
 
-def janitor(world: World, channel_sid: str | None, *, from_ui: bool) -> None:
+def janitor(account: EmulatedAccount, channel_sid: str | None, *, from_ui: bool) -> None:
     """After a task: a channel that is not long-lived becomes INACTIVE and its session goes (facts A.4).
 
     Flex's UI always does so; for a task that ended outside it, the flow's `janitor_enabled` decides (A.2).
     """
-    channel = world.store.channels.get(channel_sid)
-    if channel is None or not channel.flow_sid or tasks.open_task(world, channel.sid):
+    channel = account.store.channels.get(channel_sid)
+    if channel is None or not channel.flow_sid or tasks.open_task(account, channel.sid):
         return
-    flow = world.store.flows.get(channel.flow_sid)
-    if channel.facts().get("long_lived") is True or not (from_ui or (flow and flow.janitor_enabled)):
+    flow = account.store.flows.get(channel.flow_sid)
+    if channel.parsed_attributes().get("long_lived") is True or not (
+        from_ui or (flow and flow.janitor_enabled)
+    ):
         return
-    if session := sessions.of_channel(world, channel):
-        sessions.drop(world, session)
-    merge_attributes(world, channel, status="INACTIVE")
+    if session := sessions.of_channel(account, channel):
+        sessions.drop(account, session)
+    merge_attributes(account, channel, status="INACTIVE")
 
 
 @after_task
-def _after_task(world: World, channel_sid: str | None) -> None:
-    janitor(world, channel_sid, from_ui=False)
+def _after_task(account: EmulatedAccount, channel_sid: str | None) -> None:
+    janitor(account, channel_sid, from_ui=False)
 
 
 @timer("task.timeout")
-def _task_timeout(world: World, sid: str) -> None:
+def _task_timeout(account: EmulatedAccount, sid: str) -> None:
     """A task outlived its timeout: nobody took it (canceled), or an agent kept it (removed by the system)."""
-    task = world.store.tasks.get(sid)
+    task = account.store.tasks.get(sid)
     if task is None or task.status not in tasks.OPEN:
         return
     if task.status in ("pending", "reserved"):
-        tasks.finish(world, task, "canceled", "Task TTL Exceeded", ("workspace", task.parent))
+        tasks.finish(account, task, "canceled", "Task TTL Exceeded", ("workspace", task.parent))
     else:
-        tasks.delete(world, task, by_system=True)
-    janitor(world, task.channel_sid, from_ui=False)
+        tasks.delete(account, task, by_system=True)
+    janitor(account, task.channel_sid, from_ui=False)
 
 
 def post(
-    world: World,
+    account: EmulatedAccount,
     channel: Channel,
     author: str,
     body: str | None,
@@ -177,11 +185,11 @@ def post(
     relay: bool = True,
 ) -> Message:
     """Append a message; unless the customer wrote it, Proxy relays it to the handset if the session is open."""
-    message = Message(*world.stamp("IM"), channel.sid, author, body, attributes, channel.messages)
+    message = Message(*account.stamp("IM"), channel.sid, author, body, attributes, channel.messages)
     channel.messages += 1
-    if world.config.message_moves_date:
+    if account.settings.message_moves_date:
         channel.updated = message.created
-    world.store.messages.add(message)
+    account.store.messages.add(message)
     if relay and body and author != channel.customer:
-        sessions.relay(world, channel, message)
+        sessions.relay(account, channel, message)
     return message

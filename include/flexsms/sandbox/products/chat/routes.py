@@ -12,10 +12,11 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_text, moment, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
+from ...state.rows.chat import Channel, Message
+from ...state.rows.shared import Service
 from ...state.sids import looks_like
-from ...state.tables import Channel, Message, Service
 from . import channels
 
 HOST = "chat.twilio.com"
@@ -37,17 +38,17 @@ FIELDS = {
 }
 
 
-def service_json(world: World, service: Service) -> dict[str, Any]:
+def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
     url = f"https://{HOST}/v2/Services/{service.sid}"
     return {
         "sid": service.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": service.name,
         "date_created": iso(service.created),
         "date_updated": iso(service.updated),
-        "default_service_role_sid": "RL" + world.sids.token("service role"),
-        "default_channel_role_sid": "RL" + world.sids.token("channel role"),
-        "default_channel_creator_role_sid": "RL" + world.sids.token("creator role"),
+        "default_service_role_sid": "RL" + account.sids.token("service role"),
+        "default_channel_role_sid": "RL" + account.sids.token("channel role"),
+        "default_channel_creator_role_sid": "RL" + account.sids.token("creator role"),
         "read_status_enabled": True,
         "reachability_enabled": False,
         "typing_indicator_timeout": 5,
@@ -69,11 +70,11 @@ def service_json(world: World, service: Service) -> dict[str, Any]:
     }
 
 
-def channel_json(world: World, channel: Channel) -> dict[str, Any]:
+def channel_json(account: EmulatedAccount, channel: Channel) -> dict[str, Any]:
     url = f"https://{HOST}/v2/Services/{channel.parent}/Channels/{channel.sid}"
     return {
         "sid": channel.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "service_sid": channel.parent,
         "friendly_name": channel.friendly_name,
         "unique_name": channel.name,
@@ -95,10 +96,10 @@ def channel_json(world: World, channel: Channel) -> dict[str, Any]:
     }
 
 
-def message_json(world: World, channel: Channel, message: Message) -> dict[str, Any]:
+def message_json(account: EmulatedAccount, channel: Channel, message: Message) -> dict[str, Any]:
     return {
         "sid": message.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "service_sid": channel.parent,
         "to": channel.sid,
         "channel_sid": channel.sid,
@@ -117,7 +118,7 @@ def message_json(world: World, channel: Channel, message: Message) -> dict[str, 
 
 
 def _service(call: Call, sid: str) -> Service:
-    service = call.world.store.services.within("chat", sid)
+    service = call.account.store.services.within("chat", sid)
     if service is None:
         raise NotFound(call.request.path)
     return service
@@ -125,7 +126,7 @@ def _service(call: Call, sid: str) -> Service:
 
 def _channel(call: Call, service_sid: str, name: str) -> Channel:
     service = _service(call, service_sid)
-    store = call.world.store.channels
+    store = call.account.store.channels
     channel = store.within(service.sid, name) if looks_like("CH", name) else store.named(service.sid, name)
     if channel is None:
         raise Problem(404, 50300, f"Channel not found: {name}")
@@ -134,22 +135,22 @@ def _channel(call: Call, service_sid: str, name: str) -> Channel:
 
 @api.get("/v2/Services", paged=True)
 def list_services(call: Call) -> Response:
-    rows = walk(call.world.store.services.under("chat"))
-    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
+    rows = walk(call.account.store.services.under("chat"))
+    return page(call, rows, lambda service: service_json(call.account, service), key="services", largest=100)
 
 
 @api.get("/v2/Services/{service}")
 def fetch_service(call: Call, service: str) -> Response:
-    return ok(service_json(call.world, _service(call, service)))
+    return ok(service_json(call.account, _service(call, service)))
 
 
 @api.get("/v2/Services/{service}/Channels", Params(Type=enum("public", "private").repeated()), paged=True)
 def list_channels(call: Call, service: str) -> Response:
     """Public channels unless `Type` says otherwise; Flex's channels are private (facts A.5)."""
     wanted = call.p.get("Type") or ["public"]
-    order = call.world.store.channels.under(_service(call, service).sid)
+    order = call.account.store.channels.under(_service(call, service).sid)
     rows = walk(order, keep=lambda channel: channel.type in wanted)
-    return page(call, rows, lambda channel: channel_json(call.world, channel), key="channels", largest=100)
+    return page(call, rows, lambda channel: channel_json(call.account, channel), key="channels", largest=100)
 
 
 @api.post(
@@ -159,28 +160,28 @@ def create_channel(call: Call, service: str) -> Response:
     check_webhook_header(call.request)
     parent = _service(call, service).sid
     kind = call.p.pop("Type", "public")
-    channel = Channel(*call.world.stamp("CH"), parent, None, None, "{}", kind, "system")
-    call.world.store.channels.add(channel)
+    channel = Channel(*call.account.stamp("CH"), parent, None, None, "{}", kind, "system")
+    call.account.store.channels.add(channel)
     try:
-        _apply(call.world, channel, call.p)
+        _apply(call.account, channel, call.p)
     except Problem:
-        call.world.store.channels.drop(channel)
+        call.account.store.channels.drop(channel)
         raise
-    return created(channel_json(call.world, channel))
+    return created(channel_json(call.account, channel))
 
 
-def _apply(world: World, channel: Channel, p: dict[str, Any], *, webhook: bool = True) -> None:
+def _apply(account: EmulatedAccount, channel: Channel, p: dict[str, Any], *, webhook: bool = True) -> None:
     if name := p.get("UniqueName"):
         if looks_like("CH", name):
             raise Invalid("Channel unique name must not look like a Channel SID", 50306)
-        taken = world.store.channels.named(channel.parent, name)
+        taken = account.store.channels.named(channel.parent, name)
         if taken is not None and taken is not channel:
             raise Problem(409, 50307, "Channel with provided unique name already exists")
     if "UniqueName" in p:
-        world.store.channels.rename(channel, p["UniqueName"] or None)
+        account.store.channels.rename(channel, p["UniqueName"] or None)
     if "Attributes" in p:
-        channels.set_attributes(world, channel, p["Attributes"], webhook=webhook)
-    channel.updated = world.clock.now()
+        channels.set_attributes(account, channel, p["Attributes"], webhook=webhook)
+    channel.updated = account.clock.now()
     for name, field in FIELDS.items():
         if name in p:
             setattr(channel, field, p[name])
@@ -188,7 +189,7 @@ def _apply(world: World, channel: Channel, p: dict[str, Any], *, webhook: bool =
 
 @api.get("/v2/Services/{service}/Channels/{channel}")
 def fetch_channel(call: Call, service: str, name: str) -> Response:
-    return ok(channel_json(call.world, _channel(call, service, name)))
+    return ok(channel_json(call.account, _channel(call, service, name)))
 
 
 @api.post("/v2/Services/{service}/Channels/{channel}", CHANNEL)
@@ -196,14 +197,14 @@ def update_channel(call: Call, service: str, name: str) -> Response:
     check_webhook_header(call.request)
     channel = _channel(call, service, name)
     webhook = call.request.header(b"x-twilio-webhook-enabled") == "true"
-    _apply(call.world, channel, call.p, webhook=webhook)
-    return ok(channel_json(call.world, channel))
+    _apply(call.account, channel, call.p, webhook=webhook)
+    return ok(channel_json(call.account, channel))
 
 
 @api.delete("/v2/Services/{service}/Channels/{channel}")
 def delete_channel(call: Call, service: str, name: str) -> Response:
     check_webhook_header(call.request)
-    channels.drop(call.world, _channel(call, service, name))
+    channels.drop(call.account, _channel(call, service, name))
     return gone()
 
 
@@ -224,9 +225,9 @@ def create_message(call: Call, service: str, name: str) -> Response:
     check_webhook_header(call.request)
     channel = _channel(call, service, name)
     if not call.p.get("Body") and not call.p.get("MediaSid"):
-        raise Invalid("Message body not provided", call.world.config.empty_message_code)
+        raise Invalid("Message body not provided", call.account.settings.empty_message_code)
     message = channels.post(
-        call.world,
+        call.account,
         channel,
         call.p.get("From") or "system",
         call.p.get("Body"),
@@ -234,18 +235,18 @@ def create_message(call: Call, service: str, name: str) -> Response:
     )
     message.created = call.p.get("DateCreated", message.created)
     message.updated = call.p.get("DateUpdated", message.updated)
-    return created(message_json(call.world, channel, message))
+    return created(message_json(call.account, channel, message))
 
 
 @api.get("/v2/Services/{service}/Channels/{channel}/Messages", Params(Order=enum("asc", "desc")), paged=True)
 def list_messages(call: Call, service: str, name: str) -> Response:
     channel = _channel(call, service, name)
-    rows = walk(call.world.store.messages.under(channel.sid), descending=call.p.get("Order") == "desc")
-    hidden = {} if call.world.config.message_list_attributes else {"attributes": None}
+    rows = walk(call.account.store.messages.under(channel.sid), descending=call.p.get("Order") == "desc")
+    hidden = {} if call.account.settings.message_list_attributes else {"attributes": None}
     return page(
         call,
         rows,
-        lambda message: message_json(call.world, channel, message) | hidden,
+        lambda message: message_json(call.account, channel, message) | hidden,
         key="messages",
         largest=100,
     )
@@ -254,7 +255,7 @@ def list_messages(call: Call, service: str, name: str) -> Response:
 @api.get("/v2/Services/{service}/Channels/{channel}/Messages/{message}")
 def fetch_message(call: Call, service: str, name: str, sid: str) -> Response:
     channel = _channel(call, service, name)
-    message = call.world.store.messages.within(channel.sid, sid)
+    message = call.account.store.messages.within(channel.sid, sid)
     if message is None:
         raise NotFound(call.request.path)
-    return ok(message_json(call.world, channel, message))
+    return ok(message_json(call.account, channel, message))

@@ -8,10 +8,11 @@ from ...http import Invalid, NotFound, Response, check_webhook_header, created, 
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_text, moment, text
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
+from ...state.rows.chat import Message
 from ...state.rows.conversations import Conversation, Receipt
-from ...state.tables import Message, Sms
+from ...state.rows.messaging import Sms
 from . import behaviour as conversations
 from .routes import Scope, both, conversation_of
 
@@ -21,11 +22,11 @@ RECEIPTS = MESSAGES + "/{message}/Receipts"
 COUNTS = {"sent": ("sent",), "delivered": ("sent", "delivered"), "undelivered": ("sent", "undelivered")}
 
 
-def message_json(world: World, scope: Scope, message: Message) -> dict[str, Any]:
+def message_json(account: EmulatedAccount, scope: Scope, message: Message) -> dict[str, Any]:
     url = f"{scope.base}/Conversations/{message.parent}/Messages/{message.sid}"
     return {
         "sid": message.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         **scope.field,
         "conversation_sid": message.parent,
         "index": message.index,
@@ -36,16 +37,16 @@ def message_json(world: World, scope: Scope, message: Message) -> dict[str, Any]
         "participant_sid": message.member_sid,
         "date_created": iso(message.created),
         "date_updated": iso(message.updated),
-        "delivery": _delivery(world, message),
+        "delivery": _delivery(account, message),
         "url": url,
         "links": {"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
         "content_sid": None,
     }
 
 
-def _delivery(world: World, message: Message) -> dict[str, Any] | None:
+def _delivery(account: EmulatedAccount, message: Message) -> dict[str, Any] | None:
     """none, some or all of the handsets by status; null for a message that went to none."""
-    statuses = [sms.status for _, sms in _receipts(world, message)]
+    statuses = [sms.status for _, sms in _receipts(account, message)]
     if not statuses:
         return None
     summary: dict[str, Any] = {"total": len(statuses)}
@@ -55,21 +56,23 @@ def _delivery(world: World, message: Message) -> dict[str, Any] | None:
     return summary
 
 
-def _receipts(world: World, message: Message) -> list[tuple[Receipt, Sms]]:
+def _receipts(account: EmulatedAccount, message: Message) -> list[tuple[Receipt, Sms]]:
     found = []
-    for _, receipt in world.store.receipts.under(message.sid).forward():
-        if sms := world.store.outbox.get(receipt.sms_sid):
+    for _, receipt in account.store.receipts.under(message.sid).forward():
+        if sms := account.store.outbox.get(receipt.sms_sid):
             found.append((receipt, sms))
     return found
 
 
-def receipt_json(world: World, scope: Scope, conversation_sid: str, receipt: Receipt) -> dict[str, Any]:
+def receipt_json(
+    account: EmulatedAccount, scope: Scope, conversation_sid: str, receipt: Receipt
+) -> dict[str, Any]:
     """`error_code` is 0 when there is none: its schema is no nullable one."""
-    sms = _sms(world, receipt)
+    sms = _sms(account, receipt)
     base = f"{scope.base}/Conversations/{conversation_sid}"
     return {
         "sid": receipt.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         **scope.field,
         "conversation_sid": conversation_sid,
         "message_sid": receipt.parent,
@@ -83,14 +86,14 @@ def receipt_json(world: World, scope: Scope, conversation_sid: str, receipt: Rec
     }
 
 
-def _sms(world: World, receipt: Receipt) -> Sms:
-    sms = world.store.outbox.get(receipt.sms_sid)
+def _sms(account: EmulatedAccount, receipt: Receipt) -> Sms:
+    sms = account.store.outbox.get(receipt.sms_sid)
     assert sms is not None  # noqa: S101 (made with the receipt)
     return sms
 
 
 def _message(call: Call, conversation: Conversation, sid: str) -> Message:
-    message = call.world.store.messages.within(conversation.sid, sid)
+    message = call.account.store.messages.within(conversation.sid, sid)
     if message is None:
         raise NotFound(call.request.path)
     return message
@@ -98,12 +101,12 @@ def _message(call: Call, conversation: Conversation, sid: str) -> Message:
 
 @both.get(MESSAGES, Params(Order=enum("asc", "desc")), paged=True)
 def list_messages(call: Call, scope: Scope, name: str) -> Response:
-    order = call.world.store.messages.under(conversation_of(call, scope, name).sid)
-    hidden = {} if call.world.config.message_list_attributes else {"attributes": None}
+    order = call.account.store.messages.under(conversation_of(call, scope, name).sid)
+    hidden = {} if call.account.settings.message_list_attributes else {"attributes": None}
     return page(
         call,
         walk(order, descending=call.p.get("Order") == "desc"),
-        lambda one: message_json(call.world, scope, one) | hidden,
+        lambda one: message_json(call.account, scope, one) | hidden,
         key="messages",
         largest=100,
     )
@@ -128,18 +131,18 @@ def create_message(call: Call, scope: Scope, name: str) -> Response:
     check_webhook_header(call.request)
     conversation = conversation_of(call, scope, name)
     if not any(call.p.get(one) for one in ("Body", "MediaSid", "ContentSid")):
-        raise Invalid("Message body not provided", call.world.config.empty_message_code)
+        raise Invalid("Message body not provided", call.account.settings.empty_message_code)
     author, body = call.p.get("Author") or "system", call.p.get("Body")
-    message = conversations.post(call.world, conversation, author, body, call.p.get("Attributes", "{}"))
+    message = conversations.post(call.account, conversation, author, body, call.p.get("Attributes", "{}"))
     message.created = call.p.get("DateCreated", message.created)
     message.updated = call.p.get("DateUpdated", message.updated)
-    return created(message_json(call.world, scope, message))
+    return created(message_json(call.account, scope, message))
 
 
 @both.get(MESSAGES + "/{message}")
 def fetch_message(call: Call, scope: Scope, name: str, sid: str) -> Response:
     conversation = conversation_of(call, scope, name)
-    return ok(message_json(call.world, scope, _message(call, conversation, sid)))
+    return ok(message_json(call.account, scope, _message(call, conversation, sid)))
 
 
 @both.get(RECEIPTS, paged=True)
@@ -148,13 +151,13 @@ def list_receipts(call: Call, scope: Scope, name: str, sid: str) -> Response:
     conversation = conversation_of(call, scope, name)
     message = _message(call, conversation, sid)
     rows = walk(
-        call.world.store.receipts.under(message.sid),
-        keep=lambda one: _sms(call.world, one).status != "queued",
+        call.account.store.receipts.under(message.sid),
+        keep=lambda one: _sms(call.account, one).status != "queued",
     )
     return page(
         call,
         rows,
-        lambda one: receipt_json(call.world, scope, conversation.sid, one),
+        lambda one: receipt_json(call.account, scope, conversation.sid, one),
         key="delivery_receipts",
         largest=50,
     )
@@ -164,7 +167,7 @@ def list_receipts(call: Call, scope: Scope, name: str, sid: str) -> Response:
 def fetch_receipt(call: Call, scope: Scope, name: str, sid: str, receipt_sid: str) -> Response:
     conversation = conversation_of(call, scope, name)
     message = _message(call, conversation, sid)
-    receipt = call.world.store.receipts.within(message.sid, receipt_sid)
-    if receipt is None or _sms(call.world, receipt).status == "queued":
+    receipt = call.account.store.receipts.within(message.sid, receipt_sid)
+    if receipt is None or _sms(call.account, receipt).status == "queued":
         raise NotFound(call.request.path)
-    return ok(receipt_json(call.world, scope, conversation.sid, receipt))
+    return ok(receipt_json(call.account, scope, conversation.sid, receipt))

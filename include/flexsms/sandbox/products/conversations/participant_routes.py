@@ -8,7 +8,7 @@ from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, 
 from ...routing.call import Call
 from ...routing.paging import page, walk, walk_sorted
 from ...routing.params import Params, integer, json_text, json_value, moment, text
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation, Member
 from ...state.sids import looks_like
@@ -68,10 +68,10 @@ def binding_json(member: Member) -> dict[str, Any] | None:
     }
 
 
-def participant_json(world: World, scope: Scope, member: Member) -> dict[str, Any]:
+def participant_json(account: EmulatedAccount, scope: Scope, member: Member) -> dict[str, Any]:
     return {
         "sid": member.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         **scope.field,
         "conversation_sid": member.parent,
         "identity": member.identity,
@@ -95,9 +95,9 @@ def _values(p: dict[str, Any]) -> dict[str, Any]:
 def _member(call: Call, conversation: Conversation, name: str) -> Member:
     """By SID or identity."""
     if looks_like("MB", name):
-        member = call.world.store.members.within(conversation.sid, name)
+        member = call.account.store.members.within(conversation.sid, name)
     else:
-        people = conversations.members(call.world, conversation)
+        people = conversations.members(call.account, conversation)
         member = next((one for one in people if one.identity == name), None)
     if member is None:
         raise NotFound(call.request.path)
@@ -106,11 +106,11 @@ def _member(call: Call, conversation: Conversation, name: str) -> Member:
 
 @both.get(PARTICIPANTS, paged=True)
 def list_participants(call: Call, scope: Scope, name: str) -> Response:
-    rows = walk(call.world.store.members.under(conversation_of(call, scope, name).sid))
+    rows = walk(call.account.store.members.under(conversation_of(call, scope, name).sid))
     return page(
         call,
         rows,
-        lambda one: participant_json(call.world, scope, one),
+        lambda one: participant_json(call.account, scope, one),
         key="participants",
         largest=100,
     )
@@ -120,14 +120,14 @@ def list_participants(call: Call, scope: Scope, name: str) -> Response:
 def create_participant(call: Call, scope: Scope, name: str) -> Response:
     check_webhook_header(call.request)
     conversation = conversation_of(call, scope, name)
-    member = conversations.add_member(call.world, conversation, **_values(call.p))
-    return created(participant_json(call.world, scope, member))
+    member = conversations.add_member(call.account, conversation, **_values(call.p))
+    return created(participant_json(call.account, scope, member))
 
 
 @both.get(PARTICIPANTS + "/{participant}")
 def fetch_participant(call: Call, scope: Scope, name: str, who: str) -> Response:
     conversation = conversation_of(call, scope, name)
-    return ok(participant_json(call.world, scope, _member(call, conversation, who)))
+    return ok(participant_json(call.account, scope, _member(call, conversation, who)))
 
 
 @both.post(PARTICIPANTS + "/{participant}", UPDATE)
@@ -139,13 +139,13 @@ def update_participant(call: Call, scope: Scope, name: str, who: str) -> Respons
     values = _values(call.p)
     proxy = values.get("proxy_address", member.proxy_address)
     if member.address and proxy != member.proxy_address:
-        conversations.check_binding(call.world, member.address, proxy)
-    call.world.index_member(member, present=False)
-    member.updated = call.world.clock.now()
+        conversations.check_binding(call.account, member.address, proxy)
+    call.account.index_member(member, present=False)
+    member.updated = call.account.clock.now()
     for field, value in values.items():
         setattr(member, field, value)
-    call.world.index_member(member)
-    return ok(participant_json(call.world, scope, member))
+    call.account.index_member(member)
+    return ok(participant_json(call.account, scope, member))
 
 
 @both.delete(PARTICIPANTS + "/{participant}")
@@ -153,7 +153,7 @@ def delete_participant(call: Call, scope: Scope, name: str, who: str) -> Respons
     """Frees the pair of numbers (facts B.4), also in a closed conversation, which holds none."""
     check_webhook_header(call.request)
     conversation = conversation_of(call, scope, name)
-    conversations.remove_member(call.world, conversation, _member(call, conversation, who))
+    conversations.remove_member(call.account, conversation, _member(call, conversation, who))
     return gone()
 
 
@@ -163,9 +163,9 @@ def list_participant_conversations(call: Call, scope: Scope) -> Response:
     address, identity = call.p.get("Address"), call.p.get("Identity")
     if bool(address) == bool(identity):
         raise Invalid("Exactly one of Address and Identity is required")
-    store = call.world.store
+    store = call.account.store
     found = []
-    for sid in call.world.people.get(address or identity or "", {}):
+    for sid in call.account.people.get(address or identity or "", {}):
         member = store.members.get(sid)
         conversation = store.conversations.within(scope.service_sid, member.parent) if member else None
         if (
@@ -178,18 +178,18 @@ def list_participant_conversations(call: Call, scope: Scope) -> Response:
     return page(
         call,
         rows,
-        lambda pair: _participant_conversation_json(call.world, scope, *pair),
+        lambda pair: _participant_conversation_json(call.account, scope, *pair),
         key="conversations",
         largest=50,
     )
 
 
 def _participant_conversation_json(
-    world: World, scope: Scope, conversation: Conversation, member: Member
+    account: EmulatedAccount, scope: Scope, conversation: Conversation, member: Member
 ) -> dict[str, Any]:
     url = f"{scope.base}/Conversations/{conversation.sid}"
     return {
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "chat_service_sid": conversation.parent,
         "participant_sid": member.sid,
         "participant_user_sid": None,
@@ -219,23 +219,23 @@ def create_with_participants(call: Call, scope: Scope) -> Response:
     people = call.p.pop("Participant", [])
     if len(people) > MOST_AT_ONCE:
         raise Invalid(f"Invalid Participant: more than {MOST_AT_ONCE}")
-    wanted = [_entry(call.world, one) for one in people]
-    conversation = conversations.start(call.world, scope.service_sid, **values_of(call.p))
+    wanted = [_entry(call.account, one) for one in people]
+    conversation = conversations.start(call.account, scope.service_sid, **values_of(call.p))
     for values in wanted:
-        conversations.add_member(call.world, conversation, **values)
-    body = conversation_json(call.world, scope, conversation)
+        conversations.add_member(call.account, conversation, **values)
+    body = conversation_json(call.account, scope, conversation)
     del body["links"]["export"]
     return created(body)
 
 
-def _entry(world: World, one: dict[str, Any]) -> dict[str, Any]:
+def _entry(account: EmulatedAccount, one: dict[str, Any]) -> dict[str, Any]:
     """{"identity"} or {"messaging_binding": {"address", "proxy_address"}}, either with "attributes"."""
     if unknown := one.keys() - {"identity", "messaging_binding", "attributes"}:
         raise Invalid(f"Invalid Participant: unknown field {min(unknown)}")
     binding = one.get("messaging_binding") or {}
     if binding:
         conversations.check_binding(
-            world, str(binding.get("address", "")), binding.get("proxy_address"), code=50425
+            account, str(binding.get("address", "")), binding.get("proxy_address"), code=50425
         )
     elif not one.get("identity"):
         raise Invalid("Invalid Participant: identity or messaging_binding is needed")

@@ -16,11 +16,11 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import NONE, Params, duration, enum, json_text, moment, text
 from ...routing.router import Handler, router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation
+from ...state.rows.shared import Service
 from ...state.sids import looks_like
-from ...state.tables import Service
 from . import behaviour as conversations
 
 HOST = "conversations.twilio.com"
@@ -84,7 +84,7 @@ class Both:
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             def short(call: Call, *found: str) -> Response:
-                return handler(call, Scope(call.world.default_service_sid, ROOT, {}), *found)
+                return handler(call, Scope(call.account.default_service_sid, ROOT, {}), *found)
 
             def long(call: Call, service: str, *found: str) -> Response:
                 sid = service_of(call, service).sid
@@ -101,7 +101,7 @@ both = Both()
 
 
 def service_of(call: Call, sid: str) -> Service:
-    service = call.world.store.services.within("chat", sid)
+    service = call.account.store.services.within("chat", sid)
     if service is None:
         raise NotFound(call.request.path)
     return service
@@ -109,7 +109,7 @@ def service_of(call: Call, sid: str) -> Service:
 
 def conversation_of(call: Call, scope: Scope, name: str) -> Conversation:
     """By SID or unique name."""
-    store = call.world.store.conversations
+    store = call.account.store.conversations
     by_sid = looks_like("CH", name)
     found = store.within(scope.service_sid, name) if by_sid else store.named(scope.service_sid, name)
     if found is None:
@@ -117,12 +117,12 @@ def conversation_of(call: Call, scope: Scope, name: str) -> Conversation:
     return found
 
 
-def service_json(world: World, service: Service) -> dict[str, Any]:
+def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
     url = f"{ROOT}/Services/{service.sid}"
     links = ("Conversations", "Users", "Roles", "Bindings", "Configuration", "ParticipantConversations")
     return {
         "sid": service.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": service.name,
         "date_created": iso(service.created),
         "date_updated": iso(service.updated),
@@ -136,11 +136,11 @@ def timers_json(conversation: Conversation) -> dict[str, Any]:
     return {name: iso(date) for name, date in dates.items() if date is not None}
 
 
-def conversation_json(world: World, scope: Scope, conversation: Conversation) -> dict[str, Any]:
+def conversation_json(account: EmulatedAccount, scope: Scope, conversation: Conversation) -> dict[str, Any]:
     url = f"{scope.base}/Conversations/{conversation.sid}"
     return {
         "sid": conversation.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "chat_service_sid": conversation.parent,
         "messaging_service_sid": conversation.messaging_service_sid,
         "friendly_name": conversation.friendly_name,
@@ -163,31 +163,33 @@ def conversation_json(world: World, scope: Scope, conversation: Conversation) ->
 
 @api.get("/v1/Services", paged=True)
 def list_services(call: Call) -> Response:
-    rows = walk(call.world.store.services.under("chat"))
-    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=100)
+    rows = walk(call.account.store.services.under("chat"))
+    return page(call, rows, lambda service: service_json(call.account, service), key="services", largest=100)
 
 
 @api.post("/v1/Services", Params(FriendlyName=text(256).must()))
 def create_service(call: Call) -> Response:
-    return created(service_json(call.world, call.world.make_service("chat", "IS", call.p["FriendlyName"])))
+    return created(
+        service_json(call.account, call.account.make_service("chat", "IS", call.p["FriendlyName"]))
+    )
 
 
 @api.get("/v1/Services/{service}")
 def fetch_service(call: Call, service: str) -> Response:
-    return ok(service_json(call.world, service_of(call, service)))
+    return ok(service_json(call.account, service_of(call, service)))
 
 
 @api.get("/v1/Configuration")
 def fetch_configuration(call: Call) -> Response:
     """What the short paths mean."""
-    service = call.world.default_service_sid
+    service = call.account.default_service_sid
     links = {
         "service": f"{ROOT}/Services/{service}/Configuration",
         "webhooks": f"{ROOT}/Configuration/Webhooks",
     }
     return ok(
         {
-            "account_sid": call.world.account_sid,
+            "account_sid": call.account.account_sid,
             "default_chat_service_sid": service,
             "default_messaging_service_sid": None,
             "default_inactive_timer": None,
@@ -209,11 +211,11 @@ def list_conversations(call: Call, scope: Scope) -> Response:
         within = (start is None or row.created >= start) and (end is None or row.created < end)
         return within and state in (None, row.state)
 
-    rows = walk(call.world.store.conversations.under(scope.service_sid), keep=keep)
+    rows = walk(call.account.store.conversations.under(scope.service_sid), keep=keep)
     return page(
         call,
         rows,
-        lambda row: conversation_json(call.world, scope, row),
+        lambda row: conversation_json(call.account, scope, row),
         key="conversations",
         largest=100,
     )
@@ -232,10 +234,10 @@ def values_of(p: dict[str, Any]) -> dict[str, Any]:
 
 def check_timers(call: Call) -> None:
     """A timer is at most as long as a switch says."""
-    longest_s = call.world.config.longest_timer_days * 86_400
+    longest_s = call.account.settings.longest_timer_days * 86_400
     for name in ("Timers.Inactive", "Timers.Closed"):
         if longest_s and call.p.get(name, 0) > longest_s:
-            raise Invalid(f"Invalid {name}: longer than {call.world.config.longest_timer_days:g} days")
+            raise Invalid(f"Invalid {name}: longer than {call.account.settings.longest_timer_days:g} days")
 
 
 def check_state(p: dict[str, Any]) -> None:
@@ -256,13 +258,13 @@ def create_conversation(call: Call, scope: Scope) -> Response:
     check_webhook_header(call.request)
     check_state(call.p)
     check_timers(call)
-    conversation = conversations.start(call.world, scope.service_sid, **values_of(call.p))
-    return created(conversation_json(call.world, scope, conversation))
+    conversation = conversations.start(call.account, scope.service_sid, **values_of(call.p))
+    return created(conversation_json(call.account, scope, conversation))
 
 
 @both.get("/Conversations/{conversation}")
 def fetch_conversation(call: Call, scope: Scope, name: str) -> Response:
-    return ok(conversation_json(call.world, scope, conversation_of(call, scope, name)))
+    return ok(conversation_json(call.account, scope, conversation_of(call, scope, name)))
 
 
 @both.post("/Conversations/{conversation}", CONVERSATION)
@@ -271,12 +273,12 @@ def update_conversation(call: Call, scope: Scope, name: str) -> Response:
     check_webhook_header(call.request)
     check_timers(call)
     conversation = conversation_of(call, scope, name)
-    conversations.change(call.world, conversation, **values_of(call.p))
-    return ok(conversation_json(call.world, scope, conversation))
+    conversations.change(call.account, conversation, **values_of(call.p))
+    return ok(conversation_json(call.account, scope, conversation))
 
 
 @both.delete("/Conversations/{conversation}")
 def delete_conversation(call: Call, scope: Scope, name: str) -> Response:
     check_webhook_header(call.request)
-    conversations.drop(call.world, conversation_of(call, scope, name))
+    conversations.drop(call.account, conversation_of(call, scope, name))
     return gone()

@@ -11,7 +11,7 @@ from ...http import Invalid, NotFound, Response, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, boolean, enum, integer, text
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.conversations import Address, Conversation, Webhook
 from . import behaviour as conversations
@@ -54,10 +54,10 @@ def _dotted(p: dict[str, Any], prefix: str) -> dict[str, Any]:
     return found
 
 
-def webhook_json(world: World, scope: Scope, hook: Webhook) -> dict[str, Any]:
+def webhook_json(account: EmulatedAccount, scope: Scope, hook: Webhook) -> dict[str, Any]:
     return {
         "sid": hook.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         **scope.field,
         "conversation_sid": hook.parent,
         "target": hook.target,
@@ -74,7 +74,7 @@ def _check_webhook(target: str, configuration: dict[str, Any]) -> None:
 
 
 def _webhook(call: Call, conversation: Conversation, sid: str) -> Webhook:
-    hook = call.world.store.webhooks.within(conversation.sid, sid)
+    hook = call.account.store.webhooks.within(conversation.sid, sid)
     if hook is None:
         raise NotFound(call.request.path)
     return hook
@@ -82,11 +82,11 @@ def _webhook(call: Call, conversation: Conversation, sid: str) -> Webhook:
 
 @both.get(WEBHOOKS, paged=True)
 def list_webhooks(call: Call, scope: Scope, name: str) -> Response:
-    rows = walk(call.world.store.webhooks.under(conversation_of(call, scope, name).sid))
+    rows = walk(call.account.store.webhooks.under(conversation_of(call, scope, name).sid))
     return page(
         call,
         rows,
-        lambda one: webhook_json(call.world, scope, one),
+        lambda one: webhook_json(call.account, scope, one),
         key="webhooks",
         largest=MOST_WEBHOOKS,
     )
@@ -106,17 +106,17 @@ def create_webhook(call: Call, scope: Scope, name: str) -> Response:
     """`ReplayAfter` is taken and does nothing: no text of the past is told again."""
     conversation = conversation_of(call, scope, name)
     conversations.check_open(conversation)
-    if len(call.world.store.webhooks.under(conversation.sid)) >= MOST_WEBHOOKS:
+    if len(call.account.store.webhooks.under(conversation.sid)) >= MOST_WEBHOOKS:
         raise Invalid(f"Conversation {conversation.sid} already has {MOST_WEBHOOKS} webhooks")
     configuration = _dotted(call.p, "Configuration.")
     _check_webhook(call.p["Target"], configuration)
-    hook = Webhook(*call.world.stamp("WH"), conversation.sid, call.p["Target"], configuration)
-    return created(webhook_json(call.world, scope, call.world.store.webhooks.add(hook)))
+    hook = Webhook(*call.account.stamp("WH"), conversation.sid, call.p["Target"], configuration)
+    return created(webhook_json(call.account, scope, call.account.store.webhooks.add(hook)))
 
 
 @both.get(WEBHOOKS + "/{webhook}")
 def fetch_webhook(call: Call, scope: Scope, name: str, sid: str) -> Response:
-    return ok(webhook_json(call.world, scope, _webhook(call, conversation_of(call, scope, name), sid)))
+    return ok(webhook_json(call.account, scope, _webhook(call, conversation_of(call, scope, name), sid)))
 
 
 @both.post(WEBHOOKS + "/{webhook}", Params(CONFIGURATION))
@@ -126,20 +126,20 @@ def update_webhook(call: Call, scope: Scope, name: str, sid: str) -> Response:
     hook = _webhook(call, conversation, sid)
     configuration = {**hook.configuration, **_dotted(call.p, "Configuration.")}
     _check_webhook(hook.target, configuration)
-    hook.configuration, hook.updated = configuration, call.world.clock.now()
-    return ok(webhook_json(call.world, scope, hook))
+    hook.configuration, hook.updated = configuration, call.account.clock.now()
+    return ok(webhook_json(call.account, scope, hook))
 
 
 @both.delete(WEBHOOKS + "/{webhook}")
 def delete_webhook(call: Call, scope: Scope, name: str, sid: str) -> Response:
-    call.world.store.webhooks.drop(_webhook(call, conversation_of(call, scope, name), sid))
+    call.account.store.webhooks.drop(_webhook(call, conversation_of(call, scope, name), sid))
     return gone()
 
 
-def address_json(world: World, one: Address) -> dict[str, Any]:
+def address_json(account: EmulatedAccount, one: Address) -> dict[str, Any]:
     return {
         "sid": one.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "type": one.kind,
         "address": one.address,
         "friendly_name": one.friendly_name,
@@ -153,8 +153,8 @@ def address_json(world: World, one: Address) -> dict[str, Any]:
 
 def _address(call: Call, name: str) -> Address:
     """By SID or address."""
-    found = call.world.store.addresses.get(name)
-    found = found or next((one for one in call.world.store.addresses if one.address == name), None)
+    found = call.account.store.addresses.get(name)
+    found = found or next((one for one in call.account.store.addresses if one.address == name), None)
     if found is None:
         raise NotFound(call.request.path)
     return found
@@ -173,11 +173,11 @@ def _auto_creation(call: Call, before: dict[str, Any]) -> dict[str, Any]:
 @api.get("/v1/Configuration/Addresses", Params(Type=enum(*TYPES)), paged=True)
 def list_addresses(call: Call) -> Response:
     kind = call.p.get("Type")
-    rows = walk(call.world.store.addresses.under("addresses"), keep=lambda one: kind in (None, one.kind))
+    rows = walk(call.account.store.addresses.under("addresses"), keep=lambda one: kind in (None, one.kind))
     return page(
         call,
         rows,
-        lambda one: address_json(call.world, one),
+        lambda one: address_json(call.account, one),
         key="address_configurations",
         largest=50,
     )
@@ -192,12 +192,12 @@ def list_addresses(call: Call) -> Response:
 def create_address(call: Call) -> Response:
     """Texts that find no conversation create one from now on (up to 60 s later with Twilio, at once here)."""
     p = call.p
-    taken = any(one.address == p["Address"] for one in call.world.store.addresses)
-    if taken and call.world.config.one_address_per_number:
+    taken = any(one.address == p["Address"] for one in call.account.store.addresses)
+    if taken and call.account.settings.one_address_per_number:
         raise Invalid(f"Invalid Address: {p['Address']} already has an address configuration")
     auto = _auto_creation(call, {"enabled": False, "type": "default"})
     row = Address(
-        *call.world.stamp("IG"),
+        *call.account.stamp("IG"),
         "addresses",
         p["Type"],
         p["Address"],
@@ -205,12 +205,12 @@ def create_address(call: Call) -> Response:
         p.get("AddressCountry"),
         auto,
     )
-    return created(address_json(call.world, call.world.store.addresses.add(row)))
+    return created(address_json(call.account, call.account.store.addresses.add(row)))
 
 
 @api.get("/v1/Configuration/Addresses/{address}")
 def fetch_address(call: Call, name: str) -> Response:
-    return ok(address_json(call.world, _address(call, name)))
+    return ok(address_json(call.account, _address(call, name)))
 
 
 @api.post("/v1/Configuration/Addresses/{address}", Params(AUTO_CREATION))
@@ -218,11 +218,11 @@ def update_address(call: Call, name: str) -> Response:
     one = _address(call, name)
     one.auto_creation = _auto_creation(call, one.auto_creation)
     one.friendly_name = call.p.get("FriendlyName", one.friendly_name)
-    one.updated = call.world.clock.now()
-    return ok(address_json(call.world, one))
+    one.updated = call.account.clock.now()
+    return ok(address_json(call.account, one))
 
 
 @api.delete("/v1/Configuration/Addresses/{address}")
 def delete_address(call: Call, name: str) -> Response:
-    call.world.store.addresses.drop(_address(call, name))
+    call.account.store.addresses.drop(_address(call, name))
     return gone()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ...state.clock import iso_ms
 
 if TYPE_CHECKING:
-    from ...state.account import World
-    from ...state.tables import Event
+    from ...state.account import EmulatedAccount
+    from ...state.rows.taskrouter import Event
 
 PREFIX = "com.twilio.taskrouter."
 SCHEMA = "TaskRouter.WDSEvent"
@@ -35,38 +35,38 @@ CONVERTED: dict[str, Callable[[str], Any]] = {
 }
 
 
-def cloud_event_id(world: World, sid: str) -> str:
+def cloud_event_id(account: EmulatedAccount, sid: str) -> str:
     """The same for every delivery of an event, to whatever sink."""
-    return "EZ" + world.sids.token(f"cloud event {sid}")
+    return "EZ" + account.sids.token(f"cloud event {sid}")
 
 
-def cloud_event(world: World, letter: list[Any]) -> dict[str, Any]:
+def cloud_event(account: EmulatedAccount, queued: list[Any]) -> dict[str, Any]:
     """An event in its envelope.
 
     Parameters
     ----------
-    letter: the event's SID and the schema version that was subscribed to; or the ID of a test event.
+    queued: the event's SID and the schema version that was subscribed to; or the ID of a test event.
     """
-    sid, version = letter
-    event = world.store.events.get(sid)
+    sid, version = queued
+    event = account.store.events.get(sid)
     if event is None:
-        now = iso_ms(world.clock.present())
+        now = iso_ms(account.clock.present())
         data = {"test_id": sid, "test_timestamp": now}
-        return _envelope(world, sid, TEST_TYPE, "Sink", f"{TEST_SCHEMA}/{version}.json", now, data)
+        return _envelope(account, sid, TEST_TYPE, "Sink", f"{TEST_SCHEMA}/{version}.json", now, data)
     noticed = iso_ms(event.ms / 1000 + NOTICED_AFTER_S)
-    source = f"/2010-04-01/Accounts/{world.account_sid}"
-    data = _data(world, event)
-    return _envelope(world, sid, PREFIX + event.type, source, f"{SCHEMA}/{version}", noticed, data)
+    source = f"/2010-04-01/Accounts/{account.account_sid}"
+    data = _data(account, event)
+    return _envelope(account, sid, PREFIX + event.type, source, f"{SCHEMA}/{version}", noticed, data)
 
 
 def _envelope(
-    world: World, sid: str, kind: str, source: str, schema: str, time: str, data: dict[str, Any]
+    account: EmulatedAccount, sid: str, kind: str, source: str, schema: str, time: str, data: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "type": kind,
         "source": source,
-        "id": cloud_event_id(world, sid),
+        "id": cloud_event_id(account, sid),
         "dataschema": f"{SCHEMAS_URL}/{schema}",
         "datacontenttype": "application/json",
         "time": time,
@@ -74,15 +74,15 @@ def _envelope(
     }
 
 
-def _data(world: World, event: Event) -> dict[str, Any]:
+def _data(account: EmulatedAccount, event: Event) -> dict[str, Any]:
     group, _, action = event.type.partition(".")
     happened = iso_ms(event.ms / 1000)
     return {
         "sid": event.sid,
         "name": group.title() + action.title().replace("-", ""),
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "account_friendly_name": "Sandbox",
-        "parent_account_sid": world.account_sid,
+        "parent_account_sid": account.account_sid,
         "parent_friendly_name": "Sandbox",
         "timestamp": happened,
         "level": "INFO",
@@ -91,18 +91,18 @@ def _data(world: World, event: Event) -> dict[str, Any]:
         "publisher": "Flex Task Assignment",
         "publisher_metadata": "{}",
         "payload_type": "application/json",
-        "payload": _payload(world, event, happened),
+        "payload": _payload(account, event, happened),
     }
 
 
-def _payload(world: World, event: Event, happened: str) -> Any:
+def _payload(account: EmulatedAccount, event: Event, happened: str) -> Any:
     if not isinstance(event.data, dict):  # injected as malformed: passed on as it is
         return event.data
     payload = {
         "sid": event.sid,
         "eventtype": event.type,
         "timestamp": happened,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "workspace_sid": event.parent,
         "event_description": event.description,
         "resource_type": event.resource_type,

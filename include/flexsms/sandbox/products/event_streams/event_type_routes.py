@@ -15,7 +15,7 @@ from ...routing.call import Call
 from ...routing.paging import page, walk_sorted
 from ...routing.params import Params, integer, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.event_streams import Subscription
 from .cloud_events import PREFIX, SCHEMA, SCHEMAS_URL
@@ -136,9 +136,9 @@ def fetch_version(call: Call, schema: str, version: str) -> Response:
 # The event types of a subscription
 
 
-def subscribed_json(world: World, row: Subscription, kind: str) -> dict[str, Any]:
+def subscribed_json(account: EmulatedAccount, row: Subscription, kind: str) -> dict[str, Any]:
     return {
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "subscription_sid": row.sid,
         "type": kind,
         "schema_version": row.types[kind],
@@ -146,15 +146,15 @@ def subscribed_json(world: World, row: Subscription, kind: str) -> dict[str, Any
     }
 
 
-def subscription_of(world: World, sid: str) -> Subscription:
-    row = world.store.subscriptions.get(sid)
+def subscription_of(account: EmulatedAccount, sid: str) -> Subscription:
+    row = account.store.subscriptions.get(sid)
     if row is None:
         raise Problem(404, 91102, f"Subscription {sid} could not be found")
     return row
 
 
 def _subscribed(call: Call, sid: str, kind: str) -> Subscription:
-    row = subscription_of(call.world, sid)
+    row = subscription_of(call.account, sid)
     if kind not in row.types:
         raise NotFound(call.request.path)
     return row
@@ -162,31 +162,31 @@ def _subscribed(call: Call, sid: str, kind: str) -> Subscription:
 
 @api.get(EVENTS, paged=True)
 def list_subscribed(call: Call, sid: str) -> Response:
-    row = subscription_of(call.world, sid)
+    row = subscription_of(call.account, sid)
     rows = walk_sorted(row.types, key=lambda kind: kind)
-    return page(call, rows, lambda kind: subscribed_json(call.world, row, kind), key="types", largest=1000)
+    return page(call, rows, lambda kind: subscribed_json(call.account, row, kind), key="types", largest=1000)
 
 
 @api.post(EVENTS, Params(Type=text().must(), SchemaVersion=integer(1)))
 def create_subscribed(call: Call, sid: str) -> Response:
-    row, kind = subscription_of(call.world, sid), call.p["Type"]
+    row, kind = subscription_of(call.account, sid), call.p["Type"]
     version = version_of(kind, call.p.get("SchemaVersion"))
     if kind in row.types:
         raise Invalid(f"Event type {kind} is subscribed to already", 91101)
     row.types[kind] = version
-    return created(subscribed_json(call.world, row, kind))
+    return created(subscribed_json(call.account, row, kind))
 
 
 @api.get(EVENTS + "/{type}")
 def fetch_subscribed(call: Call, sid: str, kind: str) -> Response:
-    return ok(subscribed_json(call.world, _subscribed(call, sid, kind), kind))
+    return ok(subscribed_json(call.account, _subscribed(call, sid, kind), kind))
 
 
 @api.post(EVENTS + "/{type}", Params(SchemaVersion=integer(1)))
 def update_subscribed(call: Call, sid: str, kind: str) -> Response:
     row = _subscribed(call, sid, kind)
     row.types[kind] = version_of(kind, call.p.get("SchemaVersion"))
-    return ok(subscribed_json(call.world, row, kind))
+    return ok(subscribed_json(call.account, row, kind))
 
 
 @api.delete(EVENTS + "/{type}")

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import orjson
 
-from ...state.delivery_queue import Parcel
+from ...state.delivery_queue import Delivery
 from ...state.rows.event_streams import Sink
 from .cloud_events import cloud_event
 from .publisher import Answer
 
 if TYPE_CHECKING:
-    from ...state.account import World
+    from ...state.account import EmulatedAccount
 
 # Facts E.3; the page on delivery: errors of Kinesis are retried, an ARN that names no stream is not.
 FAILED, NO_STREAM = 91300, 93104
@@ -47,30 +47,32 @@ def headers_for(region: str, now: datetime) -> dict[str, str]:
     }
 
 
-def record_of(world: World, event: dict[str, Any]) -> dict[str, str]:
-    data = [event] if world.config.stream_single == "array" else event
+def record_of(account: EmulatedAccount, event: dict[str, Any]) -> dict[str, str]:
+    data = [event] if account.settings.stream_single == "array" else event
     return {"Data": b64encode(orjson.dumps(data)).decode(), "PartitionKey": event["id"]}
 
 
-async def send(http: aiohttp.ClientSession, world: World, sink: Sink, parcel: Parcel) -> Answer:
-    """Put a parcel's events into the stream; those that Kinesis refuses one by one are sent again."""
+async def send(
+    http: aiohttp.ClientSession, account: EmulatedAccount, sink: Sink, delivery: Delivery
+) -> Answer:
+    """Put a delivery's events into the stream; those that Kinesis refuses one by one are sent again."""
     stream = stream_of(sink.target)
     if stream is None:
-        return Answer(None, NO_STREAM, discard=parcel.letters)
+        return Answer(None, NO_STREAM, discard=delivery.events)
     region, name = stream
-    records = [record_of(world, cloud_event(world, letter)) for letter in parcel.letters]
+    records = [record_of(account, cloud_event(account, event)) for event in delivery.events]
     try:
         async with http.post(
-            world.config.kinesis_endpoint,
+            account.settings.kinesis_endpoint,
             data=orjson.dumps({"StreamName": name, "Records": records}),
             headers=headers_for(region, datetime.now(UTC)),
-            timeout=aiohttp.ClientTimeout(total=world.config.stream_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=account.settings.stream_timeout_s),
         ) as response:
             if response.status != 200:
-                return Answer(response.status, FAILED, retry=parcel.letters)
+                return Answer(response.status, FAILED, retry=delivery.events)
             results = orjson.loads(await response.read())["Records"]
-            pairs = list(zip(parcel.letters, results, strict=True))
+            pairs = list(zip(delivery.events, results, strict=True))
     except (aiohttp.ClientError, OSError, ValueError, KeyError):
-        return Answer(None, FAILED, retry=parcel.letters)
-    failed = [letter for letter, result in pairs if result.get("ErrorCode")]
+        return Answer(None, FAILED, retry=delivery.events)
+    failed = [event for event, result in pairs if result.get("ErrorCode")]
     return Answer(200, FAILED if failed else None, retry=failed)

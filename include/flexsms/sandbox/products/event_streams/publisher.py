@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...state.clock import iso_ms
-from ...state.delivery_queue import Parcel, draws
+from ...state.delivery_queue import Delivery, draws
 from ...state.rows.event_streams import Sink
 from .cloud_events import PREFIX, cloud_event_id
 
 if TYPE_CHECKING:
-    from ...state.account import World
-    from ...state.tables import Event
+    from ...state.account import EmulatedAccount
+    from ...state.rows.taskrouter import Event
 
 # TaskRouter's events are "compatible with Webhook and Kinesis sinks" (the pages of its event types).
 DELIVERED_TO = ("webhook", "kinesis")
@@ -38,13 +38,13 @@ DROPPED = 91303
 
 @dataclass(slots=True)
 class Answer:
-    """How a sink answered a parcel.
+    """How a sink answered a delivery.
 
     Parameters
     ----------
     status: HTTP status, None when there was no answer.
     code: Twilio's, of its error log.
-    retry, discard: the letters that have not arrived.
+    retry, discard: the events that have not arrived.
     """
 
     status: int | None
@@ -53,53 +53,55 @@ class Answer:
     discard: list[list[Any]] = field(default_factory=list)
 
 
-def publish(world: World, event: Event) -> None:
+def publish(account: EmulatedAccount, event: Event) -> None:
     """An event has happened: post it to the sink of every subscription that wants it."""
-    for subscription in world.store.subscriptions:
+    for subscription in account.store.subscriptions:
         version = subscription.types.get(PREFIX + event.type)
-        sink = world.store.sinks.get(subscription.sink_sid)
+        sink = account.store.sinks.get(subscription.sink_sid)
         if version and sink and sink.status == "active" and sink.type in DELIVERED_TO:
-            _post(world, sink.sid, event.sid, version)
+            _post(account, sink.sid, event.sid, version)
 
 
-def _post(world: World, sink_sid: str, event_sid: str, version: int) -> None:
-    config, now = world.config, world.clock.present()
-    drop, double, late, later = draws(world.sids.seed, sink_sid, event_sid)
+def _post(account: EmulatedAccount, sink_sid: str, event_sid: str, version: int) -> None:
+    config, now = account.settings, account.clock.present()
+    drop, double, late, later = draws(account.sids.seed, sink_sid, event_sid)
     if drop < config.stream_drops:
-        world.mail.counts["posted"] += 1
-        world.mail.counts["dropped"] += 1
-        ids = [cloud_event_id(world, event_sid)]
-        world.mail.note(at=iso_ms(now), sink_sid=sink_sid, events=ids, attempt=0, status=None, code=DROPPED,
+        account.delivery_queue.counts["enqueued"] += 1
+        account.delivery_queue.counts["dropped"] += 1
+        ids = [cloud_event_id(account, event_sid)]
+        account.delivery_queue.note(at=iso_ms(now), sink_sid=sink_sid, events=ids, attempt=0, status=None, code=DROPPED,
                         outcome="dropped", next_at=None)  # fmt: skip
         return
     for share in (late, later) if double < config.stream_duplicates else (late,):
         due = now + config.stream_delay_s + config.stream_jitter_s * share
-        world.mail.post(sink_sid, [event_sid, version], due)
+        account.delivery_queue.enqueue(sink_sid, [event_sid, version], due)
 
 
-def test(world: World, sink: Sink) -> None:
+def test(account: EmulatedAccount, sink: Sink) -> None:
     """Send a test event. The newest one counts; a sink that is not active yet is `validating` from here on.
 
     That an active sink stays so is unverified: the page says `validating` for every sink, and was written when
     webhooks did not need this.
     """
-    sink.test_id = world.sids.new("TE")
+    sink.test_id = account.sids.new("TE")
     if sink.status == "initialized":
         sink.status = "validating"
-    sink.updated = world.clock.now()
+    sink.updated = account.clock.now()
     if sink.type in DELIVERED_TO:
-        world.mail.post(sink.sid, [sink.test_id, 1], world.clock.present())
+        account.delivery_queue.enqueue(sink.sid, [sink.test_id, 1], account.clock.present())
 
 
-def take(world: World) -> list[Parcel]:
+def take(account: EmulatedAccount) -> list[Delivery]:
     """What is to be sent now."""
-    if world.config.stream_paused:
+    if account.settings.stream_paused:
         return []
-    rate = world.config.stream_rate
-    return world.mail.take(world.clock.present(), _places(world), lambda parcel: _room(world, parcel), rate)
+    rate = account.settings.stream_rate
+    return account.delivery_queue.take(
+        account.clock.present(), _places(account), lambda delivery: _room(account, delivery), rate
+    )
 
 
-def _places(world: World) -> Callable[[str], int]:
+def _places(account: EmulatedAccount) -> Callable[[str], int]:
     """How many requests a sink gets at a time. Twilio names no number.
 
     Kinesis gets one: its emulator moto says of itself that putting records "is not safe for concurrency", and
@@ -107,51 +109,53 @@ def _places(world: World) -> Callable[[str], int]:
     """
 
     def places(sink_sid: str) -> int:
-        sink = world.store.sinks.get(sink_sid)
-        return 1 if sink and sink.type == "kinesis" else world.config.stream_concurrency
+        sink = account.store.sinks.get(sink_sid)
+        return 1 if sink and sink.type == "kinesis" else account.settings.stream_concurrency
 
     return places
 
 
-def _room(world: World, parcel: Parcel) -> int:
-    sink = world.store.sinks.get(parcel.sink_sid)
+def _room(account: EmulatedAccount, delivery: Delivery) -> int:
+    sink = account.store.sinks.get(delivery.sink_sid)
     if sink is None or not sink.batches:
         return 1
-    least, most = world.config.stream_batch
-    size = least + int(draws(world.sids.seed, "batch", parcel.n)[0] * (most - least + 1))
+    least, most = account.settings.stream_batch
+    size = least + int(draws(account.sids.seed, "batch", delivery.n)[0] * (most - least + 1))
     return size if sink.type == "webhook" else min(size, MOST_RECORDS)
 
 
-def wait_s(world: World) -> float | None:
+def wait_s(account: EmulatedAccount) -> float | None:
     """Seconds until something is to be sent or happens by itself; None when nothing is."""
-    due = None if world.config.stream_paused else world.mail.next_due(_places(world))
-    moments = [moment for moment in (due, world.next_timer()) if moment is not None]
-    return max(min(moments) - world.clock.present(), 0.0) if moments else None
+    due = None if account.settings.stream_paused else account.delivery_queue.next_due(_places(account))
+    moments = [moment for moment in (due, account.next_timer()) if moment is not None]
+    return max(min(moments) - account.clock.present(), 0.0) if moments else None
 
 
-def conclude(world: World, parcel: Parcel, answer: Answer) -> None:
+def conclude(account: EmulatedAccount, delivery: Delivery, answer: Answer) -> None:
     """Book what a sink answered, and queue again what did not arrive."""
     # A retry counts as made at the moment it was due: when the clock jumps four hours ahead, all of them are made.
-    moment = max(parcel.due, parcel.since or 0.0)
-    ids = [cloud_event_id(world, letter[0]) for letter in parcel.letters]
-    deadline = (parcel.since or 0.0) + RETRIED_FOR_S
+    moment = max(delivery.due, delivery.since or 0.0)
+    ids = [cloud_event_id(account, event[0]) for event in delivery.events]
+    deadline = (delivery.since or 0.0) + RETRIED_FOR_S
     outcome, due = "delivered", None
-    world.mail.end(parcel, "delivered", len(parcel.letters) - len(answer.retry) - len(answer.discard))
+    account.delivery_queue.end(
+        delivery, "delivered", len(delivery.events) - len(answer.retry) - len(answer.discard)
+    )
     if answer.discard:
         outcome = "discarded"
-        world.mail.end(parcel, outcome, len(answer.discard))
-    if answer.retry and (moment >= deadline or world.store.sinks.get(parcel.sink_sid) is None):
+        account.delivery_queue.end(delivery, outcome, len(answer.discard))
+    if answer.retry and (moment >= deadline or account.store.sinks.get(delivery.sink_sid) is None):
         outcome = "lost"
-        world.mail.end(parcel, outcome, len(answer.retry))
+        account.delivery_queue.end(delivery, outcome, len(answer.retry))
     elif answer.retry:
         outcome = "retry"
-        jitter = draws(world.sids.seed, "pause", parcel.n, parcel.attempt)[0]
-        pause = min(FIRST_PAUSE_S * 2**parcel.attempt, LONGEST_PAUSE_S) * (0.5 + 0.5 * jitter)
+        jitter = draws(account.sids.seed, "pause", delivery.n, delivery.attempt)[0]
+        pause = min(FIRST_PAUSE_S * 2**delivery.attempt, LONGEST_PAUSE_S) * (0.5 + 0.5 * jitter)
         due = min(moment + pause, deadline)
-    parcel.attempt += 1
-    world.mail.note(at=iso_ms(moment), sink_sid=parcel.sink_sid, events=ids, attempt=parcel.attempt,
+    delivery.attempt += 1
+    account.delivery_queue.note(at=iso_ms(moment), sink_sid=delivery.sink_sid, events=ids, attempt=delivery.attempt,
                     status=answer.status, code=answer.code, outcome=outcome,
                     next_at=None if due is None else iso_ms(due))  # fmt: skip
     if due is not None:
-        parcel.due, parcel.letters = due, answer.retry
-        world.mail.put(parcel)
+        delivery.due, delivery.events = due, answer.retry
+        account.delivery_queue.put(delivery)

@@ -19,7 +19,7 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Param, Params, boolean, enum, json_value, text
 from ...routing.router import router
-from ...state.account import World, timer
+from ...state.account import EmulatedAccount, timer
 from ...state.clock import iso
 from ...state.rows.event_streams import Sink, Subscription
 from . import publisher
@@ -59,11 +59,11 @@ def sink_json(sink: Sink) -> dict[str, Any]:
     }
 
 
-def subscription_json(world: World, row: Subscription) -> dict[str, Any]:
+def subscription_json(account: EmulatedAccount, row: Subscription) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Subscriptions/{row.sid}"
     return {
         "sid": row.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "sink_sid": row.sink_sid,
         "description": row.description,
         "date_created": iso(row.created),
@@ -73,15 +73,15 @@ def subscription_json(world: World, row: Subscription) -> dict[str, Any]:
     }
 
 
-def sink_of(world: World, sid: str) -> Sink:
-    sink = world.store.sinks.get(sid)
+def sink_of(account: EmulatedAccount, sid: str) -> Sink:
+    sink = account.store.sinks.get(sid)
     if sink is None:
         raise Problem(404, 91001, f"Sink {sid} could not be found")
     return sink
 
 
-def in_use(world: World, sink_sid: str) -> bool:
-    return any(row.sink_sid == sink_sid for row in world.store.subscriptions)
+def in_use(account: EmulatedAccount, sink_sid: str) -> bool:
+    return any(row.sink_sid == sink_sid for row in account.store.subscriptions)
 
 
 # Sinks
@@ -92,19 +92,19 @@ def in_use(world: World, sink_sid: str) -> bool:
     Params(Description=described(), SinkConfiguration=json_value(dict).must(), SinkType=enum(*NEEDED).must()),
 )
 def create_sink(call: Call) -> Response:
-    world, kind, configuration = call.world, call.p["SinkType"], call.p["SinkConfiguration"]
-    if len(world.store.sinks) >= MOST_SINKS:
+    account, kind, configuration = call.account, call.p["SinkType"], call.p["SinkConfiguration"]
+    if len(account.store.sinks) >= MOST_SINKS:
         raise Problem(400, 91003, "Account reached the max sink limit")
     _check_configuration(kind, configuration)
     if "method" in configuration:
         # As Twilio's command line shows it: https://developers.zipwhip.com/twilio/webhooks/
         configuration["method"] = str(configuration["method"]).lower()
-    sink = Sink(*world.stamp("DG"), "sinks", call.p["Description"], kind, configuration, "initialized")
-    world.store.sinks.add(sink)
-    fails = any(one in ("*", sink.target) for one in world.config.sink_failures)
-    if fails or kind not in world.config.sinks_to_validate:
-        world.schedule(sink.created + world.config.sink_setup_s, "sink.setup", sink.sid)
-        world.settle()
+    sink = Sink(*account.stamp("DG"), "sinks", call.p["Description"], kind, configuration, "initialized")
+    account.store.sinks.add(sink)
+    fails = any(one in ("*", sink.target) for one in account.settings.sink_failures)
+    if fails or kind not in account.settings.sinks_to_validate:
+        account.schedule(sink.created + account.settings.sink_setup_s, "sink.setup", sink.sid)
+        account.run_due_timers()
     return created(sink_json(sink))
 
 
@@ -121,67 +121,69 @@ def _check_configuration(kind: str, configuration: dict[str, Any]) -> None:
 
 
 @timer("sink.setup")
-def _setup(world: World, sid: str) -> None:
-    sink = world.store.sinks.get(sid)
+def _setup(account: EmulatedAccount, sid: str) -> None:
+    sink = account.store.sinks.get(sid)
     if sink is not None and sink.status == "initialized":
-        fails = any(one in ("*", sink.target) for one in world.config.sink_failures)
-        sink.status, sink.updated = "failed" if fails else "active", world.clock.now()
+        fails = any(one in ("*", sink.target) for one in account.settings.sink_failures)
+        sink.status, sink.updated = "failed" if fails else "active", account.clock.now()
 
 
 @api.get("/v1/Sinks", Params(InUse=boolean(), Status=enum(*STATUSES)), paged=True)
 def list_sinks(call: Call) -> Response:
-    world, p = call.world, call.p
+    account, p = call.account, call.p
 
     def keep(sink: Sink) -> bool:
         return p.get("Status", sink.status) == sink.status and (
-            "InUse" not in p or in_use(world, sink.sid) == p["InUse"]
+            "InUse" not in p or in_use(account, sink.sid) == p["InUse"]
         )
 
     def shown(sink: Sink) -> dict[str, Any]:
         whole = sink_json(sink)
-        return whole if world.config.sink_list_shows_configuration else {**whole, "sink_configuration": {}}
+        return (
+            whole if account.settings.sink_list_shows_configuration else {**whole, "sink_configuration": {}}
+        )
 
-    rows = walk(world.store.sinks.under("sinks"), keep=keep)
+    rows = walk(account.store.sinks.under("sinks"), keep=keep)
     return page(call, rows, shown, key="sinks", largest=1000)
 
 
 @api.get(SINK)
 def fetch_sink(call: Call, sid: str) -> Response:
-    return ok(sink_json(sink_of(call.world, sid)))
+    return ok(sink_json(sink_of(call.account, sid)))
 
 
 @api.post(SINK, Params(Description=described()))
 def update_sink(call: Call, sid: str) -> Response:
     """Only the description: another URL is another sink."""
-    sink = sink_of(call.world, sid)
-    sink.description, sink.updated = call.p["Description"], call.world.clock.now()
+    sink = sink_of(call.account, sid)
+    sink.description, sink.updated = call.p["Description"], call.account.clock.now()
     return ok(sink_json(sink))
 
 
 @api.delete(SINK)
 def delete_sink(call: Call, sid: str) -> Response:
-    sink = sink_of(call.world, sid)
-    if in_use(call.world, sid):
+    sink = sink_of(call.account, sid)
+    if in_use(call.account, sid):
         raise Invalid("Sink cannot be deleted because it is still in use", 91007)
-    call.world.store.sinks.drop(sink)
-    call.world.mail.forget(sid)
+    call.account.store.sinks.drop(sink)
+    call.account.delivery_queue.forget(sid)
     return gone()
 
 
 @api.post(SINK + "/Test")
 def test_sink(call: Call, sid: str) -> Response:
-    publisher.test(call.world, sink_of(call.world, sid))
+    publisher.test(call.account, sink_of(call.account, sid))
     return created({"result": "submitted"})
 
 
 @api.post(SINK + "/Validate", Params(TestId=text().must()))
 def validate_sink(call: Call, sid: str) -> Response:
     """400 for another test event than the newest (which code is unverified); the status is then as before."""
-    sink = sink_of(call.world, sid)
-    if sink.type in call.world.config.sinks_to_validate:
+    sink = sink_of(call.account, sid)
+    if sink.type in call.account.settings.sinks_to_validate:
         if sink.test_id is None or call.p["TestId"] != sink.test_id:
             raise Invalid("TestId does not match the test event of this sink")
-        sink.status, sink.updated = "active", call.world.clock.now()
+        sink.status, sink.updated = "active", call.account.clock.now()
     return created({"result": "valid"})
 
 
@@ -193,11 +195,11 @@ def validate_sink(call: Call, sid: str) -> Response:
     Params(Description=described(), SinkSid=text().must(), Types=json_value(dict).repeated().must()),
 )
 def create_subscription(call: Call) -> Response:
-    world = call.world
-    sink = sink_of(world, call.p["SinkSid"])
+    account = call.account
+    sink = sink_of(account, call.p["SinkSid"])
     if sink.status != "active":
         raise Invalid("Creating subscription for sink failed: the sink is not in an active state", 91100)
-    if in_use(world, sink.sid):
+    if in_use(account, sink.sid):
         raise Invalid("Creating subscription for sink failed: the sink is in use", 91100)
     types: dict[str, int] = {}
     for one in call.p["Types"]:
@@ -205,32 +207,34 @@ def create_subscription(call: Call) -> Response:
         if name in types:
             raise Invalid(f"Subscription creation failed: event type {name} is duplicated", 91101)
         types[name] = version_of(name, one.get("schema_version"))
-    row = Subscription(*world.stamp("DF"), "subscriptions", call.p["Description"], sink.sid, types)
-    return created(subscription_json(world, world.store.subscriptions.add(row)))
+    row = Subscription(*account.stamp("DF"), "subscriptions", call.p["Description"], sink.sid, types)
+    return created(subscription_json(account, account.store.subscriptions.add(row)))
 
 
 @api.get("/v1/Subscriptions", Params(SinkSid=text()), paged=True)
 def list_subscriptions(call: Call) -> Response:
     sink_sid = call.p.get("SinkSid")
-    order = call.world.store.subscriptions.under("subscriptions")
+    order = call.account.store.subscriptions.under("subscriptions")
     rows = walk(order, keep=lambda row: sink_sid in (None, row.sink_sid))
-    return page(call, rows, lambda row: subscription_json(call.world, row), key="subscriptions", largest=1000)
+    return page(
+        call, rows, lambda row: subscription_json(call.account, row), key="subscriptions", largest=1000
+    )
 
 
 @api.get(SUBSCRIPTION)
 def fetch_subscription(call: Call, sid: str) -> Response:
-    return ok(subscription_json(call.world, subscription_of(call.world, sid)))
+    return ok(subscription_json(call.account, subscription_of(call.account, sid)))
 
 
 @api.post(SUBSCRIPTION, Params(Description=text()))
 def update_subscription(call: Call, sid: str) -> Response:
-    row = subscription_of(call.world, sid)
-    row.description, row.updated = call.p.get("Description", row.description), call.world.clock.now()
-    return ok(subscription_json(call.world, row))
+    row = subscription_of(call.account, sid)
+    row.description, row.updated = call.p.get("Description", row.description), call.account.clock.now()
+    return ok(subscription_json(call.account, row))
 
 
 @api.delete(SUBSCRIPTION)
 def delete_subscription(call: Call, sid: str) -> Response:
     """The sink stays (facts E.1)."""
-    call.world.store.subscriptions.drop(subscription_of(call.world, sid))
+    call.account.store.subscriptions.drop(subscription_of(call.account, sid))
     return gone()

@@ -18,13 +18,13 @@ import orjson
 from yarl import URL
 
 from ...http import basic
-from ...state.delivery_queue import Parcel
+from ...state.delivery_queue import Delivery
 from ...state.rows.event_streams import Sink
 from .cloud_events import cloud_event
 from .publisher import Answer
 
 if TYPE_CHECKING:
-    from ...state.account import World
+    from ...state.account import EmulatedAccount
 
 THROTTLED, REFUSED, BROKEN, UNREACHABLE, SILENT, OTHER = 91302, 91305, 91306, 91307, 91308, 91300
 
@@ -51,16 +51,18 @@ def signed_request(auth_token: str, destination: str, body: bytes) -> tuple[str,
     return url, headers
 
 
-def body_of(world: World, sink: Sink, events: list[dict[str, Any]]) -> bytes:
+def body_of(account: EmulatedAccount, sink: Sink, events: list[dict[str, Any]]) -> bytes:
     """An array; what one unbatched event is, Twilio's page and what people saw disagree about (facts E.3)."""
-    single = not sink.batches and world.config.stream_single == "object"
+    single = not sink.batches and account.settings.stream_single == "object"
     return orjson.dumps(events[0] if single else events)
 
 
-async def send(http: aiohttp.ClientSession, world: World, sink: Sink, parcel: Parcel) -> Answer:
-    """POST a parcel."""
-    body = body_of(world, sink, [cloud_event(world, letter) for letter in parcel.letters])
-    url, headers = signed_request(world.auth_token, sink.target, body)
+async def send(
+    http: aiohttp.ClientSession, account: EmulatedAccount, sink: Sink, delivery: Delivery
+) -> Answer:
+    """POST a delivery."""
+    body = body_of(account, sink, [cloud_event(account, event) for event in delivery.events])
+    url, headers = signed_request(account.auth_token, sink.target, body)
     method = str(sink.configuration["method"]).upper()
     try:
         async with http.request(
@@ -69,20 +71,20 @@ async def send(http: aiohttp.ClientSession, world: World, sink: Sink, parcel: Pa
             data=body,
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=world.config.stream_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=account.settings.stream_timeout_s),
         ) as response:
-            return judge(response.status, parcel)
+            return judge(response.status, delivery)
     except TimeoutError:
-        return Answer(None, SILENT, retry=parcel.letters)
+        return Answer(None, SILENT, retry=delivery.events)
     except (aiohttp.ClientError, OSError):
-        return Answer(None, UNREACHABLE, retry=parcel.letters)
+        return Answer(None, UNREACHABLE, retry=delivery.events)
 
 
-def judge(status: int, parcel: Parcel) -> Answer:
+def judge(status: int, delivery: Delivery) -> Answer:
     """What an HTTP status means for the events."""
     if 200 <= status < 300:
         return Answer(status)
     if 400 <= status < 500 and status != 429:
-        return Answer(status, REFUSED, discard=parcel.letters)
+        return Answer(status, REFUSED, discard=delivery.events)
     code = THROTTLED if status == 429 else BROKEN if status >= 500 else OTHER
-    return Answer(status, code, retry=parcel.letters)
+    return Answer(status, code, retry=delivery.events)

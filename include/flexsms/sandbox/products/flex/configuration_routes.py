@@ -57,21 +57,21 @@ UNSET = (
 @api.get("/v1/Configuration")
 def fetch_configuration(call: Call) -> Response:
     """`chat_service_instance_sid` is the Conversations service that Flex uses."""
-    world = call.world
-    service = world.store.services.get(world.chat_service_sid)
+    account = call.account
+    service = account.store.services.get(account.chat_service_sid)
     assert service is not None  # noqa: S101 (every account is born with it)
     return ok(
         {
             **dict.fromkeys(UNSET),
-            "account_sid": world.account_sid,
+            "account_sid": account.account_sid,
             "date_created": iso(service.created),
             "date_updated": iso(service.updated),
             "status": "ok",
-            "taskrouter_workspace_sid": world.workspace_sid,
-            "taskrouter_target_workflow_sid": world.workflow_sid,
-            "taskrouter_target_taskqueue_sid": world.queue_sid,
-            "taskrouter_offline_activity_sid": world.activity_sids["Offline"],
-            "chat_service_instance_sid": world.chat_service_sid,
+            "taskrouter_workspace_sid": account.workspace_sid,
+            "taskrouter_target_workflow_sid": account.workflow_sid,
+            "taskrouter_target_taskqueue_sid": account.queue_sid,
+            "taskrouter_offline_activity_sid": account.activity_sids["Offline"],
+            "chat_service_instance_sid": account.chat_service_sid,
             "url": f"https://{HOST}/v1/Configuration",
         }
     )

@@ -9,9 +9,10 @@ stays quiet while it waits for the task that it made itself. Beside an agent's t
 
 from __future__ import annotations
 
-from ...state.account import World
+from ...state.account import EmulatedAccount
+from ...state.rows.chat import Message
 from ...state.rows.conversations import Address, Conversation, Webhook
-from ...state.tables import Message, Task
+from ...state.rows.taskrouter import Task
 from ..conversations import behaviour as conversations
 from ..taskrouter import tasks
 from . import interactions
@@ -22,77 +23,81 @@ INBOUND = {"direction": "inbound", "initiatedBy": "customer"}
 Received = tuple[str, Conversation, Task | None, Message]
 
 
-def address_of(world: World, number: str) -> Address | None:
+def address_of(account: EmulatedAccount, number: str) -> Address | None:
     """The configuration of a number that creates conversations."""
     return next(
-        (one for one in world.store.addresses if one.address == number and one.auto_creation.get("enabled")),
+        (
+            one
+            for one in account.store.addresses
+            if one.address == number and one.auto_creation.get("enabled")
+        ),
         None,
     )
 
 
 def receive(
-    world: World, conversation: Conversation, frm: str, to: str, body: str, *, keyword: bool
+    account: EmulatedAccount, conversation: Conversation, frm: str, to: str, body: str, *, keyword: bool
 ) -> Received:
     """Into the open conversation of the pair. A keyword (STOP, START) opens no task."""
     before = conversation.state
-    message = conversations.post(world, conversation, frm, body)
+    message = conversations.post(account, conversation, frm, body)
     outcome = "conversation" if conversation.state == before else "reactivated"
-    task = tasks.open_task(world, conversation.sid)
+    task = tasks.open_task(account, conversation.sid)
     if keyword:
         return outcome, conversation, task, message
-    flow = studio_flow(world, conversation)
-    if unpark := park_webhook(world, conversation):
+    flow = studio_flow(account, conversation)
+    if unpark := park_webhook(account, conversation):
         # Twilio's template invites whoever parked it, and does not ask whether somebody is at work already.
-        task = interactions.invite_again(world, conversation, INBOUND)
-        world.store.webhooks.drop(unpark)
+        task = interactions.invite_again(account, conversation, INBOUND)
+        account.store.webhooks.drop(unpark)
     elif flow and task and flow.task_sid != task.sid:
         sid = flow.configuration["flow_sid"]
-        conversations.post(world, conversation, sid, f"The answer of Studio flow {sid}.")
-    elif task is None and (flow or (_autocreates_studio(world, to) and _opens_task(world, conversation))):
-        task = interactions.ensure_task(world, conversation, INBOUND)
+        conversations.post(account, conversation, sid, f"The answer of Studio flow {sid}.")
+    elif task is None and (flow or (_autocreates_studio(account, to) and _opens_task(account, conversation))):
+        task = interactions.ensure_task(account, conversation, INBOUND)
         if flow:
             flow.task_sid = task.sid
     return outcome, conversation, task, message
 
 
-def autocreate(world: World, address: Address, frm: str, body: str) -> Received:
+def autocreate(account: EmulatedAccount, address: Address, frm: str, body: str) -> Received:
     """A new conversation of the service that the configuration names."""
     service_sid = address.auto_creation.get("conversation_service_sid")
-    conversation = conversations.start(world, service_sid, friendly_name=frm)
-    conversations.add_member(world, conversation, address=frm, proxy_address=address.address)
-    _, conversation, task, message = receive(world, conversation, frm, address.address, body, keyword=False)
+    conversation = conversations.start(account, service_sid, friendly_name=frm)
+    conversations.add_member(account, conversation, address=frm, proxy_address=address.address)
+    _, conversation, task, message = receive(account, conversation, frm, address.address, body, keyword=False)
     return "started", conversation, task, message
 
 
-def studio_flow(world: World, conversation: Conversation) -> Webhook | None:
+def studio_flow(account: EmulatedAccount, conversation: Conversation) -> Webhook | None:
     """The Studio flow that is attached to the conversation."""
-    hooks = world.store.webhooks.under(conversation.sid).forward()
+    hooks = account.store.webhooks.under(conversation.sid).forward()
     return next((hook for _, hook in hooks if hook.target == "studio"), None)
 
 
-def park_webhook(world: World, conversation: Conversation) -> Webhook | None:
+def park_webhook(account: EmulatedAccount, conversation: Conversation) -> Webhook | None:
     """The webhook of Twilio's template by which a parked conversation comes back at the customer's next text."""
-    hooks = world.store.webhooks.under(conversation.sid).forward()
+    hooks = account.store.webhooks.under(conversation.sid).forward()
     urls = ((hook, str(hook.configuration.get("url"))) for _, hook in hooks if hook.target == "webhook")
     return next((hook for hook, url in urls if url.endswith("/unpark-interaction")), None)
 
 
-def contested(world: World) -> list[dict[str, str]]:
+def contested(account: EmulatedAccount) -> list[dict[str, str]]:
     """The open conversations in which an agent's task and a Studio flow both answer the customer."""
     found = []
-    for conversation in world.store.conversations:
-        flow = studio_flow(world, conversation) if conversation.open else None
-        task = tasks.open_task(world, conversation.sid) if flow else None
+    for conversation in account.store.conversations:
+        flow = studio_flow(account, conversation) if conversation.open else None
+        task = tasks.open_task(account, conversation.sid) if flow else None
         if flow and task and flow.task_sid != task.sid:
             found.append({"channel_sid": conversation.sid, "task_sid": task.sid, "webhook_sid": flow.sid})
     return found
 
 
-def _opens_task(world: World, conversation: Conversation) -> bool:
+def _opens_task(account: EmulatedAccount, conversation: Conversation) -> bool:
     """A first text always runs the number's flow; `late_text_opens_task` says what a later one does."""
-    return world.config.late_text_opens_task or conversation.messages == 1
+    return account.settings.late_text_opens_task or conversation.messages == 1
 
 
-def _autocreates_studio(world: World, number: str) -> bool:
-    address = address_of(world, number)
+def _autocreates_studio(account: EmulatedAccount, number: str) -> bool:
+    address = address_of(account, number)
     return address is not None and address.auto_creation.get("type") == "studio"

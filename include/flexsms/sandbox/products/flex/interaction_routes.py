@@ -14,7 +14,7 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_value, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.rows.conversations import Conversation, FlexChannel, FlexInteraction
 from . import interactions
 from .invites import Routing, routing_json
@@ -50,12 +50,12 @@ def channel_url(channel: FlexChannel) -> str:
     return f"https://{HOST}/v1/Interactions/{channel.parent}/Channels/{channel.sid}"
 
 
-def interaction_json(world: World, one: FlexInteraction) -> dict[str, Any]:
+def interaction_json(account: EmulatedAccount, one: FlexInteraction) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Interactions/{one.sid}"
     return {
         "sid": one.sid,
         "channel": {"type": one.type, "sid": one.channel_sid},
-        "routing": routing_json(world, world.store.invites.get(one.invite_sid)),
+        "routing": routing_json(account, account.store.invites.get(one.invite_sid)),
         "interaction_context_sid": one.context_sid,
         "webhook_ttid": one.webhook_ttid,
         "url": url,
@@ -78,7 +78,7 @@ def channel_json(channel: FlexChannel) -> dict[str, Any]:
 
 
 def _interaction(call: Call, sid: str) -> FlexInteraction:
-    one = call.world.store.flex_interactions.get(sid)
+    one = call.account.store.flex_interactions.get(sid)
     if one is None:
         raise NotFound(call.request.path)
     return one
@@ -86,35 +86,35 @@ def _interaction(call: Call, sid: str) -> FlexInteraction:
 
 def channel_of(call: Call, interaction_sid: str, sid: str) -> FlexChannel:
     """404 also after 180 days in which nothing happened to it (facts B.1)."""
-    channel = call.world.store.flex_channels.within(_interaction(call, interaction_sid).sid, sid)
-    if channel is None or interactions.forgotten(call.world, channel):
+    channel = call.account.store.flex_channels.within(_interaction(call, interaction_sid).sid, sid)
+    if channel is None or interactions.forgotten(call.account, channel):
         raise NotFound(call.request.path)
     return channel
 
 
-def read_routing(world: World, given: Any) -> Routing:
+def read_routing(account: EmulatedAccount, given: Any) -> Routing:
     """The `Routing` of an interaction or an invite; Invalid names what is wrong with it."""
     properties = given.get("properties") if isinstance(given, dict) else None
     if not isinstance(properties, dict):
         raise Unprocessable("Invalid Routing: properties is required")
     if unknown := properties.keys() - ROUTING_KEYS:
         raise Unprocessable(f"Invalid Routing: unknown property {min(unknown)}")
-    if properties.get("workspace_sid") != world.workspace_sid:
+    if properties.get("workspace_sid") != account.workspace_sid:
         raise Unprocessable(
             f"Invalid Routing: workspace_sid {properties.get('workspace_sid')} does not exist"
         )
     values: dict[str, Any] = {}
     for name, table in (("workflow_sid", "workflows"), ("queue_sid", "queues"), ("worker_sid", "workers")):
         values[name] = sid = properties.get(name)
-        if sid and not world.store.fixtures.within(f"{table}/{world.workspace_sid}", str(sid)):
-            raise Unprocessable(f"Invalid Routing: {name} {sid} is not in workspace {world.workspace_sid}")
+        if sid and not account.store.fixtures.within(f"{table}/{account.workspace_sid}", str(sid)):
+            raise Unprocessable(f"Invalid Routing: {name} {sid} is not in workspace {account.workspace_sid}")
     if values["worker_sid"] and not values["queue_sid"]:
         raise Unprocessable("Invalid Routing: worker_sid needs queue_sid")
     attributes = properties.get("attributes", {})
     if not isinstance(attributes, dict):
         raise Unprocessable("Invalid Routing: attributes is a JSON object")
     values |= {name: _number(properties, name) for name in ("priority", "timeout") if name in properties}
-    return Routing(**values, channel_name=_task_channel(world, properties), attributes=attributes)
+    return Routing(**values, channel_name=_task_channel(account, properties), attributes=attributes)
 
 
 def _number(properties: dict[str, Any], name: str) -> int:
@@ -124,9 +124,9 @@ def _number(properties: dict[str, Any], name: str) -> int:
     return value
 
 
-def _task_channel(world: World, properties: dict[str, Any]) -> str:
+def _task_channel(account: EmulatedAccount, properties: dict[str, Any]) -> str:
     wanted = properties.get("task_channel_sid") or properties.get("task_channel_unique_name") or "chat"
-    for name, sid in world.task_channel_sids.items():
+    for name, sid in account.task_channel_sids.items():
         if wanted in (name, sid):
             return name
     raise Unprocessable(f"Invalid Routing: task channel {wanted} does not exist")
@@ -151,24 +151,28 @@ def create_interaction(call: Call) -> Response:
     initiated_by = channel.get("initiated_by")
     if initiated_by not in ("agent", "customer", "api"):
         raise Unprocessable("Invalid Channel: initiated_by is agent, customer or api")
-    conversation = _existing(call.world, channel)
+    conversation = _existing(call.account, channel)
     if conversation is None and "Routing" not in call.p:
         raise Unprocessable("Missing required parameter Routing in the post body")
-    routing = read_routing(call.world, call.p["Routing"]) if "Routing" in call.p else Routing()
+    routing = read_routing(call.account, call.p["Routing"]) if "Routing" in call.p else Routing()
     if initiated_by == "agent" and (conversation or not routing.worker_sid):
         raise Unprocessable(
             "Invalid Channel: agent takes participants, and queue_sid and worker_sid in Routing"
         )
     if conversation is not None:
-        interactions.check_single(call.world, conversation)
+        interactions.check_single(call.account, conversation)
     if initiated_by == "customer" and conversation is None:
         raise Unprocessable("Invalid Channel: customer needs properties.media_channel_sid")
-    if initiated_by == "api" and routing.worker_sid and not call.world.config.api_interaction_heeds_worker:
-        others = [sid for sid in call.world.worker_sids if sid != routing.worker_sid]
+    if (
+        initiated_by == "api"
+        and routing.worker_sid
+        and not call.account.settings.api_interaction_heeds_worker
+    ):
+        others = [sid for sid in call.account.worker_sids if sid != routing.worker_sid]
         routing = replace(routing, worker_sid=others[0])
     customer, number = (None, None) if conversation else _ends(channel)
     one = interactions.start(
-        call.world,
+        call.account,
         initiated_by,
         routing,
         conversation=conversation,
@@ -178,14 +182,14 @@ def create_interaction(call: Call) -> Response:
         context_sid=call.p.get("InteractionContextSid"),
         webhook_ttid=call.p.get("WebhookTtid"),
     )
-    return ok(interaction_json(call.world, one))
+    return ok(interaction_json(call.account, one))
 
 
-def _existing(world: World, channel: dict[str, Any]) -> Conversation | None:
+def _existing(account: EmulatedAccount, channel: dict[str, Any]) -> Conversation | None:
     sid = (channel.get("properties") or {}).get("media_channel_sid")
     if sid is None:
         return None
-    conversation = world.store.conversations.get(sid)
+    conversation = account.store.conversations.get(sid)
     if conversation is None:
         raise Unprocessable(f"Invalid Channel: conversation {sid} does not exist")
     return conversation
@@ -203,21 +207,21 @@ def _ends(channel: dict[str, Any]) -> tuple[str, str]:
 
 @api.get("/v1/Interactions/{interaction}")
 def fetch_interaction(call: Call, sid: str) -> Response:
-    return ok(interaction_json(call.world, _interaction(call, sid)))
+    return ok(interaction_json(call.account, _interaction(call, sid)))
 
 
 @api.post("/v1/Interactions/{interaction}", Params(WebhookTtid=text()).refused_as(UNPROCESSABLE))
 def update_interaction(call: Call, sid: str) -> Response:
     one = _interaction(call, sid)
     one.webhook_ttid = call.p.get("WebhookTtid", one.webhook_ttid)
-    return ok(interaction_json(call.world, one))
+    return ok(interaction_json(call.account, one))
 
 
 @api.get("/v1/Interactions/{interaction}/Channels", paged=True)
 def list_channels(call: Call, sid: str) -> Response:
     rows = walk(
-        call.world.store.flex_channels.under(_interaction(call, sid).sid),
-        keep=lambda one: not interactions.forgotten(call.world, one),
+        call.account.store.flex_channels.under(_interaction(call, sid).sid),
+        keep=lambda one: not interactions.forgotten(call.account, one),
     )
     return page(call, rows, channel_json, key="channels", largest=1000)
 
@@ -239,5 +243,5 @@ def update_channel(call: Call, interaction: str, sid: str) -> Response:
         raise Unprocessable(f"Invalid Routing: status {routing!r} is neither closed nor wrapup")
     if call.p["Status"] == "inactive" and routing != "closed":
         raise Unprocessable('Invalid Routing: with Status inactive, {"status": "closed"} is required')
-    interactions.close(call.world, channel, call.p["Status"], routing or "wrapup")
+    interactions.close(call.account, channel, call.p["Status"], routing or "wrapup")
     return ok(channel_json(channel))

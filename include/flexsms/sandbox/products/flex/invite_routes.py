@@ -9,7 +9,7 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_value
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.rows.conversations import FlexChannel, FlexParticipant, Invite
 from . import interactions
 from .interaction_routes import CHANNEL, HOST, UNPROCESSABLE, channel_of, channel_url, read_routing
@@ -18,12 +18,12 @@ from .invites import invite, routing_json
 api = router(HOST)
 
 
-def invite_json(world: World, channel: FlexChannel, one: Invite) -> dict[str, Any]:
+def invite_json(account: EmulatedAccount, channel: FlexChannel, one: Invite) -> dict[str, Any]:
     return {
         "sid": one.sid,
         "interaction_sid": channel.parent,
         "channel_sid": channel.sid,
-        "routing": routing_json(world, one),
+        "routing": routing_json(account, one),
         "url": f"{channel_url(channel)}/Invites/{one.sid}",
     }
 
@@ -40,7 +40,7 @@ def participant_json(channel: FlexChannel, one: FlexParticipant) -> dict[str, An
 
 
 def _check_usable(call: Call, channel: FlexChannel, code: int) -> None:
-    conversation = call.world.store.conversations.get(channel.conversation_sid)
+    conversation = call.account.store.conversations.get(channel.conversation_sid)
     if channel.status not in interactions.USABLE or conversation is None or not conversation.open:
         sentence = (
             f"Failed to add Participant. Conversation {channel.conversation_sid} was closed or not found"
@@ -51,25 +51,25 @@ def _check_usable(call: Call, channel: FlexChannel, code: int) -> None:
 @api.get(CHANNEL + "/Invites", paged=True)
 def list_invites(call: Call, interaction: str, sid: str) -> Response:
     channel = channel_of(call, interaction, sid)
-    rows = walk(call.world.store.invites.under(channel.sid))
-    return page(call, rows, lambda one: invite_json(call.world, channel, one), key="invites", largest=1000)
+    rows = walk(call.account.store.invites.under(channel.sid))
+    return page(call, rows, lambda one: invite_json(call.account, channel, one), key="invites", largest=1000)
 
 
 @api.post(CHANNEL + "/Invites", Params(Routing=json_value(dict).must()).refused_as(UNPROCESSABLE))
 def create_invite(call: Call, interaction: str, sid: str) -> Response:
     """Another task, for example when a parked conversation goes on; the attributes have to be given again."""
     channel = channel_of(call, interaction, sid)
-    _check_usable(call, channel, call.world.config.closed_invite_code)
-    one = invite(call.world, channel, read_routing(call.world, call.p["Routing"]))
-    interactions.wake(call.world, channel)
-    return ok(invite_json(call.world, channel, one))
+    _check_usable(call, channel, call.account.settings.closed_invite_code)
+    one = invite(call.account, channel, read_routing(call.account, call.p["Routing"]))
+    interactions.wake(call.account, channel)
+    return ok(invite_json(call.account, channel, one))
 
 
 @api.get(CHANNEL + "/Participants", paged=True)
 def list_participants(call: Call, interaction: str, sid: str) -> Response:
     """Those who have not left."""
     channel = channel_of(call, interaction, sid)
-    rows = walk(call.world.store.flex_participants.under(channel.sid), keep=lambda one: not one.left)
+    rows = walk(call.account.store.flex_participants.under(channel.sid), keep=lambda one: not one.left)
     return page(call, rows, lambda one: participant_json(channel, one), key="participants", largest=1000)
 
 
@@ -85,9 +85,9 @@ def create_participant(call: Call, interaction: str, sid: str) -> Response:
     """Recorded only: what the media properties say is not carried out."""
     channel = channel_of(call, interaction, sid)
     _check_usable(call, channel, 45376)
-    one = FlexParticipant(*call.world.stamp("UT"), channel.sid, call.p["Type"])
+    one = FlexParticipant(*call.account.stamp("UT"), channel.sid, call.p["Type"])
     channel.used = one.created
-    return ok(participant_json(channel, call.world.store.flex_participants.add(one)))
+    return ok(participant_json(channel, call.account.store.flex_participants.add(one)))
 
 
 @api.post(
@@ -97,8 +97,8 @@ def create_participant(call: Call, interaction: str, sid: str) -> Response:
 def update_participant(call: Call, interaction: str, sid: str, who: str) -> Response:
     """Park: the agent's task ends or wraps up, the conversation stays (facts B.2)."""
     channel = channel_of(call, interaction, sid)
-    one = call.world.store.flex_participants.within(channel.sid, who)
+    one = call.account.store.flex_participants.within(channel.sid, who)
     if one is None:
         raise NotFound(call.request.path)
-    interactions.leave(call.world, channel, one, call.p["Status"])
+    interactions.leave(call.account, channel, one, call.p["Status"])
     return ok(participant_json(channel, one))

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.rows.conversations import FlexChannel, Invite
-from ...state.tables import Task
+from ...state.rows.taskrouter import Task
 from ..taskrouter import tasks
 
 
@@ -29,12 +29,12 @@ class Routing:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-def invite(world: World, channel: FlexChannel, routing: Routing) -> Invite:
+def invite(account: EmulatedAccount, channel: FlexChannel, routing: Routing) -> Invite:
     """A task on the channel, with the attributes of facts B.7 around the given ones."""
-    sid, seq, now, _ = world.stamp("KG")
-    attributes = orjson.dumps(attributes_of(world, channel, sid, routing.attributes)).decode()
+    sid, seq, now, _ = account.stamp("KG")
+    attributes = orjson.dumps(attributes_of(account, channel, sid, routing.attributes)).decode()
     task = tasks.create(
-        world,
+        account,
         attributes,
         workflow_sid=routing.workflow_sid,
         queue_sid=routing.queue_sid,
@@ -44,21 +44,21 @@ def invite(world: World, channel: FlexChannel, routing: Routing) -> Invite:
         routing_target=routing.worker_sid,
     )
     if routing.worker_sid:
-        tasks.reserve(world, task, routing.worker_sid)
+        tasks.reserve(account, task, routing.worker_sid)
     channel.used = now
-    return world.store.invites.add(
-        Invite(sid, seq, now, now, channel.sid, task.sid, properties_of(world, task))
+    return account.store.invites.add(
+        Invite(sid, seq, now, now, channel.sid, task.sid, properties_of(account, task))
     )
 
 
 def attributes_of(
-    world: World, channel: FlexChannel, invite_sid: str, given: dict[str, Any]
+    account: EmulatedAccount, channel: FlexChannel, invite_sid: str, given: dict[str, Any]
 ) -> dict[str, Any]:
     direction = "outbound" if channel.initiated_by == "agent" else "inbound"
     name = given.get("customerName") or channel.customer
     media = {"type": "ChatTranscript", "sid": channel.conversation_sid}
     ours = {
-        **tasks.channel_type(world, channel.type),
+        **tasks.channel_type(account, channel.type),
         "customerAddress": channel.customer,
         "customerName": name,
         "from": name,
@@ -82,17 +82,17 @@ def attributes_of(
     return {**ours, **given, **sids}
 
 
-def properties_of(world: World, task: Task) -> dict[str, Any]:
+def properties_of(account: EmulatedAccount, task: Task) -> dict[str, Any]:
     """`routing.properties`: the task in words of its own, dates as seconds (the document's example)."""
     return {
         "sid": task.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "workspace_sid": task.parent,
         "workflow_sid": task.workflow_sid,
-        "workflow_name": tasks.fixture_name(world, task.workflow_sid),
+        "workflow_name": tasks.fixture_name(account, task.workflow_sid),
         "queue_sid": task.queue_sid,
-        "queue_name": tasks.fixture_name(world, task.queue_sid),
-        "task_channel_sid": world.task_channel_sids[task.channel_name],
+        "queue_name": tasks.fixture_name(account, task.queue_sid),
+        "task_channel_sid": account.task_channel_sids[task.channel_name],
         "task_channel_unique_name": task.channel_name,
         "routing_target": task.routing_target,
         "assignment_status": task.status,
@@ -110,9 +110,9 @@ def properties_of(world: World, task: Task) -> dict[str, Any]:
     }
 
 
-def routing_json(world: World, one: Invite | None) -> dict[str, Any] | None:
+def routing_json(account: EmulatedAccount, one: Invite | None) -> dict[str, Any] | None:
     """The task as it is, or as it was made once it is gone."""
     if one is None:
         return None
-    task = world.store.tasks.get(one.task_sid)
-    return {"reservation": None, "properties": properties_of(world, task) if task else one.properties}
+    task = account.store.tasks.get(one.task_sid)
+    return {"reservation": None, "properties": properties_of(account, task) if task else one.properties}

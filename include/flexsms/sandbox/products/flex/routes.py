@@ -12,9 +12,11 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, boolean, enum, integer, json_value, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
-from ...state.tables import Channel, FlexFlow, Task
+from ...state.rows.chat import Channel
+from ...state.rows.flex import FlexFlow
+from ...state.rows.taskrouter import Task
 from ..chat import channels
 from ..proxy import sessions
 from ..taskrouter import tasks
@@ -68,10 +70,10 @@ FIELDS = {
 }
 
 
-def flow_json(world: World, flow: FlexFlow) -> dict[str, Any]:
+def flow_json(account: EmulatedAccount, flow: FlexFlow) -> dict[str, Any]:
     return {
         "sid": flow.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": flow.friendly_name,
         "chat_service_sid": flow.chat_service_sid,
         "channel_type": flow.channel_type,
@@ -87,10 +89,10 @@ def flow_json(world: World, flow: FlexFlow) -> dict[str, Any]:
     }
 
 
-def channel_json(world: World, channel: Channel) -> dict[str, Any]:
+def channel_json(account: EmulatedAccount, channel: Channel) -> dict[str, Any]:
     return {
         "sid": channel.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "flex_flow_sid": channel.flow_sid,
         "user_sid": channel.user_sid,
         "task_sid": channel.task_sid,
@@ -101,13 +103,13 @@ def channel_json(world: World, channel: Channel) -> dict[str, Any]:
 
 
 def _flow(call: Call, sid: str) -> FlexFlow:
-    flow = call.world.store.flows.get(sid)
+    flow = call.account.store.flows.get(sid)
     if flow is None:
         raise NotFound(call.request.path, 45205)
     return flow
 
 
-def _changed(world: World, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
+def _changed(account: EmulatedAccount, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
     """The flow with the given parameters in place, if it is a possible one."""
     fields = {FIELDS[name]: value for name, value in p.items() if name in FIELDS}
     integration = {NAMES[name]: value for name, value in p.items() if name in NAMES}
@@ -115,7 +117,7 @@ def _changed(world: World, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
     missing = [name for name in NEEDS[changed.integration_type] if not changed.integration.get(name)]
     if missing:
         raise Invalid(f"Integration type {changed.integration_type} needs {', '.join(missing)}")
-    service = world.store.services.get(changed.chat_service_sid)
+    service = account.store.services.get(changed.chat_service_sid)
     if service is None or service.parent != "chat":
         raise Invalid(f"Invalid ChatServiceSid: {changed.chat_service_sid} does not exist")
     return changed
@@ -124,37 +126,39 @@ def _changed(world: World, flow: FlexFlow, p: dict[str, Any]) -> FlexFlow:
 @api.get("/v1/FlexFlows", Params(FriendlyName=text()), paged=True)
 def list_flows(call: Call) -> Response:
     wanted = call.p.get("FriendlyName")
-    rows = walk(call.world.store.flows.under("flows"), keep=lambda flow: wanted in (None, flow.friendly_name))
-    return page(call, rows, lambda flow: flow_json(call.world, flow), key="flex_flows", largest=1000)
+    rows = walk(
+        call.account.store.flows.under("flows"), keep=lambda flow: wanted in (None, flow.friendly_name)
+    )
+    return page(call, rows, lambda flow: flow_json(call.account, flow), key="flex_flows", largest=1000)
 
 
 @api.post("/v1/FlexFlows", FLOW)
 def create_flow(call: Call) -> Response:
-    flow = FlexFlow(*call.world.stamp("FO"), "flows", "", "", "", None, False, "external", {}, False, False)
-    flow = call.world.store.flows.add(_changed(call.world, flow, call.p))
-    return created(flow_json(call.world, flow))
+    flow = FlexFlow(*call.account.stamp("FO"), "flows", "", "", "", None, False, "external", {}, False, False)
+    flow = call.account.store.flows.add(_changed(call.account, flow, call.p))
+    return created(flow_json(call.account, flow))
 
 
 @api.get("/v1/FlexFlows/{flow}")
 def fetch_flow(call: Call, sid: str) -> Response:
-    return ok(flow_json(call.world, _flow(call, sid)))
+    return ok(flow_json(call.account, _flow(call, sid)))
 
 
 @api.post("/v1/FlexFlows/{flow}", FLOW.optional())
 def update_flow(call: Call, sid: str) -> Response:
-    flow = call.world.store.flows.add(_changed(call.world, _flow(call, sid), call.p))
-    flow.updated = call.world.clock.now()
-    return ok(flow_json(call.world, flow))
+    flow = call.account.store.flows.add(_changed(call.account, _flow(call, sid), call.p))
+    flow.updated = call.account.clock.now()
+    return ok(flow_json(call.account, flow))
 
 
 @api.delete("/v1/FlexFlows/{flow}")
 def delete_flow(call: Call, sid: str) -> Response:
-    call.world.store.flows.drop(_flow(call, sid))
+    call.account.store.flows.drop(_flow(call, sid))
     return gone()
 
 
 def _channel(call: Call, sid: str) -> Channel:
-    channel = call.world.store.channels.get(sid)
+    channel = call.account.store.channels.get(sid)
     if channel is None or not channel.flow_sid:
         raise NotFound(call.request.path, 45204)
     return channel
@@ -163,13 +167,13 @@ def _channel(call: Call, sid: str) -> Channel:
 @api.get("/v1/Channels", paged=True)
 def list_channels(call: Call) -> Response:
     rows = walk(
-        call.world.store.channels.under(call.world.chat_service_sid),
+        call.account.store.channels.under(call.account.chat_service_sid),
         keep=lambda channel: bool(channel.flow_sid),
     )
     return page(
         call,
         rows,
-        lambda channel: channel_json(call.world, channel),
+        lambda channel: channel_json(call.account, channel),
         key="flex_chat_channels",
         largest=1000,
     )
@@ -196,18 +200,18 @@ def create_channel(call: Call) -> Response:
     With a task flow the answer names the channel's open task, made now if there is none. `CreationOnMessage`
     leaves that to the customer's first reply.
     """
-    flow = call.world.store.flows.get(call.p["FlexFlowSid"])
+    flow = call.account.store.flows.get(call.p["FlexFlowSid"])
     if flow is None:
         raise Invalid(f"FlexFlow {call.p['FlexFlowSid']} does not exist", 45205)
     attributes: dict[str, Any] = call.p.get("TaskAttributes") or {}
     customer = call.p.get("Target") or attributes.get("to")
-    channel = channels.find(call.world, flow, customer) if customer else None
-    if channel and call.world.config.channel_matches_identity and channel.identity != call.p["Identity"]:
+    channel = channels.find(call.account, flow, customer) if customer else None
+    if channel and call.account.settings.channel_matches_identity and channel.identity != call.p["Identity"]:
         channel = None
     is_new = channel is None
     if channel is None:
         channel = channels.start(
-            call.world,
+            call.account,
             flow,
             customer,
             call.p["ChatUserFriendlyName"],
@@ -218,32 +222,32 @@ def create_channel(call: Call) -> Response:
         )
         channel.identity = call.p["Identity"]
     if flow.integration_type == "task":
-        if task := call.world.store.tasks.get(call.p.get("TaskSid")):
-            _adopt(call.world, channel, task)
+        if task := call.account.store.tasks.get(call.p.get("TaskSid")):
+            _adopt(call.account, channel, task)
         elif not flow.integration.get("creation_on_message") and (
-            is_new or call.world.config.channel_reuse_opens_task
+            is_new or call.account.settings.channel_reuse_opens_task
         ):
-            channel.task_sid = channels.ensure_task(call.world, channel, "outbound", attributes).sid
-    return created(channel_json(call.world, channel))
+            channel.task_sid = channels.ensure_task(call.account, channel, "outbound", attributes).sid
+    return created(channel_json(call.account, channel))
 
 
-def _adopt(world: World, channel: Channel, task: Task) -> None:
+def _adopt(account: EmulatedAccount, channel: Channel, task: Task) -> None:
     """An existing task is given for the channel: it learns the channel's SID."""
     attributes = {**orjson.loads(task.attributes), "channelSid": channel.sid}
-    tasks.change(world, task, attributes=orjson.dumps(attributes).decode())
+    tasks.change(account, task, attributes=orjson.dumps(attributes).decode())
     channel.task_sid = task.sid
 
 
 @api.get("/v1/Channels/{channel}")
 def fetch_channel(call: Call, sid: str) -> Response:
-    return ok(channel_json(call.world, _channel(call, sid)))
+    return ok(channel_json(call.account, _channel(call, sid)))
 
 
 @api.delete("/v1/Channels/{channel}")
 def delete_channel(call: Call, sid: str) -> Response:
     """Flex takes its own session away with the channel."""
     channel = _channel(call, sid)
-    if session := sessions.of_channel(call.world, channel):
-        sessions.drop(call.world, session)
-    channels.drop(call.world, channel)
+    if session := sessions.of_channel(call.account, channel):
+        sessions.drop(call.account, session)
+    channels.drop(call.account, channel)
     return gone()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ...state.account import World, timer
-from ...state.tables import Sms
+from ...state.account import EmulatedAccount, timer
+from ...state.rows.messaging import Sms
 
 LONGEST_SMS = 1600
 
 
 def dispatch(
-    world: World,
+    account: EmulatedAccount,
     parent: str,
     to: str,
     from_: str,
@@ -24,37 +24,37 @@ def dispatch(
     ----------
     parent: the Proxy session or the conversation.
     """
-    sid, seq, now, _ = world.stamp("SM")
+    sid, seq, now, _ = account.stamp("SM")
     sms = Sms(sid, seq, now, now, parent, to, from_, body, "queued", channel_sid, message_sid)
     sms.history.append(["queued", now])
-    world.store.outbox.add(sms)
-    opted_out = f"{to}>{from_}" in world.opted_out
+    account.store.outbox.add(sms)
+    opted_out = f"{to}>{from_}" in account.opted_out
     refused = 21610 if opted_out else 21617 if len(body) > LONGEST_SMS else None
     if refused:
-        move(world, sms, "failed", refused)
+        move(account, sms, "failed", refused)
     else:
-        world.schedule(now + world.config.sms_step_s, "sms.step", sid)
+        account.schedule(now + account.settings.sms_step_s, "sms.step", sid)
     return sms
 
 
 @timer("sms.step")
-def _step(world: World, sid: str) -> None:
-    """queued -> sent -> delivered, or what Config.sms_outcomes says for this number."""
-    sms = world.store.outbox.get(sid)
+def _step(account: EmulatedAccount, sid: str) -> None:
+    """queued -> sent -> delivered, or what Settings.sms_outcomes says for this number."""
+    sms = account.store.outbox.get(sid)
     if sms is None or sms.status not in ("queued", "sent"):
         return
-    outcome = world.config.sms_outcomes.get(sms.to, {})
+    outcome = account.settings.sms_outcomes.get(sms.to, {})
     if sms.status == "queued":
-        move(world, sms, "sent")
-        world.schedule(world.clock.now() + world.config.sms_step_s, "sms.step", sid)
+        move(account, sms, "sent")
+        account.schedule(account.clock.now() + account.settings.sms_step_s, "sms.step", sid)
     else:
-        move(world, sms, outcome.get("status", "delivered"), outcome.get("error_code"))
+        move(account, sms, outcome.get("status", "delivered"), outcome.get("error_code"))
 
 
-def move(world: World, sms: Sms, status: str, error_code: int | None = None) -> None:
+def move(account: EmulatedAccount, sms: Sms, status: str, error_code: int | None = None) -> None:
     """A step of a text's way, shown by its Proxy interaction too."""
-    sms.status, sms.error_code, sms.updated = status, error_code, world.clock.now()
+    sms.status, sms.error_code, sms.updated = status, error_code, account.clock.now()
     sms.history.append([status, sms.updated])
-    if interaction := world.store.interactions.get(sms.interaction_sid):
+    if interaction := account.store.interactions.get(sms.interaction_sid):
         interaction.outbound["status"] = status
         interaction.updated = sms.updated

@@ -13,7 +13,7 @@ from typing import Any
 from ...http import NotFound, Response, ok
 from ...routing.call import Call
 from ...routing.router import router
-from ...state.tables import Sms
+from ...state.rows.messaging import Sms
 
 api = router("api.twilio.com")
 VERSION = "2010-04-01"
@@ -49,8 +49,8 @@ def message_json(account_sid: str, sms: Sms) -> dict[str, Any]:
 
 @api.get(f"/{VERSION}/Accounts/{{account}}/Messages/{{message}}")
 def fetch_message(call: Call, account_sid: str, file: str) -> Response:
-    sms = call.world.store.outbox.get(file.removesuffix(".json"))
-    if sms is None or account_sid != call.world.account_sid or not file.endswith(".json"):
+    sms = call.account.store.outbox.get(file.removesuffix(".json"))
+    if sms is None or account_sid != call.account.account_sid or not file.endswith(".json"):
         raise NotFound(call.request.path)
     return ok(message_json(account_sid, sms))
 

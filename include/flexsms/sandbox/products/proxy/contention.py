@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from ...http import Problem, Request
-from ...state.account import World
+from ...state.account import EmulatedAccount
 
 HOST = "proxy.twilio.com"
 
@@ -24,20 +24,20 @@ def people_of(given: list[Any]) -> list[Any]:
 
 
 @contextmanager
-def under_way(world: World, request: Request) -> Iterator[None]:
+def under_way(account: EmulatedAccount, request: Request) -> Iterator[None]:
     """Until the end of the block the participants that `request` made are still being worked on."""
     held = _identifiers(request)
-    world.under_way.update(held)
+    account.under_way.update(held)
     try:
         yield
     finally:
-        world.under_way.subtract(held)
+        account.under_way.subtract(held)
 
 
-def check(world: World, identifiers: list[str]) -> None:
-    if any(world.under_way[one] > 0 for one in identifiers):
+def check(account: EmulatedAccount, identifiers: list[str]) -> None:
+    if any(account.under_way[one] > 0 for one in identifiers):
         raise Problem(
-            409, world.config.same_moment_code, "Another request for this Participant is in progress"
+            409, account.settings.same_moment_code, "Another request for this Participant is in progress"
         )
 
 

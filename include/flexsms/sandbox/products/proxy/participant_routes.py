@@ -11,9 +11,9 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
-from ...state.tables import Interaction, Participant, Session
+from ...state.rows.proxy import Interaction, Participant, Session
 from . import contention, sessions
 from .routes import HOST, check_number, session_of, session_url
 
@@ -22,13 +22,13 @@ SESSION = "/v1/Services/{service}/Sessions/{session}"
 PARTICIPANT = SESSION + "/Participants/{participant}"
 
 
-def participant_json(world: World, session: Session, one: Participant) -> dict[str, Any]:
+def participant_json(account: EmulatedAccount, session: Session, one: Participant) -> dict[str, Any]:
     url = f"{session_url(session)}/Participants/{one.sid}"
     return {
         "sid": one.sid,
         "session_sid": session.sid,
         "service_sid": session.parent,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": one.friendly_name,
         "identifier": one.identifier,
         "proxy_identifier": one.proxy_identifier,
@@ -41,7 +41,7 @@ def participant_json(world: World, session: Session, one: Participant) -> dict[s
     }
 
 
-def interaction_json(world: World, session: Session, one: Interaction) -> dict[str, Any]:
+def interaction_json(account: EmulatedAccount, session: Session, one: Interaction) -> dict[str, Any]:
     """An Interaction, or a MessageInteraction when it has a `participant_sid`.
 
     A MessageInteraction's inbound side is empty; its status is `unknown` because the schema's enumeration is
@@ -51,7 +51,7 @@ def interaction_json(world: World, session: Session, one: Interaction) -> dict[s
         "sid": one.sid,
         "session_sid": session.sid,
         "service_sid": session.parent,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "data": orjson.dumps({"body": one.body}).decode(),
         "type": "message",
         "date_created": iso(one.created),
@@ -59,36 +59,36 @@ def interaction_json(world: World, session: Session, one: Interaction) -> dict[s
         "url": f"{session_url(session)}/Interactions/{one.sid}",
     }
     inbound = one.inbound
-    if str(inbound.get("resource")).startswith("IM") and not world.config.relay_names_message:
+    if str(inbound.get("resource")).startswith("IM") and not account.settings.relay_names_message:
         inbound = {**inbound, "resource": None}
     for side, facts in (("inbound", inbound), ("outbound", one.outbound)):
         body[f"{side}_participant_sid"] = facts.get("participant")
         body[f"{side}_resource_sid"] = facts.get("resource")
         body[f"{side}_resource_status"] = facts.get("status")
         body[f"{side}_resource_type"] = facts.get("type")
-        body[f"{side}_resource_url"] = _resource_url(world, facts.get("resource"))
+        body[f"{side}_resource_url"] = _resource_url(account, facts.get("resource"))
     return body
 
 
-def message_interaction_json(world: World, session: Session, one: Interaction) -> dict[str, Any]:
+def message_interaction_json(account: EmulatedAccount, session: Session, one: Interaction) -> dict[str, Any]:
     url = f"{session_url(session)}/Participants/{one.participant_sid}/MessageInteractions/{one.sid}"
-    return {**interaction_json(world, session, one), "participant_sid": one.participant_sid, "url": url}
+    return {**interaction_json(account, session, one), "participant_sid": one.participant_sid, "url": url}
 
 
-def _resource_url(world: World, sid: str | None) -> str | None:
+def _resource_url(account: EmulatedAccount, sid: str | None) -> str | None:
     if sid is None or not sid.startswith("SM"):
         return None
-    return f"https://api.twilio.com/2010-04-01/Accounts/{world.account_sid}/Messages/{sid}.json"
+    return f"https://api.twilio.com/2010-04-01/Accounts/{account.account_sid}/Messages/{sid}.json"
 
 
 @api.get(SESSION + "/Participants", paged=True)
 def list_participants(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
-    rows = walk(call.world.store.participants.under(session.sid), keep=lambda one: one.deleted is None)
+    rows = walk(call.account.store.participants.under(session.sid), keep=lambda one: one.deleted is None)
     return page(
         call,
         rows,
-        lambda one: participant_json(call.world, session, one),
+        lambda one: participant_json(call.account, session, one),
         key="participants",
         largest=1000,
     )
@@ -104,19 +104,19 @@ def create_participant(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     if session.status == "closed":
         raise Problem(400, 80607, f"Session {session.sid} is closed and cannot be updated")
-    if len(sessions.participants(call.world, session)) >= 2:
+    if len(sessions.participants(call.account, session)) >= 2:
         raise Problem(400, 80609, f"Session {session.sid} already has two participants")
-    check_number(call.world, call.p.get("ProxyIdentifier"))
+    check_number(call.account, call.p.get("ProxyIdentifier"))
     identifier = call.p["Identifier"]
-    if any(one.identifier == identifier for one in sessions.participants(call.world, session)):
+    if any(one.identifier == identifier for one in sessions.participants(call.account, session)):
         raise Problem(400, 80103, f"The participant is already in session {session.sid}")
-    contention.check(call.world, [identifier])
-    sessions.check_free(call.world, identifier, call.p.get("ProxyIdentifier"))
-    return created(participant_json(call.world, session, sessions.add(call.world, session, call.p)))
+    contention.check(call.account, [identifier])
+    sessions.check_free(call.account, identifier, call.p.get("ProxyIdentifier"))
+    return created(participant_json(call.account, session, sessions.add(call.account, session, call.p)))
 
 
 def _participant(call: Call, session: Session, sid: str) -> Participant:
-    one = call.world.store.participants.within(session.sid, sid)
+    one = call.account.store.participants.within(session.sid, sid)
     if one is None:
         raise NotFound(call.request.path)
     return one
@@ -125,7 +125,7 @@ def _participant(call: Call, session: Session, sid: str) -> Participant:
 @api.get(PARTICIPANT)
 def fetch_participant(call: Call, service: str, sid: str, kp: str) -> Response:
     session = session_of(call, service, sid)
-    return ok(participant_json(call.world, session, _participant(call, session, kp)))
+    return ok(participant_json(call.account, session, _participant(call, session, kp)))
 
 
 @api.delete(PARTICIPANT)
@@ -133,19 +133,19 @@ def delete_participant(call: Call, service: str, sid: str, kp: str) -> Response:
     """A soft delete: it stays fetchable with `date_deleted`. The OpenAPI document lists 200 for it (facts A.6)."""
     session = session_of(call, service, sid)
     one = _participant(call, session, kp)
-    one.deleted = one.updated = call.world.clock.now()
-    call.world.index_session(session)
+    one.deleted = one.updated = call.account.clock.now()
+    call.account.index_session(session)
     return Response(200)
 
 
 @api.get(SESSION + "/Interactions", paged=True)
 def list_interactions(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
-    rows = walk(call.world.store.interactions.under(session.sid))
+    rows = walk(call.account.store.interactions.under(session.sid))
     return page(
         call,
         rows,
-        lambda one: interaction_json(call.world, session, one),
+        lambda one: interaction_json(call.account, session, one),
         key="interactions",
         largest=1000,
     )
@@ -154,18 +154,18 @@ def list_interactions(call: Call, service: str, sid: str) -> Response:
 @api.get(SESSION + "/Interactions/{interaction}")
 def fetch_interaction(call: Call, service: str, sid: str, ki: str) -> Response:
     session = session_of(call, service, sid)
-    one = call.world.store.interactions.within(session.sid, ki)
+    one = call.account.store.interactions.within(session.sid, ki)
     if one is None:
         raise NotFound(call.request.path)
-    return ok(interaction_json(call.world, session, one))
+    return ok(interaction_json(call.account, session, one))
 
 
 @api.delete(SESSION + "/Interactions/{interaction}")
 def delete_interaction(call: Call, service: str, sid: str, ki: str) -> Response:
-    one = call.world.store.interactions.within(session_of(call, service, sid).sid, ki)
+    one = call.account.store.interactions.within(session_of(call, service, sid).sid, ki)
     if one is None:
         raise NotFound(call.request.path)
-    call.world.store.interactions.drop(one)
+    call.account.store.interactions.drop(one)
     return gone()
 
 
@@ -183,10 +183,10 @@ def create_message(call: Call, service: str, sid: str, kp: str) -> Response:
         raise Invalid("Missing required parameter Body in the post body")
     if one.identifier.startswith("CH"):
         raise Invalid(f"Participant {kp} has no handset", 80405)
-    sms = sessions.send(call.world, session, one, call.p.get("Body", ""), {}, only_to=one.sid)
-    interaction = call.world.store.interactions.get(sms.interaction_sid)
+    sms = sessions.send(call.account, session, one, call.p.get("Body", ""), {}, only_to=one.sid)
+    interaction = call.account.store.interactions.get(sms.interaction_sid)
     assert interaction is not None  # noqa: S101 (made by send)
-    return ok(message_interaction_json(call.world, session, interaction))
+    return ok(message_interaction_json(call.account, session, interaction))
 
 
 @api.get(PARTICIPANT + "/MessageInteractions", paged=True)
@@ -194,12 +194,12 @@ def list_messages(call: Call, service: str, sid: str, kp: str) -> Response:
     session = session_of(call, service, sid)
     one = _participant(call, session, kp)
     rows = walk(
-        call.world.store.interactions.under(session.sid), keep=lambda row: row.participant_sid == one.sid
+        call.account.store.interactions.under(session.sid), keep=lambda row: row.participant_sid == one.sid
     )
     return page(
         call,
         rows,
-        lambda row: message_interaction_json(call.world, session, row),
+        lambda row: message_interaction_json(call.account, session, row),
         key="interactions",
         largest=1000,
     )
@@ -208,7 +208,7 @@ def list_messages(call: Call, service: str, sid: str, kp: str) -> Response:
 @api.get(PARTICIPANT + "/MessageInteractions/{interaction}")
 def fetch_message(call: Call, service: str, sid: str, kp: str, ki: str) -> Response:
     session = session_of(call, service, sid)
-    one = call.world.store.interactions.within(session.sid, ki)
+    one = call.account.store.interactions.within(session.sid, ki)
     if one is None or one.participant_sid != kp:
         raise NotFound(call.request.path)
-    return ok(message_interaction_json(call.world, session, one))
+    return ok(message_interaction_json(call.account, session, one))

@@ -9,10 +9,11 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, integer, json_value, moment, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
+from ...state.rows.proxy import Session
+from ...state.rows.shared import Service
 from ...state.sids import looks_like
-from ...state.tables import Service, Session
 from . import sessions
 from .contention import people_of
 
@@ -23,19 +24,19 @@ STATUS = enum("open", "in-progress", "closed", "failed", "unknown")
 PARTICIPANT = {"Identifier", "ProxyIdentifier", "ProxyIdentifierSid", "FriendlyName"}
 
 
-def service_json(world: World, service: Service) -> dict[str, Any]:
+def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Services/{service.sid}"
     return {
         "sid": service.sid,
         "unique_name": service.name,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "chat_instance_sid": service.settings.get("chat_instance_sid"),
         "callback_url": None,
         "default_ttl": 0,
         "number_selection_behavior": "prefer-sticky",
         "geo_match_level": "country",
         "intercept_callback_url": None,
-        "out_of_session_callback_url": f"https://webhooks.twilio.com/v1/Accounts/{world.account_sid}/Proxy/{service.sid}",
+        "out_of_session_callback_url": f"https://webhooks.twilio.com/v1/Accounts/{account.account_sid}/Proxy/{service.sid}",
         "date_created": iso(service.created),
         "date_updated": iso(service.updated),
         "url": url,
@@ -51,12 +52,12 @@ def session_url(session: Session) -> str:
     return f"https://{HOST}/v1/Services/{session.parent}/Sessions/{session.sid}"
 
 
-def session_json(world: World, session: Session) -> dict[str, Any]:
+def session_json(account: EmulatedAccount, session: Session) -> dict[str, Any]:
     url = session_url(session)
     return {
         "sid": session.sid,
         "service_sid": session.parent,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "unique_name": session.name,
         "mode": session.mode,
         "status": session.status,
@@ -74,14 +75,14 @@ def session_json(world: World, session: Session) -> dict[str, Any]:
 
 
 def _service(call: Call, sid: str) -> Service:
-    service = call.world.store.services.within("proxy", sid)
+    service = call.account.store.services.within("proxy", sid)
     if service is None:
         raise NotFound(call.request.path)
     return service
 
 
 def session_of(call: Call, service: str, sid: str) -> Session:
-    session = call.world.store.sessions.within(_service(call, service).sid, sid)
+    session = call.account.store.sessions.within(_service(call, service).sid, sid)
     if session is None:
         raise NotFound(call.request.path)
     return session
@@ -89,21 +90,21 @@ def session_of(call: Call, service: str, sid: str) -> Session:
 
 @api.get("/v1/Services", paged=True)
 def list_services(call: Call) -> Response:
-    rows = walk(call.world.store.services.under("proxy"))
-    return page(call, rows, lambda service: service_json(call.world, service), key="services", largest=1000)
+    rows = walk(call.account.store.services.under("proxy"))
+    return page(call, rows, lambda service: service_json(call.account, service), key="services", largest=1000)
 
 
 @api.get("/v1/Services/{service}")
 def fetch_service(call: Call, service: str) -> Response:
-    return ok(service_json(call.world, _service(call, service)))
+    return ok(service_json(call.account, _service(call, service)))
 
 
 @api.get("/v1/Services/{service}/Sessions", paged=True)
 def list_sessions(call: Call, service: str) -> Response:
     """Asked for up to 1000 a page, Proxy gives 100 (facts A.6)."""
-    rows = walk(call.world.store.sessions.under(_service(call, service).sid))
+    rows = walk(call.account.store.sessions.under(_service(call, service).sid))
     return page(
-        call, rows, lambda row: session_json(call.world, row), key="sessions", largest=1000, given=100
+        call, rows, lambda row: session_json(call.account, row), key="sessions", largest=1000, given=100
     )
 
 
@@ -128,9 +129,9 @@ def create_session(call: Call, service: str) -> Response:
             raise Invalid("Invalid Participants: an Identifier is missing", 80404)
         if unknown := one.keys() - PARTICIPANT:
             raise Invalid(f"Invalid Participants: unknown field {min(unknown)}")
-        check_number(call.world, one.get("ProxyIdentifier"))
+        check_number(call.account, one.get("ProxyIdentifier"))
     session = sessions.start(
-        call.world,
+        call.account,
         _service(call, service).sid,
         call.p.get("UniqueName"),
         people,
@@ -139,11 +140,11 @@ def create_session(call: Call, service: str) -> Response:
         ttl=call.p.get("Ttl", 0),
         expires=call.p.get("DateExpiry"),
     )
-    return created(session_json(call.world, session))
+    return created(session_json(call.account, session))
 
 
-def check_number(world: World, number: Any) -> None:
-    if number is not None and number not in world.number_sids:
+def check_number(account: EmulatedAccount, number: Any) -> None:
+    if number is not None and number not in account.number_sids:
         raise Invalid(f"Proxy number {number} is not in this service's pool", 80404)
 
 
@@ -151,13 +152,13 @@ def check_number(world: World, number: Any) -> None:
 def fetch_session(call: Call, service: str, name: str) -> Response:
     """By SID or unique name; only GET knows unique names (facts L)."""
     if looks_like("KC", name):
-        return ok(session_json(call.world, session_of(call, service, name)))
-    if not call.world.config.session_by_name:
+        return ok(session_json(call.account, session_of(call, service, name)))
+    if not call.account.settings.session_by_name:
         raise NotFound(call.request.path)
-    session = call.world.store.sessions.named(_service(call, service).sid, name)
+    session = call.account.store.sessions.named(_service(call, service).sid, name)
     if session is None:
         raise Problem(404, 80308, f"Session with unique name {name} not found")
-    return ok(session_json(call.world, session))
+    return ok(session_json(call.account, session))
 
 
 @api.post(
@@ -167,15 +168,15 @@ def update_session(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     if session.status == "closed" and call.p.get("Status") == "in-progress":
         # An expired session can be reopened when the same request gives it more time.
-        sessions.limit(call.world, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
-        sessions.change_status(call.world, session, "in-progress")
+        sessions.limit(call.account, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
+        sessions.change_status(call.account, session, "in-progress")
     else:
-        sessions.change_status(call.world, session, call.p.get("Status"))
-        sessions.limit(call.world, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
-    return ok(session_json(call.world, session))
+        sessions.change_status(call.account, session, call.p.get("Status"))
+        sessions.limit(call.account, session, call.p.get("Ttl"), call.p.get("DateExpiry"))
+    return ok(session_json(call.account, session))
 
 
 @api.delete("/v1/Services/{service}/Sessions/{session}")
 def delete_session(call: Call, service: str, sid: str) -> Response:
-    sessions.drop(call.world, session_of(call, service, sid))
+    sessions.drop(call.account, session_of(call, service, sid))
     return gone()

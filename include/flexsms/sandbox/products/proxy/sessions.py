@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 
 from ...http import Problem
-from ...state.account import World, timer
-from ...state.tables import Channel, Interaction, Message, Participant, Session, Sms
+from ...state.account import EmulatedAccount, timer
+from ...state.rows.chat import Channel, Message
+from ...state.rows.messaging import Sms
+from ...state.rows.proxy import Interaction, Participant, Session
 from ..messaging import outbox
 from . import contention
 
@@ -19,7 +21,7 @@ OPEN = ("open", "in-progress")
 
 
 def start(
-    world: World,
+    account: EmulatedAccount,
     service_sid: str,
     name: str | None,
     people: list[dict[str, Any]],
@@ -37,124 +39,128 @@ def start(
     people: per participant `Identifier`, `ProxyIdentifier`, `ProxyIdentifierSid`, `FriendlyName`.
     ttl: seconds since the last interaction, 0 = for ever (the default is unverified, J5).
     """
-    if name and world.store.sessions.named(service_sid, name):
+    if name and account.store.sessions.named(service_sid, name):
         raise Problem(400, 80603, f"Session UniqueName must be unique: {name}")
     identifiers = [str(one["Identifier"]) for one in people]
     if len(set(identifiers)) < len(identifiers):
         raise Problem(400, 80103, "The same participant is given twice")
-    contention.check(world, identifiers)
+    contention.check(account, identifiers)
     for one in people:
-        check_free(world, str(one["Identifier"]), one.get("ProxyIdentifier"))
-    session = world.store.sessions.add(
-        Session(*world.stamp("KC"), service_sid, name, mode, status, ttl, expires=expires)
+        check_free(account, str(one["Identifier"]), one.get("ProxyIdentifier"))
+    session = account.store.sessions.add(
+        Session(*account.stamp("KC"), service_sid, name, mode, status, ttl, expires=expires)
     )
     for one in people:
-        add(world, session, one)
-    _schedule_expiry(world, session)
-    stamp_channel(world, session)
+        add(account, session, one)
+    _schedule_expiry(account, session)
+    stamp_channel(account, session)
     return session
 
 
-def add(world: World, session: Session, one: dict[str, Any]) -> Participant:
-    number = one.get("ProxyIdentifier") or next(iter(world.number_sids))
+def add(account: EmulatedAccount, session: Session, one: dict[str, Any]) -> Participant:
+    number = one.get("ProxyIdentifier") or next(iter(account.number_sids))
     participant = Participant(
-        *world.stamp("KP"),
+        *account.stamp("KP"),
         session.sid,
         one["Identifier"],
         number,
-        one.get("ProxyIdentifierSid") or world.number_sids.get(number),
+        one.get("ProxyIdentifierSid") or account.number_sids.get(number),
         one.get("FriendlyName"),
     )
-    world.store.participants.add(participant)
-    world.index_session(session)
+    account.store.participants.add(participant)
+    account.index_session(session)
     return participant
 
 
-def check_free(world: World, identifier: str, number: str | None, *, code: int | None = None) -> None:
+def check_free(
+    account: EmulatedAccount, identifier: str, number: str | None, *, code: int | None = None
+) -> None:
     """A participant whose pair another open session holds: `pair_taken_code`, and which session is nobody's to know."""
-    holder = world.pairs.get((identifier, number or next(iter(world.number_sids))))
+    holder = account.pairs.get((identifier, number or next(iter(account.number_sids))))
     if holder is None:
         return
-    if world.config.pair_taken_names_session:
+    if account.settings.pair_taken_names_session:
         sentence = f"Participant is already in session {holder} with the same Proxy number"
     else:
         sentence = "Proxy identifier already in use with the requested identifier"
-    raise Problem(400, code or world.config.pair_taken_code, sentence)
+    raise Problem(400, code or account.settings.pair_taken_code, sentence)
 
 
-def stamp_channel(world: World, session: Session) -> None:
+def stamp_channel(account: EmulatedAccount, session: Session) -> None:
     """Flex writes the session into the channel's attributes; a switch turns that off (facts A.4, attribute keys)."""
-    channel = world.store.channels.get(session.name)
-    if channel is not None and world.config.stamp_proxy_session:
-        attributes = orjson.dumps({**channel.facts(), "proxySession": session.sid}).decode()
-        channel.attributes, channel.updated = attributes, world.clock.now()
+    channel = account.store.channels.get(session.name)
+    if channel is not None and account.settings.stamp_proxy_session:
+        attributes = orjson.dumps({**channel.parsed_attributes(), "proxySession": session.sid}).decode()
+        channel.attributes, channel.updated = attributes, account.clock.now()
 
 
-def change_status(world: World, session: Session, status: str | None) -> None:
+def change_status(account: EmulatedAccount, session: Session, status: str | None) -> None:
     """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are facts A.6."""
     if session.status == "closed":
         if status in ("open", "failed", "unknown"):
             raise Problem(400, 80608, f"Session {session.sid} can only be reopened as in-progress")
         if status != "in-progress":
             raise Problem(400, 80607, f"Session {session.sid} is closed and cannot be updated")
-        _reopen(world, session)
+        _reopen(account, session)
     elif status == "closed":
-        _end(world, session, "api")
+        _end(account, session, "api")
     elif status is not None:
         raise Problem(400, 80608, f"Session {session.sid} cannot go from {session.status} to {status}")
-    session.updated = world.clock.now()
-    world.index_session(session)
+    session.updated = account.clock.now()
+    account.index_session(session)
 
 
-def _reopen(world: World, session: Session) -> None:
-    now = world.clock.now()
+def _reopen(account: EmulatedAccount, session: Session) -> None:
+    now = account.clock.now()
     if session.expires is not None and session.expires <= now:
         raise Problem(400, 80904, f"Session {session.sid} has expired")
-    for one in participants(world, session):
-        check_free(world, one.identifier, one.proxy_identifier, code=world.config.reopen_taken_code)
+    for one in participants(account, session):
+        check_free(account, one.identifier, one.proxy_identifier, code=account.settings.reopen_taken_code)
     session.status, session.closed_reason, session.ended = "in-progress", None, None
     session.reopened = now
-    _schedule_expiry(world, session)
+    _schedule_expiry(account, session)
 
 
-def limit(world: World, session: Session, ttl: int | None, expires: float | None) -> None:
+def limit(account: EmulatedAccount, session: Session, ttl: int | None, expires: float | None) -> None:
     """New Ttl or DateExpiry; DateExpiry overrides Ttl."""
     if ttl is not None:
         session.ttl, session.expires = ttl, None
     if expires is not None:
         session.expires = expires
-    session.updated = world.clock.now()
-    _schedule_expiry(world, session)
+    session.updated = account.clock.now()
+    _schedule_expiry(account, session)
 
 
-def drop(world: World, session: Session) -> None:
-    world.store.sessions.drop(session)
-    world.index_session(session)
-    for table in (world.store.participants, world.store.interactions):
+def drop(account: EmulatedAccount, session: Session) -> None:
+    account.store.sessions.drop(session)
+    account.index_session(session)
+    for table in (account.store.participants, account.store.interactions):
         table.drop_under(session.sid)
 
 
-def participants(world: World, session: Session) -> list[Participant]:
-    return [one for _, one in world.store.participants.under(session.sid).forward() if one.deleted is None]
+def participants(account: EmulatedAccount, session: Session) -> list[Participant]:
+    return [one for _, one in account.store.participants.under(session.sid).forward() if one.deleted is None]
 
 
-def of_pair(world: World, customer: str, number: str) -> Session | None:
+def of_pair(account: EmulatedAccount, customer: str, number: str) -> Session | None:
     """The open session in which this customer and this Twilio number meet."""
-    return world.store.sessions.get(world.pairs.get((customer, number)))
+    return account.store.sessions.get(account.pairs.get((customer, number)))
 
 
-def of_channel(world: World, channel: Channel) -> Session | None:
+def of_channel(account: EmulatedAccount, channel: Channel) -> Session | None:
     """The open session that the channel is a participant of."""
-    for number in [channel.number] if channel.number else list(world.number_sids):
-        if session := of_pair(world, channel.sid, number):
+    for number in [channel.number] if channel.number else list(account.number_sids):
+        if session := of_pair(account, channel.sid, number):
             return session
     return None
 
 
-def partner(world: World, session: Session, identifier: str) -> tuple[Participant | None, Participant | None]:
+def partner(
+    account: EmulatedAccount, session: Session, identifier: str
+) -> tuple[Participant | None, Participant | None]:
     """The participant of that identifier, and the one on the other side."""
     mine = other = None
-    for one in participants(world, session):
+    for one in participants(account, session):
         if one.identifier == identifier:
             mine = one
         else:
@@ -162,20 +168,20 @@ def partner(world: World, session: Session, identifier: str) -> tuple[Participan
     return mine, other
 
 
-def relay(world: World, channel: Channel, message: Message) -> Sms | None:
+def relay(account: EmulatedAccount, channel: Channel, message: Message) -> Sms | None:
     """A chat message goes to the handset, if an open session joins the two. Otherwise it stays in the chat."""
-    session = of_channel(world, channel)
+    session = of_channel(account, channel)
     if session is None:
         return None
-    mine, other = partner(world, session, channel.sid)
+    mine, other = partner(account, session, channel.sid)
     if mine is None or other is None:
         return None
     inbound = {"participant": mine.sid, "resource": message.sid, "status": "delivered", "type": "Message"}
-    return send(world, session, other, message.body or "", inbound, channel_sid=channel.sid)
+    return send(account, session, other, message.body or "", inbound, channel_sid=channel.sid)
 
 
 def send(
-    world: World,
+    account: EmulatedAccount,
     session: Session,
     to: Participant,
     body: str,
@@ -187,7 +193,7 @@ def send(
     """A text to a participant's handset: an SMS in the outbox and an Interaction that shows its status."""
     number = to.proxy_identifier or ""
     sms = outbox.dispatch(
-        world,
+        account,
         session.sid,
         to.identifier,
         number,
@@ -196,35 +202,37 @@ def send(
         message_sid=inbound.get("resource"),
     )
     outbound = {"participant": to.sid, "resource": sms.sid, "status": sms.status, "type": "Message"}
-    interaction = world.store.interactions.add(
-        Interaction(*world.stamp("KI"), session.sid, body, inbound, outbound, only_to)
+    interaction = account.store.interactions.add(
+        Interaction(*account.stamp("KI"), session.sid, body, inbound, outbound, only_to)
     )
     sms.interaction_sid = interaction.sid
-    _interacted(world, session)
+    _interacted(account, session)
     return sms
 
 
 def receive(
-    world: World, session: Session, frm: Participant, to: Participant | None, body: str
+    account: EmulatedAccount, session: Session, frm: Participant, to: Participant | None, body: str
 ) -> Interaction:
     """A customer's text arrives in a session."""
     inbound = {
         "participant": frm.sid,
-        "resource": world.sids.new("SM"),
+        "resource": account.sids.new("SM"),
         "status": "received",
         "type": "Message",
     }
     outbound = {"participant": to and to.sid, "resource": None, "status": "unknown", "type": "Message"}
-    _interacted(world, session)
-    return world.store.interactions.add(Interaction(*world.stamp("KI"), session.sid, body, inbound, outbound))
+    _interacted(account, session)
+    return account.store.interactions.add(
+        Interaction(*account.stamp("KI"), session.sid, body, inbound, outbound)
+    )
 
 
-def _interacted(world: World, session: Session) -> None:
-    now = world.clock.now()
+def _interacted(account: EmulatedAccount, session: Session) -> None:
+    now = account.clock.now()
     if session.status == "open":
         session.status, session.started = "in-progress", now
     session.last_interaction = session.updated = now
-    _schedule_expiry(world, session)
+    _schedule_expiry(account, session)
 
 
 def _due(session: Session) -> float | None:
@@ -234,20 +242,20 @@ def _due(session: Session) -> float | None:
     return since + session.ttl if session.ttl else None
 
 
-def _schedule_expiry(world: World, session: Session) -> None:
+def _schedule_expiry(account: EmulatedAccount, session: Session) -> None:
     if (due := _due(session)) is not None:
-        world.schedule(due, "session.expiry", session.sid)
+        account.schedule(due, "session.expiry", session.sid)
 
 
 @timer("session.expiry")
-def _expiry(world: World, sid: str) -> None:
-    session = world.store.sessions.get(sid)
+def _expiry(account: EmulatedAccount, sid: str) -> None:
+    session = account.store.sessions.get(sid)
     due = _due(session) if session else None
-    if session is not None and due is not None and due <= world.clock.now() and session.status in OPEN:
-        _end(world, session, "ttl-expired")
-        session.updated = world.clock.now()
-        world.index_session(session)
+    if session is not None and due is not None and due <= account.clock.now() and session.status in OPEN:
+        _end(account, session, "ttl-expired")
+        session.updated = account.clock.now()
+        account.index_session(session)
 
 
-def _end(world: World, session: Session, reason: str) -> None:
-    session.status, session.closed_reason, session.ended = "closed", reason, world.clock.now()
+def _end(account: EmulatedAccount, session: Session, reason: str) -> None:
+    session.status, session.closed_reason, session.ended = "closed", reason, account.clock.now()

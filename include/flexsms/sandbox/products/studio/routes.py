@@ -11,19 +11,19 @@ from ...http import NotFound, Response, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
-from ...state.tables import Fixture
+from ...state.rows.shared import Fixture
 
 HOST = "studio.twilio.com"
 api = router(HOST)
 
 
-def flow_json(world: World, row: Fixture) -> dict[str, Any]:
+def flow_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
     url = f"https://{HOST}/v2/Flows/{row.sid}"
     return {
         "sid": row.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": row.name,
         "definition": {"description": row.name, "states": [], "initial_state": "Trigger", "flags": {}},
         "status": row.settings.get("status", "published"),
@@ -34,7 +34,7 @@ def flow_json(world: World, row: Fixture) -> dict[str, Any]:
         "warnings": [],
         "date_created": iso(row.created),
         "date_updated": iso(row.updated),
-        "webhook_url": f"https://webhooks.twilio.com/v1/Accounts/{world.account_sid}/Flows/{row.sid}",
+        "webhook_url": f"https://webhooks.twilio.com/v1/Accounts/{account.account_sid}/Flows/{row.sid}",
         "url": url,
         "links": {
             "test_users": f"{url}/TestUsers",
@@ -48,13 +48,15 @@ def flow_json(world: World, row: Fixture) -> dict[str, Any]:
 def list_flows(call: Call) -> Response:
     """A list has nothing of what is in a flow: so the published example."""
     left_out = dict.fromkeys(("definition", "valid", "errors", "warnings"))
-    rows = walk(call.world.store.fixtures.under("studio"))
-    return page(call, rows, lambda row: {**flow_json(call.world, row), **left_out}, key="flows", largest=1000)
+    rows = walk(call.account.store.fixtures.under("studio"))
+    return page(
+        call, rows, lambda row: {**flow_json(call.account, row), **left_out}, key="flows", largest=1000
+    )
 
 
 @api.get("/v2/Flows/{flow}")
 def fetch_flow(call: Call, sid: str) -> Response:
-    row = call.world.store.fixtures.within("studio", sid)
+    row = call.account.store.fixtures.within("studio", sid)
     if row is None:
         raise NotFound(call.request.path)
-    return ok(flow_json(call.world, row))
+    return ok(flow_json(call.account, row))

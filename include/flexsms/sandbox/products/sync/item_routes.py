@@ -9,8 +9,8 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, text
 from ...routing.router import router
-from ...state.account import World
-from ...state.tables import SyncObject
+from ...state.account import EmulatedAccount
+from ...state.rows.sync import SyncObject
 from .routes import (
     HOST,
     LIST,
@@ -34,11 +34,11 @@ MAP_ITEM = Kind("Items", "items", "MP", lambda store: store.map_items, 54201, 54
 LIST_ITEM = Kind("Items", "items", "ES", lambda store: store.list_items, 54151, 54155, etag=True)
 
 
-def item_json(world: World, kind: Kind, owner: SyncObject, row: SyncObject) -> dict[str, Any]:
+def item_json(account: EmulatedAccount, kind: Kind, owner: SyncObject, row: SyncObject) -> dict[str, Any]:
     key = row.name if kind is MAP_ITEM else row.index
     owner_kind = MAP if kind is MAP_ITEM else LIST
     body = common_json(
-        world, row, f"https://{HOST}/v1/Services/{owner.parent}/{owner_kind.path}/{owner.sid}/Items/{key}"
+        account, row, f"https://{HOST}/v1/Services/{owner.parent}/{owner_kind.path}/{owner.sid}/Items/{key}"
     )
     body.update(service_sid=owner.parent, data=row.data)
     body.update(
@@ -53,19 +53,19 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
     content = {"Data": data(), "Ttl": ttl(), "ItemTtl": ttl(), "CollectionTtl": ttl()}
     key = {"Key": text(LONGEST_KEY).must()} if kind is MAP_ITEM else {}
 
-    def answer(world: World, owner: SyncObject, row: SyncObject, status: int = 200) -> Response:
-        return ok(item_json(world, kind, owner, row), status, etag=revision(row))
+    def answer(account: EmulatedAccount, owner: SyncObject, row: SyncObject, status: int = 200) -> Response:
+        return ok(item_json(account, kind, owner, row), status, etag=revision(row))
 
     def locate(call: Call, service: str, name: str, item: str) -> tuple[SyncObject, SyncObject]:
         owner = find(call, owner_kind, service, name)
-        row = kind.table(call.world.store).get(f"{owner.sid}/{item}")
+        row = kind.table(call.account.store).get(f"{owner.sid}/{item}")
         if row is None:
             raise Problem(404, kind.missing, f"{owner_kind.path[:-1]} item not found")
         return owner, row
 
-    def limit(world: World, owner: SyncObject, row: SyncObject, p: dict[str, Any]) -> None:
-        expire_in(world, row, p.get("ItemTtl", p.get("Ttl")))
-        expire_in(world, owner, p.get("CollectionTtl"))
+    def limit(account: EmulatedAccount, owner: SyncObject, row: SyncObject, p: dict[str, Any]) -> None:
+        expire_in(account, row, p.get("ItemTtl", p.get("Ttl")))
+        expire_in(account, owner, p.get("CollectionTtl"))
 
     @api.get(
         base,
@@ -74,28 +74,30 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
     )
     def listing(call: Call, service: str, name: str) -> Response:
         owner = find(call, owner_kind, service, name)
-        order, descending = kind.table(call.world.store).under(owner.sid), call.p.get("Order") == "desc"
+        order, descending = kind.table(call.account.store).under(owner.sid), call.p.get("Order") == "desc"
         rows = walk(order, descending=descending)
         if "From" in call.p and "PageToken" not in call.request.query:
             start = call.p["From"] if kind is MAP_ITEM else _index(call.p["From"])
             inclusive = call.p.get("Bounds", "inclusive") == "inclusive"
             way = order.backward if descending else order.forward
             rows = lambda _start, _back: way(start, inclusive=inclusive)  # noqa: E731
-        return page(call, rows, lambda row: item_json(call.world, kind, owner, row), key="items", largest=100)
+        return page(
+            call, rows, lambda row: item_json(call.account, kind, owner, row), key="items", largest=100
+        )
 
     @api.post(base, Params({**content, **key, "Data": data().must()}))
     def creation(call: Call, service: str, name: str) -> Response:
         check_size(call)
-        owner, table = find(call, owner_kind, service, name), kind.table(call.world.store)
+        owner, table = find(call, owner_kind, service, name), kind.table(call.account.store)
         index = owner.index
         sid = f"{owner.sid}/{call.p['Key'] if kind is MAP_ITEM else index}"
         if table.get(sid):
             raise Problem(409, 54208, "An Item with given key already exists in the Map")
         owner.index += 1
-        now = call.world.clock.now()
+        now = call.account.clock.now()
         row = SyncObject(
             sid,
-            call.world.store.next(),
+            call.account.store.next(),
             now,
             now,
             owner.sid,
@@ -104,30 +106,30 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
             index=index,
         )
         table.add(row)
-        change(call.world, owner, {})
-        limit(call.world, owner, row, call.p)
-        return answer(call.world, owner, row, 201)
+        change(call.account, owner, {})
+        limit(call.account, owner, row, call.p)
+        return answer(call.account, owner, row, 201)
 
     @api.get(base + "/{item}")
     def fetch(call: Call, service: str, name: str, item: str) -> Response:
-        return answer(call.world, *locate(call, service, name, item))
+        return answer(call.account, *locate(call, service, name, item))
 
     @api.post(base + "/{item}", Params(content))
     def update_one(call: Call, service: str, name: str, item: str) -> Response:
         check_size(call)
         owner, row = locate(call, service, name, item)
         check_revision(call, row, code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
-        change(call.world, row, call.p)
-        change(call.world, owner, {})
-        limit(call.world, owner, row, call.p)
-        return answer(call.world, owner, row)
+        change(call.account, row, call.p)
+        change(call.account, owner, {})
+        limit(call.account, owner, row, call.p)
+        return answer(call.account, owner, row)
 
     @api.delete(base + "/{item}")
     def delete(call: Call, service: str, name: str, item: str) -> Response:
         owner, row = locate(call, service, name, item)
         check_revision(call, row, code=kind.mismatch, what=f"{owner_kind.path[:-1]} item")
-        kind.table(call.world.store).drop(row)
-        change(call.world, owner, {})
+        kind.table(call.account.store).drop(row)
+        change(call.account, owner, {})
         return gone()
 
 

@@ -11,21 +11,21 @@ from ...routing.call import Call
 from ...routing.paging import page
 from ...routing.params import Params, integer, moment, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.delivery_queue import draws
-from ...state.tables import Event
+from ...state.rows.taskrouter import Event
 from . import tasks
 from .workspace_routes import HOST, WS, workspace_of
 
 api = router(HOST)
 
 
-def event_json(world: World, event: Event) -> dict[str, Any]:
+def event_json(account: EmulatedAccount, event: Event) -> dict[str, Any]:
     base = f"https://{HOST}/v1/Workspaces/{event.parent}"
     return {
         "sid": event.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "workspace_sid": event.parent,
         "event_type": event.type,
         "event_date": iso(event.ms / 1000),
@@ -73,7 +73,7 @@ def list_events(call: Call, workspace: str) -> Response:
     parent = workspace_of(call, workspace).sid
     if "PageToken" not in call.request.query and call.request.query.get("Page", ["0"])[-1] not in ("", "0"):
         raise Invalid("Page is not supported by Events, follow next_page_url", 40153)
-    now = call.world.clock.now()
+    now = call.account.clock.now()
     oldest = now - tasks.EVENTS_KEPT_S
     if "StartDate" not in call.p and "EndDate" not in call.p:
         first, last = now - 60 * call.p.get("Minutes", 15), now
@@ -81,9 +81,9 @@ def list_events(call: Call, workspace: str) -> Response:
         first, last = call.p.get("StartDate", oldest), call.p.get("EndDate", now)
     # EndDate has second precision on the wire: the whole of that second belongs to the window.
     low, high = (int(max(first, oldest) * 1000), 0), (int(last * 1000) + 999, float("inf"))
-    order, keep = call.world.store.events.under(parent), _event_filter(call.world, call.p)
+    order, keep = call.account.store.events.under(parent), _event_filter(call.account, call.p)
 
-    oldest_first = call.world.config.event_order == "oldest"
+    oldest_first = call.account.settings.event_order == "oldest"
 
     def rows(start: Any, back: bool) -> Iterator[tuple[Any, Event]]:
         if back != oldest_first:
@@ -98,23 +98,23 @@ def list_events(call: Call, workspace: str) -> Response:
     return page(
         call,
         rows,
-        lambda event: event_json(call.world, event),
+        lambda event: event_json(call.account, event),
         key="events",
         largest=1000,
-        only=not call.world.config.event_pages,
+        only=not call.account.settings.event_pages,
     )
 
 
-def _shown(world: World, event: Event) -> bool:
+def _shown(account: EmulatedAccount, event: Event) -> bool:
     """Whether the list has come as far as this event; one that is dated ahead is in it all the same."""
-    delay_s, jitter_s = world.config.event_list_delay_s, world.config.event_list_jitter_s
+    delay_s, jitter_s = account.settings.event_list_delay_s, account.settings.event_list_jitter_s
     if not delay_s and not jitter_s:
         return True
-    late_s = delay_s + jitter_s * draws(world.sids.seed, event.sid)[0]
-    return event.created + late_s <= world.clock.now()
+    late_s = delay_s + jitter_s * draws(account.sids.seed, event.sid)[0]
+    return event.created + late_s <= account.clock.now()
 
 
-def _event_filter(world: World, p: dict[str, Any]) -> Callable[[Event], bool]:
+def _event_filter(account: EmulatedAccount, p: dict[str, Any]) -> Callable[[Event], bool]:
     kind, sid = p.get("EventType"), p.get("Sid")
     wanted = [(key, p[name]) for name, key in EVENT_KEYS.items() if name in p]
 
@@ -122,7 +122,7 @@ def _event_filter(world: World, p: dict[str, Any]) -> Callable[[Event], bool]:
         return (
             kind in (None, event.type)
             and sid in (None, event.sid)
-            and _shown(world, event)
+            and _shown(account, event)
             and all(isinstance(event.data, dict) and event.data.get(key) == value for key, value in wanted)
         )
 
@@ -131,11 +131,11 @@ def _event_filter(world: World, p: dict[str, Any]) -> Callable[[Event], bool]:
 
 @api.get(WS + "/Events/{event}")
 def fetch_event(call: Call, workspace: str, sid: str) -> Response:
-    event = call.world.store.events.within(workspace_of(call, workspace).sid, sid)
+    event = call.account.store.events.within(workspace_of(call, workspace).sid, sid)
     if (
         event is None
-        or not _shown(call.world, event)
-        or event.created < call.world.clock.now() - tasks.EVENTS_KEPT_S
+        or not _shown(call.account, event)
+        or event.created < call.account.clock.now() - tasks.EVENTS_KEPT_S
     ):
         raise NotFound(call.request.path)
-    return ok(event_json(call.world, event))
+    return ok(event_json(call.account, event))

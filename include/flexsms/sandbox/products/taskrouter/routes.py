@@ -12,9 +12,9 @@ from ...routing.call import Call
 from ...routing.paging import Walk, page, walk, walk_sorted
 from ...routing.params import Params, boolean, enum, integer, json_text, moment, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
-from ...state.tables import Task
+from ...state.rows.taskrouter import Task
 from . import tasks
 from .expressions import expression, wanted_channel
 from .workspace_routes import HOST, WS, workspace_of
@@ -23,14 +23,14 @@ api = router(HOST)
 STATUS = ("pending", "reserved", "assigned", "canceled", "wrapping", "completed")
 
 
-def task_json(world: World, task: Task) -> dict[str, Any]:
+def task_json(account: EmulatedAccount, task: Task) -> dict[str, Any]:
     base = f"https://{HOST}/v1/Workspaces/{task.parent}"
     url = f"{base}/Tasks/{task.sid}"
     return {
         "sid": task.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "workspace_sid": task.parent,
-        "age": int(world.clock.now() - task.created),
+        "age": int(account.clock.now() - task.created),
         "assignment_status": task.status,
         "attributes": task.attributes,
         "addons": "{}",
@@ -41,14 +41,14 @@ def task_json(world: World, task: Task) -> dict[str, Any]:
         "priority": task.priority,
         "reason": task.reason,
         "task_queue_sid": task.queue_sid,
-        "task_queue_friendly_name": tasks.fixture_name(world, task.queue_sid),
-        "task_channel_sid": world.task_channel_sids.get(
-            task.channel_name, world.task_channel_sids["default"]
+        "task_queue_friendly_name": tasks.fixture_name(account, task.queue_sid),
+        "task_channel_sid": account.task_channel_sids.get(
+            task.channel_name, account.task_channel_sids["default"]
         ),
         "task_channel_unique_name": task.channel_name,
         "timeout": task.timeout,
         "workflow_sid": task.workflow_sid,
-        "workflow_friendly_name": tasks.fixture_name(world, task.workflow_sid),
+        "workflow_friendly_name": tasks.fixture_name(account, task.workflow_sid),
         "ignore_capacity": task.ignore_capacity,
         "routing_target": task.routing_target,
         "url": url,
@@ -62,7 +62,7 @@ def task_json(world: World, task: Task) -> dict[str, Any]:
 
 
 def _task(call: Call, workspace: str, sid: str) -> Task:
-    task = call.world.store.tasks.within(workspace_of(call, workspace).sid, sid)
+    task = call.account.store.tasks.within(workspace_of(call, workspace).sid, sid)
     if task is None:
         raise NotFound(call.request.path)
     return task
@@ -81,12 +81,12 @@ TASK_FIELDS = {
 TASK_NAMES = {"WorkflowName": "workflow_sid", "TaskQueueName": "queue_sid"}
 
 
-def _candidates(world: World, source: str) -> list[Task] | None:
+def _candidates(account: EmulatedAccount, source: str) -> list[Task] | None:
     """`channelSid == "CH…"` alone, the clean-up's own question, is answered from the index."""
     channel_sid = wanted_channel(source)
     if channel_sid is None:
         return None
-    found = (world.store.tasks.get(sid) for sid in world.channel_tasks.get(channel_sid, {}))
+    found = (account.store.tasks.get(sid) for sid in account.channel_tasks.get(channel_sid, {}))
     return [task for task in found if task is not None]
 
 
@@ -108,30 +108,30 @@ def _candidates(world: World, source: str) -> list[Task] | None:
 )
 def list_tasks(call: Call, workspace: str) -> Response:
     """Open tasks and those finished less than five minutes ago, oldest first."""
-    order = call.world.store.tasks.under(workspace_of(call, workspace).sid)
-    keep = _task_filter(call.world, call.p)
-    candidates = _candidates(call.world, call.p.get("EvaluateTaskAttributes", ""))
+    order = call.account.store.tasks.under(workspace_of(call, workspace).sid)
+    keep = _task_filter(call.account, call.p)
+    candidates = _candidates(call.account, call.p.get("EvaluateTaskAttributes", ""))
     if candidates is not None:
         rows = walk_sorted(filter(keep, candidates), lambda task: task.seq)
     elif "Ordering" in call.p:
         rows = _ordered(call.p["Ordering"], [task for _, task in order.forward() if keep(task)])
     else:
         rows = walk(order, keep=keep)
-    config = call.world.config
+    config = call.account.settings
     if config.task_pages == "refused" and "PageToken" in call.request.query:
         raise Invalid("PageToken is required for paging.")
     hidden = {} if config.task_list_attributes else {"attributes": None}
     return page(
         call,
         rows,
-        lambda task: task_json(call.world, task) | hidden,
+        lambda task: task_json(call.account, task) | hidden,
         key="tasks",
         largest=1000,
         only=config.task_pages == "unlinked",
     )
 
 
-def _task_filter(world: World, p: dict[str, Any]) -> Callable[[Task], bool]:
+def _task_filter(account: EmulatedAccount, p: dict[str, Any]) -> Callable[[Task], bool]:
     # Both spellings of several statuses occur: repeated fields and one with commas.
     statuses = {one.strip() for raw in p.get("AssignmentStatus", []) for one in raw.split(",") if one.strip()}
     if unknown := statuses - set(STATUS):
@@ -147,7 +147,7 @@ def _task_filter(world: World, p: dict[str, Any]) -> Callable[[Task], bool]:
     if named:
         tests.append(
             lambda task: all(
-                tasks.fixture_name(world, getattr(task, field)) == value for field, value in named.items()
+                tasks.fixture_name(account, getattr(task, field)) == value for field, value in named.items()
             )
         )
     if p.get("HasAddons"):
@@ -185,25 +185,25 @@ def _ordered(ordering: str, rows: list[Task]) -> Walk[Task]:
 def create_task(call: Call, workspace: str) -> Response:
     parent = workspace_of(call, workspace).sid
     for name, place in (("WorkflowSid", "workflows"), ("TaskQueueSid", "queues")):
-        if name in call.p and not call.world.store.fixtures.within(f"{place}/{parent}", call.p[name]):
+        if name in call.p and not call.account.store.fixtures.within(f"{place}/{parent}", call.p[name]):
             raise Invalid(f"Invalid {name}: {call.p[name]} is not in workspace {parent}")
     task = tasks.create(
-        call.world,
+        call.account,
         call.p.get("Attributes", "{}"),
         workflow_sid=call.p.get("WorkflowSid"),
         queue_sid=call.p.get("TaskQueueSid"),
-        channel_name=_task_channel(call.world, call.p.get("TaskChannel", "default")),
+        channel_name=_task_channel(call.account, call.p.get("TaskChannel", "default")),
         priority=call.p.get("Priority", 0),
         timeout=call.p.get("Timeout", 86_400),
         routing_target=call.p.get("RoutingTarget"),
         ignore_capacity=call.p.get("IgnoreCapacity", False),
         virtual_start=call.p.get("VirtualStartTime"),
     )
-    return created(task_json(call.world, task), etag=_etag(task))
+    return created(task_json(call.account, task), etag=_etag(task))
 
 
-def _task_channel(world: World, name: str) -> str:
-    for unique_name, sid in world.task_channel_sids.items():
+def _task_channel(account: EmulatedAccount, name: str) -> str:
+    for unique_name, sid in account.task_channel_sids.items():
         if name in (unique_name, sid):
             return unique_name
     raise Invalid(f"Invalid TaskChannel: {name} does not exist")
@@ -212,7 +212,7 @@ def _task_channel(world: World, name: str) -> str:
 @api.get(WS + "/Tasks/{task}")
 def fetch_task(call: Call, workspace: str, sid: str) -> Response:
     task = _task(call, workspace, sid)
-    return ok(task_json(call.world, task), etag=_etag(task))
+    return ok(task_json(call.account, task), etag=_etag(task))
 
 
 @api.post(
@@ -237,20 +237,20 @@ def update_task(call: Call, workspace: str, sid: str) -> Response:
     if task.status in tasks.FINISHED:
         raise Invalid(f"Task {sid} is {task.status} and cannot be updated")
     if status == "wrapping":
-        tasks.wrap(call.world, task, tasks.account(call.world))
+        tasks.wrap(call.account, task, tasks.by_account(call.account))
     elif status in tasks.FINISHED:
         if not reason:
             raise Invalid(f"Missing required parameter Reason in the post body: a task is {status} for one")
-        tasks.finish(call.world, task, status, reason, tasks.account(call.world))
-        call.world.task_ended(task.channel_sid)
+        tasks.finish(call.account, task, status, reason, tasks.by_account(call.account))
+        call.account.task_ended(task.channel_sid)
     elif status and status != task.status:
         raise Invalid(f"Cannot set task {sid} to {status}: it is {task.status}")
     elif call.p:
-        tasks.change(call.world, task, **_changes(call.world, call.p))
-    return ok(task_json(call.world, task), etag=_etag(task))
+        tasks.change(call.account, task, **_changes(call.account, call.p))
+    return ok(task_json(call.account, task), etag=_etag(task))
 
 
-def _changes(world: World, p: dict[str, Any]) -> dict[str, Any]:
+def _changes(account: EmulatedAccount, p: dict[str, Any]) -> dict[str, Any]:
     changes = {
         field: p[name]
         for name, field in (
@@ -261,7 +261,7 @@ def _changes(world: World, p: dict[str, Any]) -> dict[str, Any]:
         if name in p
     }
     if "TaskChannel" in p:
-        changes["channel_name"] = _task_channel(world, p["TaskChannel"])
+        changes["channel_name"] = _task_channel(account, p["TaskChannel"])
     return changes
 
 
@@ -269,6 +269,6 @@ def _changes(world: World, p: dict[str, Any]) -> dict[str, Any]:
 def delete_task(call: Call, workspace: str, sid: str) -> Response:
     task = _task(call, workspace, sid)
     check_if_match(call.request, _etag(task), code=20412, what="Task")
-    tasks.delete(call.world, task)
-    call.world.task_ended(task.channel_sid)
+    tasks.delete(call.account, task)
+    call.account.task_ended(task.channel_sid)
     return gone()

@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 
 from ...http import Invalid
-from ...state.account import World, timer
+from ...state.account import EmulatedAccount, timer
 from ...state.clock import iso
-from ...state.rows.row import facts
-from ...state.tables import Event, Fixture, Task
+from ...state.rows.row import parse_attributes
+from ...state.rows.shared import Fixture
+from ...state.rows.taskrouter import Event, Task
 from ..event_streams import publisher
 
 OPEN = ("pending", "reserved", "assigned", "wrapping")
@@ -26,19 +27,19 @@ Actor = tuple[str, str]  # actor_type, actor_sid
 
 def _places(attributes: str) -> dict[str, str | None]:
     """Where a task belongs: a chat channel, a conversation, or neither."""
-    given = facts(attributes)
+    given = parse_attributes(attributes)
     found = {"channel_sid": given.get("channelSid"), "conversation_sid": given.get("conversationSid")}
     return {name: sid if isinstance(sid, str) else None for name, sid in found.items()}
 
 
-def channel_type(world: World, kind: str) -> dict[str, str]:
+def channel_type(account: EmulatedAccount, kind: str) -> dict[str, str]:
     """What a task that Flex opens says of the kind of its channel."""
-    said = {"channel": kind, "custom": "custom"}.get(world.config.task_channel_type)
+    said = {"channel": kind, "custom": "custom"}.get(account.settings.task_channel_type)
     return {"channelType": said} if said else {}
 
 
 def create(
-    world: World,
+    account: EmulatedAccount,
     attributes: str,
     *,
     workflow_sid: str | None = None,
@@ -58,68 +59,70 @@ def create(
     """
     places = _places(attributes)
     task = Task(
-        *world.stamp("WT"),
-        parent=world.workspace_sid,
+        *account.stamp("WT"),
+        parent=account.workspace_sid,
         attributes=attributes,
         status="pending",
         priority=priority,
         timeout=timeout,
-        workflow_sid=workflow_sid or world.workflow_sid,
-        queue_sid=queue_sid or world.queue_sid,
+        workflow_sid=workflow_sid or account.workflow_sid,
+        queue_sid=queue_sid or account.queue_sid,
         channel_name=channel_name,
         channel_sid=places["channel_sid"],
         conversation_sid=places["conversation_sid"],
         **more,
     )
-    world.store.tasks.add(task)
-    world.index_task(task)
-    world.schedule(task.created + timeout, "task.timeout", task.sid)
-    _emit(world, task, "task.created", f"Task {task.sid} created")
+    account.store.tasks.add(task)
+    account.index_task(task)
+    account.schedule(task.created + timeout, "task.timeout", task.sid)
+    _emit(account, task, "task.created", f"Task {task.sid} created")
     return task
 
 
-def open_task(world: World, channel_sid: str) -> Task | None:
+def open_task(account: EmulatedAccount, channel_sid: str) -> Task | None:
     """The newest task of a channel or conversation that is not finished."""
-    for sid in reversed(world.channel_tasks.get(channel_sid, {})):
-        task = world.store.tasks.get(sid)
+    for sid in reversed(account.channel_tasks.get(channel_sid, {})):
+        task = account.store.tasks.get(sid)
         if task is not None and task.status in OPEN:
             return task
     return None
 
 
-def change(world: World, task: Task, **values: Any) -> None:
+def change(account: EmulatedAccount, task: Task, **values: Any) -> None:
     """New attributes, priority and the like: task.updated."""
     if "attributes" in values:
-        world.index_task(task, present=False)
+        account.index_task(task, present=False)
         values |= _places(values["attributes"])
     for name, value in values.items():
         setattr(task, name, value)
-    world.index_task(task)
-    _touch(world, task)
-    _emit(world, task, "task.updated", f"Task {task.sid} updated")
+    account.index_task(task)
+    _touch(account, task)
+    _emit(account, task, "task.updated", f"Task {task.sid} updated")
 
 
-def reserve(world: World, task: Task, worker_sid: str) -> None:
+def reserve(account: EmulatedAccount, task: Task, worker_sid: str) -> None:
     """A worker is offered the task."""
     task.worker_sid = worker_sid
-    task.reservation_sid = world.sids.new("WR")
+    task.reservation_sid = account.sids.new("WR")
     task.status = "reserved"
-    _touch(world, task)
-    _emit(world, task, "reservation.created", f"Reservation {task.reservation_sid} created")
+    _touch(account, task)
+    _emit(account, task, "reservation.created", f"Reservation {task.reservation_sid} created")
 
 
-def accept(world: World, task: Task, worker_sid: str | None = None) -> None:
+def accept(account: EmulatedAccount, task: Task, worker_sid: str | None = None) -> None:
     """A worker is offered the task, unless it already was, and takes it."""
     if task.status not in ("pending", "reserved"):
         raise Invalid(f"Task {task.sid} is {task.status} and cannot be accepted")
     if task.status == "pending" or worker_sid not in (None, task.worker_sid):
-        reserve(world, task, worker_sid or task.worker_sid or _wanted_worker(task) or world.worker_sids[0])
+        reserve(
+            account, task, worker_sid or task.worker_sid or _wanted_worker(task) or account.worker_sids[0]
+        )
     task.status = "assigned"
-    _touch(world, task)
-    _emit(world, task, "reservation.accepted", f"Reservation {task.reservation_sid} accepted")
+    _touch(account, task)
+    _emit(account, task, "reservation.accepted", f"Reservation {task.reservation_sid} accepted")
 
 
-def decline(world: World, task: Task, worker_sid: str | None = None) -> None:
+def decline(account: EmulatedAccount, task: Task, worker_sid: str | None = None) -> None:
     """A worker is offered the task, unless it already was, and says no: a task that may go to nobody else is canceled.
 
     Source: https://www.twilio.com/docs/flex/developer/conversations/best-practices
@@ -127,26 +130,28 @@ def decline(world: World, task: Task, worker_sid: str | None = None) -> None:
     if task.status not in ("pending", "reserved"):
         raise Invalid(f"Task {task.sid} is {task.status} and cannot be declined")
     if task.status == "pending":
-        reserve(world, task, worker_sid or _wanted_worker(task) or world.worker_sids[0])
+        reserve(account, task, worker_sid or _wanted_worker(task) or account.worker_sids[0])
     task.status = "pending"
-    _touch(world, task)
-    _emit(world, task, "reservation.rejected", f"Reservation {task.reservation_sid} rejected")
-    if task.routing_target in world.worker_sids:
-        finish(world, task, "canceled", "Worker declined", ("workspace", task.parent))
+    _touch(account, task)
+    _emit(account, task, "reservation.rejected", f"Reservation {task.reservation_sid} rejected")
+    if task.routing_target in account.worker_sids:
+        finish(account, task, "canceled", "Worker declined", ("workspace", task.parent))
 
 
-def wrap(world: World, task: Task, actor: Actor | None = None) -> None:
+def wrap(account: EmulatedAccount, task: Task, actor: Actor | None = None) -> None:
     if task.status != "assigned":
         raise Invalid(
             f"Cannot wrap up task {task.sid} in workspace {task.parent}: it is {task.status}, not assigned"
         )
     task.status = "wrapping"
-    _touch(world, task)
-    _emit(world, task, "reservation.wrapup", f"Reservation {task.reservation_sid} wrapping up", actor)
-    _emit(world, task, "task.wrapup", f"Task {task.sid} wrapping up", actor)
+    _touch(account, task)
+    _emit(account, task, "reservation.wrapup", f"Reservation {task.reservation_sid} wrapping up", actor)
+    _emit(account, task, "task.wrapup", f"Task {task.sid} wrapping up", actor)
 
 
-def finish(world: World, task: Task, status: str, reason: str, actor: Actor | None = None) -> None:
+def finish(
+    account: EmulatedAccount, task: Task, status: str, reason: str, actor: Actor | None = None
+) -> None:
     """completed (from assigned or wrapping) or canceled (from pending or reserved)."""
     allowed = ("assigned", "wrapping") if status == "completed" else ("pending", "reserved")
     if task.status not in allowed:
@@ -154,28 +159,30 @@ def finish(world: World, task: Task, status: str, reason: str, actor: Actor | No
             f"Cannot set task {task.sid} in workspace {task.parent} to {status}: it is {task.status}, "
             f"not {' or '.join(allowed)}"
         )
-    task.status, task.reason, task.ended = status, reason, world.clock.now()
-    _touch(world, task)
-    world.schedule(task.ended + world.config.task_kept_s, "task.removal", task.sid)
+    task.status, task.reason, task.ended = status, reason, account.clock.now()
+    _touch(account, task)
+    account.schedule(task.ended + account.settings.task_kept_s, "task.removal", task.sid)
     if status == "completed":
-        _emit(world, task, "reservation.completed", f"Reservation {task.reservation_sid} completed", actor)
-    _emit(world, task, f"task.{status}", f"Task {task.sid} {status}", actor)
+        _emit(account, task, "reservation.completed", f"Reservation {task.reservation_sid} completed", actor)
+    _emit(account, task, f"task.{status}", f"Task {task.sid} {status}", actor)
 
 
-def delete(world: World, task: Task, *, by_system: bool = False) -> None:
+def delete(account: EmulatedAccount, task: Task, *, by_system: bool = False) -> None:
     """task.deleted comes from the API only, task.system-deleted from the system (facts D.1)."""
     kind = "system-deleted" if by_system else "deleted"
-    _emit(world, task, f"task.{kind}", f"Task {task.sid} {kind}", None if by_system else account(world))
-    remove(world, task)
+    _emit(
+        account, task, f"task.{kind}", f"Task {task.sid} {kind}", None if by_system else by_account(account)
+    )
+    remove(account, task)
 
 
-def remove(world: World, task: Task) -> None:
-    world.store.tasks.drop(task)
-    world.index_task(task, present=False)
+def remove(account: EmulatedAccount, task: Task) -> None:
+    account.store.tasks.drop(task)
+    account.index_task(task, present=False)
 
 
-def account(world: World) -> Actor:
-    return "account", world.account_sid
+def by_account(account: EmulatedAccount) -> Actor:
+    return "account", account.account_sid
 
 
 def _wanted_worker(task: Task) -> str | None:
@@ -184,26 +191,28 @@ def _wanted_worker(task: Task) -> str | None:
     return wanted if isinstance(wanted, str) and wanted.startswith("WK") else None
 
 
-def _touch(world: World, task: Task) -> None:
+def _touch(account: EmulatedAccount, task: Task) -> None:
     task.version += 1
-    task.updated = world.clock.now()
+    task.updated = account.clock.now()
 
 
 @timer("task.removal")
-def _removal(world: World, sid: str) -> None:
-    task = world.store.tasks.get(sid)
+def _removal(account: EmulatedAccount, sid: str) -> None:
+    task = account.store.tasks.get(sid)
     if task is not None and task.status in FINISHED:
-        remove(world, task)
+        remove(account, task)
 
 
-def fixture_name(world: World, sid: str | None) -> str | None:
-    row: Fixture | None = world.store.fixtures.get(sid)
+def fixture_name(account: EmulatedAccount, sid: str | None) -> str | None:
+    row: Fixture | None = account.store.fixtures.get(sid)
     return row.name if row else None
 
 
-def _emit(world: World, task: Task, kind: str, description: str, actor: Actor | None = None) -> None:
+def _emit(
+    account: EmulatedAccount, task: Task, kind: str, description: str, actor: Actor | None = None
+) -> None:
     """Store an event. Values of event_data are strings, as TaskRouter's are (facts D.1)."""
-    now = world.clock.now()
+    now = account.clock.now()
     data: dict[str, Any] = {
         "task_sid": task.sid,
         "task_attributes": task.attributes,
@@ -213,18 +222,18 @@ def _emit(world: World, task: Task, kind: str, description: str, actor: Actor | 
         "task_version": str(task.version),
         "task_date_created": str(int(task.created * 1000)),
         "task_virtual_start_time": iso(task.virtual_start or task.created),
-        "task_channel_sid": world.task_channel_sids.get(
-            task.channel_name, world.task_channel_sids["default"]
+        "task_channel_sid": account.task_channel_sids.get(
+            task.channel_name, account.task_channel_sids["default"]
         ),
         "task_channel_unique_name": task.channel_name,
         "task_queue_sid": task.queue_sid,
-        "task_queue_name": fixture_name(world, task.queue_sid),
+        "task_queue_name": fixture_name(account, task.queue_sid),
         "task_queue_entered_date": str(int(task.created * 1000)),
         "task_queue_target_expression": "1==1",
         "workflow_sid": task.workflow_sid,
-        "workflow_name": fixture_name(world, task.workflow_sid),
+        "workflow_name": fixture_name(account, task.workflow_sid),
         "workspace_sid": task.parent,
-        "workspace_name": fixture_name(world, task.parent),
+        "workspace_name": fixture_name(account, task.parent),
     }
     if task.reason is not None and task.status in FINISHED:
         data[f"task_{task.status}_reason"] = task.reason
@@ -235,17 +244,23 @@ def _emit(world: World, task: Task, kind: str, description: str, actor: Actor | 
         data["reservation_version"] = str(task.version)
     if task.worker_sid:
         data["worker_sid"] = task.worker_sid
-        data["worker_name"] = fixture_name(world, task.worker_sid)
+        data["worker_name"] = fixture_name(account, task.worker_sid)
         actor = actor or ("worker", task.worker_sid)
-    add_event(world, kind, resource, actor or ("workspace", task.parent), description, data, now)
+    add_event(account, kind, resource, actor or ("workspace", task.parent), description, data, now)
 
 
 def add_event(
-    world: World, kind: str, resource: tuple[str, str], actor: Actor, description: str, data: Any, at: float
+    account: EmulatedAccount,
+    kind: str,
+    resource: tuple[str, str],
+    actor: Actor,
+    description: str,
+    data: Any,
+    at: float,
 ) -> Event:
-    sid, seq, _, _ = world.stamp("EV")
+    sid, seq, _, _ = account.stamp("EV")
     event = Event(
-        sid, seq, at, at, world.workspace_sid, kind, int(at * 1000), *resource, *actor, description, data
+        sid, seq, at, at, account.workspace_sid, kind, int(at * 1000), *resource, *actor, description, data
     )
-    publisher.publish(world, world.store.events.add(event))
+    publisher.publish(account, account.store.events.add(event))
     return event

@@ -13,9 +13,9 @@ from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, text
 from ...routing.router import router
-from ...state.account import World
+from ...state.account import EmulatedAccount
 from ...state.clock import iso
-from ...state.tables import Fixture
+from ...state.rows.shared import Fixture
 
 HOST = "taskrouter.twilio.com"
 api = router(HOST)
@@ -23,21 +23,21 @@ WS = "/v1/Workspaces/{workspace}"
 
 
 def workspace_of(call: Call, sid: str) -> Fixture:
-    workspace = call.world.store.fixtures.within("workspaces", sid)
+    workspace = call.account.store.fixtures.within("workspaces", sid)
     if workspace is None:
         raise NotFound(call.request.path)
     return workspace
 
 
-def workspace_json(world: World, row: Fixture) -> dict[str, Any]:
+def workspace_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
     url = f"https://{HOST}/v1/Workspaces/{row.sid}"
     links = ("Activities", "Statistics", "RealTimeStatistics", "CumulativeStatistics", "TaskQueues", "Tasks")
     return {
-        **_named(world, row, url),
+        **_named(account, row, url),
         "default_activity_name": "Offline",
-        "default_activity_sid": world.activity_sids["Offline"],
+        "default_activity_sid": account.activity_sids["Offline"],
         "timeout_activity_name": "Offline",
-        "timeout_activity_sid": world.activity_sids["Offline"],
+        "timeout_activity_sid": account.activity_sids["Offline"],
         "event_callback_url": None,
         "events_filter": None,
         "multi_task_enabled": True,
@@ -49,13 +49,13 @@ def workspace_json(world: World, row: Fixture) -> dict[str, Any]:
     }
 
 
-def worker_json(world: World, row: Fixture) -> dict[str, Any]:
-    base = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}"
+def worker_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
+    base = f"https://{HOST}/v1/Workspaces/{account.workspace_sid}"
     url = f"{base}/Workers/{row.sid}"
-    activity = world.activity_sids["Available"]
+    activity = account.activity_sids["Available"]
     return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
+        **_named(account, row, url),
+        "workspace_sid": account.workspace_sid,
         "activity_name": "Available",
         "activity_sid": activity,
         "attributes": orjson.dumps(
@@ -72,12 +72,12 @@ def worker_json(world: World, row: Fixture) -> dict[str, Any]:
     }
 
 
-def queue_json(world: World, row: Fixture) -> dict[str, Any]:
-    base = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}"
+def queue_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
+    base = f"https://{HOST}/v1/Workspaces/{account.workspace_sid}"
     url = f"{base}/TaskQueues/{row.sid}"
     return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
+        **_named(account, row, url),
+        "workspace_sid": account.workspace_sid,
         "assignment_activity_sid": None,
         "assignment_activity_name": None,
         "reservation_activity_sid": None,
@@ -89,19 +89,19 @@ def queue_json(world: World, row: Fixture) -> dict[str, Any]:
     }
 
 
-def workflow_json(world: World, row: Fixture) -> dict[str, Any]:
-    url = f"https://{HOST}/v1/Workspaces/{world.workspace_sid}/Workflows/{row.sid}"
+def workflow_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
+    url = f"https://{HOST}/v1/Workspaces/{account.workspace_sid}/Workflows/{row.sid}"
     # Whom the sender named is preferred, and everybody else comes behind.
-    named = {"queue": world.queue_sid, "expression": "task.targetWorkerSid == worker.sid", "timeout": 300}
+    named = {"queue": account.queue_sid, "expression": "task.targetWorkerSid == worker.sid", "timeout": 300}
     known = {
         "filter_friendly_name": "Named agent",
         "expression": "targetWorkerSid != null",
-        "targets": [named, {"queue": world.queue_sid}],
+        "targets": [named, {"queue": account.queue_sid}],
     }
-    routing = {"task_routing": {"filters": [known], "default_filter": {"queue": world.queue_sid}}}
+    routing = {"task_routing": {"filters": [known], "default_filter": {"queue": account.queue_sid}}}
     return {
-        **_named(world, row, url),
-        "workspace_sid": world.workspace_sid,
+        **_named(account, row, url),
+        "workspace_sid": account.workspace_sid,
         "assignment_callback_url": None,
         "fallback_assignment_callback_url": None,
         "configuration": orjson.dumps(routing).decode(),
@@ -111,10 +111,10 @@ def workflow_json(world: World, row: Fixture) -> dict[str, Any]:
     }
 
 
-def _named(world: World, row: Fixture, url: str) -> dict[str, Any]:
+def _named(account: EmulatedAccount, row: Fixture, url: str) -> dict[str, Any]:
     return {
         "sid": row.sid,
-        "account_sid": world.account_sid,
+        "account_sid": account.account_sid,
         "friendly_name": row.name,
         "date_created": iso(row.created),
         "date_updated": iso(row.updated),
@@ -125,33 +125,37 @@ def _named(world: World, row: Fixture, url: str) -> dict[str, Any]:
 @api.get("/v1/Workspaces", Params(FriendlyName=text()), paged=True)
 def list_workspaces(call: Call) -> Response:
     wanted = call.p.get("FriendlyName")
-    rows = walk(call.world.store.fixtures.under("workspaces"), keep=lambda row: wanted in (None, row.name))
-    return page(call, rows, lambda row: workspace_json(call.world, row), key="workspaces", largest=1000)
+    rows = walk(call.account.store.fixtures.under("workspaces"), keep=lambda row: wanted in (None, row.name))
+    return page(call, rows, lambda row: workspace_json(call.account, row), key="workspaces", largest=1000)
 
 
 @api.get("/v1/Workspaces/{workspace}")
 def fetchworkspace_of(call: Call, sid: str) -> Response:
-    return ok(workspace_json(call.world, workspace_of(call, sid)))
+    return ok(workspace_json(call.account, workspace_of(call, sid)))
 
 
 def _looked_at(
-    path: str, key: str, place: str, shape: Callable[[World, Fixture], dict[str, Any]], filters: Params
+    path: str,
+    key: str,
+    place: str,
+    shape: Callable[[EmulatedAccount, Fixture], dict[str, Any]],
+    filters: Params,
 ) -> None:
     """List and fetch of one kind of fixture; the name is the only filter."""
 
     @api.get(f"{WS}/{path}", filters, paged=True)
     def listing(call: Call, workspace: str) -> Response:
-        order = call.world.store.fixtures.under(f"{place}/{workspace_of(call, workspace).sid}")
+        order = call.account.store.fixtures.under(f"{place}/{workspace_of(call, workspace).sid}")
         wanted = call.p.get("FriendlyName")
         rows = walk(order, keep=lambda row: wanted in (None, row.name))
-        return page(call, rows, lambda row: shape(call.world, row), key=key, largest=1000)
+        return page(call, rows, lambda row: shape(call.account, row), key=key, largest=1000)
 
     @api.get(f"{WS}/{path}/{{sid}}")
     def fetch(call: Call, workspace: str, sid: str) -> Response:
-        row = call.world.store.fixtures.within(f"{place}/{workspace_of(call, workspace).sid}", sid)
+        row = call.account.store.fixtures.within(f"{place}/{workspace_of(call, workspace).sid}", sid)
         if row is None:
             raise NotFound(call.request.path)
-        return ok(shape(call.world, row))
+        return ok(shape(call.account, row))
 
 
 _looked_at("Workers", "workers", "workers", worker_json, Params(FriendlyName=text()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .row import Row, facts
+from .row import Row, parse_attributes
 
 
 @dataclass(slots=True)
@@ -21,8 +21,8 @@ class Conversation(Row):
     active_at: float = 0.0
     messages: int = 0
 
-    def facts(self) -> dict[str, Any]:
-        return facts(self.attributes)
+    def parsed_attributes(self) -> dict[str, Any]:
+        return parse_attributes(self.attributes)
 
     @property
     def open(self) -> bool:

@@ -16,7 +16,7 @@ class Row:
     updated: float
 
 
-def facts(attributes: str) -> dict[str, Any]:
+def parse_attributes(attributes: str) -> dict[str, Any]:
     """Attributes as an object, empty when somebody stored something else."""
     try:
         parsed = orjson.loads(attributes)
