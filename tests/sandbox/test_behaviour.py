@@ -139,7 +139,7 @@ def test_after_deactivation_the_next_contact_starts_anew(account: Account, side:
 
 
 def test_an_inactive_channel_whose_session_is_open_captures_texts(account: Account) -> None:
-    """Facts J4: why clean-up has to close the session."""
+    """Why clean-up has to close the session."""
     channel = send(account)
     account.control.agent("complete", task_sid=channel.task_sid)
     deactivate(account, channel.sid, close=False)

@@ -1,6 +1,6 @@
 """The main stories, with each thing that Twilio's pages leave open turned the other way.
 
-The sandbox's switches (`flexsms/sandbox/state/settings.py`) say what is open; the rest of the suite runs with the
+The sandbox's switches (`flexsms/sandbox/state/settings/`) say what is open; the rest of the suite runs with the
 defaults.
 """
 

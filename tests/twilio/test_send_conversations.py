@@ -40,7 +40,7 @@ BUSY = {"error_code": 45780, "error_message": "Too many concurrent requests"}
 
 
 async def no_flow_of_the_number(desk: Desk) -> None:
-    """The number's Studio flow takes care of new conversations only, as it may be with Twilio (facts B.5)."""
+    """The number's Studio flow takes care of new conversations only, as it may be with Twilio."""
     sid = desk.sandbox.settings["address_sid"]
     async with desk.account() as account:
         addresses = account.client.conversations.v1.address_configurations

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def event(number: int = 1, channel_sid: str = CHANNEL, **changes: Any) -> dict[str, Any]:
-    """A CloudEvent of Event Streams, as facts H.1 shows it."""
+    """A CloudEvent of Event Streams."""
     payload = {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": channel_sid, "name": "Ada"})}
     return {
         "specversion": "1.0",

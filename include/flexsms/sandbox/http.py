@@ -84,7 +84,7 @@ class Response:
 
 
 def ok(body: dict[str, Any], status: int = 200, *, etag: str | None = None) -> Response:
-    """An object. Whether Twilio quotes the ETag is unverified (J7); HTTP wants it quoted, so it is here."""
+    """An object. Whether Twilio quotes the ETag is unverified; HTTP wants it quoted, so it is here."""
     return Response(status, orjson.dumps(body), [(b"etag", f'"{etag}"'.encode())] if etag is not None else [])
 
 
@@ -126,7 +126,7 @@ def check_if_match(request: Request, current: str, *, code: int, what: str, quot
     """412 when the request wants another version than the current one.
 
     The token is the `revision` of the body or the ETag of the answer, quoted or not, weak or not: Twilio's
-    documents name both, and which one the service compares is unverified (J7).
+    documents name both, and which one the service compares is unverified.
 
     Parameters
     ----------

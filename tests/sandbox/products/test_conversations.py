@@ -187,7 +187,7 @@ def test_participants(account: Account) -> None:
 
 
 def test_one_open_conversation_per_pair(account: Account) -> None:
-    """Active and inactive ones hold it (J6); removing the customer, closing and deleting free it."""
+    """Active and inactive ones hold it ; removing the customer, closing and deleting free it."""
     first = account.open_conversation()
     one = account.conversations.conversations(first.sid)
 

@@ -186,7 +186,7 @@ def _plan_story(plan: Plan, account: EmulatedAccount, now: float, stack: str) ->
 
 
 def _recipe_document(account: EmulatedAccount, history: CustomerHistory) -> None:
-    """The last task event of the channel, as the original event stream function stored it (facts H.4)."""
+    """The last task event of the channel, as the original event stream function stored it."""
     from ..products.sync import routes as sync
 
     mine = set(history.task_sids)

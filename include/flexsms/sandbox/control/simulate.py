@@ -18,7 +18,7 @@ from ..state.rows.proxy import Session
 from ..state.rows.row import parse_attributes
 from ..state.rows.taskrouter import Task
 
-# Facts F.
+# https://www.twilio.com/docs/api/errors/21610: the words that opt out and in.
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
 START = frozenset({"START", "YES", "UNSTOP"})
 
@@ -26,8 +26,8 @@ START = frozenset({"START", "YES", "UNSTOP"})
 def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str, Any]:
     """A text from a handset, and where it ended.
 
-    Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE channel,
-    J4), `lost` (it led to a deleted one; for both see the switch `dead_session_captures`), `reopened` (an ACTIVE
+    Outcomes: `session` (through the open session), `captured` (the open session led to an INACTIVE
+    channel), `lost` (it led to a deleted one; for both see the switch `dead_session_captures`), `reopened` (an ACTIVE
     channel got its session back), `started` (a new channel by the number's flow, or a new conversation by its
     address configuration), `conversation` (into
     the open conversation of the pair), `reactivated` (which was inactive), `unrouted` (nothing has this number).
@@ -107,7 +107,7 @@ def ensure_session(account: EmulatedAccount, channel: Channel) -> Session:
 
 
 def _inbound_flow(account: EmulatedAccount, number: str) -> FlexFlow | None:
-    """The Studio flow of the number runs for out-of-session texts (facts A.2), or else an enabled task flow."""
+    """The Studio flow of the number runs for out-of-session texts, or else an enabled task flow."""
     flows = [flow for flow in account.store.flows if flow.contact_identity == number and flow.enabled]
     return min(flows, key=lambda flow: flow.integration_type != "studio", default=None)
 

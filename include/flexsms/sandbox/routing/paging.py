@@ -1,4 +1,4 @@
-"""Lists: PageSize, Page, PageToken and the `meta` block (facts G.1).
+"""Lists: PageSize, Page, PageToken and the `meta` block (https://www.twilio.com/docs/usage/rest-api-best-practices).
 
 A token is a position of the list, not an offset: the next page begins behind that position however many rows
 were added or removed meanwhile, and costs the same wherever it begins.

@@ -1,7 +1,10 @@
 """Twilio's documented rate limits, as token buckets on the wall clock (waiting for a 429 is real waiting).
 
-Sources: facts A.3 (legacy Flex), A.6 (Proxy), B.1 and B.6 (Interactions, Conversations), C (Sync), D.2
-(TaskRouter). Chat v2 publishes no rate that anyone found.
+Sources: the pages on limits of legacy Flex (https://www.twilio.com/docs/flex/developer/messaging/limits),
+Flex Conversations (https://www.twilio.com/docs/flex/developer/conversations/limits), Conversations
+(https://www.twilio.com/docs/conversations/conversations-limits), Proxy (https://www.twilio.com/docs/proxy/proxy-limits),
+Sync (https://www.twilio.com/docs/sync/limits) and TaskRouter (https://www.twilio.com/docs/taskrouter/limits). Chat v2
+publishes no rate that anyone found.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def _per_second(rate: float) -> Limit:
     return Limit(rate, rate)
 
 
-# Facts A.3: the table of the legacy Flex limits page, read as requests per second and account.
+# The table of the legacy Flex limits page, read as requests per second and account.
 FLEX_LIMITS = {
     ("GET", "/v1/FlexFlows"): _per_second(10),
     ("POST", "/v1/FlexFlows"): _per_second(2),
@@ -44,7 +47,7 @@ FLEX_LIMITS = {
     ("GET", "/v1/Channels/{channel}"): _per_second(3),
     ("DELETE", "/v1/Channels/{channel}"): _per_second(10),
 }
-# Facts B.1: per endpoint and account; facts B.6: changes per conversation, and of conversations per service.
+# Interactions: per endpoint and account. Conversations: changes per conversation, and of conversations per service.
 INTERACTION_LIMIT = Limit(20, 20, 45780)
 CONVERSATION_LIMIT = _per_second(30)
 # 30/s per endpoint and service, five times that at once over a 5 s window.

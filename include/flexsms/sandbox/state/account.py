@@ -108,8 +108,8 @@ class EmulatedAccount(Indexes):
             number: self._make_fixture("numbers", "PN", number).sid for number in (NUMBER, NUMBER_SHORT_LIVED)
         }
         self.studio_flow_sid = self._make_fixture("studio", "FW", "Messaging Flow").sid
-        # Facts A.2: a number may have a Studio flow and a Task flow; the outbound Task flow is normally not
-        # enabled.
+        # A number may have a Studio flow and a Task flow; the outbound Task flow is normally not enabled
+        # (https://www.twilio.com/docs/flex/developer/messaging/manage-flows).
         self.flow_sids = {
             "task": self._make_flow("Outbound SMS", NUMBER, "task", long_lived=True).sid,
             "studio": self._make_flow("Inbound SMS", NUMBER, "studio", long_lived=True).sid,
@@ -121,7 +121,7 @@ class EmulatedAccount(Indexes):
             ).sid,
         }
 
-        # The number that was migrated: texts that find no conversation run the Studio flow (facts B.5).
+        # The number that was migrated: texts that find no conversation run the Studio flow (https://www.twilio.com/docs/conversations/inbound-autocreation).
         studio = {"enabled": True, "type": "studio", "conversation_service_sid": self.chat_service_sid}
         studio |= {"studio_flow_sid": self.studio_flow_sid, "studio_retry_count": 3}
         number = NUMBER_CONVERSATIONS

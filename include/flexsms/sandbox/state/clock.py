@@ -54,12 +54,12 @@ def _iso(second: int) -> str:
 
 
 def iso(moment: float | None) -> str | None:
-    """ISO 8601 with second precision and a literal Z, as every Twilio product here answers (facts G.1)."""
+    """ISO 8601 with second precision and a literal Z, as every Twilio product here answers (https://www.twilio.com/docs/usage/rest-api-best-practices)."""
     return None if moment is None else _iso(int(moment))
 
 
 def iso_ms(moment: float) -> str:
-    """With milliseconds, as in Event Streams (facts G.1)."""
+    """With milliseconds, as in Event Streams (https://www.twilio.com/docs/usage/rest-api-best-practices)."""
     ms = round(moment * 1000)
     return f"{_iso(ms // 1000)[:-1]}.{ms % 1000:03d}Z"
 

@@ -28,7 +28,7 @@ def switch(default: Any, doc: str, *, values: Sequence[Any] = (), source: str = 
     return field(default=default, metadata=about)
 
 
-@dataclass(slots=True)
+@dataclass
 class Switches:
     """Fields that are changed by name, and told with what they mean."""
 

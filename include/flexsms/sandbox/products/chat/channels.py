@@ -1,7 +1,8 @@
 """Flex's behaviour around chat channels: reuse, opening tasks, the janitor, and what becomes an SMS.
 
-Sources: facts A.3 (what if a channel already exists), A.4 (janitor, long-lived), A.5 (relay by Proxy), J4
-(the trap of an INACTIVE channel whose session is still open).
+Sources: https://www.twilio.com/docs/flex/developer/messaging/chat-channel (what if a channel already exists) and
+https://www.twilio.com/docs/flex/developer/messaging/manage-flows#channel-janitor (janitor, long-lived). The trap of an
+INACTIVE channel whose session is still open is unverified.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def start(
     ----------
     customer: the customer's number.
     name: how the customer is called in the chat (`from` of the attributes).
-    long_lived: overrides the flow's own setting (that it does is unverified, J2).
+    long_lived: overrides the flow's own setting (that it does is unverified).
     """
     if unique_name and (taken := account.store.channels.named(flow.chat_service_sid, unique_name)):
         if taken.active:
@@ -140,7 +141,7 @@ def drop(account: EmulatedAccount, channel: Channel) -> None:
 
 
 def janitor(account: EmulatedAccount, channel_sid: str | None, *, from_ui: bool) -> None:
-    """After a task: a channel that is not long-lived becomes INACTIVE and its session goes (facts A.4).
+    """After a task: a channel that is not long-lived becomes INACTIVE and its session goes (https://www.twilio.com/docs/flex/developer/messaging/manage-flows#channel-janitor).
 
     Flex's UI always does so; for a task that ended outside it, the flow's `janitor_enabled` decides (A.2).
     """

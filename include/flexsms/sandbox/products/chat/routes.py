@@ -1,4 +1,4 @@
-"""chat v2: channels and their messages (facts A.5).
+"""chat v2: channels and their messages (https://www.twilio.com/docs/chat/rest/channel-resource).
 
 Channel updates take no If-Match: changing attributes is an unguarded read-modify-write, there as here.
 """
@@ -146,7 +146,7 @@ def fetch_service(call: Call, service: str) -> Response:
 
 @api.get("/v2/Services/{service}/Channels", Params(Type=enum("public", "private").repeated()), paged=True)
 def list_channels(call: Call, service: str) -> Response:
-    """Public channels unless `Type` says otherwise; Flex's channels are private (facts A.5)."""
+    """Public channels unless `Type` says otherwise; Flex's channels are private (https://www.twilio.com/docs/chat/rest/channel-resource)."""
     wanted = call.p.get("Type") or ["public"]
     order = call.account.store.channels.under(_service(call, service).sid)
     rows = walk(order, keep=lambda channel: channel.type in wanted)
@@ -221,7 +221,7 @@ def delete_channel(call: Call, service: str, name: str) -> Response:
     ),
 )
 def create_message(call: Call, service: str, name: str) -> Response:
-    """201 says only that chat has it; whether it reached a handset is the session's affair (facts A.5)."""
+    """201 says only that chat has it; whether it reached a handset is the session's affair (https://www.twilio.com/docs/chat/rest/channel-resource)."""
     check_webhook_header(call.request)
     channel = _channel(call, service, name)
     if not call.p.get("Body") and not call.p.get("MediaSid"):

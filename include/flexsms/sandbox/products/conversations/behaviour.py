@@ -1,9 +1,10 @@
 """Conversations' behaviour: who is in one, what is said, when it ends.
 
-Sources: facts B.3 (states, timers), B.4 (one open conversation per pair of numbers), E.2, F. Unverified there and
-decided here: both timers count from the last message, the last change of participants or the last reactivation, as
-the dates in Twilio's example do. The codes 50353 and 50433 are in no
-source of the facts sheet. Of `inactive` ones the switches `inactive_holds_pair` and `message_reactivates` decide (J6).
+Sources: https://www.twilio.com/docs/conversations-classic/states-timers (states, timers) and
+https://www.twilio.com/docs/api/errors/50416 (one open conversation per pair of numbers). Unverified there and decided
+here: both timers count from the last message, the last change of participants or the last reactivation, as the dates
+in Twilio's example do. The codes 50353 and 50433 are in no page that was found. Of `inactive` ones the switches
+`inactive_holds_pair` and `message_reactivates` decide.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def start(account: EmulatedAccount, service_sid: str | None = None, **values: An
 
 
 def check_open(conversation: Conversation) -> None:
-    """`closed` is final: 50377 (facts B.3), for its messages and participants too."""
+    """`closed` is final (https://www.twilio.com/docs/api/errors/50377), for its messages and participants too."""
     if not conversation.open:
         raise Problem(400, 50377, f"Conversation {conversation.sid} is closed and cannot be updated")
 
@@ -124,7 +125,8 @@ def binding_type(member: Member) -> str:
 def check_binding(
     account: EmulatedAccount, address: str, proxy_address: str | None, *, code: int = 50416
 ) -> None:
-    """The codes of facts B.4; `code` is the one for a pair that is taken."""
+    """Refuse a binding (https://www.twilio.com/docs/api/errors/50407 and the next); `code` is the one for a pair that
+    is taken."""
     if not HANDSET.fullmatch(address):
         raise Problem(400, 50407, f"Invalid messaging binding address: {address}")
     if not proxy_address:

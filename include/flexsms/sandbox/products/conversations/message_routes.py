@@ -1,4 +1,4 @@
-"""conversations v1: messages and what became of them at each handset (facts B.3)."""
+"""conversations v1: messages and what became of them at each handset (https://www.twilio.com/docs/conversations/api/conversation-resource)."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def list_messages(call: Call, scope: Scope, name: str) -> Response:
     Params(
         Author=text(256),
         Body=text(1600),
-        Attributes=json_text(most_bytes=4 * 1024),  # facts B.6
+        Attributes=json_text(most_bytes=4 * 1024),
         MediaSid=text(),
         ContentSid=text(),
         ContentVariables=text(),

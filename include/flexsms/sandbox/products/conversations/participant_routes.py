@@ -1,4 +1,8 @@
-"""conversations v1: participants, the conversations of a participant, and both in one request (facts B.3, B.4)."""
+"""conversations v1: participants, the conversations of a participant, and both in one request.
+
+Sources: https://www.twilio.com/docs/conversations/api/conversation-participant-resource and
+https://www.twilio.com/docs/conversations/api/participant-conversation-resource.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ PARTICIPANTS = "/Conversations/{conversation}/Participants"
 UPDATE = Params(
     {"MessagingBinding.ProxyAddress": text(), "MessagingBinding.ProjectedAddress": text()},
     Identity=text(256),
-    Attributes=json_text(most_bytes=4 * 1024),  # facts B.6
+    Attributes=json_text(most_bytes=4 * 1024),
     RoleSid=text(),
     DateCreated=moment(),
     DateUpdated=moment(),
@@ -150,7 +154,7 @@ def update_participant(call: Call, scope: Scope, name: str, who: str) -> Respons
 
 @both.delete(PARTICIPANTS + "/{participant}")
 def delete_participant(call: Call, scope: Scope, name: str, who: str) -> Response:
-    """Frees the pair of numbers (facts B.4), also in a closed conversation, which holds none."""
+    """Frees the pair of numbers, also in a closed conversation, which holds none."""
     check_webhook_header(call.request)
     conversation = conversation_of(call, scope, name)
     conversations.remove_member(call.account, conversation, _member(call, conversation, who))
@@ -159,7 +163,7 @@ def delete_participant(call: Call, scope: Scope, name: str, who: str) -> Respons
 
 @both.get("/ParticipantConversations", Params(Address=text(), Identity=text()), paged=True)
 def list_participant_conversations(call: Call, scope: Scope) -> Response:
-    """Of all states, by the SID of the conversation: not by time (facts B.4)."""
+    """Of all states, by the SID of the conversation: not by time (https://www.twilio.com/docs/conversations/api/participant-conversation-resource)."""
     address, identity = call.p.get("Address"), call.p.get("Identity")
     if bool(address) == bool(identity):
         raise Invalid("Exactly one of Address and Identity is required")

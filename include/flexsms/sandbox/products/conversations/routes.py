@@ -1,7 +1,7 @@
-"""conversations v1: services and conversations (facts B.3).
+"""conversations v1: services and conversations (https://www.twilio.com/docs/conversations/api/conversation-resource).
 
 Every path exists twice: under `/v1/Services/{service}`, and short for the account's default service, which is the
-one that Programmable Chat uses, too (as Flex demands, facts B.3), unless `default_conversations_service` names another.
+one that Programmable Chat uses, too (as Flex demands), unless `default_conversations_service` names another.
 A chat channel is no conversation all the same: neither product here shows the other's rows.
 """
 
@@ -37,7 +37,7 @@ CONVERSATION = Params(
     },
     FriendlyName=text(256),
     UniqueName=text(),
-    Attributes=json_text(most_bytes=16 * 1024),  # facts B.6
+    Attributes=json_text(most_bytes=16 * 1024),
     MessagingServiceSid=text(),
     State=enum(*STATES),
     DateCreated=moment(),

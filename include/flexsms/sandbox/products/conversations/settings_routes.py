@@ -1,4 +1,7 @@
-"""conversations v1: the webhooks of one conversation, and address configurations (facts B.3, B.5).
+"""conversations v1: the webhooks of one conversation, and address configurations.
+
+Sources: https://www.twilio.com/docs/conversations/api/conversation-scoped-webhook-resource and
+https://www.twilio.com/docs/conversations/inbound-autocreation.
 
 Only what runs Studio does something here (see inbound.py): the sandbox calls nobody's URL.
 """

@@ -1,4 +1,6 @@
-"""CloudEvents 1.0, as Event Streams wraps TaskRouter's events and its own test event (facts E.2, H.1).
+"""CloudEvents 1.0, as Event Streams wraps TaskRouter's events and its own test event.
+
+Source: https://www.twilio.com/docs/events/event-types.
 
 Unverified: the values of `source` and the prefix of `id` (samples differ; nobody should parse them), whether `time` is
 there (here it is, and a little later than the event happened, so that nobody takes it for that), which of TaskRouter's
@@ -109,7 +111,7 @@ def _payload(account: EmulatedAccount, event: Event, happened: str) -> Any:
         "resource_sid": event.resource_sid,
     }
     for name, value in event.data.items():
-        if value is not None:  # absent rather than null (facts E.2)
+        if value is not None:  # absent rather than null (https://www.twilio.com/docs/events/event-types)
             convert = CONVERTED.get(name)
             payload[name] = (
                 convert(value) if convert and isinstance(value, str) and value.isdigit() else value

@@ -1,4 +1,4 @@
-"""events v1: what can be subscribed to, and the event types of a subscription (facts E.1).
+"""events v1: what can be subscribed to, and the event types of a subscription (https://www.twilio.com/docs/events/event-streams/sink-resource).
 
 The catalogue has TaskRouter's event types, which this sandbox sends (as far as they happen here), and as others two of
 Messaging's, from the examples of Twilio's document, which it never does. The dates are made up. Unverified: that an
@@ -34,7 +34,7 @@ TASKROUTER = {
     "worker": "created deleted activity.update attributes.update capacity.update channel.availability.update",
 }
 MESSAGING = "Messaging.MessageStatus"
-# Schema -> its newest version. TaskRouter's pages show 4 (facts E.1).
+# Schema -> its newest version. TaskRouter's pages show 4 (https://www.twilio.com/docs/events/event-streams/sink-resource).
 VERSIONS = {SCHEMA: 4, MESSAGING: 1}
 TYPES = {
     **{f"{PREFIX}{group}.{name}": SCHEMA for group, names in TASKROUTER.items() for name in names.split()},

@@ -1,7 +1,7 @@
 """Records for Kinesis sinks: `PutRecords` in AWS' JSON protocol, to the endpoint that a setting names.
 
 One CloudEvent is one record, as Twilio's quickstart shows. The partition key is the event's `id`, so that events
-spread over the shards; Twilio documents none, nor whether a record ever has several events (facts E.5, J9).
+spread over the shards; Twilio documents none, nor whether a record ever has several events.
 
 The Authorization header has the form of AWS' signature version 4 but is not signed: the sink's role belongs to AWS,
 and an emulator of Kinesis reads no more than the region from it.
@@ -24,7 +24,8 @@ from .publisher import Answer
 if TYPE_CHECKING:
     from ...state.account import EmulatedAccount
 
-# Facts E.3; the page on delivery: errors of Kinesis are retried, an ARN that names no stream is not.
+# https://www.twilio.com/docs/events/event-delivery-and-duplication: errors of Kinesis are retried, an ARN that names
+# no stream is not.
 FAILED, NO_STREAM = 91300, 93104
 
 

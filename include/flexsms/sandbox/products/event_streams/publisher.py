@@ -1,6 +1,6 @@
 """What Event Streams does: which events go to which sink, and what becomes of a request that failed.
 
-Sources: facts E.1 to E.3; Twilio's pages on delivery and duplication (https://www.twilio.com/docs/events/
+Sources: Twilio's pages on delivery and duplication (https://www.twilio.com/docs/events/
 event-delivery-and-duplication) and on the errors 91302 to 91308. Retried is 429, 5xx, no connection and no answer in
 time, with exponential backoff and jitter for four hours. Any other 4xx discards the events (91305): a receiver that
 refuses by mistake has lost them, and its tests should see that.

@@ -1,8 +1,8 @@
-"""events v1: sinks and subscriptions (facts E.1).
+"""events v1: sinks and subscriptions (https://www.twilio.com/docs/events/event-streams/sink-resource).
 
 Error codes are those of https://www.twilio.com/docs/api/errors/91000 to 91104. Twilio names no HTTP status for them:
 404 where something is not found and 400 otherwise is decided here, and so is the code of a second subscription for one
-sink (91100). The limit of 100 subscriptions (facts E.1) cannot be reached with 100 sinks and one subscription each.
+sink (91100). The limit of 100 subscriptions cannot be reached with 100 sinks and one subscription each.
 
 Sinks of Kinesis start as `initialized` and become `active` by a validated test event, webhooks are active at once:
 so say the document's examples and the older of Twilio's pages. The newer page on Validate says that every sink is
@@ -235,6 +235,6 @@ def update_subscription(call: Call, sid: str) -> Response:
 
 @api.delete(SUBSCRIPTION)
 def delete_subscription(call: Call, sid: str) -> Response:
-    """The sink stays (facts E.1)."""
+    """The sink stays (https://www.twilio.com/docs/events/event-streams/sink-resource)."""
     call.account.store.subscriptions.drop(subscription_of(call.account, sid))
     return gone()

@@ -1,8 +1,10 @@
-"""Requests to webhook sinks, signed as Twilio signs requests with a JSON body (facts E.3, E.4).
+"""Requests to webhook sinks, signed as Twilio signs requests with a JSON body.
+
+Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security.
 
 The URL is requested exactly as it was signed. Credentials in it are sent as Basic authentication with every request
 (https://www.twilio.com/docs/events/webhook-quickstart) and are not signed; how Twilio signs such a URL is unverified
-(J9), as is what a sink with method GET gets (here: the same body).
+as is what a sink with method GET gets (here: the same body).
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def signed_request(auth_token: str, destination: str, body: bytes) -> tuple[str,
 
 
 def body_of(account: EmulatedAccount, sink: Sink, events: list[dict[str, Any]]) -> bytes:
-    """An array; what one unbatched event is, Twilio's page and what people saw disagree about (facts E.3)."""
+    """An array; what one unbatched event is, Twilio's page and what people saw disagree about (https://www.twilio.com/docs/events/event-delivery-and-duplication)."""
     single = not sink.batches and account.settings.stream_single == "object"
     return orjson.dumps(events[0] if single else events)
 

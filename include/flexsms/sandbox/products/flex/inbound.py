@@ -1,4 +1,4 @@
-"""A customer's text finds its conversation, or makes one (facts B.5).
+"""A customer's text finds its conversation, or makes one (https://www.twilio.com/docs/conversations/inbound-autocreation).
 
 Whether a text that meets no open task opens one follows the number's address configuration, or a Studio webhook of
 the conversation: both run a flow whose Send-to-Flex widget makes the task. `default` and `webhook` open none.

@@ -1,4 +1,5 @@
-"""flex-api v1: interactions and their channels (facts B.1).
+"""flex-api v1: interactions and their channels
+(https://www.twilio.com/docs/flex/developer/conversations/interactions-api).
 
 What a request asks for is checked at once (400); what becomes of it shows in the channel: `setup`, then `active`
 or `failed`.
@@ -40,7 +41,8 @@ ROUTING_KEYS = {
 
 
 class Unprocessable(Invalid):
-    """400 45008, Flex's own code for an interaction that is asked for wrongly (facts A.3: error pages)."""
+    """400 45008, Flex's own code for an interaction that is asked for wrongly
+    (https://www.twilio.com/docs/api/errors/45008)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, UNPROCESSABLE)
@@ -85,7 +87,8 @@ def _interaction(call: Call, sid: str) -> FlexInteraction:
 
 
 def channel_of(call: Call, interaction_sid: str, sid: str) -> FlexChannel:
-    """404 also after 180 days in which nothing happened to it (facts B.1)."""
+    """404 also after 180 days in which nothing happened to it
+    (https://www.twilio.com/docs/flex/developer/conversations/interactions-api)."""
     channel = call.account.store.flex_channels.within(_interaction(call, interaction_sid).sid, sid)
     if channel is None or interactions.forgotten(call.account, channel):
         raise NotFound(call.request.path)
@@ -142,7 +145,7 @@ def _task_channel(account: EmulatedAccount, properties: dict[str, Any]) -> str:
     ).refused_as(UNPROCESSABLE),
 )
 def create_interaction(call: Call) -> Response:
-    """200, which says "accepted". Who may leave out what is facts B.1."""
+    """200, which says "accepted". The page on interactions says who may leave out what."""
     channel = call.p["Channel"]
     if unknown := channel.keys() - CHANNEL_KEYS:
         raise Unprocessable(f"Invalid Channel: unknown field {min(unknown)}")
@@ -236,7 +239,8 @@ def fetch_channel(call: Call, interaction: str, sid: str) -> Response:
     Params(Status=enum("closed", "inactive").must(), Routing=json_value(dict)).refused_as(UNPROCESSABLE),
 )
 def update_channel(call: Call, interaction: str, sid: str) -> Response:
-    """The closing table of facts B.1. Closing what is closed or failed is 200 and changes nothing (80906)."""
+    """What the page on channels says of closing. Closing what is closed or failed is 200 and changes nothing
+    (80906)."""
     channel = channel_of(call, interaction, sid)
     routing = call.p.get("Routing", {}).get("status")
     if routing not in (None, "closed", "wrapup"):

@@ -1,12 +1,13 @@
 """Flex's behaviour around interactions: their channels, the agents in them, and how they end.
 
-Sources: facts B.1 (statuses, closing semantics), B.2 (park). Unverified there and decided
-here: a new interaction has its conversation and its task at once, and half a second later (`interaction_setup_s`)
-its customer, or it has `failed`: then its task is canceled and the conversation it made is closed. The task of
-`initiated_by` agent is reserved for the worker until somebody accepts it; who accepts is in the conversation by
-name until the task ends. Closing a channel cancels tasks that nobody accepted. `inactive` makes the conversation
-inactive. A task that is canceled or deleted through TaskRouter
-leaves the channel and the conversation as they are: the orphans that facts B.1 warns of.
+Sources: https://www.twilio.com/docs/flex/developer/conversations/interactions-api (statuses, closing) and
+https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction (park). Unverified there and decided here:
+a new interaction has its conversation and its task at once, and half a second later (`interaction_setup_s`) its
+customer, or it has `failed`: then its task is canceled and the conversation it made is closed. The task of
+`initiated_by` agent is reserved for the worker until somebody accepts it; who accepts is in the conversation by name
+until the task ends. Closing a channel cancels tasks that nobody accepted. `inactive` makes the conversation inactive.
+A task that is canceled or deleted through TaskRouter leaves the channel and the conversation as they are: the orphans
+that Twilio's page warns of.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..conversations import behaviour as conversations
 from ..taskrouter import tasks
 from .invites import Routing, invite
 
-# Facts B.1: a channel is deleted after 180 days in which nothing happened to it.
+# Twilio's page on interactions: a channel is deleted after 180 days in which nothing happened to it.
 FORGOTTEN_AFTER_S = 180 * 86400
 USABLE = ("setup", "active", "inactive")
 
@@ -185,7 +186,8 @@ def ended(account: EmulatedAccount, task: Task, *, from_ui: bool) -> None:
 
 
 def leave(account: EmulatedAccount, channel: FlexChannel, one: FlexParticipant, status: str) -> None:
-    """Park: the agent's task ends (`closed`) or wraps up, the channel and the conversation stay (facts B.1)."""
+    """Park: the agent's task ends (`closed`) or wraps up, the channel and the conversation stay
+    (https://www.twilio.com/docs/flex/developer/conversations/interactions-api)."""
     channel.used = one.updated = account.clock.now()
     task = account.store.tasks.get(one.routing["task_sid"]) if one.routing else None
     if task is not None and task.status in tasks.OPEN:
@@ -268,7 +270,8 @@ def ensure_task(
 ) -> Task:
     """The conversation's open task, or a new one: an invite on its interaction channel, else a new interaction.
 
-    Nothing says which of the two Flex does for a parked conversation; Flex's own template invites (facts B.2).
+    Nothing says which of the two Flex does for a parked conversation; Flex's own template invites
+    (https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction).
     """
     return tasks.open_task(account, conversation.sid) or invite_again(account, conversation, given)
 

@@ -1,4 +1,4 @@
-"""flex-api v1: the invites and the participants of an interaction channel (facts B.1)."""
+"""flex-api v1: the invites and the participants of an interaction channel (https://www.twilio.com/docs/flex/developer/conversations/interactions-api)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def create_participant(call: Call, interaction: str, sid: str) -> Response:
     Params(Status=enum("closed", "wrapup").must()).refused_as(UNPROCESSABLE),
 )
 def update_participant(call: Call, interaction: str, sid: str, who: str) -> Response:
-    """Park: the agent's task ends or wraps up, the conversation stays (facts B.2)."""
+    """Park: the agent's task ends or wraps up, the conversation stays (https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction)."""
     channel = channel_of(call, interaction, sid)
     one = call.account.store.flex_participants.within(channel.sid, who)
     if one is None:

@@ -1,6 +1,6 @@
 """An agent is invited to an interaction: the task that this is, its attributes and how `routing` shows it.
 
-Sources: facts B.1 (routing), B.7 (task attributes).
+Source: https://www.twilio.com/docs/flex/developer/conversations/interactions-api/invites-subresource.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Routing:
 
 
 def invite(account: EmulatedAccount, channel: FlexChannel, routing: Routing) -> Invite:
-    """A task on the channel, with the attributes of facts B.7 around the given ones."""
+    """A task on the channel, with the attributes that Flex writes around the given ones."""
     sid, seq, now, _ = account.stamp("KG")
     attributes = orjson.dumps(attributes_of(account, channel, sid, routing.attributes)).decode()
     task = tasks.create(

@@ -1,4 +1,8 @@
-"""flex-api v1: FlexFlows and Channels (facts A.2, A.3)."""
+"""flex-api v1: FlexFlows and Channels.
+
+Sources: https://www.twilio.com/docs/flex/developer/messaging/manage-flows and
+https://www.twilio.com/docs/flex/developer/messaging/chat-channel.
+"""
 
 from __future__ import annotations
 
@@ -195,7 +199,7 @@ def list_channels(call: Call) -> Response:
     ),
 )
 def create_channel(call: Call) -> Response:
-    """The ACTIVE channel of the same numbers and flow, or a new one; 201 for both (200 or 201: unverified, J2).
+    """The ACTIVE channel of the same numbers and flow, or a new one; 201 for both (200 or 201: unverified).
 
     With a task flow the answer names the channel's open task, made now if there is none. `CreationOnMessage`
     leaves that to the customer's first reply.

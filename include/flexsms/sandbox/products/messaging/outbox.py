@@ -18,7 +18,7 @@ def dispatch(
     channel_sid: str | None = None,
     message_sid: str | None = None,
 ) -> Sms:
-    """A text leaves, or is refused at once: opted-out recipients (21610), too long a body (21617), facts F.
+    """A text leaves, or is refused at once: opted-out recipients (21610), too long a body (21617).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """api 2010-04-01: the SMS behind the chat messages and conversation messages, for whoever asks why one did not arrive.
 
 Read-only: nothing here is sent by this API. It is the only place where Twilio gives the error code of a text that
-Proxy relayed (Proxy's interactions have none, facts A.6).
+Proxy relayed (Proxy's interactions have none).
 """
 
 from __future__ import annotations

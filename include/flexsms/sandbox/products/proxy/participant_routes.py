@@ -1,4 +1,4 @@
-"""proxy v1: the participants of a session, and the interactions between them (facts A.6)."""
+"""proxy v1: the participants of a session, and the interactions between them (https://www.twilio.com/docs/proxy/api)."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def fetch_participant(call: Call, service: str, sid: str, kp: str) -> Response:
 
 @api.delete(PARTICIPANT)
 def delete_participant(call: Call, service: str, sid: str, kp: str) -> Response:
-    """A soft delete: it stays fetchable with `date_deleted`. The OpenAPI document lists 200 for it (facts A.6)."""
+    """A soft delete: it stays fetchable with `date_deleted`. The OpenAPI document lists 200 for it (https://www.twilio.com/docs/proxy/api)."""
     session = session_of(call, service, sid)
     one = _participant(call, session, kp)
     one.deleted = one.updated = call.account.clock.now()
@@ -174,7 +174,7 @@ def delete_interaction(call: Call, service: str, sid: str, ki: str) -> Response:
     Params(Body=text(1600), MediaUrl=text().repeated()),
 )
 def create_message(call: Call, service: str, sid: str, kp: str) -> Response:
-    """Straight to one handset, without a chat message; 200, not 201 (facts A.6)."""
+    """Straight to one handset, without a chat message; 200, not 201 (https://www.twilio.com/docs/proxy/api)."""
     session = session_of(call, service, sid)
     one = _participant(call, session, kp)
     if session.status not in sessions.OPEN:

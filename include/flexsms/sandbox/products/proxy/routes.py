@@ -1,4 +1,4 @@
-"""proxy v1: services, sessions, participants and interactions (facts A.6)."""
+"""proxy v1: services, sessions, participants and interactions (https://www.twilio.com/docs/proxy/api)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def fetch_service(call: Call, service: str) -> Response:
 
 @api.get("/v1/Services/{service}/Sessions", paged=True)
 def list_sessions(call: Call, service: str) -> Response:
-    """Asked for up to 1000 a page, Proxy gives 100 (facts A.6)."""
+    """Asked for up to 1000 a page, Proxy gives 100 (https://www.twilio.com/docs/proxy/api)."""
     rows = walk(call.account.store.sessions.under(_service(call, service).sid))
     return page(
         call, rows, lambda row: session_json(call.account, row), key="sessions", largest=1000, given=100
@@ -120,7 +120,7 @@ def list_sessions(call: Call, service: str) -> Response:
     ),
 )
 def create_session(call: Call, service: str) -> Response:
-    """`Participants` are objects in repeated fields, as the SDK sends them, or one list of them (facts A.6)."""
+    """`Participants` are objects in repeated fields, as the SDK sends them, or one list of them (https://www.twilio.com/docs/proxy/api)."""
     people: list[dict[str, Any]] = people_of(call.p.get("Participants", []))
     for one in people:
         if not isinstance(one, dict):

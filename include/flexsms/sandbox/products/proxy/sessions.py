@@ -1,6 +1,7 @@
 """Proxy's behaviour: sessions bind a customer and a channel to a Twilio number, and carry texts between them.
 
-Sources: facts A.6. A session is open as `open` or `in-progress`; only then does it hold its number pairs.
+Source: https://www.twilio.com/docs/proxy/api/session. A session is open as `open` or `in-progress`; only then does it
+hold its number pairs.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def start(
     ----------
     name: its unique name; Flex uses the SID of the chat channel.
     people: per participant `Identifier`, `ProxyIdentifier`, `ProxyIdentifierSid`, `FriendlyName`.
-    ttl: seconds since the last interaction, 0 = for ever (the default is unverified, J5).
+    ttl: seconds since the last interaction, 0 = for ever (the default is unverified).
     """
     if name and account.store.sessions.named(service_sid, name):
         raise Problem(400, 80603, f"Session UniqueName must be unique: {name}")
@@ -87,7 +88,7 @@ def check_free(
 
 
 def stamp_channel(account: EmulatedAccount, session: Session) -> None:
-    """Flex writes the session into the channel's attributes; a switch turns that off (facts A.4, attribute keys)."""
+    """Flex writes the session into the channel's attributes; a switch turns that off."""
     channel = account.store.channels.get(session.name)
     if channel is not None and account.settings.stamp_proxy_session:
         attributes = orjson.dumps({**channel.parsed_attributes(), "proxySession": session.sid}).decode()
@@ -95,7 +96,7 @@ def stamp_channel(account: EmulatedAccount, session: Session) -> None:
 
 
 def change_status(account: EmulatedAccount, session: Session, status: str | None) -> None:
-    """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are facts A.6."""
+    """closed -> in-progress reopens, open or in-progress -> closed closes; the codes for the rest are Proxy's."""
     if session.status == "closed":
         if status in ("open", "failed", "unknown"):
             raise Problem(400, 80608, f"Session {session.sid} can only be reopened as in-progress")

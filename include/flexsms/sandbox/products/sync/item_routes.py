@@ -1,4 +1,4 @@
-"""sync v1: the items of maps and lists (facts C). They are walked by key (maps) or by index (lists)."""
+"""sync v1: the items of maps and lists. They are walked by key (maps) or by index (lists)."""
 
 from __future__ import annotations
 

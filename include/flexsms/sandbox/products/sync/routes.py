@@ -1,4 +1,4 @@
-"""sync v1: services, documents, maps and lists with their items (facts C).
+"""sync v1: services, documents, maps and lists with their items (https://www.twilio.com/docs/sync/api/document-resource).
 
 Documents, maps and lists differ in a prefix, a few error codes and what they hold; one `Kind` each says how.
 """
@@ -220,7 +220,7 @@ def delete_service(call: Call, service: str) -> Response:
 
 
 def find(call: Call, kind: Kind, service: str, name: str) -> SyncObject:
-    """By SID or unique name. A missing SID is 54100 (54200, 54150); of a missing name the switch decides (facts C)."""
+    """By SID or unique name. A missing SID is 54100 (54200, 54150); of a missing name the switch decides (https://www.twilio.com/docs/sync/api/document-resource)."""
     parent, table = _service(call, service).sid, kind.table(call.account.store)
     by_sid = looks_like(kind.prefix, name)
     row = table.within(parent, name) if by_sid else table.named(parent, name)

@@ -1,4 +1,4 @@
-"""taskrouter v1: workspace events (facts D.1)."""
+"""taskrouter v1: workspace events (https://www.twilio.com/docs/taskrouter/api/event)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TaskRouter's expressions, as far as a task search needs them (facts D.2)."""
+"""TaskRouter's expressions, as far as a task search needs them (https://www.twilio.com/docs/taskrouter/api/task)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""taskrouter v1: tasks (facts D.2)."""
+"""taskrouter v1: tasks (https://www.twilio.com/docs/taskrouter/api/task)."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def fetch_task(call: Call, workspace: str, sid: str) -> Response:
     ),
 )
 def update_task(call: Call, workspace: str, sid: str) -> Response:
-    """Either the status or the rest: the two need separate requests (facts D.2), so both at once is refused here."""
+    """Either the status or the rest: the two need separate requests, so both at once is refused here."""
     task = _task(call, workspace, sid)
     check_if_match(call.request, _etag(task), code=20412, what="Task")
     status = call.p.pop("AssignmentStatus", None)

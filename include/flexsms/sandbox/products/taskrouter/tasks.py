@@ -1,6 +1,7 @@
 """TaskRouter's behaviour: the life of a task, and the event that each step leaves behind.
 
-Sources: facts D.1 (event kinds and payload keys), D.2 (states, removal of finished tasks), H.2 (a sample).
+Sources: https://www.twilio.com/docs/taskrouter/api/event/reference (event kinds and payload keys) and
+https://www.twilio.com/docs/taskrouter/lifecycle-task-state (states, removal of finished tasks).
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def finish(
 
 
 def delete(account: EmulatedAccount, task: Task, *, by_system: bool = False) -> None:
-    """task.deleted comes from the API only, task.system-deleted from the system (facts D.1)."""
+    """task.deleted comes from the API only, task.system-deleted from the system (https://www.twilio.com/docs/taskrouter/api/event)."""
     kind = "system-deleted" if by_system else "deleted"
     _emit(
         account, task, f"task.{kind}", f"Task {task.sid} {kind}", None if by_system else by_account(account)
@@ -211,7 +212,7 @@ def fixture_name(account: EmulatedAccount, sid: str | None) -> str | None:
 def _emit(
     account: EmulatedAccount, task: Task, kind: str, description: str, actor: Actor | None = None
 ) -> None:
-    """Store an event. Values of event_data are strings, as TaskRouter's are (facts D.1)."""
+    """Store an event. Values of event_data are strings, as TaskRouter's are (https://www.twilio.com/docs/taskrouter/api/event)."""
     now = account.clock.now()
     data: dict[str, Any] = {
         "task_sid": task.sid,

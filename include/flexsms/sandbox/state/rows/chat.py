@@ -32,7 +32,7 @@ class Channel(Row):
 
     @property
     def active(self) -> bool:
-        # Compared without case: Twilio's error page writes `inactive`, every sample `INACTIVE` (facts A.3).
+        # Compared without case: Twilio's error page writes `inactive`, every sample `INACTIVE` (https://www.twilio.com/docs/flex/developer/messaging/chat-channel).
         return str(self.parsed_attributes().get("status", "")).upper() == "ACTIVE"
 
 
