@@ -5,7 +5,7 @@ from; while that is unchanged, this script looks once and leaves (which is why i
 
     python3 scripts/bootstrap.py                     what `flexsms` needs to run
     python3 scripts/bootstrap.py --dev               and what tests, lint and the benchmark need on top
-    python3 scripts/bootstrap.py --cluster           and what `make test-cluster` needs on top
+    python3 scripts/bootstrap.py --cluster           what `make test-cluster` needs, with flexsms from its wheel
     python3 scripts/bootstrap.py --venv .venv-3.12   somewhere else than .venv
     python3 scripts/bootstrap.py --find 3.12         says where that Python is, nothing if there is none that runs
 """
@@ -109,7 +109,9 @@ def install(venv, kind):
     command = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in requirements(kind):
         command += ["-r", name]
-    command += ["-c", "constraints.txt", "-e", "."]
+    command += ["-c", "constraints.txt"]
+    if kind != "cluster":
+        command += ["-e", "."]
     with open(os.path.join(ROOT, "constraints.txt")) as file:
         expected = sum("==" in line for line in file)
     print("flexsms: installing %s (a minute or two)" % KINDS[kind][0])
@@ -140,6 +142,26 @@ def install(venv, kind):
     shutil.rmtree(os.path.join(ROOT, "include", "flexsms.egg-info"), ignore_errors=True)
 
 
+def install_the_wheel(venv):
+    """flexsms as users get it, always anew; out of a copy, because building leaves files behind."""
+    import tempfile
+
+    skip = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(os.path.join(ROOT, "include"), os.path.join(copy, "include"), ignore=skip)
+        for name in [
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            *glob.glob("requirements*.txt", root_dir=ROOT),
+        ]:
+            shutil.copy(os.path.join(ROOT, name), copy)
+        command = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--force-reinstall", copy]
+        if subprocess.call(command):
+            fail("pip could not build and install the wheel of flexsms")
+
+
 def main(arguments):
     if "--find" in arguments:
         path = find(arguments[arguments.index("--find") + 1])
@@ -156,11 +178,18 @@ def main(arguments):
             )
         os.execv(other, [other, os.path.abspath(__file__), *arguments])
 
+    make(venv, kind)
+    if kind == "cluster":
+        install_the_wheel(venv)
+
+
+def make(venv, kind):
+    """The environment, unless it is there and nothing has changed since."""
     stamps = {one: os.path.join(venv, ".flexsms-" + one) for one in KINDS}
 
     def fresh():
-        # Every environment includes the run-time one, so its stamp stands for both.
-        for one in KINDS if kind == "run" else [kind]:
+        # Every environment with flexsms includes the run-time one, so its stamp stands for both.
+        for one in [other for other in KINDS if other != "cluster"] if kind == "run" else [kind]:
             try:
                 with open(stamps[one]) as file:
                     if file.read() == fingerprint(one):

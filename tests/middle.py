@@ -43,6 +43,12 @@ class Authority:
 
     def server(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
         """What a server shows as the one of a host."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate(host, expired=expired))
+        return context
+
+    def certificate(self, host: str, *, expired: bool = False) -> Path:
+        """A file with a certificate of a host, and its private key."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         names = x509.SubjectAlternativeName([_named(host)])
@@ -51,10 +57,9 @@ class Authority:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        file.touch(mode=0o600)
         file.write_bytes(self._signed(builder) + private)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _builder(
         self, name: x509.Name, key: ec.EllipticCurvePublicKey, *, expired: bool = False

@@ -1,4 +1,8 @@
-"""A distributed Airflow on this machine: CeleryExecutor, PostgreSQL, Redis, two workers, and a local Twilio."""
+"""A distributed Airflow on this machine, by the files of docs/deployment, and a local Twilio.
+
+CeleryExecutor, PostgreSQL, Redis, two workers, and two api-servers behind nginx with TLS and a path prefix. flexsms is
+installed from its wheel.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,38 @@ import json
 import os
 import secrets
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import httpx
+import psutil  # type: ignore[import-untyped]
 
 from flexsms.demo.api import FINISHED, AirflowApi, Json
 from flexsms.demo.local_airflow import HOST, USER, free_ports, inherited
 from flexsms.sandbox.client import SandboxControl, SandboxProcess, connection_extra
+from tests.cluster import deployment
+from tests.cluster.deployment import ROOT
 from tests.cluster.processes import Process
 from tests.cluster.services import Services
+from tests.middle import Authority
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["ROOT", "WORKERS", "Cluster", "end_of_logs", "remove"]
+
 CONFIG = Path(__file__).with_name("config")
 WORKERS = ("worker-1", "worker-2")
-DAGS = {"flexsms_send", "flexsms_track", "flexsms_cleanup"}
+API_SERVERS = ("api-server-1", "api-server-2")
+DAGS = {"flexsms_send", "flexsms_track", "flexsms_cleanup", "flexsms_setup"}
+PREFIX = "/airflow"
+NAME = "localhost"  # of the certificate
+CONNECTION_ID = "twilio_default"
 START_TIMEOUT_S = 300.0
 RUN_TIMEOUT_S = 150.0
 ASK_EVERY_S = 0.3
@@ -44,42 +63,59 @@ class Cluster:
         self.logs.mkdir()
         self._home = scratch / "airflow"
         self._home.mkdir()
-        port, *service_ports = free_ports(3)
-        self._services = Services(scratch, self.logs, (service_ports[0], service_ports[1]))
+        self._inbox = scratch / "inbox"
+        names = ("postgresql", "redis", "public", "internal", *API_SERVERS)
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._authority = Authority(scratch)
+        self._certificate = self._authority.certificate(NAME)
+        self._services = Services(scratch, self.logs, (self.ports["postgresql"], self.ports["redis"]))
         self._sandbox = SandboxProcess()
         self._password = secrets.token_hex(6)
-        self._environment = self._settings(port)
+        self._url = f"https://{NAME}:{self.ports['public']}{PREFIX}"
+        self._environment = self._settings()
         self._processes: dict[str, Process] = {}
         self._accounts = 0
-        self.api = AirflowApi(f"http://{HOST}:{port}", USER, self._password)
+        self._started: set[psutil.Process] = set()
+        self.api = AirflowApi(self._url, USER, self._password, str(self._authority.file))
+        self._each_api = [AirflowApi(self._direct(name), USER, self._password) for name in API_SERVERS]
 
     @property
     def twilio(self) -> SandboxControl:
         """The control plane of the local Twilio."""
         return self._sandbox.control
 
+    @property
+    def events_url(self) -> str:
+        """What Twilio posts to."""
+        return f"{self._url}/flexsms/events"
+
     def start(self) -> None:
         """Start all of it, and wait until it is ready."""
-        self._sandbox.start()
+        with mock.patch.dict(os.environ, SSL_CERT_FILE=str(self._authority.file)):
+            self._sandbox.start()
         self._services.start()
-        migrated = subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
-            env=self._environment,
-            cwd=self._home,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert migrated.returncode == 0, migrated.stdout[-3000:] + migrated.stderr[-3000:]
-        self._run("api-server", "--workers", "1")
+        self._services.start_nginx((deployment.FOLDER / "nginx.conf.template").read_text(), self._for_nginx())
+        self._airflow("db", "migrate")
+        for name in API_SERVERS:
+            self._run(name, deployment.command("api-server"), AIRFLOW__API__PORT=str(self.ports[name]))
+        # Before the triggerer starts: without a connection, the inbox is looked into only a minute later.
+        settings = {**self._sandbox.settings, "base_url": self._sandbox.base_url}
+        connection = self._connection(settings, "conversations")
+        stored = json.dumps({**connection, "extra": json.loads(connection["extra"])})
+        self._airflow("connections", "add", CONNECTION_ID, "--conn-json", stored)
         for component in ("scheduler", "triggerer"):
-            self._run(component, "--skip-serve-logs")
-        self._run("dag-processor")
+            self._run(component, [*deployment.command(component), "--skip-serve-logs"])
+        self._run("dag-processor", deployment.command("dag-processor"))
         self._start_workers()
-        self.wait_for("Airflow to start", lambda: not self.api.missing(), START_TIMEOUT_S)
+        for api in self._each_api:
+            self.wait_for("Airflow to start", lambda api=api: not api.missing(), START_TIMEOUT_S)  # type: ignore[misc]
         self.api.log_in()
+        pool = self._environment["AIRFLOW__FLEXSMS__SEND_POOL"]
+        self.api.call("POST", "pools", {"name": pool, "slots": 4, "include_deferred": False})
         self.wait_for("the DAGs", lambda: self.api.dag_ids() >= DAGS, START_TIMEOUT_S)
         assert self.api.import_errors() == []
+        for dag_id in DAGS:
+            self.api.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
 
     def both_workers(self) -> None:
         """Start the worker that was killed, if one was, and wait until both are ready."""
@@ -95,9 +131,47 @@ class Cluster:
         """SIGKILL a worker and everything below it."""
         self._processes.pop(name).kill()
 
+    def flexsms(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line of flexsms, on a machine of the cluster."""
+        return subprocess.run(
+            [Path(sys.executable).with_name("flexsms"), *arguments],
+            env={**self._environment, "SSL_CERT_FILE": str(self._authority.file)},
+            cwd=self._home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def knock(self) -> set[int]:
+        """What each api-server answers to a post that Twilio has not signed."""
+        doors = [f"{self._direct(name)}/flexsms/events" for name in API_SERVERS]
+        return {httpx.post(door, json=[], trust_env=False, timeout=30).status_code for door in doors}
+
+    def ask(self, path: str) -> int:
+        """What nginx answers to the outside world.
+
+        :param path: below the prefix
+        """
+        context = ssl.create_default_context(cafile=str(self._authority.file))
+        return httpx.get(f"{self._url}{path}", verify=context, trust_env=False, timeout=30).status_code
+
+    def alive(self) -> set[psutil.Process]:
+        """Every process of the cluster: those below ours, and whatever else works in its folder."""
+        for process in (*self._processes.values(), *self._services.processes):
+            self._started |= process.members()
+        if self._sandbox.pid:
+            self._started.add(psutil.Process(self._sandbox.pid))
+        return {one for one in self._started if _lives(one)} | _at_work_in(self._home.parent)
+
+    def listening(self) -> set[str]:
+        """Whose port takes connections."""
+        return {name for name, port in self.ports.items() if _listens(port)}
+
     def stop(self) -> None:
-        """End every process, and the services last."""
+        """End every process, and the services last. A second time, there is nothing left to do."""
         self.api.close()
+        for api in self._each_api:
+            api.close()
         for process in self._processes.values():
             process.ask_to_end()
         for process in self._processes.values():
@@ -105,29 +179,32 @@ class Cluster:
         self._services.stop()
         self._sandbox.stop()
 
-    def connect(self, stack: str) -> Json:
+    def connect(self, stack: str, *left_out: str) -> Json:
         """Empty the Twilio account and connect ``twilio_default`` to it; returns the sandbox's settings.
 
         :param stack: where texts go
+        :param left_out: fields of the connection that are not known yet
         """
         self.both_workers()
         # Airflow keeps cursors by workspace: another account has other SIDs.
         self._accounts += 1
         settings = self.twilio.reset(random_seed=self._accounts)
-        extra = {**connection_extra(settings, stack=stack), **CONNECTION}
-        connection = {
-            "connection_id": "twilio_default",
+        connection = {"connection_id": CONNECTION_ID, **self._connection(settings, stack, *left_out)}
+        self.api.call("PATCH", f"connections/{CONNECTION_ID}", connection)
+        return settings
+
+    def _connection(self, settings: Json, stack: str, *left_out: str) -> Json:
+        extra = {
+            **connection_extra(settings, stack=stack),
+            **CONNECTION,
+            "inbox_path": f"file://{self._inbox}",
+        }
+        return {
             "conn_type": "twilio",
             "login": settings["account_sid"],
             "password": settings["auth_token"],
-            "extra": json.dumps(extra),
+            "extra": json.dumps({name: value for name, value in extra.items() if name not in left_out}),
         }
-        known = self.api.call("GET", "connections")["connections"]
-        if any(one["connection_id"] == "twilio_default" for one in known):
-            self.api.call("PATCH", "connections/twilio_default", connection)
-        else:
-            self.api.call("POST", "connections", connection)
-        return settings
 
     def finish(self, dag_id: str, run_id: str) -> Json:
         """Wait until a run ends, and see that it is green; returns what its last task tells."""
@@ -156,72 +233,103 @@ class Cluster:
         while not there():
             ended = [process for process in self._processes.values() if not process.runs]
             assert not ended, f"{ended[0].name} ended:\n{ended[0].tail()}"
+            self._services.assert_runs()
             assert time.monotonic() < deadline, f"waited {timeout_s:g} s for {what}"
             time.sleep(ASK_EVERY_S)
 
     def _start_workers(self) -> None:
-        # One task at a time, so that a frozen worker takes no second one from the queue.
-        command = ("celery", "worker", "--concurrency", "1", "--skip-serve-logs", "--celery-hostname")
         for name in WORKERS:
             if name not in self._processes:
-                self._run(*command, name, name=name)
+                mine = ["--skip-serve-logs", "--celery-hostname", name]
+                self._run(name, [*deployment.command("worker"), *mine])
 
-    def _run(self, *command: str, name: str = "") -> None:
-        name = name or command[0]
-        environment = {**self._environment, "FLEXSMS_CLUSTER_HOST": name}
+    def _run(self, name: str, command: list[str], **more: str) -> None:
+        environment = {**self._environment, "FLEXSMS_CLUSTER_HOST": name, **more}
         self._processes[name] = Process(
             name, [sys.executable, "-m", "airflow", *command], self.logs, environment, self._home
         )
 
-    def _settings(self, port: int) -> dict[str, str]:
+    def _airflow(self, *command: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command],
+            env=self._environment,
+            cwd=self._home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def _direct(self, name: str) -> str:
+        return f"http://{HOST}:{self.ports[name]}{PREFIX}"
+
+    def _for_nginx(self) -> dict[str, str]:
+        first, second = (f"{HOST}:{self.ports[name]}" for name in API_SERVERS)
+        return {
+            "API_SERVER_1": first,
+            "API_SERVER_2": second,
+            "PUBLIC_LISTEN": f"{HOST}:{self.ports['public']}",
+            "PUBLIC_NAME": NAME,
+            "INTERNAL_LISTEN": f"{HOST}:{self.ports['internal']}",
+            "CERTIFICATE": str(self._certificate),
+            "CERTIFICATE_KEY": str(self._certificate),
+        }
+
+    def _settings(self) -> dict[str, str]:
         passwords = self._home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: self._password}))
-        wanted: dict[str, dict[str, object]] = {
-            "core": {
-                "executor": "CeleryExecutor",
-                "dags_folder": ROOT / "dags",
-                "plugins_folder": ROOT / "plugins",
-                "load_examples": False,
-                "dags_are_paused_at_creation": False,
-                "simple_auth_manager_users": f"{USER}:admin",
-                "simple_auth_manager_passwords_file": passwords,
-                "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-                "hostname_callable": "airflow_local_settings.hostname",
-                "execution_api_server_url": f"http://{HOST}:{port}/execution/",
-            },
-            "database": {"sql_alchemy_conn": self._services.database},
-            "celery": {
-                "broker_url": self._services.broker,
-                "result_backend": f"db+{self._services.database}",
-            },
-            "api": {
-                "host": HOST,
-                "port": port,
-                "base_url": f"http://{HOST}:{port}",
-                "secret_key": secrets.token_hex(16),
-            },
-            "api_auth": {"jwt_secret": secrets.token_hex(32)},
-            "scheduler": {
-                "task_instance_heartbeat_timeout": HEARTBEAT_TIMEOUT_S,
-                "task_instance_heartbeat_timeout_detection_interval": 2,
-            },
-            "workers": {"min_heartbeat_interval": 1},
-            "logging": {"base_log_folder": self.logs / "tasks", "colored_console_log": False},
+        internal = f"http://{HOST}:{self.ports['internal']}{PREFIX}"
+        site = {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._services.database,
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{self._services.database}",
+            "AIRFLOW__CELERY__BROKER_URL": self._services.broker,
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__API__BASE_URL": self._url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{internal}/execution/",
+            "FORWARDED_ALLOW_IPS": HOST,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         }
-        variables = {
-            f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
-            for section, options in wanted.items()
-            for name, value in options.items()
-        }
-        return {
-            **inherited(os.environ),
-            **variables,
+        assert set(site) == set(deployment.variables("site.env.example"))
+        of_this_machine = {
             "AIRFLOW_HOME": str(self._home),
+            "AIRFLOW__API__HOST": HOST,
+            "AIRFLOW__CORE__HOSTNAME_CALLABLE": "airflow_local_settings.hostname",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT_S),
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # One task at a time, so that a frozen worker takes no second one from the queue.
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "1",
             "FLEXSMS_CLUSTER_HOST": "set-up",
             "NO_COLOR": "1",
-            "PYTHONPATH": os.pathsep.join([str(CONFIG), str(ROOT / "include")]),
+            "PYTHONPATH": str(CONFIG),
         }
+        return {**inherited(os.environ), **deployment.variables("airflow.env"), **site, **of_this_machine}
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _at_work_in(folder: Path) -> set[psutil.Process]:
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.add(process)
+    return found
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex((HOST, port)) == 0
 
 
 def end_of_logs(logs: Path) -> str:

@@ -57,6 +57,13 @@ class Process:
             return {process.pid for process in below}
         return set()
 
+    def members(self) -> set[psutil.Process]:
+        """Every process that lives: the supervisor's and those below it."""
+        with suppress(psutil.NoSuchProcess):
+            own = psutil.Process(self._supervisor.pid)
+            return {own, *own.children(recursive=True)}
+        return set()
+
     def freeze(self) -> set[int]:
         """SIGSTOP the whole tree, as a paused virtual machine stops; returns its process IDs."""
         return self._signal_all(signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from Debian's packages, each an instance of its own on a port of its own."""
+"""PostgreSQL, Redis and nginx from Debian's packages, each an instance of its own on ports of its own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 
 import pytest
 
 from flexsms.demo.local_airflow import HOST
 from tests.cluster.processes import Process
 
-PACKAGES = {"initdb": "postgresql", "redis-server": "redis-server"}
+PACKAGES = {"initdb": "postgresql", "redis-server": "redis-server", "nginx": "nginx"}
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 START_TIMEOUT_S = 60.0
 DATABASE_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this user
 
@@ -28,13 +31,13 @@ def programs() -> dict[str, str]:
         wanted = " ".join(missing)
         if os.geteuid() or shutil.which("apt-get") is None:
             pytest.exit(
-                f"The cluster needs PostgreSQL and Redis: install the packages {wanted}.", returncode=1
+                f"The cluster needs PostgreSQL, Redis and nginx: install the packages {wanted}.", returncode=1
             )
         print(f"flexsms: installing Debian's {wanted}", flush=True)
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in ("update -qq", f"install -qq -y --no-install-recommends {wanted}"):
             subprocess.run(["apt-get", *command.split()], check=True, env=quiet, stdout=subprocess.DEVNULL)
-    found = {name: _find(name) for name in ("initdb", "postgres", "pg_isready", "redis-server")}
+    found = {name: _find(name) for name in ("initdb", "postgres", "pg_isready", "redis-server", "nginx")}
     assert all(found.values()), f"not found after their packages were installed: {found}"
     return {name: str(path) for name, path in found.items()}
 
@@ -43,11 +46,12 @@ def _find(program: str) -> str | None:
     """A program on the PATH, or the newest one of those that Debian keeps off it."""
     kept = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
     newest = max(kept, key=lambda path: float(path.parts[-3]), default=None)
-    return str(newest) if newest else shutil.which(program)
+    # Debian has nginx in a folder that is on the PATH of root only.
+    return str(newest) if newest else shutil.which(program) or shutil.which(program, path="/usr/sbin")
 
 
 class Services:
-    """A database server and a broker, started by ``start`` and ended by ``stop``.
+    """A database server, a broker and a reverse proxy, ended by ``stop``.
 
     :param scratch: where everything of theirs is kept
     :param logs: folder for their log files
@@ -60,24 +64,47 @@ class Services:
         self._logs = logs
         self._ports = ports
         self._password = secrets.token_hex(16)
-        self._processes: list[Process] = []
+        self.processes: list[Process] = []
         self._data = scratch / "postgresql"
         user = f"airflow:{self._password}"
         self.database = f"postgresql+psycopg2://{user}@{HOST}:{ports[0]}/postgres"
         self.broker = f"redis://:{self._password}@{HOST}:{ports[1]}/0"
 
     def start(self) -> None:
-        """Start both, and wait for the database."""
+        """Start the database and the broker, and wait for the database."""
         self._start_redis()
         self._start_postgres()
 
     def stop(self) -> None:
-        """End both, and remove the database."""
-        for process in self._processes:
+        """End all, and remove the database."""
+        for process in self.processes:
             process.ask_to_end()
-        for process in self._processes:
+        for process in self.processes:
             process.wait()
         shutil.rmtree(self._data, ignore_errors=True)
+
+    def start_nginx(self, template: str, values: Mapping[str, str]) -> None:
+        """Start a reverse proxy.
+
+        :param template: of a file for nginx's block ``http``, with ``${…}``
+        :param values: what that leaves open; nginx's own ``$variables`` stay
+        """
+        folder = self._scratch / "nginx"
+        folder.mkdir()
+        (folder / "airflow.conf").write_text(Template(template).safe_substitute(values))
+        own = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in TEMPORARY)
+        user = "user root;\n" if os.geteuid() == 0 else ""  # nobody else may enter every folder above
+        (folder / "nginx.conf").write_text(
+            f"{user}daemon off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+            f"http {{\n{own}    access_log {self._logs}/nginx-access.log;\n    include {folder}/airflow.conf;\n}}\n"
+        )
+        options = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        self._run("nginx", [self._programs["nginx"], *options], folder)
+
+    def assert_runs(self) -> None:
+        """No service has ended by itself."""
+        for process in self.processes:
+            assert process.runs, f"{process.name} ended:\n{process.tail()}"
 
     def _start_redis(self) -> None:
         folder = self._scratch / "redis"
@@ -134,5 +161,5 @@ class Services:
 
     def _run(self, name: str, command: list[str], folder: Path) -> Process:
         process = Process(name, command, self._logs, os.environ, folder)
-        self._processes.append(process)
+        self.processes.append(process)
         return process

@@ -28,14 +28,16 @@ class AirflowApi:
 
     :param url: of the api-server, like ``http://127.0.0.1:8080``
     :param user: who asks, and ``password``: of Airflow's simple auth manager
+    :param authority: a file with the certificate of whoever has signed the api-server's; empty: the usual ones
     """
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: str, authority: str = "") -> None:
         self.url = url
         self._credentials = {"username": user, "password": password}
         self._http = requests.Session()
         # A proxy of the environment has no business between two processes of one machine.
         self._http.trust_env = False
+        self._http.verify = authority or True
 
     def missing(self) -> list[str]:
         """The parts of Airflow that are not healthy yet; empty when all are."""
