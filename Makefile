@@ -50,7 +50,7 @@ test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are in
 	    ARGS="--cov --cov-report=term:skip-covered $(ARGS)" || exit 1; \
 	done
 
-test-cluster: cluster-env ## workers that freeze and die, in an Airflow with Celery, PostgreSQL and Redis
+test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose workers freeze and die
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
 
 lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of requirements*.txt can be met
