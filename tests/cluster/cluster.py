@@ -43,8 +43,8 @@ DAGS = {"flexsms_send", "flexsms_track", "flexsms_cleanup", "flexsms_setup"}
 PREFIX = "/airflow"
 NAME = "localhost"  # of the certificate
 CONNECTION_ID = "twilio_default"
-START_TIMEOUT_S = 300.0
-RUN_TIMEOUT_S = 150.0
+START_TIMEOUT_S = 600.0
+RUN_TIMEOUT_S = 300.0
 ASK_EVERY_S = 0.3
 # Seconds without a heartbeat after which the scheduler takes a task for dead. A busy machine needs some.
 HEARTBEAT_TIMEOUT_S = 20

@@ -15,7 +15,7 @@ TOUCHED = 16  # marked channels at which to land
 GONE_S = 60
 OPEN_TASKS = {"host": "taskrouter.twilio.com", "path": "/Tasks$"}
 
-pytestmark = pytest.mark.timeout(480)  # the first test waits for the cluster to start
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the cluster to start
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.cluster.cluster import Cluster
 CUSTOMER = "+14155550166"
 BODY = "Your frames have come."
 
-pytestmark = pytest.mark.timeout(480)  # the first test waits for the cluster to start
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the cluster to start
 
 
 def test_set_up_send_and_track(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from tests.cluster.cluster import API_SERVERS, WORKERS, Cluster
 
 OTHERS = ("scheduler", "triggerer", "dag processor", "sandbox", "PostgreSQL", "Redis", "nginx")
 
-pytestmark = [pytest.mark.timeout(480), pytest.mark.last]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.last]
 
 
 def test_nothing_is_left_of_the_cluster(cluster: Cluster) -> None:

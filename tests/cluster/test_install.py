@@ -36,6 +36,9 @@ PACKAGE = (
     *(path.name for path in ROOT.glob("req*.txt")),
 )
 
+# Once the cluster has ended, which would take half of the machine.
+pytestmark = pytest.mark.last
+
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:

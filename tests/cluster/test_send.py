@@ -13,7 +13,7 @@ CUSTOMER = "+14155550166"
 BODY = "Your frames have come."
 ON_ITS_WAY_MS = 8000
 
-pytestmark = pytest.mark.timeout(480)  # the first test waits for the cluster to start
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the cluster to start
 
 
 @pytest.mark.parametrize("stack", STACKS)
