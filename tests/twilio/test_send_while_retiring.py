@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import ServiceUnavailable, TwilioRefused
+from flexsms.core.errors import SendInProgress, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import StackName, to_ms
+from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.stacks.chat_channels import ChatChannels
@@ -84,6 +85,28 @@ async def session(desk: Desk, channel_sid: str, status: str) -> None:
     async with desk.account() as account:
         sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
         await sessions(row["sid"]).update_async(status=status)
+
+
+async def make_session(desk: Desk, channel_sid: str) -> None:
+    """Open a session with the customer in it, as another send does."""
+    people = [
+        {"Identifier": one, "ProxyIdentifier": desk.number, "FriendlyName": "Ada"}
+        for one in (CUSTOMER, channel_sid)
+    ]
+    async with desk.account() as account:
+        sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
+        await sessions.create_async(unique_name=channel_sid, mode="message-only", participants=people)
+
+
+async def all_but_deleted(desk: Desk, channel_sid: str) -> None:
+    """What cleanup does with a channel before it deletes it."""
+    await desk.retire(channel_sid)
+    async with desk.account() as account:
+        await account.store.merge(ChannelState(channel_sid, desk.stack))
+        stored = await account.store.load(channel_sid)
+        assert stored
+        settled = stored.state.settle(to_ms("now", desk.clock()), "delete")
+        await account.store.settle(settled, stored.revision)
 
 
 async def deleted(desk: Desk, channel_sid: str) -> None:
@@ -206,6 +229,45 @@ async def test_a_state_that_was_settled_behind_the_opened_session_is_seen(
     at(monkeypatch, SyncStore, "load", before=retire_the_rest)
     sent = await desk.send("For you.", route="studio")
     assert sent.channel_sid != sid
+    assert desk.texts() == TEXTS
+    assert_nobody_is_lost(desk)
+
+
+@pytest.mark.parametrize("body", ["For you.", ""], ids=["a text", "no text"])
+async def test_a_channel_that_is_about_to_be_deleted_is_not_taken_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    # The customer sits in a channel of the Studio flow, so the agent's task is made by the send itself.
+    sid = await quiet_channel(desk, "studio")
+    at(monkeypatch, ChatOpening, "_task_on", before=lambda: all_but_deleted(desk, sid))
+    sent = await desk.send(body)
+    assert sent.channel_sid != sid
+    assert desk.texts() == ["First.", *filter(None, [body])]
+    assert desk.open_tasks() == [sent.task_sid]
+    assert_nobody_is_lost(desk)
+    async with desk.account() as account:
+        await account.retiring_stacks[desk.stack].delete(sid, {})
+    assert_nobody_is_lost(desk)
+
+
+async def test_a_text_that_left_is_not_sent_again_where_the_next_channel_is_about_to_be_deleted_as_well(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sid = await quiet_channel(desk)
+
+    async def retire_the_next() -> None:
+        fresh = fresh_channel(desk, sid)
+        await make_session(desk, fresh)
+        await all_but_deleted(desk, fresh)
+
+    async def retire_this() -> None:
+        await all_but_deleted(desk, sid)
+        at(monkeypatch, ChatSessions, "open", before=retire_the_next)
+
+    at(monkeypatch, ChatChannels, "post", after=retire_this)
+    with pytest.raises(SendInProgress, match=r"The text has left as IM.* was retired in this very moment"):
+        await desk.send("For you.")
+    await desk.send_until_done("For you.")
     assert desk.texts() == TEXTS
     assert_nobody_is_lost(desk)
 
@@ -347,13 +409,7 @@ async def test_a_channel_that_is_taken_back_while_another_send_opens_its_session
     async def another_send() -> None:
         fresh = fresh_channel(desk, came)
         await desk.retire(came)
-        async with desk.account() as account:
-            people = [
-                {"Identifier": one, "ProxyIdentifier": desk.number, "FriendlyName": "Ada"}
-                for one in (CUSTOMER, fresh)
-            ]
-            sessions = account.client.proxy.v1.services(account.settings.session_service_sid).sessions
-            await sessions.create_async(unique_name=fresh, mode="message-only", participants=people)
+        await make_session(desk, fresh)
 
     at(monkeypatch, ChatChannels, "is_used", after=another_send)
     sent = await desk.send_until_done("For you.")

@@ -5,7 +5,9 @@ about to leave, post it, write down that it left. A task that dies anywhere and 
 ledger how far it came; between the last two steps it looks for the text itself, which carries the key's digest.
 
 A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
-there before is looked at once more behind the text: what has certainly not left goes out in a fresh one.
+there before is looked at once more behind the text: what has certainly not left goes out in a fresh one. Whoever takes
+a channel back writes that into its state first: a clean-up that has not settled it yet then gives way, and of one that
+has it shows what comes next.
 """
 
 from __future__ import annotations
@@ -148,7 +150,8 @@ class Sender:
                 if sid is not None:
                     return await self._after(conversation, message, progress, sid)
                 logger.info("The text did not leave at attempt %d of %d.", attempt, ATTEMPTS)
-                await self._stack.recheck(conversation)
+                if not await self._stack.is_in_use(conversation):
+                    await self._use_again(replace(conversation, is_out_of_use=True))
             except ChannelClosed as closed:
                 logger.info("%s Starting afresh.", closed)
                 progress.nothing_left()
@@ -208,7 +211,9 @@ class Sender:
                 str(conversation.interaction_sid), str(conversation.interaction_channel_sid)
             )
         promise = promise_of(conversation, claim)
-        if conversation.is_reconnected or not promise.reused_channel:
+        if conversation.is_reconnected:
+            await self._use_again(conversation)
+        elif not promise.reused_channel:
             await self._remember_session(conversation, progress)
         progress.claim = replace(claim, resumed=True, result=promise.to_json())
         return conversation
@@ -259,12 +264,12 @@ class Sender:
             relay = await self._relay(conversation, sid)
             progress.in_doubt = False
             if relay is Relay.MISSING:
-                if await self._stack.keep(conversation):
+                if await self._keep(conversation):
                     progress.kept = replace(conversation, session_updated_at=None)
                 raise ChannelClosed(f"{conversation.channel_sid} was retired before {sid} had left.")
             progress.text_sid = sid
             if relay is Relay.LEFT:
-                await self._keep(conversation, message, progress, sid)
+                await self._lead_the_answer(conversation, message, progress, sid)
         return await self._finish(progress, sid)
 
     async def _relay(self, conversation: OpenConversation, sid: str) -> Relay:
@@ -281,19 +286,20 @@ class Sender:
             conversation = replace(conversation, is_reconnected=True)
             await self._sleep(LOOK_UP_EVERY_S)
 
-    async def _keep(
+    async def _lead_the_answer(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str
     ) -> None:
         """See to it that the answer to a text that has left a channel which was disturbed comes to the agent."""
         result = replace(result_of(progress.claim), message_sid=sid)
         # The next try need not look for the text, which may be gone with its channel.
         progress.claim = await self._ledger.advance(replace(progress.claim, result=result.to_json()))
-        kept = await self._stack.keep(conversation)
-        if kept and await self._is_being_deleted(conversation, progress):
-            await self._stack.abandon(conversation)
-        elif kept is not False:
+        if await self._keep(conversation) is not False:
             return
-        fresh = await self._open(message, progress)
+        try:
+            fresh = await self._open(message, progress)
+        except ChannelClosed as closed:
+            # Not to be taken for a text that did not leave.
+            raise SendInProgress(f"{closed} Trying again later.") from closed
         logger.warning(
             "%s has left %s, which was retired meanwhile; the customer goes on in %s.",
             sid,
@@ -303,11 +309,35 @@ class Sender:
         moved = replace(result, task_sid=fresh.task_sid)
         progress.claim = replace(progress.claim, result=moved.to_json())
 
-    async def _is_being_deleted(self, conversation: OpenConversation, progress: Progress) -> bool:
-        """Tell a clean-up that the channel is in use; returns whether that came too late."""
-        progress.session_sid = None
-        state = await self._remember_session(conversation, progress)
-        return state is not None and state.is_retired and (state.retired or (0, ""))[1] == "delete"
+    async def _use_again(self, conversation: OpenConversation) -> None:
+        """Use a channel whose session was closed, maybe by a clean-up that is retiring it, for a text or a task.
+
+        :raises ChannelClosed: when it stays retired
+        """
+        if not conversation.is_out_of_use:
+            state = await self._learn(conversation)
+            if not state.is_retired:
+                return
+            if not _is_deleted_next(state) and await self._stack.is_in_use(conversation):
+                return
+        kept = await self._keep(conversation)
+        if kept is None:
+            await self._stack.abandon(conversation)
+        if not kept:
+            raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
+
+    async def _keep(self, conversation: OpenConversation) -> bool | None:
+        """Keep a channel in use that a clean-up may be retiring, for the agent's task on it.
+
+        A clean-up that is about to delete it looks no more, so it stays out of use, where no customer comes by.
+
+        :return: None when there is no open task; False when it came too late, so that the task was ended
+        """
+        if conversation.task_sid is None or not conversation.session_sid:
+            return await self._stack.keep(conversation)
+        if _is_deleted_next(await self._learn(conversation)):
+            return False if await self._stack.abandon(conversation) else None
+        return await self._stack.keep(conversation)
 
     async def _find(self, claim: Claim) -> str | None:
         """Look for the text until it cannot turn up any more."""
@@ -333,29 +363,25 @@ class Sender:
         await self._ledger.advance(replace(progress.claim, stage=Stage.SENT))
         return result
 
-    async def _remember_session(
-        self, conversation: OpenConversation, progress: Progress
-    ) -> ChannelState | None:
-        """Keep the session of a channel that is new, so that retiring it later need not look it up.
+    async def _remember_session(self, conversation: OpenConversation, progress: Progress) -> None:
+        """Keep the session of a channel that is new, so that retiring it later need not look it up."""
+        if conversation.session_sid and conversation.session_sid != progress.session_sid:
+            await self._learn(conversation)
+            progress.session_sid = conversation.session_sid
 
-        In one that was there, too, when this send has opened the session again: a clean-up that has closed it settles
-        nothing after this, but puts the channel back. If it was quicker, the channel is not used.
+    async def _learn(self, conversation: OpenConversation) -> ChannelState:
+        """Write the session into the channel's state; returns what is there by then.
 
-        :raises ChannelClosed: when the channel is retired
+        A clean-up that has closed the session settles nothing after this, but puts the channel back.
         """
-        if not conversation.session_sid or conversation.session_sid == progress.session_sid:
-            return None
-        _, state = await self._store.learn(
-            ChannelState(
-                channel_sid=conversation.channel_sid,
-                stack=self._stack.name,
-                links={"session": (to_ms("now", self._now()), conversation.session_sid)},
-            )
-        )
-        if conversation.is_reconnected and state.is_retired:
-            await self._stack.recheck(conversation)
-        progress.session_sid = conversation.session_sid
-        return state
+        links = {"session": (to_ms("now", self._now()), str(conversation.session_sid))}
+        state = ChannelState(conversation.channel_sid, self._stack.name, links=links)
+        return (await self._store.learn(state))[1]
+
+
+def _is_deleted_next(state: ChannelState) -> bool:
+    """Whether a clean-up has settled the channel and deletes it next, if it has not done so."""
+    return state.is_retired and (state.retired or (0, ""))[1] == "delete"
 
 
 def _undecided(channel_sid: str) -> UndecidedSend:

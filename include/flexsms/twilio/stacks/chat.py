@@ -17,7 +17,6 @@ from flexsms.core.errors import (
     InteractionFailed,
     InvalidInput,
     NotFound,
-    PermanentError,
     SendInProgress,
     ServiceUnavailable,
     TwilioRefused,
@@ -39,7 +38,6 @@ from flexsms.twilio.stacks.protocol import (
     marks,
     restored,
     retired,
-    told_if_left,
 )
 from flexsms.twilio.stacks.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 from flexsms.twilio.turns import Turns
@@ -79,16 +77,9 @@ class ChatStack:
     ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
         conversation, is_live = await self._opening.open(message, key, resumed=resumed, since=since)
-        if not is_live:
-            try:
-                await self._revive(conversation)
-            except PermanentError:
-                with told_if_left(conversation.channel_sid):
-                    await self.take_back(conversation, key, since=since)
-                raise
-            # Whoever is retiring it has to learn of that, wherever they are with it by now.
-            conversation = replace(conversation, session_updated_at=None, is_reconnected=True)
-        return conversation
+        if is_live:
+            return conversation
+        return replace(conversation, session_updated_at=None, is_reconnected=True, is_out_of_use=True)
 
     async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
         """End the send's task, and remove a channel that it has made and nobody has written in."""
@@ -123,17 +114,9 @@ class ChatStack:
         is_undisturbed = is_open and since is not None and not conversation.is_reconnected
         return Relay.UNDISTURBED if is_undisturbed else Relay.LEFT
 
-    async def recheck(self, conversation: OpenConversation) -> None:
-        """Look whether the channel is inactive, and use it only if an agent has a task there."""
-        if not await self._channels.is_live(conversation.channel_sid):
-            await self._revive(conversation)
-
-    async def _revive(self, conversation: OpenConversation) -> None:
-        kept = await self.keep(conversation)
-        if not kept:
-            if kept is None:
-                await self._close_session(conversation)
-            raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
+    async def is_in_use(self, conversation: OpenConversation) -> bool:
+        """Whether the channel is active."""
+        return await self._channels.is_live(conversation.channel_sid)
 
     async def keep(self, conversation: OpenConversation) -> bool | None:
         """Make the channel active and its session open, or end the task."""
@@ -150,15 +133,10 @@ class ChatStack:
         await self.abandon(conversation)
         return False
 
-    async def abandon(self, conversation: OpenConversation) -> None:
-        """End the task of a channel over which nobody can be reached any more."""
-        await self._close_session(conversation)
-        if conversation.task_sid is not None:
-            await self._opening.end_task(conversation.task_sid)
-
-    async def _close_session(self, conversation: OpenConversation) -> None:
-        """With an open session an inactive or deleted channel would swallow the customer's next text."""
+    async def abandon(self, conversation: OpenConversation) -> bool:
+        """Close the session, with which an inactive or deleted channel would swallow the customer's next text."""
         await self._sessions.close(conversation.channel_sid, conversation.session_sid)
+        return conversation.task_sid is not None and await self._opening.end_task(conversation.task_sid)
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""

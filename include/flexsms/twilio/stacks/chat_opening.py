@@ -323,16 +323,21 @@ class ChatOpening:
         """Whether a task is not over."""
         return await self._unfinished(task_sid) is not None
 
-    async def end_task(self, task_sid: str) -> None:
-        """End the task of a channel over which nobody can be reached; an agent may have been quicker, and have it."""
+    async def end_task(self, task_sid: str) -> bool:
+        """End the task of a channel over which nobody can be reached; an agent may have been quicker, and have it.
+
+        :return: whether it was open
+        """
         try:
             await (
                 self._workspace().tasks(task_sid).update_async(assignment_status="canceled", reason=ELSEWHERE)
             )
         except TwilioRefused:
             task = await self._unfinished(task_sid)
-            if task is not None:
-                await end_task(self._workspace(), task, ELSEWHERE)
+            if task is None:
+                return False
+            await end_task(self._workspace(), task, ELSEWHERE)
+        return True
 
     async def _unfinished(self, task_sid: str) -> Any:
         try:

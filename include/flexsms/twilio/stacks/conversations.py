@@ -136,15 +136,17 @@ class ConversationsStack:
         """What is in a conversation leaves; one that is closed takes no text."""
         return Relay.UNDISTURBED
 
-    async def recheck(self, conversation: OpenConversation) -> None:
+    async def is_in_use(self, conversation: OpenConversation) -> bool:  # noqa: ARG002
         """A conversation that is closed refuses the text by itself."""
+        return True
 
     async def keep(self, conversation: OpenConversation) -> bool | None:  # noqa: ARG002
         """Closing is final, and cleaning up itself looks for those who were too late."""
         return None
 
-    async def abandon(self, conversation: OpenConversation) -> None:
+    async def abandon(self, conversation: OpenConversation) -> bool:  # noqa: ARG002
         """Closing ends the task."""
+        return False
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the conversation's messages, down to the moment the key was taken."""

@@ -93,6 +93,7 @@ class OpenConversation:
     :param session_sid: KC…, what carries the texts (chat)
     :param session_updated_at: when the session had last changed, UTC; None: nobody knows
     :param is_reconnected: this send has opened the session again, maybe one that a clean-up had closed
+    :param is_out_of_use: a clean-up is retiring it in this very moment; take it back before anything else
     :param is_new_interaction: this send has started it
     :param is_set_up: it was there before, and nobody need wait for it
     :param service_sid: IS…, the service that the conversation is in (conversations)
@@ -107,6 +108,7 @@ class OpenConversation:
     session_sid: str | None = None
     session_updated_at: datetime | None = None
     is_reconnected: bool = False
+    is_out_of_use: bool = False
     interaction_sid: str | None = None
     interaction_channel_sid: str | None = None
     is_new_interaction: bool = False
@@ -219,11 +221,8 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def recheck(self, conversation: OpenConversation) -> None:
-        """Look at the channel once more, and keep it if an agent has a task there.
-
-        :raises ChannelClosed: when it is retired; nothing of it is in use then
-        """
+    async def is_in_use(self, conversation: OpenConversation) -> bool:
+        """Look once more whether nobody has retired the channel."""
         ...
 
     async def keep(self, conversation: OpenConversation) -> bool | None:
@@ -233,8 +232,11 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def abandon(self, conversation: OpenConversation) -> None:
-        """End the task of a channel over which nobody can be reached any more."""
+    async def abandon(self, conversation: OpenConversation) -> bool:
+        """Leave a channel over which nobody can be reached any more, and end the task on it.
+
+        :return: whether that was open
+        """
         ...
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
