@@ -269,7 +269,13 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "put back without its session",
         "a channel that came alive gets its attributes back, and not its customer",
-        [("twilio.stacks.chat:ChatStack._put_back", "await self._reconnect(current, links)", "True")],
+        [
+            (
+                "twilio.stacks.chat:ChatStack._put_back",
+                "await self._reconnect(current, links, message)",
+                "True",
+            )
+        ],
         CHAT,
     ),
     Mutation(

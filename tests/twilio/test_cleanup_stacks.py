@@ -101,6 +101,49 @@ class TestChat:
         # Or the next send would take the channel without a session for the customer's.
         assert (await house.attributes(sid))["status"] == "INACTIVE"
 
+    async def test_a_channel_that_flex_ends_while_it_is_short_lived_by_our_mark_is_put_back(
+        self, house: House
+    ) -> None:
+        """A text came before it was suspended, and an agent has ended its task before the second look."""
+        sid = house.conversation()
+        before = await house.attributes(sid)
+        due = await house.due()
+        writes, completes = house.comes_and_goes(sid)
+        house.fault(house.mark, before=[writes], after=[completes])
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_CHANGED}
+        session_sid = (await house.attributes(sid))["proxySession"]
+        assert session_sid != before["proxySession"]
+        await house.assert_live(sid, {**before, "proxySession": session_sid})
+
+    async def test_it_stays_ended_where_its_customer_goes_on_in_another_channel_by_then(
+        self, house: House
+    ) -> None:
+        sid = house.conversation()
+        due = await house.due()
+        writes, completes = house.comes_and_goes(sid)
+        house.fault(house.mark, before=[writes], after=[completes, writes])
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_CHANGED}
+        assert (await house.attributes(sid))["status"] == "INACTIVE"
+        arrived = house.control.customer(CUSTOMER, house.number, "Hello?")
+        tasks = house.control.state()["tables"]["tasks"]
+        (task,) = [json.loads(task["attributes"]) for task in tasks if task["status"] in OPEN_STATUSES]
+        assert task["channelSid"] == arrived["channel_sid"] != sid
+
+    @pytest.mark.parametrize("why", ["short-lived by others", "no flow has the number"])
+    async def test_it_stays_ended_where_nobody_can_put_it_back(self, house: House, why: str) -> None:
+        sid = house.conversation()
+        if why == "short-lived by others":
+            house.set_attributes(sid, long_lived=False)
+        else:
+            none = {"flex_flows": [], "meta": {"key": "flex_flows", "next_page_url": None}}
+            house.fault({"method": "GET", "path": "/FlexFlows$"}, action="answer", body=json.dumps(none))
+        due = await house.due()
+        writes, completes = house.comes_and_goes(sid)
+        house.fault(house.mark, before=[writes], after=[completes])
+        assert (await house.retire(due)).outcomes == {sid: Outcome.SKIPPED_CHANGED}
+        assert (await house.attributes(sid))["status"] == "INACTIVE"
+        assert house.control.customer(CUSTOMER, house.number, "Hello?")["outcome"] == "started"
+
     async def test_a_live_channel_whose_session_an_earlier_cleanup_closed_gets_it_back(
         self, house: House
     ) -> None:

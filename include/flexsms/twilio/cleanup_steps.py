@@ -76,6 +76,8 @@ class CleanupSteps:
         self._met: set[str] = set()
         # Channels that nobody had retired before us, so that they may be put back, whatever became of them.
         self._ours: set[str] = set()
+        # Channels that were in use until this try suspended them.
+        self._were_active: set[str] = set()
         # Channels that no try has taken down: who made them inactive is not us.
         self._untouched: set[str] = set()
         # Channels on which an earlier try has closed the books.
@@ -211,6 +213,8 @@ class CleanupSteps:
         self._down[sid] = channel
         if not found_retired:
             self._ours.add(sid)
+        if not snapshot.is_retired:
+            self._were_active.add(sid)
 
         def check() -> None:
             self._attempt.refuse_if_older(look.began)
@@ -305,7 +309,8 @@ class CleanupSteps:
         if not (self._resumed or sid in self._ours or is_live):
             return True
         try:
-            is_back = await self._stack(channel).resume(sid, channel.links)
+            stack, was_active = self._stack(channel), sid in self._were_active
+            is_back = await stack.resume(sid, channel.links, was_active=was_active)
         except NotFound:
             return True  # somebody deleted it, which is their affair
         if not is_back:

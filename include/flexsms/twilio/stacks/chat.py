@@ -27,8 +27,9 @@ from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
-from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions
+from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import (
+    BEFORE,
     ChannelSnapshot,
     Healed,
     NewestText,
@@ -164,23 +165,30 @@ class ChatStack:
         await self._sessions.close(snapshot.channel_sid, snapshot.session_sid or links.get("session"))
         await self._channels.write(snapshot, retired(snapshot.attributes, self.usual))
 
-    async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+    async def resume(self, channel_sid: str, links: Mapping[str, str], *, was_active: bool = False) -> bool:
         """Put the two attributes back as they were and let texts through again.
 
-        One without a session bears the marks by Flex's hand: it ends a channel that others have made short-lived, and
-        removes the session.
+        Flex ends a short-lived channel with its task, and removes the session. One that others have made short-lived
+        stays so; where we have, an agent was quick with a text that came as it was suspended, and its window has begun
+        anew.
         """
         current = await self.fetch(channel_sid)
+        message = None
         if bears_our_mark(current.attributes) and await self._sessions.is_closed(channel_sid) is None:
-            return True
-        return await self._put_back(current, links)
+            if was_active and BEFORE not in current.attributes:
+                message = await self._opening.message_like_the_last(channel_sid)
+            if message is None:
+                return True
+        return await self._put_back(current, links, message)
 
-    async def _put_back(self, current: ChannelSnapshot, links: Mapping[str, str]) -> bool:
+    async def _put_back(
+        self, current: ChannelSnapshot, links: Mapping[str, str], message: OutboundMessage | None = None
+    ) -> bool:
         channel_sid = current.channel_sid
         ours = bears_our_mark(current.attributes)
         if ours:
             await self._channels.write(current, restored(current.attributes, self.usual))
-        if await self._reconnect(current, links):
+        if await self._reconnect(current, links, message):
             return True
         if ours:
             current = await self.fetch(channel_sid)
@@ -204,11 +212,21 @@ class ChatStack:
         is_back = await self._reconnect(current, links) or not await self._hand_over(channel_sid)
         return Healed.PUT_BACK if is_back else Healed.MOVED_ON
 
-    async def _reconnect(self, channel: ChannelSnapshot, links: Mapping[str, str]) -> bool:
-        """Let texts through again; False when the customer goes on in another channel by now."""
+    async def _reconnect(
+        self, channel: ChannelSnapshot, links: Mapping[str, str], message: OutboundMessage | None = None
+    ) -> bool:
+        """Let texts through again; False when the customer goes on in another channel by now.
+
+        :param message: what a new session is for, where the channel has none any more
+        """
         sid = channel.channel_sid
         try:
-            await self._sessions.reopen(sid, channel.session_sid or links.get("session"))
+            if message is None:
+                await self._sessions.reopen(sid, channel.session_sid or links.get("session"))
+            else:
+                await self._sessions.open(sid, message)
+        except PairTaken:
+            return False
         except TwilioRefused as error:
             if error.code not in PAIR_TAKEN:
                 raise

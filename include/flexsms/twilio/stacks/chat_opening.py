@@ -37,6 +37,7 @@ from flexsms.twilio.stacks.tasks import (
     end_open_tasks,
     end_task,
     find_open_task,
+    find_tasks,
     open_tasks,
 )
 from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
@@ -161,6 +162,22 @@ class ChatOpening:
             message, f"after-{channel_sid}", resumed=True, since=clock.utc_now()
         )
         return conversation
+
+    async def message_like_the_last(self, channel_sid: str) -> OutboundMessage | None:
+        """An empty message to the customer of a channel, by the numbers that its newest task names; two calls.
+
+        :return: None where no task tells any more, or the channel is of no SMS number
+        """
+        ours = {str(flow.contact_identity) for flow in await sms_flows(self._client)}
+        for task in await find_tasks(self._workspace(), "channelSid", channel_sid):
+            attributes = await attributes_of(task) or {}
+            both = {str(attributes[name]) for name in ("from", "to") if attributes.get(name)}
+            numbers, customers = both & ours, both - ours
+            if numbers and customers:
+                return OutboundMessage(
+                    Route.AGENT, from_number=numbers.pop(), to_number=customers.pop(), body=""
+                )
+        return None
 
     async def _end_strays(self, key: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""

@@ -194,7 +194,13 @@ class ConversationsStack:
         if not snapshot.is_retired:
             await self._write(snapshot, retired(snapshot.attributes, self.usual), "inactive")
 
-    async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
+    async def resume(
+        self,
+        channel_sid: str,
+        links: Mapping[str, str],  # noqa: ARG002
+        *,
+        was_active: bool = False,  # noqa: ARG002  # Flex ends none by its attributes
+    ) -> bool:
         """Put the two attributes back and make the conversation active again.
 
         Nothing opens a conversation again that we have closed: a customer who wrote in the moment before goes on in a

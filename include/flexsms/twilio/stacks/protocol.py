@@ -291,11 +291,11 @@ class RetiringStack(Protocol):
         """
         ...
 
-    async def resume(self, channel_sid: str, links: Mapping[str, str]) -> bool:
+    async def resume(self, channel_sid: str, links: Mapping[str, str], *, was_active: bool = False) -> bool:
         """Undo: put the two attributes back and connect the customer again.
 
+        :param was_active: it was in use until this cleanup suspended it, so whatever ended it since did so by our mark
         :return: False when that came too late, so that the customer goes on in a fresh channel
-
         :raises NotFound: when the channel is gone
         """
         ...
