@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flexsms.demo.api import Json
@@ -37,6 +39,7 @@ def test_set_up_send_and_track(cluster: Cluster) -> None:
     assert (task["queue"], task["pool"]) == ("flexsms", "flexsms_send")
 
     channel = sent["channel_sid"]
+    assert who_else_knows(cluster) == []
     ended = cluster.twilio.agent("complete", channel_sid=channel)["task_sid"]
     assert ended == sent["task_sid"]
     counts = cluster.twilio.delivered(timeout_s=120)
@@ -47,6 +50,17 @@ def test_set_up_send_and_track(cluster: Cluster) -> None:
     assert stored
     for one in stored:
         cluster.finish("flexsms_track", one["dag_run_id"])
+
+
+def who_else_knows(cluster: Cluster) -> list[str]:
+    """Where the customer's number or the text is, beside Twilio and the ``conf`` of the run."""
+    audit = cluster.api.call("GET", "eventLogs", dag_id="flexsms_send", event="trigger_dag_run")["event_logs"]
+    assert audit
+    written = {"the audit log": json.dumps(audit)}
+    for path in cluster.logs.rglob("*"):
+        if path.is_file():
+            written[str(path.relative_to(cluster.logs))] = path.read_text(errors="replace")
+    return [where for where, text in written.items() if CUSTOMER[1:] in text or BODY in text]
 
 
 def state(cluster: Cluster, channel_sid: str) -> Json:
