@@ -14,10 +14,10 @@ BIN := $(VENV)/bin
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 UNIT := -m "not airflow and not e2e and not cluster" --ignore tests/dags --ignore tests/e2e --ignore tests/cluster
 CLUSTER_VENV ?= .venv-cluster
-TYPED := include $(foreach folder,dags plugins tests bench,$(if $(wildcard $(folder)/*.py),$(folder)))
+TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints hashes clean \
+.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints hashes docs clean \
   run-env dev-env cluster-env
 
 help: ## this list
@@ -84,6 +84,9 @@ hashes: dev-env ## the pins of constraints.txt again, with the hashes of their f
 	@head -3 constraints-hashed.txt > .cache/hashed.head
 	@$(PIN) --no-deps --generate-hashes --output-file .cache/hashed.body constraints.txt
 	@cat .cache/hashed.head .cache/hashed.body > constraints-hashed.txt
+
+docs: dev-env ## the parts of docs/ that come from the code again
+	@PYTHONPATH=. $(BIN)/python -m scripts.docs
 
 clean: ## away with everything the other targets made, also the environments and the demo's Airflow
 	@rm -rf .venv .venv-* .airflow .cache .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache \
