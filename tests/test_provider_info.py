@@ -42,7 +42,7 @@ def test_every_module_is_there(module: str) -> None:
     assert import_module(module).__doc__
 
 
-@pytest.mark.parametrize("path", [*INFO["extra-links"], CONNECTION["hook-class-name"]])
+@pytest.mark.parametrize("path", [*INFO["extra-links"], *INFO["cli"], CONNECTION["hook-class-name"]])
 def test_every_class_is_there(path: str) -> None:
     module, _, name = path.rpartition(".")
     assert getattr(import_module(module), name)
