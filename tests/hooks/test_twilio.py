@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,20 @@ def test_settings_are_read_from_the_connection(connect: Callable[..., TwilioHook
 
 async def test_settings_are_the_same_in_an_event_loop(connect: Callable[..., TwilioHook]) -> None:
     hook = connect()
+    assert await hook.asettings() == hook.settings
+
+
+async def test_so_they_are_in_airflow_3_3_1(
+    connect: Callable[..., TwilioHook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = connect()
+    now = hook.get_connection(hook.twilio_conn_id)
+    older = SimpleNamespace(login=now.login, password=now.password, extra_dejson=now.extra_dejson)
+
+    async def connection(conn_id: str) -> SimpleNamespace:
+        return older
+
+    monkeypatch.setattr(hook, "aget_connection", connection)
     assert await hook.asettings() == hook.settings
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook, Connection, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
+from asgiref.sync import sync_to_async
 
 from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
 from flexsms.twilio.config import CONN_ID, TwilioSettings
@@ -64,7 +65,10 @@ class TwilioHook(BaseHook):
         """:attr:`settings`, for code in an event loop."""
         with self._named():
             connection = await self.aget_connection(self.twilio_conn_id)
-            return _settings(connection, await connection.aextra_dejson())
+            if hasattr(connection, "aextra_dejson"):
+                return _settings(connection, await connection.aextra_dejson())
+            # Airflow 3.3.1 has only the property, which may wait for the supervisor: not in the event loop.
+            return _settings(connection, await sync_to_async(getattr)(connection, "extra_dejson"))
 
     @asynccontextmanager
     async def account(self) -> AsyncIterator[Account]:
