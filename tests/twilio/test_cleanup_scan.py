@@ -43,10 +43,8 @@ async def pages(
         yield list(stored[start : start + size])
 
 
-async def find(
-    *states: ChannelState | UnreadableDocument, limit: int = 100, **more: dict[str, ChannelState]
-) -> Scan:
-    return await find_due(pages(*states), Rule(NOW, WINDOW, limit, WORKSPACE), **more)
+async def find(*states: ChannelState | UnreadableDocument, limit: int = 100) -> Scan:
+    return await find_due(pages(*states), Rule(NOW, WINDOW, limit, WORKSPACE))
 
 
 pytestmark = pytest.mark.anyio
@@ -71,14 +69,6 @@ async def test_a_limit_takes_the_longest_quiet_and_counts_the_rest() -> None:
     scan = await find(*(state(n, 500 - n * 10) for n in range(20)), limit=3)
     assert [channel.ended_ms for channel in scan.due] == [310, 320, 330]
     assert scan.due_in_all == 20
-
-
-async def test_what_is_learnt_but_not_stored_counts_too() -> None:
-    woken = state(1, 5, opened_ms=NOW - 1)
-    unknown = state(2, 5)
-    scan = await find(state(1, 5), learnt={sid(1): woken, sid(2): unknown})
-    assert [channel.channel_sid for channel in scan.due] == [sid(2)]
-    assert scan.scanned == 2
 
 
 async def test_a_channel_that_is_met_twice_is_due_once() -> None:

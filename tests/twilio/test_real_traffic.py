@@ -20,10 +20,12 @@ from flexsms.core.events import Home, to_ms
 from flexsms.core.retention import Verdict, judge
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracked_scan import TrackedScan
 
 from .kept import Kept
 
@@ -209,8 +211,15 @@ async def test_an_end_that_came_first_meets_its_channel_when_all_documents_are_r
     assert (await centre.state(channel)).open_tasks == {task}
     scanned = stored = None
     for write in (False, True):
-        waiting = TaskEnds(centre.kept).waiting
-        pages = [page async for page in centre.account.store.scan(adopt=write, ends=waiting)]
+        states = TrackedScan(
+            Feed([], centre.now()),
+            centre.account.store,
+            parked=ParkedStates(None),
+            ends=TaskEnds(centre.kept),
+            at_once=4,
+            write=write,
+        )
+        pages = [page async for page in states.pages()]
         (scanned,) = [one for page in pages for one in page if getattr(one, "state", None)]
         assert scanned.state.last_ended_ms == story.at_ms(9)  # type: ignore[union-attr]
         stored = await centre.account.store.load(channel)

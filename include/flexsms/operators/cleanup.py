@@ -4,46 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.assets import CHANNEL_STATE, leftovers_key
-from flexsms.core.errors import (
-    ChannelsFailed,
-    InvalidInput,
-    PermanentError,
-    UnreadableState,
-)
-from flexsms.core.events import to_ms
+from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
 from flexsms.core.retention import SMS, channel_types, window_ms
-from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
-from flexsms.operators.track import AssetValue, drain, last_cursor, task_ends
-from flexsms.twilio.cleanup_absent import end_absent
+from flexsms.operators.track import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.twilio.cleanup_attempt import Attempt
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_heal import HealReport
+from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, Outcome, failure
-from flexsms.twilio.cleanup_scan import DueChannel, Rule, Scan, find_due, pack, unpack
+from flexsms.twilio.cleanup_scan import DueChannel, Scan, pack, unpack
 from flexsms.twilio.parked import Memory
-from flexsms.twilio.task_ends import TaskEnds
-from flexsms.twilio.track import TrackReport, absorb
 from flexsms.twilio.unanswered import Unanswered, parse_unanswered
-
-if TYPE_CHECKING:
-    from flexsms.twilio.account import Account
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
 MAX_LIMIT = 100_000
-# Nobody says how late TaskRouter may list an event. Tracking overlaps by minutes; this, once a day, by a day.
-PLAN_LOOKBACK = timedelta(days=1)
 
 
 class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
@@ -128,47 +113,34 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         unanswered = parse_unanswered(self.unanswered)
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
-            # Before anything is read: what happens from here on is the batches' business.
             began = account.now()
-            ends = task_ends(account, context)
-            learnt = await _learn(account, context, ends) if preview else {}
-            if not preview:
-                with suppress(
-                    UnreadableState
-                ):  # the scan names these documents, and the others are up to date
-                    await drain(account, account.taskrouter(lookback=PLAN_LOOKBACK), context, ends=ends)
-            # Tasks end by Twilio's clock, and only by now it has told its time.
-            scanned_at = account.earlier(began)
-            healer = account.healer(
-                run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}", unanswered=unanswered
+            source = account.taskrouter(lookback=PLAN_LOOKBACK)
+            planner = Planner(
+                account=account,
+                source=source,
+                parked=parked_states(account, context),
+                ends=task_ends(account, context),
+                run_id=f"{context['ti'].dag_id}/{context['ti'].run_id}",
+                unanswered=unanswered,
+                dry_run=preview,
             )
-            unfinished = await healer.unfinished()
-            rule = Rule(to_ms("now", scanned_at), window, limit, account.home.workspace_sid, kinds)
-            scan = await find_due(
-                account.store.scan(adopt=not preview, ends=ends.waiting),
-                rule,
-                learnt=learnt,
-                watched=unfinished.outcomes,
+            plan = await planner.plan(
+                window_ms=window,
+                limit=limit,
+                channel_types=kinds,
+                cursor=last_cursor(source, context),
+                save_cursor=cursor_saver(source, context),
             )
-            healed, over = HealReport(), 0
-            if not preview:
-                healed = await healer.heal(scan, unfinished)
-                over = await end_absent(
-                    scan.unheard_of,
-                    account.taskrouter(),
-                    account.store,
-                    now_ms=to_ms("now", account.theirs()),
-                    at_once=account.settings.max_in_flight,
-                )
             calls = account.transport.total_calls
             named = AssetValue(
                 context["asset_state_store"][CHANNEL_STATE],
                 leftovers_key(account.settings.need("sync_service_sid")),
             )
+        scan, healed, over = plan.scan, plan.healed, plan.tasks_over
         self._name_leftovers(scan.leftovers, named, preview=preview)
         # Airflow maps over so many batches and no more.
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
-        batches = _batches(scan.due, size, scanned_at)
+        batches = _batches(scan.due, size, plan.scanned_at)
         summary = {
             **_found(scan, healed),
             "restored": len(healed.restored),
@@ -324,16 +296,6 @@ def parse_action(value: str) -> Action:
             "action", f"{value!r} is no way to retire a channel", "choose 'deactivate' or 'delete'"
         )
     return Action(value)
-
-
-async def _learn(account: Account, context: Context, ends: TaskEnds) -> dict[str, ChannelState]:
-    """What the source knows and the store does not, kept in memory because a dry run writes nothing."""
-    source = account.taskrouter(lookback=PLAN_LOOKBACK)
-    learnt: dict[str, ChannelState] = {}
-    async with aclosing(source.read(last_cursor(source, context))) as pages:
-        async for page in pages:
-            absorb(page, learnt, TrackReport(), ends)
-    return learnt
 
 
 def _batches(due: Sequence[DueChannel], size: int, scanned_at: datetime) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -213,16 +213,11 @@ async def drain(
     :param parked: those of the same run; by default, they are read
     :param ends: those of the same run; by default, they are read
     """
-
-    # The store is called synchronously: `dag.test()` of Airflow 3.3.2 lacks what its asynchronous methods need.
-    async def save(cursor: str) -> None:
-        context["asset_state_store"][CHANNEL_STATE].set(cursor_key(source), cursor)
-
     return await track(
         source,
         account.store,
         cursor=last_cursor(source, context),
-        save_cursor=save,
+        save_cursor=cursor_saver(source, context),
         at_once=account.settings.max_in_flight,
         parked=parked or parked_states(account, context),
         ends=ends or task_ends(account, context),
@@ -233,6 +228,16 @@ def last_cursor(source: EventSource, context: Context) -> str | None:
     """Where the last run stopped reading the source, None when there was none."""
     cursor = context["asset_state_store"][CHANNEL_STATE].get(cursor_key(source))
     return None if cursor is None else str(cursor)
+
+
+def cursor_saver(source: EventSource, context: Context) -> Callable[[str], Awaitable[None]]:
+    """Keeps where a run stopped reading the source."""
+
+    # The store is called synchronously: `dag.test()` of Airflow 3.3.2 lacks what its asynchronous methods need.
+    async def save(cursor: str) -> None:
+        context["asset_state_store"][CHANNEL_STATE].set(cursor_key(source), cursor)
+
+    return save
 
 
 def parked_states(account: Account, context: Context) -> ParkedStates:

@@ -115,18 +115,15 @@ async def find_due(
     pages: AsyncGenerator[list[Scanned], None],
     rule: Rule,
     *,
-    learnt: Mapping[str, ChannelState] | None = None,
     watched: Collection[str] = (),
 ) -> Scan:
     """Find the channels that are due; holds no more than the rule's limit of them in memory.
 
-    :param learnt: what the source knows and the store does not yet, because a dry run stores nothing
     :param watched: channels that an earlier cleanup may not have finished
     """
     result = Scan()
     kept: dict[str, DueChannel] = {}
     newest_first: list[tuple[int, str]] = []
-    unseen = dict(learnt or {})
     async with aclosing(pages):
         async for page in pages:
             for stored in page:
@@ -137,14 +134,9 @@ async def find_due(
                 if isinstance(stored, Leftover):
                     result.leftovers.append(stored.name)
                     continue
-                extra = unseen.pop(stored.state.channel_sid, None)
-                state = stored.state.merge(extra) if extra else stored.state
-                if state.channel_sid in watched:
-                    _sort_watched(result, state, stored.revision, rule)
-                _consider(result, kept, newest_first, state, stored.revision, rule)
-    for state in unseen.values():
-        result.scanned += 1
-        _consider(result, kept, newest_first, state, "", rule)
+                if stored.state.channel_sid in watched:
+                    _sort_watched(result, stored.state, stored.revision, rule)
+                _consider(result, kept, newest_first, stored.state, stored.revision, rule)
     result.due = sorted(kept.values(), key=lambda channel: channel.ended_ms)
     return result
 

@@ -376,7 +376,8 @@ class Sender:
         """
         links = {"session": (to_ms("now", self._now()), str(conversation.session_sid))}
         state = ChannelState(conversation.channel_sid, self._stack.name, links=links)
-        return (await self._store.learn(state))[1]
+        _, stored = await self._store.learn(state)
+        return stored.state
 
 
 def _is_deleted_next(state: ChannelState) -> bool:

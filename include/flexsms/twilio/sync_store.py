@@ -102,31 +102,32 @@ class SyncStore:
         return (await self.learn(learnt, ends))[0]
 
     async def learn(
-        self, learnt: ChannelState, ends: Mapping[str, int] | None = None
-    ) -> tuple[Written, ChannelState]:
-        """:meth:`merge`, which also returns what is stored by then."""
+        self,
+        learnt: ChannelState,
+        ends: Mapping[str, int] | None = None,
+        *,
+        stored: StoredState | None = None,
+    ) -> tuple[Written, StoredState]:
+        """:meth:`merge`, which also returns what is stored by then.
+
+        :param stored: what has just been read of the channel, which saves one call
+        """
         ends = ends or {}
         learnt = learnt.end(ends)
         for _ in range(WRITE_ATTEMPTS):
-            stored = await self.load(learnt.channel_sid)
+            stored = stored or await self.load(learnt.channel_sid)
             if stored is None:
                 try:
-                    await self._service.documents.create_async(
-                        unique_name=DOCUMENT_PREFIX + learnt.channel_sid,
-                        data=learnt.to_json(),
-                        ttl=_ttl_s(learnt),
-                    )
+                    return Written.CREATED, await self._create(learnt)
                 except AlreadyExists:
                     continue
-                return Written.CREATED, learnt
             merged = stored.state.merge(learnt).end(ends)
             if merged == stored.state:
-                return Written.UNCHANGED, merged
+                return Written.UNCHANGED, stored
             try:
-                await self._write(merged, stored.revision)
+                return Written.UPDATED, await self._write(merged, stored.revision)
             except (RevisionMismatch, NotFound):
-                continue
-            return Written.UPDATED, merged
+                stored = None
         raise RevisionMismatch(
             f"The state of {learnt.channel_sid} changed {WRITE_ATTEMPTS} times while it was written; try again."
         )
@@ -138,20 +139,23 @@ class SyncStore:
         """
         await self._write(state, revision)
 
+    async def _create(self, state: ChannelState) -> StoredState:
+        created: Any = await self._service.documents.create_async(
+            unique_name=DOCUMENT_PREFIX + state.channel_sid, data=state.to_json(), ttl=_ttl_s(state)
+        )
+        return StoredState(state, created.revision)
+
     async def _write(self, state: ChannelState, revision: str) -> StoredState:
         document = self._service.documents(DOCUMENT_PREFIX + state.channel_sid)
         written: Any = await guarded(document.update_async, revision, data=state.to_json(), ttl=_ttl_s(state))
         return StoredState(state, written.revision)
 
-    async def scan(
-        self, *, adopt: bool, ends: Mapping[str, int] | None = None
-    ) -> AsyncGenerator[list[Scanned], None]:
-        """All states, a page at a time; one call per 100 documents, and one per state that an end changes.
+    async def scan(self, *, adopt: bool) -> AsyncGenerator[list[Scanned], None]:
+        """All states, a page at a time; one call per 100 documents.
 
         Documents of the original recipe are merged with ours of the same channel.
 
-        :param adopt: migrate the recipe's documents to ours and store what the ends change; else nothing is written
-        :param ends: when tasks ended whose channel is not known, by task
+        :param adopt: migrate the recipe's documents to ours; else nothing is written
         """
         page: Any = await self._service.documents.page_async(page_size=PAGE_SIZE)
         while page is not None:
@@ -159,19 +163,19 @@ class SyncStore:
             following = asyncio.create_task(page.next_page_async())
             await asyncio.sleep(0)
             try:
-                yield await self._read_page(page, adopt=adopt, ends=ends or {})
+                yield await self._read_page(page, adopt=adopt)
             except BaseException:
                 following.cancel()
                 raise
             page = await following
 
-    async def _read_page(self, page: Any, *, adopt: bool, ends: Mapping[str, int]) -> list[Scanned]:
+    async def _read_page(self, page: Any, *, adopt: bool) -> list[Scanned]:
         states: list[Scanned] = []
         for document in page:
             name = document.unique_name or ""
             if name.startswith(DOCUMENT_PREFIX):
-                read = self._read(name.removeprefix(DOCUMENT_PREFIX), document.data, document.revision)
-                states.append(await self._end(read, ends, write=adopt))
+                channel_sid = name.removeprefix(DOCUMENT_PREFIX)
+                states.append(self._read(channel_sid, document.data, document.revision))
             elif name.startswith(RECIPE_PREFIX):
                 states.extend(await self._adopt(document, write=adopt))
         return states
@@ -182,19 +186,6 @@ class SyncStore:
             return StoredState(_state(channel_sid, data), revision)
         except InvalidInput as error:
             return UnreadableDocument(channel_sid, str(error))
-
-    async def _end(
-        self, read: StoredState | UnreadableDocument, ends: Mapping[str, int], *, write: bool
-    ) -> StoredState | UnreadableDocument:
-        if isinstance(read, UnreadableDocument):
-            return read
-        ended = read.state.end(ends)
-        if ended == read.state:
-            return read
-        try:
-            return await self._write(ended, read.revision) if write else StoredState(ended, read.revision)
-        except (RevisionMismatch, NotFound):
-            return read  # somebody else has just written it, so it is not due; the next scan ends the task
 
     async def _adopt(self, document: Any, *, write: bool) -> list[Scanned]:
         name = document.unique_name

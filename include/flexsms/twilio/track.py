@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
-from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SyncStore
+from flexsms.twilio.sync_store import DOCUMENT_PREFIX, StoredState, SyncStore
 from flexsms.twilio.task_ends import TaskEnds
 
 logger = logging.getLogger(__name__)
@@ -110,51 +110,20 @@ async def track(
     :raises FlexSmsError: when the source fails, or a channel could be neither written nor parked: then no other channel
         is tried, and the cursor stays before what is not stored
     """
-    report = TrackReport()
-    parked = parked or ParkedStates(None)
-    ends = ends or TaskEnds(None)
+    recorder = Recorder(store, parked or ParkedStates(None), ends or TaskEnds(None), at_once=at_once)
+    report, parked = recorder.report, recorder.parked
     told = set(parked.news)
     pending = {state.channel_sid: state for state in parked.due()}
-    failures: list[FlexSmsError] = []
-
-    async def merge(learnt: ChannelState) -> None:
-        if failures:
-            return  # what has befallen one channel may befall all
-        sid = learnt.channel_sid
-        try:
-            if parked.is_unreadable(sid):
-                parked.add(learnt)
-                return
-            with contained():
-                written = await store.merge(learnt, ends.waiting)
-        except UnreadableState as error:
-            level = logging.WARNING if sid in parked.channels else logging.ERROR
-            logger.log(level, "Channel %s was not updated: %s", sid, error)
-            try:
-                parked.park(learnt, error)
-            except InvalidInput as full:
-                failures.append(full)
-        except FlexSmsError as error:
-            logger.error("Channel %s was not updated: %s", sid, error)
-            failures.append(error)
-        else:
-            parked.release(learnt)
-            setattr(report, written, getattr(report, written) + 1)
 
     async def flush() -> None:
         states = list(pending.values())
         pending.clear()
-        report.channels += len(states)
-        await for_each(states, merge, at_once=at_once)
-        parked.save()
-        ends.save()
-        if failures:
-            raise _weightiest(failures)
+        await recorder.record(states)
 
     try:
         async with aclosing(source.read(cursor)) as pages:
             async for page in pages:
-                absorb(page, pending, report, ends)
+                absorb(page, pending, report, recorder.ends)
                 if page.cursor is not None or len(pending) >= MAX_PENDING:
                     await flush()
                 if page.cursor is not None:
@@ -163,14 +132,79 @@ async def track(
         # A collector may end with a page of events and no cursor: they are stored, and will be read once more.
         await flush()
     finally:
-        _name_what_is_left_out(report)
+        name_what_is_left_out(report)
     report.parked = parked.channels
     for sid, error in parked.news.items():
         if sid not in told:
             error.args = (f"Document {DOCUMENT_PREFIX}{sid}: {error}",)
             raise error
-    _check_understood(report)
+    check_understood(report)
     return report
+
+
+class Recorder:
+    """Stores what was learnt of channels.
+
+    :param at_once: channels written at a time
+    """
+
+    def __init__(self, store: SyncStore, parked: ParkedStates, ends: TaskEnds, *, at_once: int) -> None:
+        self.report = TrackReport()
+        self.parked = parked
+        self.ends = ends
+        self._store = store
+        self._at_once = at_once
+        self._failures: list[FlexSmsError] = []
+
+    async def record(
+        self, states: Collection[ChannelState], known: Mapping[str, StoredState] | None = None
+    ) -> list[StoredState]:
+        """Merge states into their documents, and keep for later runs what has to be kept before a cursor moves.
+
+        :param known: what has just been read of some of the channels, by SID, which saves a call each
+        :return: what is stored of them by now; those whose documents hold no state are parked, and not among them
+        :raises FlexSmsError: when a channel could be neither written nor parked; then no other one is tried
+        """
+        stored: list[StoredState] = []
+
+        async def merge(learnt: ChannelState) -> None:
+            found = await self._merge(learnt, (known or {}).get(learnt.channel_sid))
+            if found is not None:
+                stored.append(found)
+
+        self.report.channels += len(states)
+        await for_each(states, merge, at_once=self._at_once)
+        self.parked.save()
+        self.ends.save()
+        if self._failures:
+            raise _weightiest(self._failures)
+        return stored
+
+    async def _merge(self, learnt: ChannelState, known: StoredState | None) -> StoredState | None:
+        if self._failures:
+            return None  # what has befallen one channel may befall all
+        sid, parked = learnt.channel_sid, self.parked
+        try:
+            if known is None and parked.is_unreadable(sid):
+                parked.add(learnt)
+                return None
+            with contained():
+                written, stored = await self._store.learn(learnt, self.ends.waiting, stored=known)
+        except UnreadableState as error:
+            level = logging.WARNING if sid in parked.channels else logging.ERROR
+            logger.log(level, "Channel %s was not updated: %s", sid, error)
+            try:
+                parked.park(learnt, error)
+            except InvalidInput as full:
+                self._failures.append(full)
+        except FlexSmsError as error:
+            logger.error("Channel %s was not updated: %s", sid, error)
+            self._failures.append(error)
+        else:
+            parked.release(learnt)
+            setattr(self.report, written, getattr(self.report, written) + 1)
+            return stored
+        return None
 
 
 def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackReport, ends: TaskEnds) -> None:
@@ -199,7 +233,8 @@ def _add(pending: dict[str, ChannelState], learnt: ChannelState) -> None:
     pending[learnt.channel_sid] = learnt if known is None else known.merge(learnt)
 
 
-def _name_what_is_left_out(report: TrackReport) -> None:
+def name_what_is_left_out(report: TrackReport) -> None:
+    """Log which events came to nothing."""
     for origin, count in report.foreign.most_common(NAMED_REJECTS):
         what = "workspace" if origin.startswith("WS") else "account"
         logger.warning(
@@ -209,7 +244,7 @@ def _name_what_is_left_out(report: TrackReport) -> None:
         logger.warning("Events left out besides: %d.", report.rejected - len(report.rejects))
 
 
-def _check_understood(report: TrackReport) -> None:
+def check_understood(report: TrackReport) -> None:
     """Make sure that something could be read, if there was anything.
 
     :raises InvalidInput: when there was, and none of it said what it is
