@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from uuid import uuid4
 import aiohttp
 
 from bench.world import RETENTION_DAYS, chunks
-from flexsms.core.events import TaskEventType
+from flexsms.core.events import ENDING, TaskEventType
 from flexsms.core.retention import window_ms
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
@@ -24,7 +24,7 @@ from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
 from flexsms.twilio.clock import utc_now
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.sync_map import ONE_YEAR
-from flexsms.twilio.sync_store import SETTLED_TTL_S
+from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SETTLED_TTL_S
 from flexsms.twilio.task_list import OPEN_STATUSES
 
 Json = dict[str, Any]
@@ -76,12 +76,20 @@ class Bare:
         self.proxy = f"https://proxy.twilio.com/v1/Services/{settings.session_service_sid}"
         self.tasks = f"https://taskrouter.twilio.com/v1/Workspaces/{settings.workspace_sid}"
 
-    async def call(self, method: str, url: str, form: Mapping[str, str] | None = None, **more: Any) -> Json:
-        """One request; anything but success ends the benchmark."""
+    async def call(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        expected: int = 200,
+        **more: Any,
+    ) -> Json:
+        """One request; anything but success, or what is expected, ends the benchmark."""
         routed = f"{self._base}/{url.removeprefix('https://')}"
         async with self.http.request(method, routed, data=form, **more) as answer:
             body: Json = json.loads(await answer.read())
-            if answer.status >= 300:
+            if answer.status >= 300 and answer.status != expected:
                 raise RuntimeError(f"{method} {url}: {answer.status} {body}")
             return body
 
@@ -128,14 +136,55 @@ async def floor(settings: TwilioSettings, batch_size: int) -> int:
             jobs += 2 * _looks(client)
             jobs += [partial(_retire, client, document) for document in batch]
             jobs += [partial(_note, client, part) for part in chunks(batch, LINES_PER_ITEM)]
-        queue = iter(jobs)
-
-        async def worker() -> None:
-            for job in queue:
-                await job()
-
-        await asyncio.gather(*(worker() for _ in range(settings.max_in_flight)))
+        await _all(jobs, settings.max_in_flight)
         return len(due)
+
+
+async def tracking_floor(settings: TwilioSettings) -> int:
+    """The same calls as flexsms makes to track into an empty store, and no check of anything that is read.
+
+    Returns how many channels it wrote.
+    """
+    async with bare(settings) as client:
+        states: dict[str, Json] = {}
+
+        async def read(event_type: TaskEventType) -> None:
+            since = f"{datetime.now(UTC) - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+            query = {"EventType": str(event_type), "StartDate": since, "PageSize": "1000"}
+            url: str | None = f"{client.tasks}/Events?{urlencode(query)}"
+            while url:
+                page = await client.call("GET", url)
+                for event in page["events"]:
+                    data = event["event_data"]
+                    channel_sid = json.loads(data["task_attributes"])["channelSid"]
+                    known = states.setdefault(
+                        channel_sid, {"channel_sid": channel_sid, "seen": {}, "ended": {}}
+                    )
+                    known["ended" if event_type in ENDING else "seen"][data["task_sid"]] = event[
+                        "event_date_ms"
+                    ]
+                url = page["meta"]["next_page_url"]
+
+        async def write(state: Json) -> None:
+            name = DOCUMENT_PREFIX + state["channel_sid"]
+            await client.call("GET", f"{client.sync}/Documents/{name}", expected=404)
+            form = {"UniqueName": name, "Data": json.dumps(state), "Ttl": "0"}
+            await client.call("POST", f"{client.sync}/Documents", form)
+
+        await asyncio.gather(*(read(event_type) for event_type in TaskEventType))
+        await _all([partial(write, state) for state in states.values()], settings.max_in_flight)
+        return len(states)
+
+
+async def _all(jobs: Iterable[Callable[[], Awaitable[object]]], at_once: int) -> None:
+    """Do the jobs in their order, so many at a time."""
+    queue = iter(jobs)
+
+    async def worker() -> None:
+        for job in queue:
+            await job()
+
+    await asyncio.gather(*(worker() for _ in range(at_once)))
 
 
 def _looks(client: Bare) -> list[Callable[[], Awaitable[object]]]:

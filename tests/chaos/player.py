@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup import REPORT_KEY, FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.operators.send import FlexSendOperator
 from flexsms.operators.track import FlexTrackOperator
@@ -390,14 +390,19 @@ class Player:
                 else:
                     report(plan)
 
-            TaskRun(
+            task = TaskRun(
                 self.airflow,
                 run,
                 "retire",
                 lambda: FlexCleanupOperator(task_id="retire", batch=batch, **shared),
                 next_one,
                 map_index=index,
-            ).start()
+            )
+            pull(task, plan)
+            task.start()
+
+        def pull(task: TaskRun, plan: TaskRun) -> None:
+            task.pulled.update({("plan", key, -1): value for key, value in plan.pushed.items()})
 
         def report(plan: TaskRun) -> None:
             def make() -> FlexCleanupReportOperator:
@@ -406,7 +411,7 @@ class Player:
                 )
 
             task = TaskRun(self.airflow, run, "report", make, over)
-            task.pulled["plan", PLAN_KEY, -1] = plan.pushed.get(PLAN_KEY)
+            pull(task, plan)
             task.pulled["plan", "return_value", -1] = plan.result
             for one in run.tasks:
                 if one.task_id == "retire" and REPORT_KEY in one.pushed:

@@ -41,7 +41,8 @@ class FakeContext(dict[str, Any]):
 
     def _pull(self, *, task_ids: str, key: str = "return_value", map_indexes: list[int] | None = None) -> Any:
         if map_indexes is None:
-            return self.pulled.get((task_ids, key, -1))
+            left = self.pushed.get(key) if task_ids == self["ti"].task_id else None
+            return self.pulled.get((task_ids, key, -1), left)
         return [self.pulled.get((task_ids, key, index)) for index in map_indexes]
 
 

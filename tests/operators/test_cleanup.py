@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
 from flexsms.core.events import StackName
-from flexsms.operators.cleanup import MAX_LIMIT, FlexCleanupOperator, FlexCleanupPlanOperator, _batches
+from flexsms.operators.cleanup import (
+    MAX_LIMIT,
+    FlexCleanupOperator,
+    FlexCleanupPlanOperator,
+    planned_channels,
+)
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_batch import BATCH_SIZE
-from flexsms.twilio.cleanup_scan import DueChannel, pack, unpack
+from flexsms.twilio.cleanup_heal import HealReport
+from flexsms.twilio.cleanup_plan import Plan, Planner
+from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.clock import utc_now
 
 from .conftest import FakeContext, ends_of, taskrouter_cursor
@@ -36,9 +43,9 @@ async def retire(context: Any, batch: dict[str, Any], **arguments: Any) -> dict[
     return report
 
 
-def sids(batch: dict[str, Any]) -> list[str]:
+def sids(context: Any, batch: dict[str, Any]) -> list[str]:
     """The channels of a batch."""
-    return [channel.channel_sid for channel in unpack(batch["channels"])]
+    return [channel.channel_sid for channel in planned_channels(context["ti"], batch)]
 
 
 def writes(sandbox: SandboxProcess) -> list[str]:
@@ -57,7 +64,7 @@ async def test_a_plan_cuts_what_is_due_into_batches(
     ]
     found = context.pushed["plan"]
     assert (found["scanned"], found["due"], found["batches"], found["failed"]) == (6, 5, [2, 2, 1], 0)
-    ended = [channel.ended_ms for batch in batches for channel in unpack(batch["channels"])]
+    ended = [channel.ended_ms for batch in batches for channel in planned_channels(context["ti"], batch)]
     assert ended == sorted(ended)
     assert context.cursors.keys() == {taskrouter_cursor(sandbox)}
 
@@ -69,7 +76,7 @@ async def test_a_dry_run_learns_in_memory_only(
     sandbox.control.clear_journal()
     [batch] = await plan(context, preview="True")
     report = await retire(context, batch, preview="True")
-    assert sorted(report["would"]) == sorted(sids(batch))
+    assert sorted(report["would"]) == sorted(sids(context, batch))
     assert writes(sandbox) == []
     assert (context.cursors, context.tasks) == ({}, {})
 
@@ -113,7 +120,7 @@ async def test_a_clock_that_is_days_ahead_retires_nothing_early(
 
     monkeypatch.setattr("flexsms.twilio.account.connect", partial(connect, now=ahead))
     [batch] = await plan(context)
-    due = sids(batch)
+    due = sids(context, batch)
     assert (len(channels), len(due)) == (4, 2)
     assert datetime.fromisoformat(batch["scanned_at"]) < utc_now() + timedelta(minutes=1)
     # What happens from the scan on counts, too.
@@ -128,7 +135,7 @@ async def test_a_plan_finds_what_taskrouter_lists_hours_late(
 ) -> None:
     sandbox.control.seed(channels=2, due=2, stack=stack)
     [batch] = await plan(context)
-    channel_sid = sids(batch)[0]
+    channel_sid = sids(context, batch)[0]
     # Long after the cursor has moved on, an end comes that is older than it.
     context.cursors[taskrouter_cursor(sandbox)] = (utc_now() - timedelta(minutes=10)).isoformat()
     attributes = json.dumps({"channelSid": channel_sid, "conversationSid": channel_sid})
@@ -144,7 +151,7 @@ async def test_a_plan_finds_what_taskrouter_lists_hours_late(
         ]
     )
     [again] = await plan(context, preview=preview)
-    assert channel_sid not in sids(again)
+    assert channel_sid not in sids(context, again)
 
 
 async def test_what_a_plan_costs(
@@ -227,26 +234,47 @@ async def test_there_are_never_more_batches_than_airflow_maps_over(
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "3")
     sandbox.control.seed(channels=7, due=7, stack=stack)
     batches = await plan(context, batch_size=1)
-    assert [len(sids(batch)) for batch in batches] == [3, 3, 1]
+    assert [len(sids(context, batch)) for batch in batches] == [3, 3, 1]
     assert context.pushed["plan"]["batches"] == [3, 3, 1]
 
 
-def test_the_largest_plan_is_no_larger_than_any_database_takes() -> None:
-    """MySQL is the strictest: by default its client takes packets of 16 MiB."""
-    names = ("session", "interaction", "interaction_channel")
+@pytest.mark.parametrize("size", [98, BATCH_SIZE, 30_000])
+async def test_a_proxy_that_takes_one_megabyte_lets_the_largest_plan_through(
+    size: int, context: FakeContext, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many channels as may be asked for, with all that a state may know of a channel."""
+    digits = random.Random(3)
+    names = ("session", "interaction", "interaction_channel", "workspace")
     due = [
         DueChannel(
-            f"CH{token_hex(16)}",
+            f"CH{digits.getrandbits(128):032x}",
             1_780_000_000_000 + number * 977,
-            StackName.CONVERSATIONS,
-            str(number % 50),
-            {name: f"KD{token_hex(16)}" for name in names},
+            digits.choice(list(StackName)),
+            f"{digits.getrandbits(32):x}",
+            {"type": "sms", **{name: f"KD{digits.getrandbits(128):032x}" for name in names}},
         )
-        for number in range(BATCH_SIZE)
+        for number in range(MAX_LIMIT)
     ]
-    [batch] = _batches(due, BATCH_SIZE, datetime.now(UTC))
-    assert unpack(batch["channels"]) == due
-    assert len(json.dumps(batch)) * MAX_LIMIT / BATCH_SIZE < 16 * 2**20
+
+    async def planned(*_: Any, **__: Any) -> Plan:
+        return Plan(datetime.now(UTC), Scan(due=due, due_in_all=MAX_LIMIT), HealReport(), 0)
+
+    monkeypatch.setattr(Planner, "plan", planned)
+    batches = await plan(context, limit=MAX_LIMIT, batch_size=size)
+    sent = [batches, *context.pushed.values()]
+    assert max(len(json.dumps(value)) for value in sent) < 500_000
+    assert due == [channel for batch in batches for channel in planned_channels(context["ti"], batch)]
+    assert [batch["end"] - batch["start"] for batch in batches] == context.pushed["plan"]["batches"]
+
+
+async def test_a_batch_whose_channels_are_gone_says_what_to_do(
+    stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.seed(channels=1, due=1, stack=stack)
+    [batch] = await plan(context)
+    del context.pushed["channels.0"]
+    with pytest.raises(PermanentError, match=r"left no channels under the XCom key 'channels\.0'; clear it"):
+        await retire(context, batch)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +293,7 @@ async def test_a_batch_reports_before_it_fails(
 ) -> None:
     sandbox.control.seed(channels=3, due=3, stack=stack)
     [batch] = await plan(context)
-    bad = sids(batch)[0]
+    bad = sids(context, batch)[0]
     match = {"method": "POST", "path": f"/(Channels|Conversations)/{bad}$"}
     sandbox.control.fault(match=match, action="status", **fault)
     with pytest.raises(error, match=f"^1 of 3 channels failed, the first is {bad}: "):
@@ -279,7 +307,13 @@ async def test_a_batch_reports_before_it_fails(
 async def test_an_empty_batch_has_nothing_to_do(
     connection: Callable[..., None], context: FakeContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    batch = {"label": "", "scanned_at": "2026-11-20T00:00:00+00:00", "channels": pack([])}
+    batch = {
+        "label": "",
+        "scanned_at": "2026-11-20T00:00:00+00:00",
+        "task_id": "plan",
+        "start": 0,
+        "end": 0,
+    }
     report = await retire(context, batch)
     assert report["deactivated"] == report["failed"] == 0
 
@@ -292,7 +326,7 @@ async def test_an_unreadable_document_is_named_and_the_others_are_planned(
     bad = sandbox.control.customer("+14155551999", number, "Hello")["channel_sid"]
     sandbox.control.load(documents=[{"unique_name": f"flexsms.{bad}", "data": {"v": 1}}])
     (batch,) = await plan(context)
-    assert len(sids(batch)) == 3
+    assert len(sids(context, batch)) == 3
     assert [failure["channel_sid"] for failure in context.pushed["plan"]["failures"]] == [bad]
     # What they tell of it waits until somebody repairs or deletes the document.
     parked = f"parked.{sandbox.settings['sync_service_sid']}"
@@ -321,7 +355,7 @@ async def test_a_lost_stack_is_one_sentence_and_the_other_one_is_cleaned(
     # They are due until somebody decides.
     connection()
     (batch,) = await plan(context)
-    assert sorted(sids(batch)) == sorted(lost)
+    assert sorted(sids(context, batch)) == sorted(lost)
 
 
 async def test_kinds_of_channels_that_are_not_named_are_counted_and_left(
@@ -332,7 +366,7 @@ async def test_kinds_of_channels_that_are_not_named_are_counted_and_left(
     found = context.pushed["plan"]
     assert (found["due"], found["skipped_type"], found["other_types"]) == (0, 3, {"sms": 3})
     (batch,) = await plan(context, channel_types=["sms"])
-    assert len(sids(batch)) == 3
+    assert len(sids(context, batch)) == 3
 
 
 async def test_documents_of_the_recipe_about_calls_are_named_once_and_do_not_fail(

@@ -130,12 +130,15 @@ def test_channels_of_other_kinds_are_told_by_kind() -> None:
 
 def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None:
     batches = [
-        {"channels": pack([DueChannel("CHa", 1, StackName.CHAT, "0")] * 200)},
-        {"channels": pack([DueChannel("CHb", 1, StackName.CHAT, "0")] * 110)},
+        {"task_id": "plan", "start": 0, "end": 200},
+        {"task_id": "plan", "start": 200, "end": 310},
     ]
     context.pulled = {
         ("plan", "plan", -1): PLAN,
         ("plan", "return_value", -1): batches,
+        ("plan", "channels.0", -1): pack(
+            [DueChannel(sid, 1, StackName.CHAT, "0") for sid in ["CHa"] * 200 + ["CHb"] * 110]
+        ),
         ("retire", "report", 0): report(deactivated=200),
     }
     _, summary = run(context)

@@ -11,11 +11,10 @@ import pytest
 from flexsms.core.events import to_ms
 from flexsms.core.state import ChannelState
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import FlexCleanupPlanOperator
+from flexsms.operators.cleanup import FlexCleanupPlanOperator, planned_channels
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_scan import unpack
 from flexsms.twilio.clock import utc_now
 
 from .conftest import FakeContext
@@ -53,7 +52,11 @@ class Centre:
         """The channels that are due."""
         task = FlexCleanupPlanOperator(task_id="plan", **arguments)
         batches = await task.aexecute(self.context)  # type: ignore[arg-type]
-        return [channel.channel_sid for batch in batches for channel in unpack(batch["channels"])]
+        return [
+            channel.channel_sid
+            for batch in batches
+            for channel in planned_channels(self.context["ti"], batch)
+        ]
 
     @property
     def over(self) -> int:

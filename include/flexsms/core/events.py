@@ -266,7 +266,8 @@ def printable(value: object) -> str:
 
     :return: at most 64 printable characters, others replaced by question marks; empty when it is no text
     """
-    return "".join(char if char.isprintable() else "?" for char in _text(value)[:MOST_PRINTED])
+    text = _text(value)[:MOST_PRINTED]
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def believable(at_ms: int, of: str) -> int:

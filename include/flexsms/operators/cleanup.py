@@ -29,6 +29,8 @@ from flexsms.twilio.unanswered import Unanswered, parse_unanswered
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
 MAX_LIMIT = 100_000
+# Channels per XCom: some 250 KB. Before many an API server is an nginx that refuses 1 MB unless it is told otherwise.
+PART_SIZE = 2_000
 
 
 class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
@@ -46,17 +48,18 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     :param action: ``deactivate`` or ``delete``; only checked here, so that a wrong one stops the run early (templated)
     :param preview: a dry run: store nothing, not even what the events tell (templated)
     :param limit: channels per run at most, the longest quiet first (templated). They go through XCom, with some 120
-        bytes each; 100,000 of them, the most, are 12 MB, which every database that Airflow runs on takes
+        bytes each, in parts of at most 2,000: a proxy before the API server may refuse what is larger than 1 MB
     :param channel_types: which kinds of channels are retired, as tasks name them in ``channelType``: a list, or names
         separated by commas; channels of any other kind are left alone and counted (templated)
     :param unanswered: what becomes of a text that a customer wrote after the last task's end, if no task was opened for
         it: ``task`` opens one and leaves the channel alone, ``report`` retires the channel and names it (templated)
     :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: the batches, each ``{"label", "scanned_at", "channels"}``, the channels packed. Under the key ``plan`` also
-        ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished", "unanswered",
-        "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type", "started_at",
-        "api_calls", "batches"}``. ``failures`` are the
+    :return: the batches, each ``{"label", "scanned_at", "task_id", "start", "end"}``: from where to where among the
+        channels that are due. These are packed under the keys ``channels.0``, ``channels.1`` and so on. Under the key
+        ``plan`` also ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished",
+        "unanswered", "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type",
+        "started_at", "api_calls", "batches"}``. ``failures`` are the
         documents that hold no channel state and the channels that could not be put right, ``restored`` is how many
         live ones were put back, ``finished`` how many settled ones were closed that an earlier batch had left,
         ``unanswered`` in how many of those a text was that nobody was told of,
@@ -140,7 +143,10 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         self._name_leftovers(scan.leftovers, named, preview=preview)
         # Airflow maps over so many batches and no more.
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
-        batches = _batches(scan.due, size, plan.scanned_at)
+        ti = context["ti"]
+        for start in range(0, len(scan.due), PART_SIZE):
+            ti.xcom_push(part_key(start // PART_SIZE), pack(scan.due[start : start + PART_SIZE]))
+        batches = _batches(len(scan.due), size, plan.scanned_at, ti.task_id)
         summary = {
             **_found(scan, healed),
             "restored": len(healed.restored),
@@ -156,7 +162,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
             "api_calls": calls,
             "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
         }
-        context["ti"].xcom_push(PLAN_KEY, summary)
+        ti.xcom_push(PLAN_KEY, summary)
         if healed.restored:
             self.log.warning("%d live channels were out of use and are put back.", len(healed.restored))
         if healed.finished:
@@ -245,7 +251,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         """Retire the batch, report, and only then fail."""
         ti = context["ti"]
         scanned_at = str(self.batch["scanned_at"])
-        channels = unpack(self.batch["channels"])
+        channels = planned_channels(ti, self.batch)
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
@@ -298,16 +304,42 @@ def parse_action(value: str) -> Action:
     return Action(value)
 
 
-def _batches(due: Sequence[DueChannel], size: int, scanned_at: datetime) -> list[dict[str, Any]]:
-    starts = range(0, len(due), size)
+def _batches(due: int, size: int, scanned_at: datetime, task_id: str) -> list[dict[str, Any]]:
     return [
         {
-            "label": f"channels {start + 1} to {min(start + size, len(due))} of {len(due)}",
+            "label": f"channels {start + 1} to {min(start + size, due)} of {due}",
             "scanned_at": scanned_at.isoformat(),
-            "channels": pack(due[start : start + size]),
+            "task_id": task_id,
+            "start": start,
+            "end": min(start + size, due),
         }
-        for start in starts
+        for start in range(0, due, size)
     ]
+
+
+def part_key(number: int) -> str:
+    """Under which key of XCom a plan leaves a part of the channels that are due."""
+    return f"channels.{number}"
+
+
+def planned_channels(ti: Any, batch: Mapping[str, Any]) -> list[DueChannel]:
+    """The channels of a batch, of which it only says where the plan has left them.
+
+    :param ti: the task instance that asks
+    :raises PermanentError: when they are no longer there
+    """
+    start, end = int(batch["start"]), int(batch["end"])
+    first, last = start // PART_SIZE, -(-end // PART_SIZE)
+    channels: list[DueChannel] = []
+    for key in map(part_key, range(first, last)):
+        packed = ti.xcom_pull(task_ids=batch["task_id"], key=key)
+        if packed is None:
+            raise PermanentError(
+                f"The task '{batch['task_id']}' has left no channels under the XCom key '{key}'; clear it, "
+                "and the run plans anew."
+            )
+        channels += unpack(packed)
+    return channels[start - first * PART_SIZE : end - first * PART_SIZE]
 
 
 def _found(scan: Scan, healed: HealReport) -> dict[str, Any]:

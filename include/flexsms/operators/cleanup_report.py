@@ -10,12 +10,11 @@ from airflow.sdk import BaseOperator, Context
 
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import PermanentError
-from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY
+from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.operators.fields import flag
 from flexsms.operators.templates import LiteralRows
 from flexsms.twilio import clock
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
-from flexsms.twilio.cleanup_scan import unpack
 
 Json = dict[str, Any]
 
@@ -74,7 +73,9 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
         reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=list(indexes))
         if None in reports:
             batches = ti.xcom_pull(task_ids=self.plan_task_id)
-            reports = [report or _unreported(batches[index], index) for index, report in enumerate(reports)]
+            reports = [
+                report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
+            ]
         summary = summarize(plan, reports, now=clock.utc_now())
         if preview:
             for channel_sid in (sid for report in reports for sid in report.get("would", ())):
@@ -152,11 +153,11 @@ def _many(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def _unreported(batch: Mapping[str, Any], index: int) -> Json:
+def _unreported(ti: Any, batch: Mapping[str, Any], index: int) -> Json:
     """A batch that ended without a word: all of its channels count as failed, because nobody knows better."""
     message = (
         f"batch {index + 1} ended without a report; the next run finds out whether the channel was retired"
     )
-    sids = [channel.channel_sid for channel in unpack(batch["channels"])]
+    sids = [channel.channel_sid for channel in planned_channels(ti, batch)]
     failures = [{"channel_sid": sid, "code": 0, "message": message} for sid in sids[:NAMED_FAILURES]]
     return {"failed": len(sids), "failures": failures}

@@ -79,6 +79,8 @@ class Attempt:
 
         :raises TryReplaced: when a newer try has begun
         """
+        if self._renewed.age <= self.lease / 2:
+            return
         async with self._renewing:
             if self._renewed.age > self.lease / 2:
                 await self.renew()

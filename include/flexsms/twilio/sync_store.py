@@ -5,16 +5,16 @@ Documents: https://www.twilio.com/docs/sync/api/document-resource
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
+from flexsms.twilio.parallel import pages_ahead
 from flexsms.twilio.sync_guard import guarded
 
 if TYPE_CHECKING:
@@ -157,17 +157,10 @@ class SyncStore:
 
         :param adopt: migrate the recipe's documents to ours; else nothing is written
         """
-        page: Any = await self._service.documents.page_async(page_size=PAGE_SIZE)
-        while page is not None:
-            # The next page is under way while this one is read.
-            following = asyncio.create_task(page.next_page_async())
-            await asyncio.sleep(0)
-            try:
+        first = await self._service.documents.page_async(page_size=PAGE_SIZE)
+        async with aclosing(pages_ahead(first)) as pages:
+            async for page in pages:
                 yield await self._read_page(page, adopt=adopt)
-            except BaseException:
-                following.cancel()
-                raise
-            page = await following
 
     async def _read_page(self, page: Any, *, adopt: bool) -> list[Scanned]:
         states: list[Scanned] = []

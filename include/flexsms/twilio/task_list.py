@@ -139,18 +139,18 @@ class TaskList:
 
     async def _with_attributes(self, tasks: Iterable[Any]) -> list[ListedTask]:
         tasks = list(tasks)
-        found: dict[str, Mapping[str, Any] | None] = {}
+        found = {str(task.sid): shown(task) for task in tasks}
 
         async def read(task: Any) -> None:
             found[str(task.sid)] = await self._attributes(task)
 
-        await for_each(tasks, read, at_once=AT_ONCE)
+        await for_each([task for task in tasks if found[str(task.sid)] is None], read, at_once=AT_ONCE)
         listed = ((str(task.sid), found[str(task.sid)]) for task in tasks)
         return [ListedTask(sid, attributes) for sid, attributes in listed if attributes is not None]
 
     async def _attributes(self, task: Any) -> Mapping[str, Any] | None:
         changed_at = utc(task.date_updated)
-        if shown(task) is not None or changed_at is None:
+        if changed_at is None:
             return await attributes_of(task)
         key = (str(task.sid), changed_at)
         if key in self._fetched:

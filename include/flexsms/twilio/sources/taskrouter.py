@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, printable
+from flexsms.twilio.parallel import merged, pages_ahead
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.task_list import ListedTask, TaskList
@@ -106,13 +107,13 @@ class TaskRouterSource:
         """The first page of every type of event. Most have only one: asking at once makes that one round trip."""
         return await asyncio.gather(*(self._list(event_type, since, end) for event_type in TaskEventType))
 
-    async def _pages(
-        self, firsts: list[Any], since: datetime, until: datetime
-    ) -> AsyncGenerator[EventPage, None]:
-        for event_type, first in zip(TaskEventType, firsts, strict=True):
-            async with aclosing(self._slice(event_type, since, until, first)) as pages:
-                async for page in pages:
-                    yield page
+    def _pages(self, firsts: list[Any], since: datetime, until: datetime) -> AsyncGenerator[EventPage, None]:
+        """All pages of all types, the types side by side."""
+        slices = [
+            self._slice(event_type, since, until, first)
+            for event_type, first in zip(TaskEventType, firsts, strict=True)
+        ]
+        return merged(slices)
 
     async def _list(self, event_type: TaskEventType, since: datetime, until: datetime | None = None) -> Any:
         end = {"end_date": until} if until else {}
@@ -124,15 +125,16 @@ class TaskRouterSource:
         self, event_type: TaskEventType, since: datetime, until: datetime, page: Any
     ) -> AsyncGenerator[EventPage, None]:
         paged = False
-        while page is not None:
-            records = list(page)
-            yield self._read(records)
-            # Where one page led to another, a full one without a successor is just the last.
-            if page.next_page_url is None and len(records) >= PAGE_SIZE and not paged:
-                async with aclosing(self._halves(event_type, since, until)) as halves:
-                    async for half in halves:
-                        yield half
-            page, paged = await page.next_page_async(), True
+        async with aclosing(pages_ahead(page)) as pages:
+            async for listed in pages:
+                records = list(listed)
+                yield self._read(records)
+                # Where one page led to another, a full one without a successor is just the last.
+                if listed.next_page_url is None and len(records) >= PAGE_SIZE and not paged:
+                    async with aclosing(self._halves(event_type, since, until)) as halves:
+                        async for half in halves:
+                            yield half
+                paged = True
 
     async def _halves(
         self, event_type: TaskEventType, since: datetime, until: datetime
