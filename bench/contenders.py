@@ -16,15 +16,19 @@ import aiohttp
 
 from bench.world import RETENTION_DAYS, chunks
 from flexsms.core.events import ENDING, TaskEventType
-from flexsms.core.retention import window_ms
-from flexsms.twilio.account import connect
+from flexsms.core.retention import SMS, window_ms
+from flexsms.twilio.account import Account, connect
+from flexsms.twilio.cleanup_batch import groups_of
 from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
+from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
 from flexsms.twilio.clock import utc_now
 from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sync_map import ONE_YEAR
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SETTLED_TTL_S
+from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.task_list import OPEN_STATUSES
 
 Json = dict[str, Any]
@@ -55,14 +59,45 @@ async def flexsms(settings: TwilioSettings, batch_size: int, limit: int = 1_000_
         now_ms = int(began.timestamp() * 1000)
         rule = Rule(now_ms, window_ms(RETENTION_DAYS), limit, account.home.workspace_sid)
         scan = await find_due(account.store.scan(adopt=True), rule)
-        cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="bench")
-        retired = 0
-        for batch in chunks(scan.due, batch_size):
-            report = await cleaner.retire(
-                batch, scanned_at=began, attempt=account.attempt(Memory(), batch="bench", number=1)
-            )
-            retired += report.to_json()["deactivated"]
-        return scan, retired
+        return scan, await _retire_all(account, scan, batch_size, began)
+
+
+async def flexsms_with_plan(settings: TwilioSettings, batch_size: int, cursor: str) -> tuple[Scan, int]:
+    """A whole cleanup: plan, then retire batch after batch, as the DAG does.
+
+    :param cursor: where the last tracking stopped
+    :return: the scan, and how many channels were retired
+    """
+
+    async def forget(_cursor: str) -> None:
+        pass
+
+    async with connect(settings) as account:
+        planner = Planner(
+            account=account,
+            source=account.taskrouter(lookback=PLAN_LOOKBACK),
+            parked=ParkedStates(None),
+            ends=TaskEnds(None),
+            run_id="bench",
+        )
+        plan = await planner.plan(
+            window_ms=window_ms(RETENTION_DAYS),
+            limit=1_000_000,
+            channel_types=SMS,
+            cursor=cursor,
+            save_cursor=forget,
+        )
+        return plan.scan, await _retire_all(account, plan.scan, batch_size, plan.scanned_at)
+
+
+async def _retire_all(account: Account, scan: Scan, batch_size: int, scanned_at: datetime) -> int:
+    cleaner = account.cleaner(action=Action.DEACTIVATE, run_id="bench")
+    retired = 0
+    for batch in chunks(scan.due, batch_size):
+        attempt = account.attempt(Memory(), batch="bench", number=1)
+        report = await cleaner.retire(batch, scanned_at=scanned_at, attempt=attempt)
+        retired += report.to_json()["deactivated"]
+    return retired
 
 
 class Bare:
@@ -133,9 +168,11 @@ async def floor(settings: TwilioSettings, batch_size: int) -> int:
             partial(client.call, "POST", f"{client.sync}/Maps", {"UniqueName": MAP_NAME})
         ]
         for batch in chunks(due, batch_size):
-            jobs += 2 * _looks(client)
-            jobs += [partial(_retire, client, document) for document in batch]
-            jobs += [partial(_note, client, part) for part in chunks(batch, LINES_PER_ITEM)]
+            for group in groups_of(batch):
+                # A look before and one after; what is announced, and what became of it.
+                jobs += 2 * _looks(client)
+                jobs += [partial(_retire, client, document) for document in group]
+                jobs += 2 * [partial(_note, client, part) for part in chunks(group, LINES_PER_ITEM)]
         await _all(jobs, settings.max_in_flight)
         return len(due)
 
@@ -188,7 +225,7 @@ async def _all(jobs: Iterable[Callable[[], Awaitable[object]]], at_once: int) ->
 
 
 def _looks(client: Bare) -> list[Callable[[], Awaitable[object]]]:
-    """What flexsms asks before and after each batch: the events since the scan, the open tasks and the new ones."""
+    """What flexsms asks before and after each group: the events since the scan, the open tasks and the new ones."""
     since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     events = [
         {"EventType": str(event_type), "StartDate": since, "PageSize": "1000"} for event_type in TaskEventType

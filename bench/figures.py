@@ -49,6 +49,15 @@ class Measurement:
             if name.endswith(("/Channels/{id}", "/Sessions/{id}", "/Documents/{id}"))
         )
 
+    @property
+    def calls_beside_lists(self) -> int:
+        """Requests that are neither a page of a list nor the ledger's."""
+        return sum(
+            count
+            for name, count in self.calls.items()
+            if "/Maps" not in name and (not name.startswith("GET ") or name.endswith("{id}"))
+        )
+
     def to_json(self) -> dict[str, Any]:
         """All figures, the derived ones too."""
         return {

@@ -1,7 +1,8 @@
-"""The four questions of the benchmark. Every one is asked several times, the contenders in turn."""
+"""The questions of the benchmark. Those about speed are asked several times, the contenders in turn."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -12,13 +13,14 @@ from bench import contenders, world
 from bench.figures import Measurement, Spread, Target, over, ratios
 from bench.memory import Peak, peak_of_cleanup
 from bench.meter import measure
+from bench.parsing import parse_times
 from flexsms.core.events import TaskEventType
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_batch import BATCH_SIZE
+from flexsms.twilio.cleanup_scan import BATCH_SIZE
 from flexsms.twilio.config import TwilioSettings
 from flexsms.twilio.limits import DOCUMENTED_FOR_EACH
-from flexsms.twilio.track import track
+from flexsms.twilio.track import TrackReport, track
 
 LATENCY_MS = 40
 IN_FLIGHT = 64
@@ -26,6 +28,7 @@ PROXY_PER_S = DOCUMENTED_FOR_EACH["proxy.twilio.com"]
 EVENTS_PER_LIST = 1000
 WARM_UP = 70  # channels; more than are in flight, so that every connection and import is paid for
 FLOOR, RECIPE, PACED = "floor: bare aiohttp, same calls", "original recipe", "flexsms, documented limits"
+TRACKING_FLOOR = "floor of tracking: bare aiohttp, same calls"
 Work = Callable[[], Coroutine[Any, Any, int]]
 
 
@@ -35,6 +38,7 @@ class Sizes:
 
     :param channels: due channels to retire, beside a tenth as many live ones
     :param batch: channels per batch, as the DAG does it; ``batches`` are other sizes to compare it with
+    :param planned: due channels, channels that had events that day, and states in all
     :param paced: due channels to retire under the documented limits
     :param crowds: states among which the due ones lie, the smallest first
     """
@@ -47,6 +51,7 @@ class Sizes:
     paced: int = 900
     tracked: int = 2_000
     events: int = 20_000
+    planned: tuple[int, int, int] = (2_000, 4_000, 20_000)
     due: int = 20
     crowds: tuple[int, ...] = (500, 5_000, 50_000)
 
@@ -59,6 +64,7 @@ QUICK = Sizes(
     paced=600,
     tracked=500,
     events=5_000,
+    planned=(500, 1_000, 5_000),
     crowds=(500, 10_000),
 )
 
@@ -90,12 +96,14 @@ class Scenarios:
         self._say = say
 
     def run(self) -> Findings:
-        """All four."""
+        """All of them."""
         self._warm_up()
         self.cleanup()
+        self.planned()
         self.paced()
         self.tracking()
         self.memory()
+        self.parsing()
         return self.found
 
     def cleanup(self) -> None:
@@ -123,6 +131,24 @@ class Scenarios:
             ),
         ]  # fmt: skip
 
+    def planned(self) -> None:
+        """What a whole cleanup costs, the plan included, among states of which tracking knows all. Counted once."""
+        (due, busy, states), settings = self.sizes.planned, self._settings("off")
+        self._reset("off")
+        world.task_events(self._control, channels=busy, events=2 * busy)
+        cursor = asyncio.run(_tracked(settings, 2 * busy)).cursor
+        world.crowd(self._control, states - busy - due)
+        world.due_channels(self._control, due)
+        name = f"plan and cleanup among {states:,} states"
+        self._measure(name, 0, due, partial(_planned, settings, self.sizes.batch, str(cursor)), rounds=1)
+        self.found.targets.append(
+            Target(
+                f"calls per retired channel, the plan among {states:,} states included",
+                over(self.found.rounds[name], lambda one: one.calls_beside_lists / one.things), 4.05,
+                at_least=False,
+            )
+        )  # fmt: skip
+
     def paced(self) -> None:
         """Retiring with the documented limits on both sides, where Proxy's is the tightest.
 
@@ -148,14 +174,23 @@ class Scenarios:
         """Many events over some channels, into an empty store."""
         sizes, settings = self.sizes, self._settings("off")
         name = f"flexsms, tracking {sizes.events:,} events"
+        ways: dict[str, Work] = {
+            name: partial(_created, settings, sizes.events),
+            TRACKING_FLOOR: partial(contenders.tracking_floor, settings),
+        }
         for number in range(sizes.rounds):
-            self._reset("off")
-            world.task_events(self._control, channels=sizes.tracked, events=sizes.events)
-            self._measure(name, number, sizes.tracked, partial(_tracked, settings, sizes.events))
+            for way, work in ways.items():
+                self._reset("off")
+                world.task_events(self._control, channels=sizes.tracked, events=sizes.events)
+                self._measure(way, number, sizes.tracked, work)
         rounds = self.found.rounds[name]
         # An event type of which nothing came still has to be asked for.
         lists = math.ceil(sizes.events / EVENTS_PER_LIST) + len(TaskEventType)
         self.found.targets += [
+            Target(
+                "tracking, part of the floor's channels/s", ratios(rounds, self.found.rounds[TRACKING_FLOOR]), 0.95,
+                at_least=True,
+            ),
             Target(
                 "tracking, calls per changed channel", over(rounds, lambda one: _sync_calls(one) / one.things), 2,
                 at_least=False,
@@ -193,6 +228,16 @@ class Scenarios:
             )
         )  # fmt: skip
 
+    def parsing(self) -> None:
+        """The DAG files in fresh interpreters, beside a DAG that does nothing."""
+        times = parse_times(2 * self.sizes.rounds + 1)
+        slowest = max(times, key=lambda name: times[name].middle)
+        for name, spread in times.items():
+            self._say(f"{name}.py: parsed in {spread.show('.2f')} of an empty DAG's time")
+        self.found.targets.append(
+            Target(f"parse time of {slowest}.py, times an empty DAG's", times[slowest], 1.15, at_least=False)
+        )
+
     def _warm_up(self) -> None:
         self._say("warming up")
         settings = self._settings("off")
@@ -200,10 +245,12 @@ class Scenarios:
             self._due(WARM_UP)
             measure(self._sandbox, "warm-up", WARM_UP, work)
 
-    def _measure(self, name: str, number: int, things: int, work: Work) -> None:
+    def _measure(self, name: str, number: int, things: int, work: Work, *, rounds: int = 0) -> None:
         measured = measure(self._sandbox, name, things, work)
         self.found.add(measured)
-        self._say(f"{name}, round {number + 1} of {self.sizes.rounds}: {measured.per_second:.1f} channels/s")
+        self._say(
+            f"{name}, round {number + 1} of {rounds or self.sizes.rounds}: {measured.per_second:.1f} channels/s"
+        )
 
     def _due(self, count: int, rate_limits: str = "off") -> None:
         self._reset(rate_limits)
@@ -223,7 +270,15 @@ async def _retired(settings: TwilioSettings, batch: int) -> int:
     return (await contenders.flexsms(settings, batch))[1]
 
 
-async def _tracked(settings: TwilioSettings, events: int) -> int:
+async def _planned(settings: TwilioSettings, batch: int, cursor: str) -> int:
+    return (await contenders.flexsms_with_plan(settings, batch, cursor))[1]
+
+
+async def _created(settings: TwilioSettings, events: int) -> int:
+    return (await _tracked(settings, events)).created
+
+
+async def _tracked(settings: TwilioSettings, events: int) -> TrackReport:
     async def forget(_cursor: str) -> None:
         pass
 
@@ -237,7 +292,7 @@ async def _tracked(settings: TwilioSettings, events: int) -> int:
         )
     if report.events != events:
         raise RuntimeError(f"{report.events} of {events} events were read")
-    return report.created
+    return report
 
 
 def _sync_calls(one: Measurement) -> int:

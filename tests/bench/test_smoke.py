@@ -14,13 +14,16 @@ from rich.console import Console
 from bench import scenarios
 from bench.plot import draw
 from bench.report import environment, show, write_json
-from bench.scenarios import FLOOR, PACED, RECIPE, Findings, Scenarios, Sizes
+from bench.scenarios import FLOOR, PACED, RECIPE, TRACKING_FLOOR, Findings, Scenarios, Sizes
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.unanswered import SAMPLE
 
 TINY = Sizes(
-    rounds=1, channels=20, batch=10, batches=(20,), recipe=3, paced=20, tracked=5, events=20, due=2, crowds=(10, 120)
+    rounds=1, channels=20, batch=10, batches=(20,), recipe=3, planned=(5, 10, 40), paced=20, tracked=5, events=20,
+    due=2, crowds=(10, 120),
 )  # fmt: skip
+
+TARGETS = 11
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +40,9 @@ def found(said: list[str]) -> Iterator[Findings]:
 
 def test_every_contender_retires_every_channel(found: Findings) -> None:
     # `measure` raises when one does not.
-    expected = ["flexsms, batches of 10", "flexsms, batches of 20", FLOOR, RECIPE, PACED]
-    assert [*found.rounds][:5] == expected
+    planned = "plan and cleanup among 40 states"
+    expected = ["flexsms, batches of 10", "flexsms, batches of 20", FLOOR, RECIPE, planned, PACED]
+    assert [*found.rounds][:6] == expected
 
 
 def test_the_floor_makes_the_same_calls(found: Findings) -> None:
@@ -53,12 +57,23 @@ def test_the_floor_makes_the_same_calls(found: Findings) -> None:
     assert ours.calls_on_channels == 4 * TINY.channels
 
 
+def test_the_floor_of_tracking_makes_the_same_calls(found: Findings) -> None:
+    ours, floor = (found.rounds[name][0].calls for name in ("flexsms, tracking 20 events", TRACKING_FLOOR))
+    assert ours == floor
+
+
+def test_a_plan_asks_for_no_quiet_channel(found: Findings) -> None:
+    due, _, states = TINY.planned
+    (one,) = found.rounds[f"plan and cleanup among {states} states"]
+    assert one.calls_beside_lists == 4 * due
+
+
 def test_the_recipe_makes_two_calls_per_channel(found: Findings) -> None:
     assert found.rounds[RECIPE][0].total_calls == 2 * TINY.recipe + 1
 
 
 def test_all_targets_are_judged(found: Findings) -> None:
-    assert len(found.targets) == 8
+    assert len(found.targets) == TARGETS
     counted = [target for target in found.targets if "calls" in target.name]
     assert all(target.ok for target in counted), counted
 
@@ -80,6 +95,6 @@ def test_findings_are_printed_written_and_drawn(found: Findings, tmp_path: Path)
     draw(tmp_path / "latest.png", found, facts)
     assert "channels/s" in text.getvalue()
     written = json.loads((tmp_path / "latest.json").read_text())
-    assert len(written["targets"]) == 8
+    assert len(written["targets"]) == TARGETS
     assert written["environment"]["sizes"]["channels"] == TINY.channels
     assert (tmp_path / "latest.png").read_bytes().startswith(b"\x89PNG")

@@ -23,10 +23,9 @@ from flexsms.operators.cleanup import (
 )
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_batch import BATCH_SIZE
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_plan import Plan, Planner
-from flexsms.twilio.cleanup_scan import DueChannel, Scan
+from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan
 from flexsms.twilio.clock import utc_now
 
 from .conftest import FakeContext, ends_of, taskrouter_cursor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
@@ -14,17 +14,17 @@ from flexsms.assets import CHANNEL_STATE, leftovers_key
 from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
 from flexsms.core.retention import SMS, channel_types, window_ms
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
-from flexsms.operators.track import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
-from flexsms.twilio.cleanup_attempt import Attempt
-from flexsms.twilio.cleanup_batch import BATCH_SIZE
-from flexsms.twilio.cleanup_heal import HealReport
-from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, Outcome, failure
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, pack, unpack
+from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
 from flexsms.twilio.parked import Memory
 from flexsms.twilio.unanswered import Unanswered, parse_unanswered
+
+if TYPE_CHECKING:
+    from flexsms.twilio.cleanup_attempt import Attempt
+    from flexsms.twilio.cleanup_heal import HealReport
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
@@ -108,6 +108,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
 
     async def aexecute(self, context: Context) -> list[dict[str, Any]]:
         """Drain the source, then scan the states."""
+        # Here, because the DAG processor imports this module again and again, and never plans.
+        from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
+
         window = window_ms(number("retention_days", self.retention_days, low=0, high=3650))
         limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)
         size = whole_number("batch_size", self.batch_size, low=1, high=MAX_LIMIT)

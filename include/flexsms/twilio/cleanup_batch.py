@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import TypeVar
 
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
@@ -25,8 +26,8 @@ from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
-# Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.
-BATCH_SIZE = 2_000
+T = TypeVar("T")
+
 # Between the two looks at the open tasks lie so many channels: a small group shortens the time in which a channel that
 # comes alive is not put back yet.
 GROUP_SIZE = 500
@@ -89,12 +90,16 @@ class Cleaner:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)
 
-        # The first group is a half one, so that the two that run side by side do not wait at the same moments.
-        cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
-        groups = [batch[start:end] for start, end in pairwise(cuts) if start < end]
-        await for_each(groups, work, at_once=GROUPS_AT_ONCE)
+        await for_each(groups_of(batch), work, at_once=GROUPS_AT_ONCE)
         if not self.dry_run:
             await attempt.end()
         if failures:
             raise failures[0]
         return report
+
+
+def groups_of(batch: Sequence[T]) -> list[Sequence[T]]:
+    """The groups in which a batch is retired."""
+    # The first group is a half one, so that the two that run side by side do not wait at the same moments.
+    cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
+    return [batch[start:end] for start, end in pairwise(cuts) if start < end]

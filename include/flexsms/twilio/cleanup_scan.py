@@ -16,6 +16,9 @@ from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
 from flexsms.core.state import ChannelState
 from flexsms.twilio.sync_store import Leftover, Scanned, UnreadableDocument
 
+# Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.
+BATCH_SIZE = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class DueChannel:

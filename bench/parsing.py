@@ -1,0 +1,54 @@
+"""How long Airflow takes to parse the DAG files, beside a DAG that does nothing.
+
+Airflow's documentation measures a DAG file the same way: a fresh interpreter runs it
+(https://airflow.apache.org/docs/apache-airflow/stable/best-practices.html, "DAG loader test").
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.figures import Spread
+
+DAGS = Path(__file__).resolve().parents[1] / "dags"
+EMPTY = """
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+with DAG("empty"):
+    EmptyOperator(task_id="nothing")
+"""
+
+
+def parse_times(rounds: int) -> Mapping[str, Spread]:
+    """By DAG file, how many times as long as an empty DAG it takes to parse, the files in turn.
+
+    CPU seconds of the interpreter, because parsing waits for nothing, and other processes cost it no CPU time.
+    """
+    with TemporaryDirectory() as folder:
+        empty = Path(folder, "empty.py")
+        empty.write_text(EMPTY)
+        files = [empty, *sorted(DAGS.glob("*.py"))]
+        for file in files:
+            _cpu_s(file)  # from now on, all is compiled and in the file cache
+        times: dict[Path, list[float]] = {file: [] for file in files}
+        for _ in range(rounds):
+            for file in files:
+                times[file].append(_cpu_s(file))
+    nothing = times.pop(empty)
+    return {
+        file.stem: Spread.of(one / least for one, least in zip(seconds, nothing, strict=True))
+        for file, seconds in times.items()
+    }
+
+
+def _cpu_s(file: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, str(file)], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
