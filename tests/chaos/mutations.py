@@ -195,8 +195,8 @@ MUTATIONS: Sequence[Mutation] = (
         [
             (
                 "twilio.track:track",
-                "            absorb(page, pending, report, ends)\n",
-                "            absorb(page, pending, report, ends)\n"
+                "            absorb(page, pending, report, recorder.ends)\n",
+                "            absorb(page, pending, report, recorder.ends)\n"
                 "                if page.cursor is not None:\n"
                 "                    await save_cursor(page.cursor)\n",
             )
