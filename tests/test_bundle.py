@@ -38,14 +38,14 @@ def test_the_four_dags_are_there(folder: Path, airflow_db: Path) -> None:
 
 
 def test_airflow_takes_the_bundle_by_its_name(airflow_db: Path) -> None:
-    """As README.md names it, with nothing of the checkout in between."""
+    """As docs/install.md names it, with nothing of the checkout in between."""
     program = """
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 
 print(DagBundlesManager().get_bundle("flexsms").path)
 """
-    readme = (ROOT / "README.md").read_text()
-    [bundles] = [line for line in readme.splitlines() if line.startswith("dag_bundle_config_list = ")]
+    page = (ROOT / "docs" / "install.md").read_text()
+    [bundles] = [line for line in page.splitlines() if line.startswith("dag_bundle_config_list = ")]
     environment = {
         **os.environ,
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles.partition(" = ")[2],

@@ -15,7 +15,6 @@ from packaging.requirements import Requirement
 from tests.cluster.deployment import COMPONENTS, FOLDER, ROOT, command, unit, variables
 
 GUIDE = ROOT / "docs" / "deployment.md"
-PAGES = (ROOT / "README.md", ROOT / "SECURITY.md", GUIDE)
 # What people put there themselves, as the files say in their first lines.
 OWN = {"site.env", "tls", "passwords.json"}
 OPTION = re.compile(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)")
@@ -64,20 +63,6 @@ def test_every_file_is_named_in_the_guide() -> None:
     assert [name for name in files if f"(deployment/{name}" not in told] == []
 
 
-def test_every_link_leads_somewhere() -> None:
-    for page in PAGES:
-        text = page.read_text()
-        for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\(([^)\s]+)\)", text)):
-            if "://" in target:
-                continue
-            there = page.parent / target if target else page
-            assert there.exists(), f"{page.name}: {target}"
-            if anchor:
-                headings = re.findall(r"(?m)^#+ (.*)$", there.read_text())
-                slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
-                assert anchor in slugs, f"{page.name}: {target}#{anchor}"
-
-
 @pytest.mark.parametrize(
     "path", ["airflow.env", "site.env.example", "values.yaml", "compose.yaml", "../deployment.md"]
 )
@@ -87,12 +72,6 @@ def test_every_variable_is_an_option_of_airflow(path: str) -> None:
         pair for pair in found if pair[0] != "CELERY" and not is_option(*(part.lower() for part in pair))
     ]
     assert unknown == []
-
-
-def test_every_option_that_the_pages_name_is_one() -> None:
-    for page in PAGES:
-        named = set(re.findall(r"`\[(\w+)\] (\w+)", page.read_text()))
-        assert [pair for pair in named if not is_option(*pair)] == [], page.name
 
 
 def test_no_value_of_the_environment_files_depends_on_who_reads_it() -> None:

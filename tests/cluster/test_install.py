@@ -18,8 +18,8 @@ import pytest
 
 from tests.cluster.cluster import ROOT
 
-README = (ROOT / "README.md").read_text()
-CHAPTER = README[README.index("\n## Run it on your own Airflow") : README.index("\n## What it stands on")]
+PAGE = (ROOT / "docs" / "install.md").read_text()
+CHAPTER = PAGE[: PAGE.index("\n## Versions")]
 GUIDE = (ROOT / "docs" / "deployment.md").read_text()
 LINES = re.findall(r"`pip install (-[cr] [^`]+)`", CHAPTER)
 ADDED = [

@@ -1,4 +1,4 @@
-"""A running `flexsms demo`, and the README's walk through it."""
+"""A running `flexsms demo`, and the walk of docs/quickstart.md through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil  # type: ignore[import-untyped]
 
 from flexsms.demo.local_airflow import inherited
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+QUICKSTART = Path(__file__).resolve().parents[2] / "docs" / "quickstart.md"
 STORY_TIMEOUT_S = 270.0
 END_TIMEOUT_S = 30.0
 
@@ -104,13 +104,13 @@ def alive(family: list[psutil.Process]) -> list[str]:
         time.sleep(0.1)
 
 
-def walk_of_the_readme() -> list[str]:
-    """The commands of the README's walk, block by block."""
-    [walk] = re.findall(r"(?ms)^### A walk.*?(?=^##? )", README.read_text())
+def walk_of_the_quickstart() -> list[str]:
+    """The commands of the walk, block by block."""
+    [walk] = re.findall(r"(?ms)^## The walk with curl.*?(?=^##? )", QUICKSTART.read_text())
     return re.findall(r"(?ms)^```bash\n(.*?)^```$", walk)
 
 
-TOKEN, SEND, INBOX, CLICK, CLEAN_UP = walk_of_the_readme()
+TOKEN, SEND, INBOX, CLICK, CLEAN_UP = walk_of_the_quickstart()
 
 
 class Shell:

@@ -96,7 +96,7 @@ def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str) -> N
     view.say(
         "  nothing runs by the clock here: only what you start, and flexsms_track when events have been posted"
     )
-    view.say("\nFor the README's walk with curl, in another terminal:\n")
+    view.say("\nFor the walk with curl (docs/quickstart.md), in another terminal:\n")
     view.verbatim(f"export AIRFLOW={airflow.url} PASSWORD={airflow.password}")
     account = f"{settings['account_sid']}:{settings['auth_token']}"
     view.verbatim(

@@ -1,0 +1,173 @@
+"""What the pages say of the product is so: links, commands, options, params, fields."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from flexsms.cli import parser
+from flexsms.core.assumptions import ASSUMPTIONS
+from flexsms.core.setup import STREAM_NAME
+from flexsms.provider_info import CONFIG, CONNECTION_FIELDS
+from tests.conftest import ROOT
+from tests.dags.conftest import DAGS
+from tests.docs.pages import BY_NAME, PAGES, Page
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=str)
+# Options of commands of others.
+OF_OTHERS = {"--queues", "--skip-archive", "--proxy-headers"}
+MAKE = re.compile(r"(?:^|\s)make(?: [A-Z_]+=\S+)* ([a-z][a-z-]*)")
+
+
+def commands(page: Page) -> Iterator[str]:
+    """The command lines on a page, continued lines joined."""
+    yield from page.code
+    for language, block in page.blocks:
+        if language in ("", "bash"):
+            yield from (line.strip() for line in block.replace("\\\n", " ").splitlines())
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Page) -> None:
+    for link in page.links:
+        if "://" in link:
+            there = urlsplit(link)
+            assert there.scheme == "https", link
+            assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", there.netloc), link
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.path.parent / target).resolve() if target else page.path
+        assert path.exists(), link
+        if anchor:
+            assert anchor in Page(path).anchors, link
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    readme = BY_NAME["README"]
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in readme.links if "://" not in link}
+    assert {page.path for page in PAGES} - {readme.path} <= linked
+
+
+@every_page
+def test_every_make_target_is_one(page: Page) -> None:
+    targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
+    named = {found for line in commands(page) for found in MAKE.findall(line.partition("#")[0])}
+    assert named <= targets
+
+
+@every_page
+def test_every_command_of_flexsms_is_one(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in commands(page):
+        words = line.removeprefix(".venv/bin/").removeprefix("airflow ")
+        if not words.startswith("flexsms ") or words == STREAM_NAME:
+            continue
+        try:
+            parser().parse_args(shlex.split(words, comments=True)[1:])
+        except SystemExit:
+            pytest.fail(f"{line}: {capsys.readouterr().err}")
+
+
+@every_page
+def test_every_option_of_a_command_is_one(page: Page) -> None:
+    """Those in tables and sentences, too, where the command is named elsewhere."""
+    known = {option for one in _commands().values() for option in one._option_string_actions}
+    named = {code.split()[0] for code in page.code if code.startswith("--")}
+    assert named - known <= OF_OTHERS
+
+
+def test_every_option_of_the_configuration_is_told() -> None:
+    options = CONFIG["flexsms"]["options"]
+    told = BY_NAME["connection"].table("option", "meaning")
+    assert [*told] == [f"[flexsms] {name}" for name in sorted(options, key=[*options].index)]
+    for name, about in options.items():
+        default = re.search(r"Default: `(.*?)`", told[f"[flexsms] {name}"])
+        if default:
+            assert default[1] == about["default"], name
+
+
+@every_page
+def test_every_option_of_flexsms_is_one(page: Page) -> None:
+    text = page.path.read_text()
+    named = {*re.findall(r"\[flexsms\] (\w+)", text)}
+    named |= {name.lower() for name in re.findall(r"AIRFLOW__FLEXSMS__(\w+)", text)}
+    assert named <= set(CONFIG["flexsms"]["options"])
+
+
+@every_page
+def test_every_option_of_airflow_is_one(page: Page) -> None:
+    named = set(re.findall(r"`\[(\w+)\] (\w+)", page.path.read_text()))
+    assert [pair for pair in named if not _is_option(*pair)] == []
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("dag_id", ["flexsms_send", "flexsms_track", "flexsms_cleanup", "flexsms_setup"])
+def test_every_param_is_told_with_its_default(dag_id: str, airflow_db: object) -> None:
+    params = _dags()[dag_id].params
+    told = BY_NAME[dag_id.removeprefix("flexsms_")].table("param", "default")
+    assert told == {name: _default(params.get_param(name)) for name in params}
+
+
+def test_every_dag_has_its_page() -> None:
+    dags = {path.stem for path in DAGS.glob("flexsms_*.py")}
+    assert {name.removeprefix("flexsms_") for name in dags} <= set(BY_NAME)
+
+
+def test_every_field_of_the_connection_is_told() -> None:
+    told = [*BY_NAME["connection"].table("field", "meaning")]
+    assert sorted(told) == sorted(["login", "password", *CONNECTION_FIELDS])
+
+
+def test_every_assumption_that_is_explained_is_one() -> None:
+    page = BY_NAME["verification"]
+    explained = {name for line in page.path.read_text().splitlines() for name in _explained(line)}
+    assert explained
+    assert explained <= set(ASSUMPTIONS)
+
+
+def _explained(line: str) -> list[str]:
+    """The names before the colon of `* `name`, `name`: sentence`."""
+    found = re.match(r"\* ((?:`[\w-]+`(?:, )?)+):", line)
+    return re.findall(r"`([\w-]+)`", found[1]) if found else []
+
+
+def _default(param: Any) -> str:
+    """How a page writes a default."""
+    value = param.value
+    if not param.has_value:
+        return "none" if "null" in param.schema["type"] else "required"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _commands() -> dict[str, Any]:
+    [choices] = [action.choices for action in parser()._actions if action.choices]
+    return dict(choices)
+
+
+@cache
+def _dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(DAGS)
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@cache
+def _options() -> dict[str, Any]:
+    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.configuration import conf
+
+    ProvidersManager().initialize_providers_configuration()
+    return dict(conf.configuration_description)
+
+
+def _is_option(section: str, name: str) -> bool:
+    """Whether Airflow, a provider that is installed or flexsms has an option."""
+    return name in _options().get(section, {}).get("options", {})
