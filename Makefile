@@ -12,12 +12,13 @@ BIN := $(VENV)/bin
 # Four workers for two cores, because most tests wait for a process of their own; whole files each, in the order of
 # their names. The contract check comes last and waits for the others.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
-UNIT := -m "not airflow and not e2e and not cluster" --ignore tests/dags --ignore tests/e2e --ignore tests/cluster
+UNIT := -m "not airflow and not e2e and not cluster and not install" \
+  $(foreach folder,dags e2e cluster install,--ignore tests/$(folder))
 CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-cluster chaos lint format bench constraints hashes docs clean \
+.PHONY: help demo test test-unit test-pythons test-install test-cluster chaos lint format bench constraints hashes docs clean \
   run-env dev-env cluster-env
 
 help: ## this list
@@ -52,6 +53,9 @@ test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are in
 
 test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose workers freeze and die
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
+
+test-install: dev-env ## the wheel beside the oldest, the pinned and the newest Airflow, each in an empty environment
+	@$(BIN)/python -m pytest -m install tests/install $(ARGS)
 
 lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of requirements*.txt can be met
 	@$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         folder = folder_of(item)
         if folder == "dags" or "airflow_db" in getattr(item, "fixturenames", ()):
             item.add_marker("airflow")
-        if folder in ("e2e", "cluster"):
+        if folder in ("e2e", "cluster", "install"):
             item.add_marker(folder)
     yield
     items.sort(
