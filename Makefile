@@ -55,7 +55,7 @@ test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose wor
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
 
 test-install: dev-env ## the wheel beside the oldest, the pinned and the newest Airflow, each in an empty environment
-	@$(BIN)/python -m pytest -m install tests/install $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m install tests/install $(ARGS)
 
 lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of requirements*.txt can be met
 	@$(BIN)/ruff check .

@@ -56,7 +56,7 @@ def airflow_version(which: str) -> str:
     return str(next(one.version for one in allowed.specifier if one.operator in (">=", "==")))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("which", ["oldest", "pinned", "newest"])
 def test_the_wheel_is_enough(which: str, wheel: Path, tmp_path: Path) -> None:
     airflow, environment, home = airflow_version(which), tmp_path / "environment", tmp_path / "home"
