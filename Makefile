@@ -18,7 +18,7 @@ CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-install test-cluster chaos lint format bench constraints hashes docs clean \
+.PHONY: help demo test test-unit test-pythons test-install test-cluster chaos lint format form bench constraints hashes docs clean \
   run-env dev-env cluster-env
 
 help: ## this list
@@ -67,6 +67,9 @@ lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of req
 format: dev-env ## what ruff can put right by itself
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+form: dev-env ## the form of the Airflow connection again, from the fields of its settings
+	@$(BIN)/python scripts/connection_form.py
 
 bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s; 100 000 events, with kills
 	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(BIN)/python -m bench $(ARGS)

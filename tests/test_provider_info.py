@@ -18,6 +18,7 @@ from flexsms import __version__
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.provider_info import CONNECTION_FIELDS, get_provider_info
 from flexsms.twilio.config import TwilioSettings
+from scripts.connection_form import FILE, form
 
 INFO = get_provider_info()
 [CONNECTION] = INFO["connection-types"]
@@ -46,6 +47,10 @@ def test_every_module_is_there(module: str) -> None:
 def test_every_class_is_there(path: str) -> None:
     module, _, name = path.rpartition(".")
     assert getattr(import_module(module), name)
+
+
+def test_the_form_is_made_from_the_settings() -> None:
+    assert FILE.read_text(encoding="utf-8") == form(), "run `make form`"
 
 
 def test_the_form_has_exactly_the_fields_of_the_settings() -> None:

@@ -1,142 +1,22 @@
 """What Airflow is told about flexsms: the connection type with its form, the hook, the operators, the extra link.
 
-Every Airflow process loads this module when it starts, so it imports nothing but the version.
+Every Airflow process loads this module when it starts, so it imports nothing of flexsms but the version.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from flexsms import __version__
 
 INTEGRATION = "Twilio Flex"
 
-
-def _sid(prefix: str, label: str, description: str) -> dict[str, Any]:
-    """The form field of a Twilio SID that may stay empty."""
-    schema = {"type": ["string", "null"], "pattern": f"^({prefix}[0-9a-fA-F]{{32}})?$"}
-    return {"label": label, "description": description, "schema": schema}
-
-
-# No schema has a default: for a connection without any extra, Airflow 3.3 would store them all as soon as somebody has
-# edited its description. What an empty field means says its description.
-CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
-    "account_sid": _sid("AC", "Account SID", "AC…; needed when the login is an API key."),
-    "stack": {
-        "label": "Stack",
-        "description": "The generation of Flex messaging: conversations, or chat (Programmable Chat and Proxy). Empty: "
-        "conversations.",
-        "schema": {
-            "type": ["string", "null"],
-            "enum": ["conversations", "chat", None],
-            "values_display": {"null": "not given: conversations"},
-        },
-    },
-    "sync_service_sid": _sid("IS", "Sync service", "IS…; where channel states and ledgers are kept."),
-    "workspace_sid": _sid("WS", "TaskRouter workspace", "WS…; where task events come from."),
-    "conversations_service_sid": _sid(
-        "IS",
-        "Conversations service",
-        "IS…; stack conversations: where Flex has its conversations, if that is not the account's default service.",
-    ),
-    "chat_service_sid": _sid(
-        "IS", "Chat service", "IS…; stack chat: the service that Flex keeps channels in."
-    ),
-    "session_service_sid": _sid(
-        "KS", "Proxy service", "KS…; stack chat: carries texts to the handset and back."
-    ),
-    "workflow_sid": _sid("WW", "TaskRouter workflow", "WW…; stack conversations: routes the tasks."),
-    "queue_sid": _sid("WQ", "TaskRouter queue", "WQ…; stack conversations: where tasks wait."),
-    "studio_flow_sid": _sid("FW", "Studio flow", "FW…; stack conversations: answers texts of route studio."),
-    "auth_token": {
-        "label": "Auth Token",
-        "description": "Only for checking webhook signatures, when the password is an API key's secret.",
-        "schema": {"type": ["string", "null"], "format": "password"},
-    },
-    "edge": {
-        "label": "Edge",
-        "description": "Like dublin; give edge and region together, or neither.",
-        "schema": {"type": ["string", "null"], "pattern": "^[a-z0-9-]*$"},
-    },
-    "region": {
-        "label": "Region",
-        "description": "Like ie1; give edge and region together, or neither.",
-        "schema": {"type": ["string", "null"], "pattern": "^[a-z0-9-]*$"},
-    },
-    "timeout_s": {
-        "label": "Timeout",
-        "description": "Seconds per request, connecting included. Empty: 15.",
-        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 600},
-    },
-    "max_in_flight": {
-        "label": "Requests in flight",
-        "description": "At most so many at a time, per process. Empty: 32.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
-    },
-    "close_after_days": {
-        "label": "Close after days",
-        "description": "Stack conversations, a safety net: Twilio itself closes a new conversation after so many days "
-        "without activity. Give some more than cleanup's retention window; empty: never.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650},
-    },
-    "rate_limits": {
-        "label": "Rate limits",
-        "description": "documented, off, or a JSON object of requests per second by endpoint, or for all of a host "
-        'together, like {"proxy.twilio.com": 10}. Empty: documented.',
-        "schema": {"type": ["string", "null"]},
-    },
-    "base_url": {
-        "label": "Base URL",
-        "description": "Empty for Twilio. For a local Twilio like http://127.0.0.1:9999.",
-        "schema": {"type": ["string", "null"], "pattern": "^(https?://.+)?$"},
-    },
-    "inbox_path": {
-        "label": "Inbox",
-        "description": "Where posts of Event Streams are kept: a URL like s3://aws_default@bucket/flexsms or "
-        "file:///var/lib/flexsms/inbox, the same for all components. Credentials belong into the Airflow connection "
-        "that the URL names before the @. Empty: no inbox.",
-        "schema": {
-            "type": ["string", "null"],
-            "pattern": "^([a-z][a-z0-9+.-]*://([A-Za-z0-9_.-]+@)?[^@/?#]*(/[^?#]*)?)?$",
-        },
-    },
-    "events_url": {
-        "label": "Events URL",
-        "description": "What Twilio posts events to, like https://airflow.example.com/flexsms/events. It is part of "
-        "Twilio's signature; the inbox takes nothing in without it.",
-        "schema": {"type": ["string", "null"], "pattern": "^(https?://[^/?#@]+/[^?#]*)?$"},
-    },
-    "events_conn_id": {
-        "label": "Collector",
-        "description": "Source http: the Airflow connection of type http that events are pulled from. Empty: "
-        "flexsms_events.",
-        "schema": {"type": ["string", "null"]},
-    },
-    "events_endpoint": {
-        "label": "Collector's endpoint",
-        "description": "Source http: its path. Empty: /flexsms/events, which another Airflow with flexsms has.",
-        "schema": {"type": ["string", "null"]},
-    },
-    "inbox_keep_days": {
-        "label": "Keep posts for",
-        "description": "Days that a post stays in the inbox after it has arrived; an unread one stays. Empty: 7.",
-        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 3650},
-    },
-    "kinesis_stream": {
-        "label": "Kinesis stream",
-        "description": "Source kinesis: name or ARN of the stream that a sink of Event Streams writes to.",
-        "schema": {
-            "type": ["string", "null"],
-            "pattern": "^((arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]+:stream/)?[a-zA-Z0-9_.-]{1,128})?$",
-        },
-    },
-    "kinesis_conn_id": {
-        "label": "AWS connection",
-        "description": "Source kinesis: the Airflow connection of type aws; needs flexsms with the extra [kinesis]. "
-        "Empty: aws_default.",
-        "schema": {"type": ["string", "null"]},
-    },
-}
+# Made from flexsms.twilio.config by `make form`.
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = json.loads(
+    Path(__file__).with_name("connection_form.json").read_text(encoding="utf-8")
+)
 
 CONFIG: dict[str, Any] = {
     "flexsms": {

@@ -101,12 +101,28 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("a timeout of zero", {"extra": {"timeout_s": 0}}, "timeout_s: is 0; give a number between 0.1 and 600"),
     ("a timeout in words", {"extra": {"timeout_s": "long"}}, "timeout_s: is 'long'; give a number"),
-    ("nothing in flight", {"extra": {"max_in_flight": 0}}, "max_in_flight: is 0; give a number"),
-    ("no days to close after", {"extra": {"close_after_days": 0}}, "close_after_days: is 0; give a number"),
+    (
+        "nothing in flight",
+        {"extra": {"max_in_flight": 0}},
+        "max_in_flight: is 0; give a whole number between 1",
+    ),
+    ("half a request", {"extra": {"max_in_flight": "7.5"}}, "max_in_flight: is '7.5'; give a whole number"),
+    ("yes in flight", {"extra": {"max_in_flight": True}}, "max_in_flight: is True; give a whole number"),
+    ("a timeout without end", {"extra": {"timeout_s": "inf"}}, "timeout_s: is 'inf'; give a number between"),
+    (
+        "an events_url with a port that is none",
+        {"extra": {"events_url": "https://airflow.example.com:99999/flexsms/events"}},
+        "events_url: is not a URL; give https://host/flexsms/events",
+    ),
+    (
+        "no days to close after",
+        {"extra": {"close_after_days": 0}},
+        "close_after_days: is 0; give a whole number",
+    ),
     (
         "half a day to close after",
         {"extra": {"close_after_days": 2.5}},
-        "close_after_days: is 2.5; give whole days",
+        "close_after_days: is 2.5; give a whole number between 1 and 3650",
     ),
     ("limits in words", {"extra": {"rate_limits": "slow"}}, "rate_limits: is not understood"),
     (
@@ -150,7 +166,11 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
         {"extra": {"events_url": "https://airflow.example.com/flexsms/events?a=b"}},
         "events_url: is not a URL",
     ),
-    ("no days to keep posts", {"extra": {"inbox_keep_days": 0}}, "inbox_keep_days: is 0; give a number"),
+    (
+        "no days to keep posts",
+        {"extra": {"inbox_keep_days": 0}},
+        "inbox_keep_days: is 0; give a whole number",
+    ),
     (
         "a URL for a stream",
         {"extra": {"kinesis_stream": "https://kinesis.example.com/events"}},

@@ -16,7 +16,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
-from flexsms.twilio.config import CONN_ID, TwilioSettings
+from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.fields import CONN_ID
 
 if TYPE_CHECKING:
     from twilio.rest import Client

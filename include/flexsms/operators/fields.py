@@ -11,7 +11,7 @@ from airflow.sdk import Param
 from flexsms.core.errors import InvalidInput
 from flexsms.core.numbers import parse_number
 from flexsms.hooks.twilio import default_conn_id
-from flexsms.twilio.config import CONN_ID
+from flexsms.twilio.fields import CONN_ID
 
 # What a form takes for a phone number, in characters. What is wrong with one the task says in a sentence, as no pattern
 # of a form could.
@@ -31,7 +31,7 @@ def twilio_conn_id(
         description,
         type="string",
         title="Connection",
-        pattern=CONN_ID,
+        pattern=f"^{CONN_ID}$",
         maxLength=200,
         **placed,  # type: ignore[arg-type]  # the schema's keywords are as free as JSON
     )

@@ -1,0 +1,51 @@
+"""Kinds of fields that a Twilio connection has: what they may hold, and what is said when they hold something else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from flexsms.core.validation import NotBool
+
+# Airflow puts the name of a connection into a URL as it is given, so it must not lead to another one.
+CONN_ID = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+# Whether Twilio signs a user and password in the URL is not documented, and the SDK's validator mangles them.
+EVENTS_URL = r"https?://[^/?#@\s]+/[^?#\s]*"
+
+Days = Annotated[int, Field(ge=1, le=3650), NotBool]
+
+
+def entry(title: str, description: str, pattern: str = "", default: Any = "", **more: Any) -> Any:
+    """A field that may stay empty.
+
+    :param more: ``problem`` and ``remedy`` of a wrong or missing value, and keywords for the form's schema
+    """
+    matched = f"^({pattern})?$" if pattern else None
+    return Field(default, title=title, description=description, pattern=matched, json_schema_extra=more)
+
+
+def sid(prefix: str, title: str, description: str, why: str = "", default: Any = "") -> Any:
+    """The SID of a thing in the account."""
+    about = {
+        "problem": "is not a SID of this kind",
+        "remedy": f"give {prefix}… from the Twilio Console, {prefix} and 32 hexadecimal digits{why}",
+    }
+    return entry(title, f"{prefix}…; {description}", f"{prefix}[0-9a-fA-F]{{32}}", default, **about)
+
+
+def conn_id(default: str, title: str, description: str) -> Any:
+    """The name of another Airflow connection."""
+    about = {"problem": "is no connection's name", "remedy": "give letters, digits, '_', '-' and '.'"}
+    return entry(title, description, CONN_ID, default, **about)
+
+
+def place(title: str, example: str) -> Any:
+    """A part of a host's name: credentials go to the host that it makes."""
+    about = {"problem": "is no name of Twilio's", "remedy": "give it like dublin and ie1, or leave it empty"}
+    return entry(title, f"Like {example}; give edge and region together, or neither.", "[a-z0-9-]+", **about)
+
+
+def required(problem: str, remedy: str, **more: Any) -> Any:
+    """A field that no connection goes without."""
+    return Field(json_schema_extra={"problem": problem, "remedy": remedy}, **more)
