@@ -85,7 +85,7 @@ async def test_a_dry_run_learns_in_memory_only(
     [
         ({"retention_days": 0}, "retention_days: is 0.0; give days between one minute"),
         ({"retention_days": "two"}, "retention_days: is 'two'; give a number"),
-        ({"limit": 0}, "limit: is 0; give a number between 1 and"),
+        ({"limit": 0}, "limit: is 0; give a whole number between 1 and"),
         ({"limit": 1.5}, "limit: is 1.5; give a whole number"),
         ({"batch_size": 0}, "batch_size: is 0"),
         ({"channel_types": ""}, "channel_types: is empty; name the kinds of channels"),

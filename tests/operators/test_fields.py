@@ -27,7 +27,7 @@ def test_whole_numbers_may_be_texts(value: object, expected: int) -> None:
 
 
 def test_half_a_channel_is_named() -> None:
-    with pytest.raises(InvalidInput, match=r"^limit: is 2\.5; give a whole number\.$"):
+    with pytest.raises(InvalidInput, match=r"^limit: is 2\.5; give a whole number between 1 and 10\.$"):
         whole_number("limit", 2.5, low=1, high=10)
 
 

@@ -34,7 +34,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.operators.fields import twilio_conn_id
+from flexsms.params import choice_param, conn_param, flag_param
 from flexsms.policies import task_defaults
 
 with DAG(
@@ -58,35 +58,24 @@ with DAG(
             description="A channel is due when its last task ended at least so long ago. May be a fraction: 0.5 is "
             "twelve hours.",
         ),
-        "action": Param(
-            "deactivate",
-            type="string",
-            enum=["deactivate", "delete"],
-            values_display={
-                "deactivate": "deactivate: make channels short-lived and inactive",
-                "delete": "delete: remove channels with their history, for good",
+        "action": choice_param(
+            {
+                "deactivate": "make channels short-lived and inactive",
+                "delete": "remove channels with their history, for good",
             },
-            title="Action",
-            description="How a due channel is retired.",
+            "Action",
+            "How a due channel is retired.",
         ),
-        "unanswered": Param(
-            "task",
-            type="string",
-            enum=["task", "report"],
-            values_display={
-                "task": "task: an agent gets a task for it, and the channel stays",
-                "report": "report: name the channel in the report, and retire it",
+        "unanswered": choice_param(
+            {
+                "task": "an agent gets a task for it, and the channel stays",
+                "report": "name the channel in the report, and retire it",
             },
-            title="A text that nobody was told of",
-            description="What to do about a due channel in which the customer wrote after the last task had ended, if "
-            "no task was opened for that.",
+            "A text that nobody was told of",
+            "What to do about a due channel in which the customer wrote after the last task had ended, if no task was "
+            "opened for that.",
         ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Write nothing; only say what would be done.",
-        ),
+        "dry_run": flag_param(False, "Dry run", "Write nothing; only say what would be done."),
         "limit": Param(
             10000,
             type="integer",
@@ -102,7 +91,7 @@ with DAG(
             description="Which are retired, separated by commas, as tasks name them in channelType: sms, whatsapp, "
             "web, custom, … Any other is left alone and counted.",
         ),
-        "twilio_conn_id": twilio_conn_id(),
+        "twilio_conn_id": conn_param(),
     },
 ) as dag:
     shared: dict[str, Any] = {

@@ -43,8 +43,8 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.operators.delivery import FlexDeliverySensor
-from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.send import FlexSendOperator
+from flexsms.params import choice_param, conn_param, flag_param, phone_param, sid_param, text_param
 from flexsms.policies import task_defaults
 
 with DAG(
@@ -58,69 +58,45 @@ with DAG(
     default_args=task_defaults("send", execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "sms"],
     params={
-        "from_number": Param(
-            type="string",
-            title="From",
-            description="Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route.",
-            minLength=1,
-            maxLength=LONGEST_NUMBER,
+        "from_number": phone_param(
+            "From", "Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route."
         ),
-        "to_number": Param(
-            type="string",
-            title="To",
-            description="The customer's number, E.164, like +14155550199.",
-            minLength=1,
-            maxLength=LONGEST_NUMBER,
+        "to_number": phone_param("To", "The customer's number, E.164, like +14155550199."),
+        "to_name": text_param(
+            "Customer's name", "What agents see; without it, the number's last four digits.", maxLength=200
         ),
-        "to_name": Param(
-            None,
-            type=["null", "string"],
-            title="Customer's name",
-            description="What agents see; without it, the number's last four digits.",
-            maxLength=200,
-        ),
-        "body": Param(
-            None,
-            type=["null", "string"],
+        "body": text_param(
+            "Text",
+            "At most 1600 characters. With route agent it may be empty: the agent then writes first.",
             format="multiline",
-            title="Text",
-            description="At most 1600 characters. With route agent it may be empty: the agent then writes first.",
             maxLength=1600,
         ),
-        "route": Param(
-            "agent",
-            type="string",
-            enum=["agent", "studio"],
-            values_display={
-                "agent": "agent: opens a task for an agent",
-                "studio": "studio: fire-and-forget, the reply runs the Studio flow",
+        "route": choice_param(
+            {
+                "agent": "opens a task for an agent",
+                "studio": "fire-and-forget, the reply runs the Studio flow",
             },
-            title="Route",
-            description="Where the customer's reply goes.",
+            "Route",
+            "Where the customer's reply goes.",
         ),
-        "target_worker_sid": Param(
-            None,
-            type=["null", "string"],
-            title="For this agent",
-            description="WK… of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only "
-            "with route agent.",
-            pattern="^WK[0-9a-fA-F]{32}$",
+        "target_worker_sid": sid_param(
+            "WK",
+            "For this agent",
+            "of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only with route "
+            "agent.",
             section="Routing",
         ),
-        "worker_only": Param(
+        "worker_only": flag_param(
             False,
-            type="boolean",
-            title="Nobody else",
-            description="Past the workflow, to this agent alone: who declines has canceled the task, and nobody else "
-            "is asked. Stack conversations; needs queue_sid.",
+            "Nobody else",
+            "Past the workflow, to this agent alone: who declines has canceled the task, and nobody else is asked. "
+            "Stack conversations; needs queue_sid.",
             section="Routing",
         ),
-        "source_channel_sid": Param(
-            None,
-            type=["null", "string"],
-            title="Earlier conversation",
-            description="CH… of a conversation that the task is to refer to.",
-            pattern="^CH[0-9a-fA-F]{32}$",
+        "source_channel_sid": sid_param(
+            "CH",
+            "Earlier conversation",
+            "of a conversation that the task is to refer to.",
             section="Routing",
         ),
         "task_attributes": Param(
@@ -131,23 +107,20 @@ with DAG(
             "they show in rendered fields.",
             section="Routing",
         ),
-        "wait_for_delivery": Param(
+        "wait_for_delivery": flag_param(
             False,
-            type="boolean",
-            title="Wait for the delivery",
-            description="The run is green only when the text has reached the customer's handset.",
+            "Wait for the delivery",
+            "The run is green only when the text has reached the customer's handset.",
             section="Delivery",
         ),
-        "idempotency_key": Param(
-            None,
-            type=["null", "string"],
-            title="Idempotency key",
-            description="A text is sent once per key, like order-4711-shipped. Empty: once per run.",
+        "idempotency_key": text_param(
+            "Idempotency key",
+            "A text is sent once per key, like order-4711-shipped. Empty: once per run.",
             maxLength=256,
             section="Key and connection",
         ),
-        "twilio_conn_id": twilio_conn_id(
-            description="The Airflow connection of type twilio to send with.", section="Key and connection"
+        "twilio_conn_id": conn_param(
+            "The Airflow connection of type twilio to send with.", section="Key and connection"
         ),
     },
 ) as dag:

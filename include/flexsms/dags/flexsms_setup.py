@@ -36,9 +36,10 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.core.setup import STREAM_NAME
-from flexsms.operators.fields import LONGEST_NUMBER, twilio_conn_id
 from flexsms.operators.setup import FlexSetupOperator
+from flexsms.params import conn_param, flag_param, phone_param, sid_param, text_param
 from flexsms.policies import task_defaults
+from flexsms.twilio.fields import EVENTS_URL
 
 with DAG(
     dag_id="flexsms_setup",
@@ -52,66 +53,50 @@ with DAG(
     default_args=task_defaults(execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "setup"],
     params={
-        "dry_run": Param(
-            True,
-            type="boolean",
-            title="Dry run",
-            description="Change nothing; only say what would be done.",
-        ),
-        "number": Param(
-            None,
+        "dry_run": flag_param(True, "Dry run", "Change nothing; only say what would be done."),
+        "number": phone_param(
+            "Number",
+            "Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
+            default=None,
             type=["null", "string"],
-            title="Number",
-            description="Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
-            minLength=1,
-            maxLength=LONGEST_NUMBER,
             section="Number",
         ),
-        "studio_flow_sid": Param(
-            None,
-            type=["null", "string"],
-            title="Studio flow",
-            description="FW… that runs when a customer writes. Empty: the connection's.",
-            pattern="^FW[0-9a-fA-F]{32}$",
+        "studio_flow_sid": sid_param(
+            "FW",
+            "Studio flow",
+            "that runs when a customer writes. Empty: the connection's.",
             section="Number",
         ),
-        "workflow_sid": Param(
-            None,
-            type=["null", "string"],
-            title="Workflow",
-            description="Stack chat: WW… that routes the tasks of texts that are sent. Empty: the connection's.",
-            pattern="^WW[0-9a-fA-F]{32}$",
+        "workflow_sid": sid_param(
+            "WW",
+            "Workflow",
+            "that routes the tasks of texts that are sent on stack chat. Empty: the connection's.",
             section="Number",
         ),
-        "long_lived": Param(
+        "long_lived": flag_param(
             True,
-            type="boolean",
-            title="Long-lived",
-            description="Stack chat: channels stay open after their task, until flexsms_cleanup retires them.",
+            "Long-lived",
+            "Stack chat: channels stay open after their task, until flexsms_cleanup retires them.",
             section="Number",
         ),
-        "janitor": Param(
+        "janitor": flag_param(
             True,
-            type="boolean",
-            title="Janitor",
-            description="Stack chat: Flex closes the session of a task that was deleted outside the Flex UI.",
+            "Janitor",
+            "Stack chat: Flex closes the session of a task that was deleted outside the Flex UI.",
             section="Number",
         ),
-        "overwrite": Param(
+        "overwrite": flag_param(
             False,
-            type="boolean",
-            title="Overwrite",
-            description="Change flows and address configurations of the number that lead elsewhere, too.",
+            "Overwrite",
+            "Change flows and address configurations of the number that lead elsewhere, too.",
             section="Number",
         ),
-        "events_url": Param(
-            None,
-            type=["null", "string"],
-            title="Events URL",
-            description="Where Twilio posts events, like https://airflow.example.com/flexsms/events: the "
-            "connection's URL, or one of this Airflow. Empty: events stay on their way, or go to the connection's URL; "
-            "without any, no Event Streams.",
-            pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
+        "events_url": text_param(
+            "Events URL",
+            "Where Twilio posts events, like https://airflow.example.com/flexsms/events: the connection's URL, or one "
+            "of this Airflow. Empty: events stay on their way, or go to the connection's URL; without any, no Event "
+            "Streams.",
+            pattern=f"^{EVENTS_URL}$",
             section="Event Streams",
         ),
         "kinesis": Param(
@@ -122,11 +107,9 @@ with DAG(
             "kinesis_stream.",
             section="Event Streams",
         ),
-        "test_id": Param(
-            None,
-            type=["null", "string"],
-            title="Test ID",
-            description="data.test_id of the test event, when a run before has asked for it.",
+        "test_id": text_param(
+            "Test ID",
+            "data.test_id of the test event, when a run before has asked for it.",
             section="Event Streams",
         ),
         "stream_name": Param(
@@ -138,7 +121,7 @@ with DAG(
             minLength=1,
             section="Event Streams",
         ),
-        "twilio_conn_id": twilio_conn_id(),
+        "twilio_conn_id": conn_param(),
     },
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.

@@ -35,8 +35,8 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from flexsms.assets import INBOX
-from flexsms.operators.fields import twilio_conn_id
 from flexsms.operators.track import FlexTrackOperator
+from flexsms.params import choice_param, conn_param, text_param
 from flexsms.policies import task_defaults
 
 with DAG(
@@ -53,18 +53,15 @@ with DAG(
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "sync"],
     params={
-        "source": Param(
-            "taskrouter",
-            type="string",
-            enum=["taskrouter", "inbox", "http", "kinesis"],
-            values_display={
-                "taskrouter": "taskrouter: TaskRouter's own list of events",
-                "inbox": "inbox: what Event Streams has posted",
-                "http": "http: any collector, through a connection of type http",
-                "kinesis": "kinesis: the stream that Event Streams writes to (needs the extra [kinesis])",
+        "source": choice_param(
+            {
+                "taskrouter": "TaskRouter's own list of events",
+                "inbox": "what Event Streams has posted",
+                "http": "any collector, through a connection of type http",
+                "kinesis": "the stream that Event Streams writes to (needs the extra [kinesis])",
             },
-            title="Source",
-            description="Where task events are pulled from. Runs that the inbox starts read the inbox.",
+            "Source",
+            "Where task events are pulled from. Runs that the inbox starts read the inbox.",
         ),
         "lookback_minutes": Param(
             15,
@@ -74,24 +71,14 @@ with DAG(
             title="Look back (minutes)",
             description="How far before the last run's end reading starts, because events may come late.",
         ),
-        "since": Param(
-            None,
-            type=["null", "string"],
+        "since": text_param(
+            "Read again from",
+            "Only to fill a gap, with source taskrouter: reads from here on, whatever was read before. At most 30 "
+            "days ago.",
             format="date-time",
-            title="Read again from",
-            description=(
-                "Only to fill a gap, with source taskrouter: reads from here on, whatever was read before. "
-                "At most 30 days ago."
-            ),
         ),
-        "until": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="Read again until",
-            description="Where that ends; empty: now.",
-        ),
-        "twilio_conn_id": twilio_conn_id(),
+        "until": text_param("Read again until", "Where that ends; empty: now.", format="date-time"),
+        "twilio_conn_id": conn_param(),
     },
 ) as dag:
     FlexTrackOperator(

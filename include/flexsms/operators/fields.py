@@ -5,36 +5,15 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Annotated, TypeVar
 
-from airflow.sdk import Param
+from pydantic import Field, TypeAdapter, ValidationError
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.numbers import parse_number
-from flexsms.hooks.twilio import default_conn_id
-from flexsms.twilio.fields import CONN_ID
+from flexsms.core.validation import NotBool, sentence
 
-# What a form takes for a phone number, in characters. What is wrong with one the task says in a sentence, as no pattern
-# of a form could.
-LONGEST_NUMBER = 64
-
-
-def twilio_conn_id(
-    description: str = "The Airflow connection of type twilio.", section: str | None = None
-) -> Param:
-    """The param of a DAG that names its Airflow connection.
-
-    :param section: of the trigger form; None: not in one
-    """
-    placed = {"section": section} if section else {}
-    return Param(
-        default_conn_id(),
-        description,
-        type="string",
-        title="Connection",
-        pattern=f"^{CONN_ID}$",
-        maxLength=200,
-        **placed,  # type: ignore[arg-type]  # the schema's keywords are as free as JSON
-    )
+T = TypeVar("T")
 
 
 def number(field: str, value: object, *, low: float, high: float) -> float:
@@ -42,13 +21,7 @@ def number(field: str, value: object, *, low: float, high: float) -> float:
 
     :raises InvalidInput: naming the field and the range
     """
-    try:
-        parsed = float(str(value))
-    except ValueError:
-        parsed = float("nan")
-    if isinstance(value, bool) or not low <= parsed <= high:
-        raise InvalidInput(field, f"is {value!r}", f"give a number between {low:g} and {high:g}")
-    return parsed
+    return _read(field, value, TypeAdapter(Annotated[float, Field(ge=low, le=high), NotBool]))
 
 
 def whole_number(field: str, value: object, *, low: int, high: int) -> int:
@@ -56,10 +29,14 @@ def whole_number(field: str, value: object, *, low: int, high: int) -> int:
 
     :raises InvalidInput: naming the field and the range
     """
-    parsed = number(field, value, low=low, high=high)
-    if not parsed.is_integer():
-        raise InvalidInput(field, f"is {value!r}", "give a whole number")
-    return int(parsed)
+    return _read(field, value, TypeAdapter(Annotated[int, Field(ge=low, le=high), NotBool]))
+
+
+def _read(field: str, value: object, kind: TypeAdapter[T]) -> T:
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise InvalidInput(field, *sentence(error, kind.json_schema())) from None
 
 
 def flag(field: str, value: object) -> bool:

@@ -1,0 +1,63 @@
+"""Params of DAGs: the fields of their trigger forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Param
+
+from flexsms.hooks.twilio import default_conn_id
+from flexsms.twilio.fields import CONN_ID
+
+# Without `section`, a field stands in the first part of the form.
+
+
+def conn_param(description: str = "The Airflow connection of type twilio.", **more: Any) -> Param:
+    """The Airflow connection."""
+    return Param(
+        default_conn_id(),
+        description,
+        type="string",
+        title="Connection",
+        pattern=f"^{CONN_ID}$",
+        maxLength=200,
+        **more,
+    )
+
+
+def phone_param(title: str, description: str, **more: Any) -> Param:
+    """A phone number. What is wrong with one the task says in a sentence, as no pattern of a form could."""
+    return Param(
+        description=description, title=title, minLength=1, maxLength=64, **{"type": "string", **more}
+    )
+
+
+def text_param(title: str, description: str, **more: Any) -> Param:
+    """A text that may be left out."""
+    return Param(None, description, title=title, type=["null", "string"], **more)
+
+
+def sid_param(prefix: str, title: str, description: str, **more: Any) -> Param:
+    """The SID of a thing in the account, which may be left out."""
+    return text_param(title, f"{prefix}… {description}", pattern=f"^{prefix}[0-9a-fA-F]{{32}}$", **more)
+
+
+def flag_param(default: bool, title: str, description: str, **more: Any) -> Param:
+    """A switch."""
+    return Param(default, description, title=title, type="boolean", **more)
+
+
+def choice_param(choices: Mapping[str, str], title: str, description: str) -> Param:
+    """One of some words, the first unless another is chosen.
+
+    :param choices: what each word stands for
+    """
+    return Param(
+        next(iter(choices)),
+        description,
+        title=title,
+        type="string",
+        enum=list(choices),
+        values_display={word: f"{word}: {meaning}" for word, meaning in choices.items()},
+    )
