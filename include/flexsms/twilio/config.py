@@ -121,8 +121,8 @@ class TwilioSettings:
         "signature; the inbox takes nothing in without it.",
         EVENTS_URL,
         problem="is not a URL",
-        remedy="give https://host/flexsms/events as Twilio calls it, without a user, a password or a ?; flexsms setup "
-        "--events-url stores it",
+        remedy="give https://host/flexsms/events as Twilio calls it, without a user, a password or a ?",
+        missing="give https://<your Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url stores it",
     )
     events_conn_id: str = conn_id(
         "flexsms_events",
@@ -264,7 +264,8 @@ class TwilioSettings:
         """
         value: str = getattr(self, name)
         if not value:
-            raise MissingSetting(name, "is empty", field_schemas()[name]["remedy"])
+            schema = field_schemas()[name]
+            raise MissingSetting(name, "is empty", schema.get("missing") or schema["remedy"])
         return value
 
 

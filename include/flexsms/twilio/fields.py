@@ -19,7 +19,8 @@ Days = Annotated[int, Field(ge=1, le=3650), NotBool]
 def entry(title: str, description: str, pattern: str = "", default: Any = "", **more: Any) -> Any:
     """A field that may stay empty.
 
-    :param more: ``problem`` and ``remedy`` of a wrong or missing value, and keywords for the form's schema
+    :param more: ``problem`` and ``remedy`` of a wrong value, ``missing`` as the remedy of one that a job lacks,
+        and keywords for the form's schema
     """
     matched = f"^({pattern})?$" if pattern else None
     return Field(default, title=title, description=description, pattern=matched, json_schema_extra=more)
