@@ -100,7 +100,8 @@ def test_a_package_that_is_not_all_there_does_not_keep_airflow_from_starting(
     """And nothing is open that should not be."""
     package = tmp_path / "flexsms"
     (package / "web").mkdir(parents=True)
-    for name in ("__init__.py", "plugin.py", "provider_info.py"):  # what Airflow itself loads
+    # What Airflow itself loads.
+    for name in ("__init__.py", "plugin.py", "provider_info.py", "connection_form.json"):
         shutil.copy(ROOT / "include" / "flexsms" / name, package)
     if module:
         (package / module).write_text(content)
