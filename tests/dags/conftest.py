@@ -107,9 +107,13 @@ class Run:
     def rendered(self) -> list[dict[str, Any]]:
         """The rendered fields of every task, as the web interface shows them."""
         from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251
+        from airflow.models.taskinstance import TaskInstance  # noqa: TID251
 
-        rows = self._session.query(RenderedTaskInstanceFields).filter_by(run_id=self.run_id)
-        return [row.rendered_fields for row in rows]
+        instances = self._session.query(TaskInstance).filter_by(run_id=self.run_id)
+        fields = [
+            RenderedTaskInstanceFields.get_templated_fields(ti, session=self._session) for ti in instances
+        ]
+        return [one for one in fields if one is not None]
 
     def events(self) -> list[dict[str, Any]]:
         """The extra of every asset event."""

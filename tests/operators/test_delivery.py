@@ -217,7 +217,7 @@ def test_what_was_sent_comes_from_the_task_before(native: bool, how: str, contex
         sent: Any = send.output if how == "output" else "{{ ti.xcom_pull(task_ids='send') | tojson }}"
         task: Any = sensor(sent, wanted="{{ params.wait }}")
     ti = context["ti"]
-    ti.xcom_pull = lambda **_: SENT
+    ti.xcom_pull, ti.task = lambda **_: SENT, task
     context.update(params={"wait": False}, run_id="manual__1", expanded_ti_count=None)
     context["dag_run"] = SimpleNamespace(conf={})
     task.render_template_fields(context)
