@@ -9,7 +9,7 @@ from flexsms.core.errors import UnreadableState
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.sources.protocol import OpenTasks
+from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.sync_store import SyncStore
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 async def end_absent(
     unheard_of: Sequence[tuple[DueChannel, frozenset[str]]],
-    tasks: OpenTasks,
+    tasks: TaskRouterSource,
     store: SyncStore,
     *,
     now_ms: int,

@@ -21,7 +21,8 @@ from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.cleanup_steps import CleanupSteps
 from flexsms.twilio.defects import contained
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.sources.protocol import EventSource, OpenTasks
+from flexsms.twilio.sources.protocol import EventSource
+from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync_store import SyncStore
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
@@ -54,7 +55,7 @@ class Cleaner:
     store: SyncStore
     ledger: CleanupLedger
     source: EventSource
-    tasks: OpenTasks
+    tasks: TaskRouterSource
     action: Action
     at_once: int
     run_id: str

@@ -18,7 +18,7 @@ from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
 from flexsms.twilio.cleanup_report import DONE, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.parallel import for_each
-from flexsms.twilio.sources.protocol import OpenTasks
+from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import Healed, RetiringStack
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
@@ -60,7 +60,7 @@ class Healer:
     """
 
     stacks: Mapping[StackName, RetiringStack]
-    tasks: OpenTasks
+    tasks: TaskRouterSource
     ledger: CleanupLedger
     at_once: int
     run_id: str

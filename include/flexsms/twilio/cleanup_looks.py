@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup_report import Outcome
 from flexsms.twilio.clock import Instant
-from flexsms.twilio.sources.protocol import EventSource, OpenTasks
+from flexsms.twilio.sources.protocol import EventSource
+from flexsms.twilio.sources.taskrouter import TaskRouterSource
 
 # Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
 CLOCK_SKEW = timedelta(minutes=1)
@@ -38,7 +39,7 @@ class Looks:
     """
 
     def __init__(
-        self, source: EventSource, tasks: OpenTasks, scanned_at: datetime, ended_ms: Mapping[str, int]
+        self, source: EventSource, tasks: TaskRouterSource, scanned_at: datetime, ended_ms: Mapping[str, int]
     ) -> None:
         self._source = source
         self._tasks = tasks

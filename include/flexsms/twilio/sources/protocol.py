@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol
 
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import Ignored, TaskEvent
-from flexsms.twilio.task_list import ListedTask
 
 # A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
 # cursors let them be written once for so many events.
@@ -71,25 +69,3 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, FlexSmsError):
         return str(error)
     return getattr(error, "strerror", None) or type(error).__name__
-
-
-class OpenTasks(Protocol):
-    """Who knows for certain which channels are in use right now."""
-
-    async def open_tasks(self) -> list[ListedTask]:
-        """The tasks that are not over, all of them.
-
-        :raises InUseUnknown: when the list may lack one
-        """
-        ...
-
-    async def open_channels(self) -> frozenset[str]:
-        """The channels that have a task which is not over."""
-        ...
-
-    async def recent_channels(self, since: datetime) -> frozenset[str]:
-        """The channels for which a task was created since, whatever became of it.
-
-        :param since: an aware datetime, some minutes ago at most
-        """
-        ...
