@@ -23,8 +23,8 @@ from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
 from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
-from flexsms.twilio.clock import utc_now
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.clock import utc_now
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sync_map import ONE_YEAR
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, SETTLED_TTL_S

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import flexsms
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 
 KIB_PER_MB = 1024.0
 

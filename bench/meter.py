@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.figures import Measurement
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.limits import endpoint
+from flexsms.twilio.client.endpoints import endpoint
 
 TOO_MANY = 429
 

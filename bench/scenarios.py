@@ -18,8 +18,8 @@ from flexsms.core.events import TaskEventType
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_scan import BATCH_SIZE
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import DOCUMENTED_FOR_EACH
+from flexsms.twilio.client.endpoints import DOCUMENTED_FOR_EACH
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.track import TrackReport, track
 
 LATENCY_MS = 40

@@ -31,8 +31,8 @@ from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.kinesis import KinesisStream
 from flexsms.sandbox.client import NO_ATTEMPTS, SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flexsms.twilio.config import field_schemas
+from flexsms.twilio.client.settings import field_schemas
 
 FILE = Path(__file__).resolve().parents[1] / "include" / "flexsms" / "connection_form.json"
 # What the connection's own fields of Airflow hold.

@@ -39,7 +39,7 @@ Connect = Callable[..., None]
 def process(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command changes of its process ends with the test."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
 
 
 @pytest.fixture

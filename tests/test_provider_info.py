@@ -17,7 +17,7 @@ from airflow.sdk import Connection
 from flexsms import __version__
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.provider_info import CONNECTION_FIELDS, get_provider_info
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from scripts.connection_form import FILE, form
 
 INFO = get_provider_info()

@@ -13,7 +13,7 @@ from flexsms import __version__
 
 INTEGRATION = "Twilio Flex"
 
-# Made from flexsms.twilio.config by `make form`.
+# Made from flexsms.twilio.client.settings by `make form`.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("connection_form.json").read_text(encoding="utf-8")
 )

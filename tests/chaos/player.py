@@ -27,8 +27,8 @@ from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.sandbox.server.app import App
 from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, EmulatedAccount
 from flexsms.sandbox.state.clock import Clock
-from flexsms.twilio import clock, transport
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client import clock, http_client
+from flexsms.twilio.client.settings import TwilioSettings
 
 from . import promises
 from .airflow import Airflow, Log, Run, TaskRun
@@ -490,7 +490,7 @@ def installed(player: Player) -> Iterator[None]:
         with (
             patch.object(clock, "utc_now", universe.utc_now),
             patch.object(clock, "monotonic_s", universe.monotonic_s),
-            patch.object(transport, "open_session", player.wire.open_session),
+            patch.object(http_client, "open_session", player.wire.open_session),
             patch.object(TwilioHook, "asettings", settings),
         ):
             yield

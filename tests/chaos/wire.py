@@ -124,7 +124,7 @@ class Wire:
         self._land = land
 
     def open_session(self, settings: Any) -> Session:
-        """In the place of :func:`flexsms.twilio.transport.open_session`."""
+        """In the place of :func:`flexsms.twilio.client.http_client.open_session`."""
         loop: Any = asyncio.get_running_loop()
         return Session(self, loop.process, settings.timeout_s)
 

@@ -30,7 +30,7 @@ def connection(
 ) -> Callable[..., None]:
     """`twilio_default` leads to the sandbox."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
 
     def connect(**extra: Any) -> None:
         value = {

@@ -1,6 +1,6 @@
 """Forty bad inputs, each with one clear sentence: which field, what is wrong, what to do.
 
-What only Twilio can find out (401, 403, unknown SIDs) is in tests/twilio/test_bad_answers.py.
+What only Twilio can find out (401, 403, unknown SIDs) is in tests/twilio/client/test_bad_responses.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
 from flexsms.core.events import from_cloud_event, from_taskrouter
 from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 
 FROM, TO = "+14155550102", "+14155550101"
 ACCOUNT, KEY = "AC" + "1" * 32, "SK" + "2" * 32

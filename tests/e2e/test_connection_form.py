@@ -14,7 +14,7 @@ import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from playwright.sync_api import Page
 
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from tests.web.conftest import token_of
 from tests.web.process import ApiServer
 

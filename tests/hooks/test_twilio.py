@@ -184,7 +184,7 @@ def test_what_is_wrong_is_named_per_product(
     connect: Callable[..., TwilioHook],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     ok, told = connect(**extra).test_connection()
     assert not ok
     assert sentence in told

@@ -35,7 +35,7 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_attempt import KEY
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.track import track
 
 LATENCY_MS = 10

@@ -26,7 +26,7 @@ from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_plan import Plan, Planner
 from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan
-from flexsms.twilio.clock import utc_now
+from flexsms.twilio.client.clock import utc_now
 
 from .conftest import FakeContext, ends_of, taskrouter_cursor
 

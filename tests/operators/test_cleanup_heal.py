@@ -16,7 +16,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.clock import utc_now
+from flexsms.twilio.client.clock import utc_now
 
 from .conftest import FakeContext
 
@@ -91,7 +91,7 @@ def days_ago(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Any:
         nonlocal ahead
         ahead += timedelta(days=days)
         sandbox.control.advance(timedelta(days=days).total_seconds())
-        monkeypatch.setattr("flexsms.twilio.clock.utc_now", lambda: utc_now() + ahead)
+        monkeypatch.setattr("flexsms.twilio.client.clock.utc_now", lambda: utc_now() + ahead)
 
     return advance
 

@@ -16,7 +16,7 @@ from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet 
 from flexsms.core.errors import InvalidInput, PermanentError
 from flexsms.operators.setup import FlexSetupOperator, _check_destination
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup import Wishes, set_up
 from flexsms.twilio.setup_stream import Patience
 

@@ -15,7 +15,7 @@ from flexsms.operators.cleanup import FlexCleanupPlanOperator, planned_channels
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.clock import utc_now
+from flexsms.twilio.client.clock import utc_now
 
 from .conftest import FakeContext
 

@@ -27,7 +27,7 @@ from flexsms.hooks.kinesis import KinesisStream
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess, connection_extra
-from flexsms.twilio.clock import utc_now
+from flexsms.twilio.client.clock import utc_now
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
@@ -336,7 +336,7 @@ class TestAStreamInTrouble:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
         sandbox.control.fault(match={"host": "taskrouter.twilio.com"}, action="status", status=503)
         with pytest.raises(PermanentError, match="Airflow has no connection 'flexsms_events'"):
             await FlexTrackOperator(task_id="track", source="http").aexecute(context)  # type: ignore[arg-type]
@@ -350,7 +350,7 @@ class TestAStreamInTrouble:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
         connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
         await ObjectStorageInbox(f"file://{tmp_path}").put(post("CH" + "c" * 32))
         sandbox.control.fault(match={"host": "sync.twilio.com"}, action="status", status=503)

@@ -90,7 +90,7 @@ async def test_nothing_left(texts: Texts) -> None:
 
 
 async def test_an_outage_is_told_as_one(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     trigger = waiting_for(texts.write())
     texts.control.fault(match=texts.look, action="status", status=503)
     event = await event_of(trigger)
@@ -99,7 +99,7 @@ async def test_an_outage_is_told_as_one(texts: Texts, monkeypatch: pytest.Monkey
 
 
 async def test_two_shorter_outages_are_not(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     texts.becomes("delivered", step_s=3600)
     trigger = waiting_for(texts.write())
     few = MOST_FAILURES - 1

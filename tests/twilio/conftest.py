@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import endpoint
+from flexsms.twilio.client.endpoints import endpoint
+from flexsms.twilio.client.settings import TwilioSettings
 
 from .house import HOUSES, House
 from .peer import Peer, serving
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a replica that is not there."""
-    monkeypatch.setattr("flexsms.twilio.stacks.lookup.ASK_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("flexsms.twilio.client.not_found.ASK_AGAIN_AFTER_S", 0.01)
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    monkeypatch.setattr("flexsms.twilio.clock.utc_now", lambda: time.wall)
-    monkeypatch.setattr("flexsms.twilio.clock.monotonic_s", lambda: time.monotonic_s)
+    monkeypatch.setattr("flexsms.twilio.client.clock.utc_now", lambda: time.wall)
+    monkeypatch.setattr("flexsms.twilio.client.clock.monotonic_s", lambda: time.monotonic_s)
     monkeypatch.setattr(cleanup_attempt, "sleep", time.sleep)
     return time
 
@@ -153,7 +153,7 @@ class FrozenAt:
         self.goes_on = asyncio.Event()
         self._ahead = timedelta()
         monkeypatch.setattr(
-            "flexsms.twilio.clock.utc_now", lambda: datetime.now(UTC) + self._ahead, raising=True
+            "flexsms.twilio.client.clock.utc_now", lambda: datetime.now(UTC) + self._ahead, raising=True
         )
 
     async def freeze(self) -> None:

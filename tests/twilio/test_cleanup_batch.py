@@ -313,7 +313,7 @@ class TestWhatGoesWrong:
     async def test_a_live_channel_that_cannot_be_put_back_is_a_failure_and_the_next_try_puts_it_back(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
         sid = house.conversation()
         before = await house.attributes(sid)
         due = await house.due()
@@ -358,7 +358,7 @@ class TestWhatGoesWrong:
     async def test_when_nobody_can_say_what_is_live_the_batch_fails_and_the_next_try_goes_on(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
         sid = house.conversation()
         before = await house.attributes(sid)
         due = await house.due()
@@ -375,7 +375,7 @@ class TestWhatGoesWrong:
     async def test_without_the_first_look_nothing_is_touched(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
         monkeypatch.setattr(cleanup_batch, "GROUP_SIZE", 2)
         monkeypatch.setattr(cleanup_batch, "GROUPS_AT_ONCE", 1)
         for n in range(3):
@@ -425,7 +425,7 @@ class TestASecondTry:
     async def test_a_channel_whose_state_cannot_be_read_is_one_failure_and_no_success(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
         sid = house.conversation()
         due = await house.due()
         house.memory.begun(due)

@@ -209,7 +209,7 @@ class TestConversations:
     async def test_a_second_try_closes_what_the_first_one_only_settled(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+        monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
         sid = house.conversation()
         due = await house.due()
         house.fault(ConversationsHouse.close, times=None, action="status", status=503)

@@ -13,7 +13,7 @@ from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, ProductGone, RateLimited, ServiceUnavailable
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from tests.texts import CUSTOMER, STACKS, Texts
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ async def test_a_bad_moment_passes(texts: Texts, look: Look, fault: dict[str, An
 async def test_a_bad_hour_is_worth_another_look(
     texts: Texts, look: Look, status: int, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     sent = texts.write()
     texts.control.fault(match=texts.look, action="status", status=status)
     with pytest.raises(error):

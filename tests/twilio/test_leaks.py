@@ -12,9 +12,9 @@ from aiohttp import web
 
 from flexsms.core.errors import FlexSmsError, PermanentError, ServiceUnavailable, TwilioRefused
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.plain_client import plain_client
-from flexsms.twilio.routing import is_twilios, routed
+from flexsms.twilio.client.routing import is_twilios, routed
+from flexsms.twilio.client.sdk_client import plain_client
+from flexsms.twilio.client.settings import TwilioSettings
 
 from .peer import DOCUMENT_JSON, Handler, Peer, answers, hangs_up, refuses, says
 
@@ -34,8 +34,8 @@ def settings(base_url: str = "", **extra: Any) -> TwilioSettings:
 
 @pytest.fixture
 async def account(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Account]:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
-    monkeypatch.setattr("flexsms.twilio.transport._backoff", lambda _: 0.0)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client._backoff", lambda _: 0.0)
     async with connect(settings(peer.base_url)) as connected:
         yield connected
 

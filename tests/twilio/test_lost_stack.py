@@ -19,7 +19,7 @@ from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Action, Outcome
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.unanswered import SAMPLE
 
 from .house import ChatHouse, ConversationsHouse, Memory
@@ -134,7 +134,7 @@ async def test_channels_that_are_gone_from_a_service_that_is_there_are_gone(
 async def test_when_the_service_does_not_answer_nobody_knows(
     house: ChatHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     sid = house.conversation()
     due = await house.due()
     house.fault(house.fetch, times=2, action="status", status=404)

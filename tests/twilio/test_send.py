@@ -231,7 +231,7 @@ async def test_a_lost_answer_is_looked_up_where_lists_show_no_attributes(desk: D
 async def test_a_text_whose_mark_nobody_can_read_is_not_sent_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     desk.sandbox.control.settings(message_list_attributes=False)
     desk.fault_post(action="drop_after", status=503)
     desk.sandbox.control.fault(

@@ -523,7 +523,7 @@ async def test_a_conflict_with_another_request_is_waited_for(
 async def test_a_conflict_that_lasts_is_tried_again_later(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     desk.fault(CONVERSATIONS, "/Conversations$", times=2, action="status", status=409, code=50391)
     with pytest.raises(ServiceUnavailable, match=r"\(50391\)\. Nothing was sent\.$"):
         await desk.send()

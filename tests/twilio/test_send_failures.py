@@ -221,7 +221,7 @@ async def test_a_machine_that_slept_texts_nobody(desk: Desk, monkeypatch: pytest
         return 0
 
     desk.fault_post(action="status", status=429)
-    monkeypatch.setattr("flexsms.twilio.transport._backoff", slept)
+    monkeypatch.setattr("flexsms.twilio.client.http_client._backoff", slept)
     with pytest.raises(SendInProgress):
         await desk.send()
     assert desk.texts() == []
@@ -239,7 +239,7 @@ async def test_a_machine_that_slept_opens_no_conversation(
 
     for host, path in desk.wire.opening:
         desk.fault(host, path, action="status", status=429)
-    monkeypatch.setattr("flexsms.twilio.transport._backoff", slept)
+    monkeypatch.setattr("flexsms.twilio.client.http_client._backoff", slept)
     with pytest.raises(SendInProgress):
         await desk.send()
     assert desk.channels() == []

@@ -14,7 +14,7 @@ from flexsms.core.events import StackName
 from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, RowState
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup import SetupReport, Wishes, set_up
 from flexsms.twilio.setup_stream import Patience, StreamSetup
 
@@ -101,7 +101,7 @@ def house(sandbox: SandboxProcess, settings: TwilioSettings) -> House:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second attempt: who was killed makes none."""
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
 
 
 def states(report: SetupReport) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
 from flexsms.twilio import task_ends
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import track

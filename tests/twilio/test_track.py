@@ -521,7 +521,7 @@ async def test_what_may_befall_every_channel_ends_the_run_at_once(
     status: int,
     error: Any,
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     sids = sandbox.control.events(channels=100, events=400, hours=24)["channels"]
     poison(sandbox, sids[0])
     sandbox.control.fault(match={"method": method, "host": "sync.twilio.com"}, action="status", status=status)
@@ -542,7 +542,7 @@ async def test_what_may_befall_every_channel_ends_the_run_at_once(
 async def test_one_that_another_try_may_heal_outranks_the_others(
     account: Account, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     sandbox.control.events(channels=20, events=40, hours=24)
     match = {"method": "POST", "host": "sync.twilio.com"}
     sandbox.control.fault(match=match, action="status", status=403, times=3)
@@ -568,7 +568,7 @@ async def test_a_run_names_no_more_events_in_its_log_than_in_its_report(
 async def test_the_cursor_stays_when_the_source_fails(
     account: Account, sandbox: SandboxProcess, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     sandbox.control.customer("+14155551001", number, "Hello")
     sandbox.control.fault(
         match={"host": "taskrouter.twilio.com", "path": "/Events"}, skip=3, action="status", status=503

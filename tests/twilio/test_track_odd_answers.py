@@ -46,7 +46,7 @@ CALLS = 12
 async def test_one_odd_answer_is_made_up_for(
     house: House, account: Account, odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     house.conversation("+14155551001")
     house.control.customer("+14155551002", house.number, "Hello")
     told = fold([event async for page in account.taskrouter().read(None) for event in page.events])

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from flexsms.core.events import StackName, TaskEvent, TaskEventType, to_ms
 from flexsms.core.state import ChannelState, fold
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync_store import StoredState
 from flexsms.twilio.track import track

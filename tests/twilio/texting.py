@@ -15,8 +15,8 @@ from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import endpoint
+from flexsms.twilio.client.endpoints import endpoint
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.send import SendResult
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from flexsms.core.verify import Finding
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.verify.own import Own, Patience, Wishes
 from flexsms.twilio.verify.run import run
 

@@ -19,7 +19,7 @@ from flexsms.hooks.collector import HttpCollector
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.track import TrackReport, track

@@ -12,7 +12,7 @@ from flexsms.core import lenient_json
 from flexsms.core.codes import advice
 from flexsms.core.errors import PermanentError, ServiceUnavailable
 from flexsms.core.events import printable
-from flexsms.twilio.connection import env_proxy, said_of
+from flexsms.twilio.client.network import env_proxy, said_of
 from flexsms.twilio.sources.protocol import scope_of
 
 # A redirect would take login, password or token along to whatever it names.

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.fields import CONN_ID
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class TwilioHook(BaseHook):
         It has the connection's timeout and base_url and raises the SDK's own errors; it keeps no rate limits and
         repeats nothing.
         """
-        from flexsms.twilio.plain_client import plain_client
+        from flexsms.twilio.client.sdk_client import plain_client
 
         return plain_client(self.settings)
 

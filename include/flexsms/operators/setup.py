@@ -15,7 +15,7 @@ from flexsms.core.setup import STREAM_NAME, table
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, spellings
 from flexsms.operators.templates import LiteralRows
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup import Wishes, set_up
 
 

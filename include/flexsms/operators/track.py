@@ -16,7 +16,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.fields import moment, number
 from flexsms.operators.templates import LiteralRows
-from flexsms.twilio import clock
+from flexsms.twilio.client import clock
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from flexsms.core.errors import PermanentError
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
-from flexsms.twilio import clock
+from flexsms.twilio.client import clock
 from flexsms.twilio.sources.protocol import reason_of
 
 # Seconds. From an event to its state it takes at most a pause, a look and however long Airflow needs to start a task.

@@ -15,8 +15,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from flexsms.core.errors import NotFound, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.twilio import clock
-from flexsms.twilio.defects import contained
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.unexpected_errors import contained
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

@@ -8,20 +8,21 @@ from datetime import datetime, timedelta
 
 from flexsms.core.events import Home, StackName
 from flexsms.core.retention import SMS
-from flexsms.twilio import clock
 from flexsms.twilio.cleanup_attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup_batch import Cleaner
 from flexsms.twilio.cleanup_heal import Healer
 from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action
-from flexsms.twilio.clock import Now
-from flexsms.twilio.config import (
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.clock import Now
+from flexsms.twilio.client.http_client import TwilioTransport, twilio_client
+from flexsms.twilio.client.settings import (
     ATTEMPT_IN_TIMEOUTS,
     LEASE_IN_TIMEOUTS,
     SETTLE_IN_TIMEOUTS,
     TwilioSettings,
 )
-from flexsms.twilio.defects import contained
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
 from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
@@ -31,7 +32,6 @@ from flexsms.twilio.stacks.conversations import ConversationsStack
 from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync_store import SyncStore
-from flexsms.twilio.transport import TwilioTransport, twilio_client
 from flexsms.twilio.turns import Turns
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from flexsms.core.errors import UnreadableState
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_scan import DueChannel
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.sync_store import SyncStore
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from flexsms.core.errors import LeaseExpired, TryReplaced
-from flexsms.twilio.clock import Instant
+from flexsms.twilio.client.clock import Instant
 
 logger = logging.getLogger(__name__)
 

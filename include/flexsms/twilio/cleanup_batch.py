@@ -19,8 +19,8 @@ from flexsms.twilio.cleanup_ledger import CleanupLedger
 from flexsms.twilio.cleanup_report import Action, BatchReport
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.cleanup_steps import CleanupSteps
-from flexsms.twilio.defects import contained
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import RetiringStack

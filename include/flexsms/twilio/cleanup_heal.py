@@ -17,7 +17,7 @@ from flexsms.core.events import StackName
 from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
 from flexsms.twilio.cleanup_report import DONE, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Scan
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import Healed, RetiringStack
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup_report import Outcome
-from flexsms.twilio.clock import Instant
+from flexsms.twilio.client.clock import Instant
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 

@@ -38,9 +38,9 @@ from flexsms.twilio.cleanup_books import CleanupBooks
 from flexsms.twilio.cleanup_looks import Look, Looks
 from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
-from flexsms.twilio.defects import contained
-from flexsms.twilio.last_check import checked_before_sending
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
+from flexsms.twilio.client.precondition import checked_before_sending
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack, bears_our_mark
 from flexsms.twilio.unanswered import Unanswered
 

@@ -25,9 +25,9 @@ from flexsms.core.events import StackName
 from flexsms.core.numbers import parse_number
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
+from flexsms.twilio.client.endpoints import documented
 from flexsms.twilio.doctor_routing import RoutingDoctor
 from flexsms.twilio.doctor_stream import StreamDoctor
-from flexsms.twilio.limits import documented
 from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.products import ask_products, other_account
 

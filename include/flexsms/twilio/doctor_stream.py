@@ -13,8 +13,8 @@ from yarl import URL
 from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.errors import MissingSetting, Unreachable
 from flexsms.core.setup import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.connection import env_proxy, said_of
+from flexsms.twilio.client.network import env_proxy, said_of
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.event_streams import list_sinks, wrong_types
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG

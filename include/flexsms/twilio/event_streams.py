@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.setup import EVENT_TYPES, SCHEMA_VERSION, Sink
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 
 if TYPE_CHECKING:
     from twilio.rest import Client

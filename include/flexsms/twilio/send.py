@@ -34,7 +34,7 @@ from flexsms.core.errors import (
 from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
-from flexsms.twilio.last_check import checked_before_sending
+from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
 from flexsms.twilio.send_progress import (
     Progress,

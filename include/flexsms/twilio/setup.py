@@ -15,7 +15,7 @@ from flexsms.core.errors import InvalidInput, MissingSetting, NotFound
 from flexsms.core.events import StackName
 from flexsms.core.numbers import parse_number
 from flexsms.core.setup import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
-from flexsms.twilio.config import SETTLE_IN_TIMEOUTS, TwilioSettings
+from flexsms.twilio.client.settings import SETTLE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.event_streams import list_sinks
 from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup_stream import Patience, StreamSetup

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.redaction import mask_number
 from flexsms.core.setup import RowState
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.setup_works import Works
 

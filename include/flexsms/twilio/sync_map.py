@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 from flexsms.twilio.sync_guard import guarded
 
 if TYPE_CHECKING:

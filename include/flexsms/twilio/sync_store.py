@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
-from flexsms.twilio.parallel import pages_ahead
+from flexsms.twilio.client.concurrency import pages_ahead
 from flexsms.twilio.sync_guard import guarded
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ Scanned = StoredState | UnreadableDocument | Leftover
 class SyncStore:
     """The channel states of one Sync service.
 
-    :param client: a client on :class:`flexsms.twilio.transport.TwilioTransport`
+    :param client: a client on :class:`flexsms.twilio.client.http_client.TwilioTransport`
     :param service_sid: IS…
     """
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from flexsms.core.errors import InUseUnknown, NotFound, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.dates import utc
-from flexsms.twilio.parallel import for_each
-from flexsms.twilio.stacks.lookup import twice
+from flexsms.twilio.client.concurrency import for_each
+from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.not_found import twice
 
 OPEN_STATUSES = ["pending", "reserved", "assigned", "wrapping"]
 # A task only ever moves on to a later step, so asking for them in this order misses none on its way.

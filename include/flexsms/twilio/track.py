@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
 from flexsms.core.events import NOT_UNDERSTOOD
 from flexsms.core.state import ChannelState
-from flexsms.twilio.defects import contained
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.concurrency import for_each
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
 from flexsms.twilio.sync_store import DOCUMENT_PREFIX, StoredState, SyncStore

@@ -22,8 +22,8 @@ from flexsms.core.errors import (
     RevisionMismatch,
     SendInProgress,
 )
-from flexsms.twilio.clock import Instant
-from flexsms.twilio.last_check import checked_before_sending
+from flexsms.twilio.client.clock import Instant
+from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.sync_map import SyncMap
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from flexsms.core.errors import FlexSmsError
 from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.hooks.threads import Threads
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
-from flexsms.twilio import clock
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.settings import TwilioSettings
 
 logger = logging.getLogger(__name__)
 

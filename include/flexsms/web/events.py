@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response,
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import envelopes
 from flexsms.hooks.inbox import ObjectStorageInbox, name_at
-from flexsms.twilio import clock
+from flexsms.twilio.client import clock
 from flexsms.twilio.sources.protocol import reason_of
 from flexsms.web.bodies import MAX_BODY, Room, read
 from flexsms.web.desk import MIN_AGE_S, Desk, Reception

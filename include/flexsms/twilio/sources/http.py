@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.events import Home
-from flexsms.twilio import clock
-from flexsms.twilio.clock import Now
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.clock import Now
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 

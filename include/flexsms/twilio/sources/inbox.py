@@ -13,9 +13,9 @@ from typing import Protocol
 
 from flexsms.core.errors import InvalidInput, ServiceUnavailable
 from flexsms.core.events import Home, envelopes
-from flexsms.twilio import clock
-from flexsms.twilio.clock import Now
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.clock import Now
+from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, reason_of, scope_of
 

@@ -20,8 +20,8 @@ from aiolimiter import AsyncLimiter
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.events import Home, envelopes
-from flexsms.twilio.clock import Now
-from flexsms.twilio.parallel import for_each
+from flexsms.twilio.client.clock import Now
+from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
 from flexsms.twilio.sources.kinesis_stream import (
     Batch,

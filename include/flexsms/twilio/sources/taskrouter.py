@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, printable
-from flexsms.twilio.parallel import merged, pages_ahead
+from flexsms.twilio.client.concurrency import merged, pages_ahead
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.task_list import ListedTask, TaskList

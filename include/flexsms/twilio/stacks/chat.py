@@ -23,7 +23,7 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening

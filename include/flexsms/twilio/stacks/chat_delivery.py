@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, TwilioRefused
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from flexsms.core.errors import (
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
-from flexsms.twilio import clock
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken

@@ -19,7 +19,7 @@ from flexsms.core.errors import (
     TwilioRefused,
 )
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat_channels import ChatChannels
 from flexsms.twilio.stacks.chat_services import ServiceCheck
 

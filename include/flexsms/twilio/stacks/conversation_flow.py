@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import NotFound
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_services import in_service
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import redact
-from flexsms.twilio import clock
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.not_found import twice
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_flow import ConversationFlow
 from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
-from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
 from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
 from flexsms.twilio.turns import Turn, Turns

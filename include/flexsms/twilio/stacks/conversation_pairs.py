@@ -22,10 +22,10 @@ from flexsms.core.errors import (
     TwilioRefused,
 )
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.not_found import twice
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
-from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import PAGE_SIZE as MESSAGES_PAGE_SIZE
 from flexsms.twilio.stacks.messages import has_unmarked
 from flexsms.twilio.stacks.protocol import OpenConversation

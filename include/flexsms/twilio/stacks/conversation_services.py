@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import InOtherService, NotFound
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 
 if TYPE_CHECKING:
     from twilio.rest import Client

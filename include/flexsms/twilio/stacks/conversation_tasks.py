@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks

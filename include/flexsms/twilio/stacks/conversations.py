@@ -23,12 +23,12 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import StackName, parse_attributes, write_attributes
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.not_found import twice
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_opening import ConversationOpening
 from flexsms.twilio.stacks.conversation_pairs import CLOSED
 from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
-from flexsms.twilio.stacks.lookup import twice
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, newest_text
 from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.dates import utc
-from flexsms.twilio.stacks.lookup import twice
+from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.protocol import NewestText
 
 KEY_ATTRIBUTE = "flexsms_key"

@@ -11,7 +11,7 @@ from typing import Any
 
 from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
-from flexsms.twilio import clock
+from flexsms.twilio.client import clock
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.task_list import OPEN_STATUSES, ListedTask, TaskList
 

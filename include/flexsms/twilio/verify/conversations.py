@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 
 from flexsms.core.events import StackName
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.conversation_pairs import PAIR_TAKEN
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.verify.experiment import Note, experiment

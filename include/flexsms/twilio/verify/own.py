@@ -18,7 +18,7 @@ from flexsms.core.events import StackName
 from flexsms.core.numbers import parse_number
 from flexsms.core.setup import WEBHOOK, webhook
 from flexsms.twilio.account import Account
-from flexsms.twilio.defects import contained
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.event_streams import list_sinks
 from flexsms.twilio.stacks.tasks import end_task
 from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of

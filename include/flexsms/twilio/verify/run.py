@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.verify import Finding, Price
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.defects import contained
+from flexsms.twilio.client.settings import TwilioSettings
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.verify import chat, conversations, event_streams, interactions, sync, taskrouter
 from flexsms.twilio.verify.experiment import Experiment
 from flexsms.twilio.verify.own import NotPossible, Own, Wishes

@@ -19,18 +19,16 @@ from flexsms.core.errors import FlexSmsError, RetryableError
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Action, Outcome
-from flexsms.twilio.config import TwilioSettings
-
-from .house import CUSTOMER as ADA
-from .house import HOUSES, OTHER, House
-from .texting import CUSTOMER, Desk
+from flexsms.twilio.client.settings import TwilioSettings
+from tests.twilio.house import CUSTOMER as ADA
+from tests.twilio.house import HOUSES, OTHER, House
+from tests.twilio.texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

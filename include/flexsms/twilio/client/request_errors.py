@@ -16,8 +16,8 @@ from yarl import URL
 from flexsms.core.codes import advice, advice_on_login, error_class, twilio_code
 from flexsms.core.errors import NotAuthorized, RateLimited, TwilioError, TwilioRefused
 from flexsms.core.redaction import redact, without_quotes, without_values
-from flexsms.twilio import clock
-from flexsms.twilio.limits import host_of, is_repeatable
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.endpoints import host_of, is_repeatable
 
 PRODUCTS = {
     "api": "Programmable Messaging",

@@ -11,7 +11,7 @@ import pytest
 from flexsms.core.errors import InvalidInput, NotAuthorized, NotFound, PermanentError, ProductGone
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.track import track
 
 if TYPE_CHECKING:

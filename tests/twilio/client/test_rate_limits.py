@@ -15,14 +15,14 @@ from aiohttp import web
 from flexsms.core.errors import FlexSmsError
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.limits import documented
-from flexsms.twilio.pacing import BURST_S, Throttle
+from flexsms.twilio.client.endpoints import documented
+from flexsms.twilio.client.rate_limits import BURST_S, Throttle
+from flexsms.twilio.client.settings import TwilioSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .peer import Peer
+    from tests.twilio.peer import Peer
 
 pytestmark = pytest.mark.anyio
 
@@ -228,12 +228,12 @@ def test_who_gives_up_waiting_takes_no_place_away(virtual: asyncio.Runner) -> No
 
 
 def test_a_loop_that_is_through_leaves_nothing_behind() -> None:
-    from flexsms.twilio import pacing
+    from flexsms.twilio.client import rate_limits
 
     for _ in range(3):
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             runner.run(work_under({CHANNELS: 2}))
-    closed = [loop for loop in pacing._paces if loop.is_closed()]
+    closed = [loop for loop in rate_limits._paces if loop.is_closed()]
     assert len(closed) <= 1
 
 

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from flexsms.twilio.limits import documented, host_of
+from flexsms.twilio.client.endpoints import documented, host_of
 
 if TYPE_CHECKING:
-    from flexsms.twilio.config import TwilioSettings
+    from flexsms.twilio.client.settings import TwilioSettings
 
 # How much may leave at once after a pause. Twilio documents no more than a number per second, and how it counts is
 # unknown, so a burst of a whole second's worth could be twice as much as it takes.

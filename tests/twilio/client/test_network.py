@@ -16,11 +16,10 @@ import pytest
 
 from flexsms.core import errors
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.connection import env_proxy
+from flexsms.twilio.client.network import env_proxy
+from flexsms.twilio.client.settings import TwilioSettings
 from tests.middle import NO_LOGIN, Authority, Middle, between
-
-from .peer import DOCUMENT, Peer, answers, serving
+from tests.twilio.peer import DOCUMENT, Peer, answers, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +44,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waits.append(0)
         return 0
 
-    monkeypatch.setattr("flexsms.twilio.transport._backoff", none)
+    monkeypatch.setattr("flexsms.twilio.client.http_client._backoff", none)
     return waits
 
 
@@ -88,7 +87,7 @@ async def behind_a_proxy(
 SCRIPT = f"""
 import asyncio
 from flexsms.twilio.account import connect
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 
 async def main():
     async with connect(TwilioSettings.from_connection("{ACCOUNT}", "secret", {{}})) as account:

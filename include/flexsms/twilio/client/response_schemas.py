@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flexsms.twilio.limits import in_service_too
-from flexsms.twilio.routing import is_twilios
+from flexsms.twilio.client.endpoints import in_service_too
+from flexsms.twilio.client.routing import is_twilios
 
 Check = Callable[[Any], bool]
 Fields = Mapping[str, Check]
@@ -243,7 +243,7 @@ PAGES: Mapping[str, tuple[str, Fields]] = in_service_too(
 def what_is_wrong(name: str, url: str, status: int, text: str) -> str:
     """Why an answer to a request that seems to have worked is none, empty when it is one.
 
-    :param name: the endpoint, as :func:`flexsms.twilio.limits.endpoint` writes it
+    :param name: the endpoint, as :func:`flexsms.twilio.client.endpoints.endpoint` writes it
     :param url: what was asked for, as the SDK gives it
     :param status: 200 to 299
     :param text: the body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flexsms.twilio.limits import REPEATABLE_POSTS, documented, endpoint, is_repeatable
+from flexsms.twilio.client.endpoints import REPEATABLE_POSTS, documented, endpoint, is_repeatable
 
 SERVICE, CHANNEL = "IS" + "1" * 32, "CH" + "2" * 32
 

@@ -8,13 +8,11 @@ import pytest
 
 from flexsms.core.errors import TwilioRefused
 from flexsms.core.events import StackName
-
-from .texting import Desk
+from tests.twilio.texting import Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

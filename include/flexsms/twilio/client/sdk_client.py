@@ -9,8 +9,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.routing import routed
+from flexsms.twilio.client.routing import routed
+from flexsms.twilio.client.settings import TwilioSettings
 
 # The SDK logs every URL with its query at INFO, and a phone number may stand in there.
 _quiet = logging.getLogger(f"{__name__}.requests")
@@ -18,7 +18,7 @@ _quiet.setLevel(logging.WARNING)
 
 
 class RoutedHttpClient(TwilioHttpClient):
-    """The SDK's own HTTP client, which goes where ``base_url`` says; see :mod:`flexsms.twilio.routing`."""
+    """The SDK's own HTTP client, which goes where ``base_url`` says; see :mod:`flexsms.twilio.client.routing`."""
 
     def __init__(self, settings: TwilioSettings) -> None:
         super().__init__(timeout=settings.timeout_s, logger=_quiet)

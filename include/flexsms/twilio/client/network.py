@@ -14,7 +14,7 @@ import aiohttp
 
 from flexsms.core.codes import advice
 from flexsms.core.errors import ServiceUnavailable, TwilioError, Unreachable
-from flexsms.twilio.config import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings
 
 # X509_verify_cert's reasons of a chain that ends at nobody who is trusted, of ten or so others.
 _UNTRUSTED = (2, 18, 19, 20, 21)

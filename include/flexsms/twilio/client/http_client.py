@@ -35,15 +35,15 @@ from yarl import URL
 
 from flexsms import __version__
 from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError
-from flexsms.twilio import clock
-from flexsms.twilio.answers import what_is_wrong
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.connection import env_proxy, no_connection
-from flexsms.twilio.last_check import check_now
-from flexsms.twilio.limits import endpoint
-from flexsms.twilio.pacing import Throttle
-from flexsms.twilio.refusals import Request, lost, refused
-from flexsms.twilio.routing import routed
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.endpoints import endpoint
+from flexsms.twilio.client.network import env_proxy, no_connection
+from flexsms.twilio.client.precondition import check_now
+from flexsms.twilio.client.rate_limits import Throttle
+from flexsms.twilio.client.request_errors import Request, lost, refused
+from flexsms.twilio.client.response_schemas import what_is_wrong
+from flexsms.twilio.client.routing import routed
+from flexsms.twilio.client.settings import TwilioSettings
 
 logger = logging.getLogger(__name__)
 

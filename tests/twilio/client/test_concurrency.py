@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from flexsms.twilio.parallel import merged
+from flexsms.twilio.client.concurrency import merged
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from flexsms.twilio.dates import utc
+from flexsms.twilio.client.dates import utc
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 

@@ -12,9 +12,8 @@ from aiohttp import web
 
 from flexsms.core import errors
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.config import TwilioSettings
-
-from .peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
+from flexsms.twilio.client.settings import TwilioSettings
+from tests.twilio.peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
 
 ACCOUNT, SERVICE, CHANNEL = "AC" + "1" * 32, "IS" + "2" * 32, "CH" + "3" * 32
 
@@ -140,7 +139,7 @@ async def test_a_text_is_never_repeated_when_its_answer_is_lost(
 
 
 async def test_without_a_connection_nothing_was_sent(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     settings = TwilioSettings.from_connection(ACCOUNT, "secret", {"base_url": "http://127.0.0.1:9"})
     async with connect(settings) as account:
         with pytest.raises(errors.ServiceUnavailable, match=r"no connection .*base_url"):
@@ -151,7 +150,7 @@ async def test_without_a_connection_nothing_was_sent(peer: Peer, monkeypatch: py
 async def test_giving_up_after_a_while_keeps_the_reason(
     peer: Peer, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 3)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 3)
     peer.answers(refuses(503, 20500, "Down"))
     with pytest.raises(errors.ServiceUnavailable, match=r"Down \(20500\)") as caught:
         await fetch(account)

@@ -22,14 +22,13 @@ from flexsms.core.errors import (
     TwilioRefused,
     Unexpected,
 )
-from flexsms.twilio import clock
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.answers import PAGES, THINGS, what_is_wrong
-from flexsms.twilio.config import TwilioSettings
-from flexsms.twilio.defects import contained
-from flexsms.twilio.limits import REPEATABLE_POSTS
-
-from .peer import DOCUMENT, DOCUMENT_JSON, Peer, answers, hangs_up, refuses, says
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.endpoints import REPEATABLE_POSTS
+from flexsms.twilio.client.response_schemas import PAGES, THINGS, what_is_wrong
+from flexsms.twilio.client.settings import TwilioSettings
+from flexsms.twilio.client.unexpected_errors import contained
+from tests.twilio.peer import DOCUMENT, DOCUMENT_JSON, Peer, answers, hangs_up, refuses, says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,8 +43,8 @@ SENT = says(201, {"sid": "IM" + "1" * 32})
 
 @pytest.fixture(autouse=True)
 def two_tries_without_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 2)
-    monkeypatch.setattr("flexsms.twilio.transport._backoff", lambda _: 0.0)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
+    monkeypatch.setattr("flexsms.twilio.client.http_client._backoff", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -398,7 +397,7 @@ async def test_a_text_is_refused_for_certain_only_by_twilio_itself(
 async def test_retry_after_may_name_the_moment(
     peer: Peer, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.twilio.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
     now = clock.utc_now().replace(microsecond=0)
     monkeypatch.setattr(clock, "utc_now", lambda: now)
     for value, seconds in [
