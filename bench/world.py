@@ -14,7 +14,7 @@ from flexsms.core.events import ENDING, StackName, TaskEventType
 from flexsms.core.state import ChannelState
 from flexsms.sandbox.client import SandboxControl
 from flexsms.sandbox.control.bulk_load import customer_number
-from flexsms.twilio.sync_store import DOCUMENT_PREFIX, RECIPE_PREFIX
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, RECIPE_PREFIX
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from flexsms.twilio.cleanup_ledger import MAP_NAME
 from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
 from flexsms.twilio.stacks.chat_opening import ELSEWHERE
 from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark
-from flexsms.twilio.sync_store import DOCUMENT_PREFIX
-from flexsms.twilio.turns import MAP_PREFIX as TURNS
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX
+from flexsms.twilio.sync.lock import MAP_PREFIX as TURNS
 
 from .airflow import Killed, Run, TaskRun
 from .universe import EPOCH_S

@@ -16,8 +16,8 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.send import SendResult
 from flexsms.twilio.stacks.conversations import ConversationsStack
-from flexsms.twilio.sync_store import SyncStore
-from flexsms.twilio.turns import Turns
+from flexsms.twilio.sync.channel_states import SyncStore
+from flexsms.twilio.sync.lock import Turns
 
 from .house import ConversationsHouse
 from .texting import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk

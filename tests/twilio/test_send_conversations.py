@@ -20,8 +20,8 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import StackName
 from flexsms.twilio.send import SendResult
-from flexsms.twilio.sync_map import SyncMap
-from flexsms.twilio.turns import MAP_PREFIX
+from flexsms.twilio.sync.lock import MAP_PREFIX
+from flexsms.twilio.sync.map import SyncMap
 
 from .texting import CONVERSATIONS, CUSTOMER, FLEX, Desk
 

@@ -23,7 +23,7 @@ from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.chat_opening import ChatOpening
 from flexsms.twilio.stacks.chat_sessions import ChatSessions
 from flexsms.twilio.stacks.protocol import Healed
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync.channel_states import SyncStore
 
 from .house import ChatHouse
 from .texting import CHAT, CUSTOMER, OPEN, PROXY, Desk

@@ -22,7 +22,7 @@ from flexsms.core.state import ChannelState, fold
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.sync_store import StoredState
+from flexsms.twilio.sync.channel_states import StoredState
 from flexsms.twilio.track import track
 
 if TYPE_CHECKING:

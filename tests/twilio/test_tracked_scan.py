@@ -19,7 +19,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_plan import Planner
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.sync_store import Scanned, StoredState, SyncStore
+from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.tracked_scan import TrackedScan
 

@@ -31,8 +31,8 @@ from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.conversations import ConversationsStack
 from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
-from flexsms.twilio.sync_store import SyncStore
-from flexsms.twilio.turns import Turns
+from flexsms.twilio.sync.channel_states import SyncStore
+from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 # A lease of a try is never shorter than what a look takes on a slow machine.

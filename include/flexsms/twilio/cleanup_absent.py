@@ -10,7 +10,7 @@ from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync.channel_states import SyncStore
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import RetiringStack
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from flexsms.twilio.cleanup_ledger import SUSPENDED, CleanupLedger
 from flexsms.twilio.cleanup_looks import CLOCK_SKEW
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync.channel_states import SyncStore
 
 SETTLE_ATTEMPTS = 5
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists
 from flexsms.twilio.stacks.protocol import Healed
-from flexsms.twilio.sync_map import SyncMap
+from flexsms.twilio.sync.map import SyncMap
 
 if TYPE_CHECKING:
     from twilio.rest import Client

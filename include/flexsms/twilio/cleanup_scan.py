@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from flexsms.core.events import StackName
 from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
 from flexsms.core.state import ChannelState
-from flexsms.twilio.sync_store import Leftover, Scanned, UnreadableDocument
+from flexsms.twilio.sync.channel_states import Leftover, Scanned, UnreadableDocument
 
 # Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.
 BATCH_SIZE = 2_000

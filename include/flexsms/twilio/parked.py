@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from flexsms.core.errors import InvalidInput, UnreadableState
 from flexsms.core.state import ChannelState
-from flexsms.twilio.sync_store import DOCUMENT_PREFIX
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX
 
 # A few hundred bytes each as a rule. More such documents have one cause, which a person has to see first.
 MAX_PARKED = 50

@@ -45,7 +45,7 @@ from flexsms.twilio.send_progress import (
     tell_of_nothing,
 )
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack, told_if_left
-from flexsms.twilio.sync_store import SyncStore
+from flexsms.twilio.sync.channel_states import SyncStore
 
 __all__ = ["SendResult", "Sender"]
 

@@ -25,7 +25,7 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
-from flexsms.twilio.sync_map import MapItem, SyncMap
+from flexsms.twilio.sync.map import MapItem, SyncMap
 
 if TYPE_CHECKING:
     from twilio.rest import Client

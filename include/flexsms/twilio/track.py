@@ -15,7 +15,7 @@ from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
-from flexsms.twilio.sync_store import DOCUMENT_PREFIX, StoredState, SyncStore
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore
 from flexsms.twilio.task_ends import TaskEnds
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.sync_store import Scanned, StoredState, SyncStore, UnreadableDocument
+from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore, UnreadableDocument
 from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.track import (
     MAX_PENDING,

@@ -41,7 +41,7 @@ from flexsms.twilio.stacks.protocol import (
     retired,
 )
 from flexsms.twilio.stacks.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
-from flexsms.twilio.turns import Turns
+from flexsms.twilio.sync.lock import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -40,8 +40,8 @@ from flexsms.twilio.stacks.tasks import (
     find_tasks,
     open_tasks,
 )
+from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
-from flexsms.twilio.turns import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -42,7 +42,7 @@ from flexsms.twilio.stacks.protocol import (
     restored,
     retired,
 )
-from flexsms.twilio.turns import Turns
+from flexsms.twilio.sync.lock import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -15,7 +15,7 @@ from flexsms.core.errors import InvalidInput, RevisionMismatch, UnreadableState
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.sync_store import Leftover, Scanned, StoredState, UnreadableDocument, Written
+from flexsms.twilio.sync.channel_states import Leftover, Scanned, StoredState, UnreadableDocument, Written
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

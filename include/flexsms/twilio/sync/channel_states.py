@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.core.state import ChannelState, from_recipe
 from flexsms.twilio.client.concurrency import pages_ahead
-from flexsms.twilio.sync_guard import guarded
+from flexsms.twilio.sync.if_match import guarded
 
 if TYPE_CHECKING:
     from twilio.rest import Client

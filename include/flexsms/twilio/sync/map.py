@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.errors import AlreadyExists, NotFound
 from flexsms.twilio.client.dates import utc
-from flexsms.twilio.sync_guard import guarded
+from flexsms.twilio.sync.if_match import guarded
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -24,7 +24,7 @@ from flexsms.core.errors import (
 )
 from flexsms.twilio.client.clock import Instant
 from flexsms.twilio.client.precondition import checked_before_sending
-from flexsms.twilio.sync_map import SyncMap
+from flexsms.twilio.sync.map import SyncMap
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -1,0 +1,1 @@
+"""Twilio Sync: documents and maps, every write guarded by a revision."""
