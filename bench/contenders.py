@@ -29,7 +29,7 @@ from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, SETTLED_TTL_S
 from flexsms.twilio.sync.map import ONE_YEAR
 from flexsms.twilio.task_ends import TaskEnds
-from flexsms.twilio.task_list import OPEN_STATUSES
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
 
 Json = dict[str, Any]
 

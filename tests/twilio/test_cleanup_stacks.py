@@ -12,7 +12,7 @@ import pytest
 
 from flexsms.core.errors import TwilioRefused
 from flexsms.twilio.cleanup_report import Action, Outcome
-from flexsms.twilio.task_list import OPEN_STATUSES
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
 
 from .house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
 

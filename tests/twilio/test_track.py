@@ -17,8 +17,8 @@ from flexsms.twilio import parked as parked_module
 from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
 from flexsms.twilio.parked import ParkedStates
-from flexsms.twilio.sources import taskrouter
 from flexsms.twilio.sources.protocol import EventPage, EventSource
+from flexsms.twilio.taskrouter import events
 from flexsms.twilio.track import TrackReport, track
 
 from .house import HOUSES, House
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 Calls = Callable[[], Counter[str]]
-EVENTS = "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events"
+EVENTS = "GET events.twilio.com/v1/Workspaces/{id}/Events"
 
 
 class Cursor:
@@ -265,7 +265,7 @@ async def test_writing_earlier_when_there_is_too_much_gives_the_same(
     for document in await documents.list_async():
         await documents(document.sid).delete_async()
     monkeypatch.setattr(track_module, "MAX_PENDING", 7)
-    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 10)
+    monkeypatch.setattr(events, "PAGE_SIZE", 10)
     await Cursor().run(account)
     for sid in sids:
         stored, before = await account.store.load(sid), expected[sid]
@@ -279,7 +279,7 @@ async def test_a_full_page_without_a_successor_is_read_on_by_time(
 ) -> None:
     sandbox.control.events(channels=20, events=240, hours=24)
     whole = await Cursor().run(account)
-    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 7)
+    monkeypatch.setattr(events, "PAGE_SIZE", 7)
     from twilio.rest.taskrouter.v1.workspace.event import EventPage
 
     monkeypatch.setattr(EventPage, "next_page_url", None)
@@ -293,7 +293,7 @@ async def test_a_thousand_events_in_one_second_without_a_successor_are_not_passe
 ) -> None:
     for customer in customers(4):
         sandbox.control.customer(customer, number, "Hello")
-    monkeypatch.setattr(taskrouter, "PAGE_SIZE", 1)
+    monkeypatch.setattr(events, "PAGE_SIZE", 1)
     from twilio.rest.taskrouter.v1.workspace.event import EventPage
 
     monkeypatch.setattr(EventPage, "next_page_url", None)
@@ -428,7 +428,7 @@ class TestADocumentThatHoldsNoState:
     ) -> None:
         """Types of events come one after another: who stops at the first write has not seen that tasks ended."""
         monkeypatch.setattr(track_module, "MAX_PENDING", 3)
-        monkeypatch.setattr(taskrouter, "PAGE_SIZE", 3)
+        monkeypatch.setattr(events, "PAGE_SIZE", 3)
         sids = sandbox.control.events(channels=12, events=96, hours=24, stack=str(kind.stack))["channels"]
         poison(sandbox, sids[0])
         cursor = Cursor()

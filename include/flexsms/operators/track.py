@@ -22,8 +22,8 @@ from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.sources.taskrouter import TaskRouterSource, parse_cursor
 from flexsms.twilio.task_ends import TaskEnds
+from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
 from flexsms.twilio.track import TrackReport, track
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ from flexsms.twilio.client.settings import (
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
-from flexsms.twilio.sources.taskrouter import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
 from flexsms.twilio.stacks.chat import ChatStack
 from flexsms.twilio.stacks.chat_delivery import ChatDelivery
 from flexsms.twilio.stacks.conversations import ConversationsStack
@@ -33,6 +32,7 @@ from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.taskrouter.events import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 # A lease of a try is never shorter than what a look takes on a slow machine.

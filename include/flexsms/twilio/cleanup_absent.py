@@ -9,8 +9,8 @@ from flexsms.core.errors import UnreadableState
 from flexsms.core.state import ChannelState
 from flexsms.twilio.cleanup_scan import DueChannel
 from flexsms.twilio.client.concurrency import for_each
-from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.sync.channel_states import SyncStore
+from flexsms.twilio.taskrouter.events import TaskRouterSource
 
 logger = logging.getLogger(__name__)
 

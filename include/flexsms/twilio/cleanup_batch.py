@@ -22,9 +22,9 @@ from flexsms.twilio.cleanup_steps import CleanupSteps
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync.channel_states import SyncStore
+from flexsms.twilio.taskrouter.events import TaskRouterSource
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
 from flexsms.twilio.cleanup_report import DONE, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Scan
 from flexsms.twilio.client.concurrency import for_each
-from flexsms.twilio.sources.taskrouter import TaskRouterSource
 from flexsms.twilio.stacks.protocol import Healed, RetiringStack
+from flexsms.twilio.taskrouter.events import TaskRouterSource
 from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup_report import Outcome
 from flexsms.twilio.client.clock import Instant
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.sources.taskrouter import TaskRouterSource
+from flexsms.twilio.taskrouter.events import TaskRouterSource
 
 # Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.
 CLOCK_SKEW = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
 from flexsms.twilio.own_numbers import sms_addresses, sms_flows
 from flexsms.twilio.stacks.chat_sessions import OPEN
-from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of, shown
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of, shown
 
 DRAFT = "draft"
 MOST_SESSIONS = 1000

@@ -40,8 +40,8 @@ from flexsms.twilio.stacks.protocol import (
     restored,
     retired,
 )
-from flexsms.twilio.stacks.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.taskrouter.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 
 if TYPE_CHECKING:
     from twilio.rest import Client

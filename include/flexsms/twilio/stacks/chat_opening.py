@@ -32,7 +32,9 @@ from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
-from flexsms.twilio.stacks.tasks import (
+from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
+from flexsms.twilio.taskrouter.tasks import (
     check_worker,
     end_open_tasks,
     end_task,
@@ -40,8 +42,6 @@ from flexsms.twilio.stacks.tasks import (
     find_tasks,
     open_tasks,
 )
-from flexsms.twilio.sync.lock import Turns
-from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
 
 if TYPE_CHECKING:
     from twilio.rest import Client

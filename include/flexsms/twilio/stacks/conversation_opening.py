@@ -24,8 +24,8 @@ from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
 from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
-from flexsms.twilio.stacks.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
 from flexsms.twilio.sync.lock import Turn, Turns
+from flexsms.twilio.taskrouter.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -18,9 +18,9 @@ from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversation_services import in_service
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
-from flexsms.twilio.stacks.tasks import end_task, find_open_task, find_tasks, open_tasks
 from flexsms.twilio.sync.channel_states import SyncStore
-from flexsms.twilio.task_list import attributes_of
+from flexsms.twilio.taskrouter.task_list import attributes_of
+from flexsms.twilio.taskrouter.tasks import end_task, find_open_task, find_tasks, open_tasks
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -11,7 +11,7 @@ from flexsms.core.errors import NotFound, TwilioError
 from flexsms.core.events import StackName
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.stacks.protocol import RETIRED
-from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import Own, refusal
 from flexsms.twilio.verify.own_channels import OwnChannels

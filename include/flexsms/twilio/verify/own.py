@@ -20,8 +20,8 @@ from flexsms.core.setup import WEBHOOK, webhook
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.event_streams import list_sinks
-from flexsms.twilio.stacks.tasks import end_task
-from flexsms.twilio.task_list import OPEN_STATUSES, attributes_of
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
+from flexsms.twilio.taskrouter.tasks import end_task
 
 T = TypeVar("T")
 Remove = Callable[[], Awaitable[object]]

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from flexsms.core.errors import TwilioRefused
-from flexsms.twilio.task_list import shown
+from flexsms.twilio.taskrouter.task_list import shown
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import MARK, REASON, NotPossible, Own
 

@@ -21,8 +21,7 @@ from flexsms.twilio.track import TrackReport, track
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.errors import InUseUnknown, TwilioRefused
-from flexsms.twilio import task_list
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Outcome
-
-from .house import OTHER, House
+from flexsms.twilio.taskrouter import task_list
+from tests.twilio.house import OTHER, House
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, prin
 from flexsms.twilio.client.concurrency import merged, pages_ahead
 from flexsms.twilio.sources.envelopes import read_events
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.task_list import ListedTask, TaskList
+from flexsms.twilio.taskrouter.task_list import ListedTask, TaskList
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -13,7 +13,7 @@ from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
-from flexsms.twilio.task_list import OPEN_STATUSES, ListedTask, TaskList
+from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList
 
 SOURCE_ATTRIBUTE = "sourceChatChannelSid"
 

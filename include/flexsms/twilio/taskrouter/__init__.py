@@ -1,0 +1,1 @@
+"""TaskRouter: its events, its list of tasks, and the tasks themselves."""
