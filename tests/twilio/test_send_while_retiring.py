@@ -18,10 +18,10 @@ from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action, Outcome
-from flexsms.twilio.stacks.chat_channels import ChatChannels
-from flexsms.twilio.stacks.chat_delivery import ChatDelivery
-from flexsms.twilio.stacks.chat_opening import ChatOpening
-from flexsms.twilio.stacks.chat_sessions import ChatSessions
+from flexsms.twilio.stacks.chat.channels import ChatChannels
+from flexsms.twilio.stacks.chat.delivery import ChatDelivery
+from flexsms.twilio.stacks.chat.opening import ChatOpening
+from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions
 from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync.channel_states import SyncStore
 

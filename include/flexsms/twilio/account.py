@@ -25,10 +25,10 @@ from flexsms.twilio.client.settings import (
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.send import Sender
 from flexsms.twilio.send_ledger import SendLedger
-from flexsms.twilio.stacks.chat import ChatStack
-from flexsms.twilio.stacks.chat_delivery import ChatDelivery
-from flexsms.twilio.stacks.conversations import ConversationsStack
-from flexsms.twilio.stacks.conversations_delivery import ConversationsDelivery
+from flexsms.twilio.stacks.chat.delivery import ChatDelivery
+from flexsms.twilio.stacks.chat.stack import ChatStack
+from flexsms.twilio.stacks.conversations.delivery import ConversationsDelivery
+from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns

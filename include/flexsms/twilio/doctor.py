@@ -28,8 +28,8 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
 from flexsms.twilio.doctor_routing import RoutingDoctor
 from flexsms.twilio.doctor_stream import StreamDoctor
-from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.products import ask_products, other_account
+from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
 # How far back the newest event is looked for; the short range first, because a busy workspace has many.

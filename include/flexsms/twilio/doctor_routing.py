@@ -10,8 +10,8 @@ from flexsms.core.errors import NotAuthorized, NotFound
 from flexsms.core.events import StackName
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
-from flexsms.twilio.own_numbers import sms_addresses, sms_flows
-from flexsms.twilio.stacks.chat_sessions import OPEN
+from flexsms.twilio.stacks.chat.proxy_sessions import OPEN
+from flexsms.twilio.stacks.own_numbers import sms_addresses, sms_flows
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of, shown
 
 DRAFT = "draft"

@@ -12,7 +12,7 @@ from typing import Any
 from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.client import clock
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
+from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList
 
 SOURCE_ATTRIBUTE = "sourceChatChannelSid"

@@ -10,8 +10,8 @@ from typing import Any
 
 from flexsms.core.errors import NotFound
 from flexsms.core.events import parse_attributes, write_attributes
-from flexsms.twilio.own_numbers import TASK, sms_flows
-from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN
+from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN
+from flexsms.twilio.stacks.own_numbers import TASK, sms_flows
 from flexsms.twilio.verify.own import NotPossible, Own, refusal
 
 BUSY = "the handset is in a Proxy session of the number; end its conversation, or use another handset"

@@ -8,9 +8,9 @@ from typing import Any
 
 from flexsms.core.errors import AlreadyExists, NotFound, TwilioRefused
 from flexsms.core.events import parse_attributes
-from flexsms.twilio.stacks.conversation_pairs import PAGE_SIZE, WRONG_NUMBERS
-from flexsms.twilio.stacks.conversation_services import in_service
-from flexsms.twilio.stacks.conversation_tasks import TASK_CHANNEL
+from flexsms.twilio.stacks.conversations.address_pairs import PAGE_SIZE, WRONG_NUMBERS
+from flexsms.twilio.stacks.conversations.services import in_service
+from flexsms.twilio.stacks.conversations.tasks import TASK_CHANNEL
 from flexsms.twilio.verify.own import TASK_TIMEOUT_S, NotPossible, Own
 
 OPTIONS = {"from_number": "--number", "to_number": "--handset"}

@@ -25,9 +25,9 @@ from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
-from flexsms.twilio.stacks.messages import PAGE_SIZE as MESSAGES_PAGE_SIZE
-from flexsms.twilio.stacks.messages import has_unmarked
+from flexsms.twilio.stacks.conversations.services import ConversationServices, in_service
+from flexsms.twilio.stacks.message_search import PAGE_SIZE as MESSAGES_PAGE_SIZE
+from flexsms.twilio.stacks.message_search import has_unmarked
 from flexsms.twilio.stacks.protocol import OpenConversation
 
 if TYPE_CHECKING:

@@ -26,10 +26,10 @@ from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_opening import ConversationOpening
-from flexsms.twilio.stacks.conversation_pairs import CLOSED
-from flexsms.twilio.stacks.conversation_services import ConversationServices, in_service
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, newest_text
+from flexsms.twilio.stacks.conversations.address_pairs import CLOSED
+from flexsms.twilio.stacks.conversations.opening import ConversationOpening
+from flexsms.twilio.stacks.conversations.services import ConversationServices, in_service
+from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, newest_text
 from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,

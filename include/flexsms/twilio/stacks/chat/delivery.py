@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import NotFound, TwilioRefused
 from flexsms.twilio.client.dates import utc
-from flexsms.twilio.stacks.chat_services import ServiceCheck
+from flexsms.twilio.stacks.chat.service_check import ServiceCheck
 
 if TYPE_CHECKING:
     from twilio.rest import Client

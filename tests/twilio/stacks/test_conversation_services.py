@@ -13,14 +13,12 @@ from flexsms.core.errors import InOtherService, SendInProgress
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Outcome
-
-from .house import ConversationsHouse
-from .texting import CONVERSATIONS, Desk
+from tests.twilio.house import ConversationsHouse
+from tests.twilio.texting import CONVERSATIONS, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

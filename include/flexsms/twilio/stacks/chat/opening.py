@@ -27,10 +27,10 @@ from flexsms.core.redaction import mask_number
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
-from flexsms.twilio.stacks.chat_channels import ChatChannels, is_inactive
-from flexsms.twilio.stacks.chat_sessions import ChatSessions, OpenSession, PairTaken
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
+from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive
+from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions, OpenSession, PairTaken
+from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
+from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
 from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
@@ -55,7 +55,7 @@ INTEGRATION = {Route.AGENT: TASK, Route.STUDIO: STUDIO}
 
 
 class ChatOpening:
-    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.chat.ChatStack`."""
+    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.chat.stack.ChatStack`."""
 
     def __init__(
         self,

@@ -15,12 +15,11 @@ from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.send import SendResult
-from flexsms.twilio.stacks.conversations import ConversationsStack
+from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns
-
-from .house import ConversationsHouse
-from .texting import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
+from tests.twilio.house import ConversationsHouse
+from tests.twilio.texting import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -19,10 +19,10 @@ from flexsms.core.redaction import redact
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_flow import ConversationFlow
-from flexsms.twilio.stacks.conversation_pairs import CLOSED, ConversationPairs
-from flexsms.twilio.stacks.conversation_services import in_service
-from flexsms.twilio.stacks.conversation_tasks import ConversationTasks, OpenTask
+from flexsms.twilio.stacks.conversations.address_pairs import CLOSED, ConversationPairs
+from flexsms.twilio.stacks.conversations.services import in_service
+from flexsms.twilio.stacks.conversations.studio_flow import ConversationFlow
+from flexsms.twilio.stacks.conversations.tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
 from flexsms.twilio.sync.lock import Turn, Turns
 from flexsms.twilio.taskrouter.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
@@ -38,7 +38,7 @@ _SOMEBODY_WROTE = "Somebody wrote in {} meanwhile, and no agent was told; look a
 
 
 class ConversationOpening:
-    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.ConversationsStack`."""
+    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.stack.ConversationsStack`."""
 
     def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
         self._conversations = in_service(client, settings).conversations

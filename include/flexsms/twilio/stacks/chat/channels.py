@@ -14,8 +14,14 @@ from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.events import parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
-from flexsms.twilio.stacks.chat_services import ServiceCheck
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, has_unmarked, newest_text
+from flexsms.twilio.stacks.chat.service_check import ServiceCheck
+from flexsms.twilio.stacks.message_search import (
+    KEY_ATTRIBUTE,
+    PAGE_SIZE,
+    find_marked,
+    has_unmarked,
+    newest_text,
+)
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText, marks, rebased
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from flexsms.core.errors import (
 )
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.dates import utc
-from flexsms.twilio.stacks.chat_channels import ChatChannels
-from flexsms.twilio.stacks.chat_services import ServiceCheck
+from flexsms.twilio.stacks.chat.channels import ChatChannels
+from flexsms.twilio.stacks.chat.service_check import ServiceCheck
 
 if TYPE_CHECKING:
     from twilio.rest import Client

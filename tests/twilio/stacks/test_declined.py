@@ -9,14 +9,12 @@ import pytest
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import StackName
 from flexsms.twilio.cleanup_report import Outcome
-
-from .house import HOUSES, House
-from .texting import CUSTOMER, Desk
+from tests.twilio.house import HOUSES, House
+from tests.twilio.texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -21,13 +21,11 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup_report import Action, Outcome
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.unanswered import SAMPLE
-
-from .house import ChatHouse, ConversationsHouse, Memory
+from tests.twilio.house import ChatHouse, ConversationsHouse, Memory
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

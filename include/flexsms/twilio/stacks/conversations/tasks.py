@@ -16,8 +16,8 @@ from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable,
 from flexsms.core.events import parse_attributes
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_services import in_service
-from flexsms.twilio.stacks.messages import KEY_ATTRIBUTE
+from flexsms.twilio.stacks.conversations.services import in_service
+from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.taskrouter.task_list import attributes_of
 from flexsms.twilio.taskrouter.tasks import end_task, find_open_task, find_tasks, open_tasks

@@ -24,10 +24,10 @@ from flexsms.core.errors import (
 from flexsms.core.events import StackName
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.chat_channels import ChatChannels
-from flexsms.twilio.stacks.chat_delivery import ChatDelivery
-from flexsms.twilio.stacks.chat_opening import ChatOpening
-from flexsms.twilio.stacks.chat_sessions import PAIR_TAKEN, ChatSessions, PairTaken
+from flexsms.twilio.stacks.chat.channels import ChatChannels
+from flexsms.twilio.stacks.chat.delivery import ChatDelivery
+from flexsms.twilio.stacks.chat.opening import ChatOpening
+from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN, ChatSessions, PairTaken
 from flexsms.twilio.stacks.protocol import (
     BEFORE,
     ChannelSnapshot,

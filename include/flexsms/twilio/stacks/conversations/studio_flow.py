@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.errors import NotFound
 from flexsms.core.events import parse_attributes
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_services import in_service
+from flexsms.twilio.stacks.conversations.services import in_service
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -14,13 +14,11 @@ from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Outcome
 from flexsms.twilio.unanswered import MOST_SAMPLED
-
-from .house import HOUSES, ChatHouse, ConversationsHouse, House
+from tests.twilio.house import HOUSES, ChatHouse, ConversationsHouse, House
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

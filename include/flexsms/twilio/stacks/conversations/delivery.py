@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.stacks.conversation_services import in_service
+from flexsms.twilio.stacks.conversations.services import in_service
 
 if TYPE_CHECKING:
     from twilio.rest import Client

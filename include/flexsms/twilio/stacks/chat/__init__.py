@@ -1,0 +1,1 @@
+"""Programmable Chat and Proxy: the generation that the original recipes were written for."""

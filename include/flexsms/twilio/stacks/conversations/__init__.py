@@ -1,0 +1,1 @@
+"""Flex Conversations: the generation that Twilio serves today."""
