@@ -14,7 +14,7 @@ from flexsms.core.state import ChannelState
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.twilio.cleanup_ledger import MAP_NAME
-from flexsms.twilio.send_ledger import MAP_PREFIX as SENDS
+from flexsms.twilio.sending.idempotency import MAP_PREFIX as SENDS
 from flexsms.twilio.stacks.chat.opening import ELSEWHERE
 from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX

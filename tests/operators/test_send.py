@@ -16,7 +16,7 @@ from flexsms.core.errors import InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.message import OutboundMessage
 from flexsms.operators.send import LONGEST_SETUP_S, FlexSendOperator, _sentence
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.send import SendResult
+from flexsms.twilio.sending.sender import SendResult
 
 from .conftest import FakeContext
 

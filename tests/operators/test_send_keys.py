@@ -63,7 +63,7 @@ async def test_a_secret_that_was_changed_between_two_tries_sends_nothing_twice(
     connection: Connection, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await expand([ANN, BOB], 1)
-    from flexsms.twilio.send_ledger import SendLedger
+    from flexsms.twilio.sending.idempotency import SendLedger
 
     made = SendLedger.__init__
     monkeypatch.setattr(

@@ -144,7 +144,7 @@ ELSEWHERE = {
     "sinks_to_validate": "tests/twilio/test_setup.py",
     "sink_list_shows_configuration": "tests/twilio/test_setup.py",
     "keep_conversations_open": "tests/twilio/test_cleanup_stacks.py",
-    "longest_timer_days": "tests/twilio/test_send_conversations.py",
+    "longest_timer_days": "tests/twilio/sending/test_conversations.py",
     "channel_matches_identity": "tests/twilio/client/test_not_found.py: the send is refused",
     "message_moves_date": "tests/twilio/test_unanswered.py",
     "closing_ends_conversation": "flexsms relies on it",

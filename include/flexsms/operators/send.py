@@ -21,7 +21,7 @@ from flexsms.operators.fields import flag, spellings
 from flexsms.operators.templates import LiteralRows
 from flexsms.triggers.channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
-from flexsms.twilio.send import SendResult
+from flexsms.twilio.sending.sender import SendResult
 
 LONGEST_SETUP_S = 300
 LOOK_EVERY_S = 2

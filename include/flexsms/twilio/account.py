@@ -23,8 +23,8 @@ from flexsms.twilio.client.settings import (
     TwilioSettings,
 )
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.send import Sender
-from flexsms.twilio.send_ledger import SendLedger
+from flexsms.twilio.sending.idempotency import SendLedger
+from flexsms.twilio.sending.sender import Sender
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.stack import ChatStack
 from flexsms.twilio.stacks.conversations.delivery import ConversationsDelivery

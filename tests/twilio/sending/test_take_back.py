@@ -8,8 +8,7 @@ import pytest
 
 from flexsms.core.errors import FlexSmsError, PermanentError
 from flexsms.core.events import StackName
-
-from .texting import CONVERSATIONS, CUSTOMER, Desk
+from tests.twilio.texting import CONVERSATIONS, CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -19,9 +19,8 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import StackName
 from flexsms.twilio.account import connect
-from flexsms.twilio.send import SendResult
-
-from .texting import CUSTOMER, WIRES, Desk
+from flexsms.twilio.sending.sender import SendResult
+from tests.twilio.texting import CUSTOMER, WIRES, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -35,8 +35,8 @@ from flexsms.core.events import to_ms
 from flexsms.core.message import OutboundMessage
 from flexsms.core.state import ChannelState
 from flexsms.twilio.client.precondition import checked_before_sending
-from flexsms.twilio.send_ledger import Claim, SendLedger, Stage
-from flexsms.twilio.send_progress import (
+from flexsms.twilio.sending.idempotency import Claim, SendLedger, Stage
+from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
     duplicate_of,

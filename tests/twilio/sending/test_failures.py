@@ -17,8 +17,7 @@ from flexsms.core.errors import (
     UndecidedSend,
 )
 from flexsms.core.events import StackName
-
-from .texting import CUSTOMER, Desk
+from tests.twilio.texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -19,11 +19,10 @@ from flexsms.core.errors import (
     TwilioRefused,
 )
 from flexsms.core.events import StackName
-from flexsms.twilio.send import SendResult
+from flexsms.twilio.sending.sender import SendResult
 from flexsms.twilio.sync.lock import MAP_PREFIX
 from flexsms.twilio.sync.map import SyncMap
-
-from .texting import CONVERSATIONS, CUSTOMER, FLEX, Desk
+from tests.twilio.texting import CONVERSATIONS, CUSTOMER, FLEX, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -12,8 +12,7 @@ from flexsms.core.errors import InvalidInput, TwilioRefused
 from flexsms.core.events import StackName
 from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup_works import Works
-
-from .texting import CONVERSATIONS, CUSTOMER, PROXY, Desk
+from tests.twilio.texting import CONVERSATIONS, CUSTOMER, PROXY, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

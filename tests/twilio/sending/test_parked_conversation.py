@@ -10,14 +10,12 @@ import pytest
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_report import Outcome
-
-from .house import ConversationsHouse
-from .texting import CUSTOMER, Desk
+from tests.twilio.house import ConversationsHouse
+from tests.twilio.texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flexsms.core.errors import FlexSmsError, PermanentError, UndecidedSend
-from flexsms.twilio.send_ledger import Claim, Stage
+from flexsms.twilio.sending.idempotency import Claim, Stage
 from flexsms.twilio.stacks.protocol import OpenConversation
 
 
