@@ -25,11 +25,11 @@ from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
 from flexsms.twilio.client.clock import utc_now
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, SETTLED_TTL_S
 from flexsms.twilio.sync.map import ONE_YEAR
-from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 
 Json = dict[str, Any]
 

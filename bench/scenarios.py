@@ -20,7 +20,7 @@ from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup_scan import BATCH_SIZE
 from flexsms.twilio.client.endpoints import DOCUMENTED_FOR_EACH
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 LATENCY_MS = 40
 IN_FLIGHT = 64

@@ -37,7 +37,7 @@ from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.tracker import track
 
 NAMES = ("inbox", "http", "kinesis")
 DUPLICATES = 0.2

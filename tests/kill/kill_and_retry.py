@@ -36,7 +36,7 @@ from flexsms.twilio.cleanup_attempt import KEY
 from flexsms.twilio.cleanup_report import Action
 from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.tracker import track
 
 LATENCY_MS = 10
 CHANNELS = 16

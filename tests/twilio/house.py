@@ -23,9 +23,9 @@ from flexsms.twilio.cleanup_attempt import KEY, Attempt
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.stacks.protocol import RetiringStack
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.tracker import track
 
 from .kept import Kept
 

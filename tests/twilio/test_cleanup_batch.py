@@ -143,7 +143,7 @@ class TestWhatIsDue:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """However often states are written before the events that ended the tasks are read."""
-        monkeypatch.setattr("flexsms.twilio.track.MAX_PENDING", 2)
+        monkeypatch.setattr("flexsms.twilio.tracking.tracker.MAX_PENDING", 2)
         monkeypatch.setattr("flexsms.twilio.taskrouter.events.PAGE_SIZE", 2)
         customers = [f"+1415555101{n}" for n in range(5)]
         just_ended, unreadable, *_ = [house.conversation(customer) for customer in customers]

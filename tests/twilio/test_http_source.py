@@ -11,7 +11,7 @@ from flexsms.core.errors import InvalidInput, RateLimited
 from flexsms.twilio.account import Account
 from flexsms.twilio.sources import http as module
 from flexsms.twilio.sources.http import HttpSource
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.tracker import track
 
 pytestmark = pytest.mark.anyio
 

@@ -18,11 +18,11 @@ from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, 
 from flexsms.core.events import Ignored, TaskEvent, from_cloud_event
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources import inbox as module
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage
-from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 from .kept import Kept
 

@@ -20,12 +20,12 @@ from flexsms.core.events import Home, to_ms
 from flexsms.core.retention import Verdict, judge
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.task_ends import TaskEnds
-from flexsms.twilio.track import TrackReport, track
 from flexsms.twilio.tracked_scan import TrackedScan
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 from .kept import Kept
 

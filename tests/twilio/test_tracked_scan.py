@@ -17,11 +17,11 @@ from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio import tracked_scan
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup_plan import Planner
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
-from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.tracked_scan import TrackedScan
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 
 from .kept import Kept
 

@@ -22,7 +22,7 @@ from flexsms.twilio.account import connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 from .conftest import PATH, event
 from .process import ApiServer

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key, ends_key, parked_key
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.task_ends import TaskEnds
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

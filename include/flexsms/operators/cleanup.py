@@ -19,7 +19,7 @@ from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
 from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, Outcome, failure
 from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
-from flexsms.twilio.parked import Memory
+from flexsms.twilio.tracking.parked_states import Memory
 from flexsms.twilio.unanswered import Unanswered, parse_unanswered
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_stat
 from flexsms.operators.fields import moment, number
 from flexsms.operators.templates import LiteralRows
 from flexsms.twilio.client import clock
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
-from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

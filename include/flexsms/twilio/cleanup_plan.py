@@ -11,10 +11,10 @@ from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup_absent import end_absent
 from flexsms.twilio.cleanup_heal import HealReport
 from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.task_ends import TaskEnds
 from flexsms.twilio.tracked_scan import TrackedScan
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.unanswered import Unanswered
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore, UnreadableDocument
-from flexsms.twilio.task_ends import TaskEnds
-from flexsms.twilio.track import (
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
+from flexsms.twilio.tracking.tracker import (
     MAX_PENDING,
     Recorder,
     absorb,

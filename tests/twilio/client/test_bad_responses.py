@@ -12,7 +12,7 @@ from flexsms.core.errors import InvalidInput, NotAuthorized, NotFound, Permanent
 from flexsms.core.message import OutboundMessage
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.tracker import track
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

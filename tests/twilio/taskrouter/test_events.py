@@ -17,7 +17,7 @@ from flexsms.twilio.sources.inbox import InboxSource
 from flexsms.twilio.sources.kinesis import KinesisSource
 from flexsms.twilio.sources.kinesis_stream import Batch, Record
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.track import TrackReport, track
+from flexsms.twilio.tracking.tracker import TrackReport, track
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

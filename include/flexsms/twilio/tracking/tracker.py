@@ -13,10 +13,10 @@ from flexsms.core.events import NOT_UNDERSTOOD
 from flexsms.core.state import ChannelState
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore
-from flexsms.twilio.task_ends import TaskEnds
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 
 logger = logging.getLogger(__name__)
 

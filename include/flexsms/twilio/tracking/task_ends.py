@@ -14,7 +14,7 @@ from typing import Any
 
 from flexsms.core.events import StackName, TaskEvent
 from flexsms.core.state import ChannelState
-from flexsms.twilio.parked import Memory
+from flexsms.twilio.tracking.parked_states import Memory
 
 # Airflow warns of a value in its state stores beyond 64 KiB: these are 45 and 16 KB.
 KEPT_TASKS = 400

@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
-from flexsms.twilio import task_ends
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.task_ends import TaskEnds
-from flexsms.twilio.track import track
-
-from .kept import Kept
+from flexsms.twilio.tracking import task_ends
+from flexsms.twilio.tracking.task_ends import TaskEnds
+from flexsms.twilio.tracking.tracker import track
+from tests.twilio.kept import Kept
 
 CHANNEL = "CH" + "a" * 32
 BEGAN_MS = 1_700_000_000_000

@@ -13,21 +13,19 @@ import pytest
 from flexsms.core.errors import FlexSmsError, InvalidInput, NotAuthorized, ServiceUnavailable, UnreadableState
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
-from flexsms.twilio import parked as parked_module
-from flexsms.twilio import track as track_module
 from flexsms.twilio.account import Account
-from flexsms.twilio.parked import ParkedStates
 from flexsms.twilio.sources.protocol import EventPage, EventSource
 from flexsms.twilio.taskrouter import events
-from flexsms.twilio.track import TrackReport, track
-
-from .house import HOUSES, House
-from .kept import Kept
+from flexsms.twilio.tracking import parked_states as parked_module
+from flexsms.twilio.tracking import tracker as track_module
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.tracker import TrackReport, track
+from tests.twilio.house import HOUSES, House
+from tests.twilio.kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

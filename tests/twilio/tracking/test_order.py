@@ -23,10 +23,10 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync.channel_states import StoredState
-from flexsms.twilio.track import track
+from flexsms.twilio.tracking.tracker import track
 
 if TYPE_CHECKING:
-    from .house import House
+    from tests.twilio.house import House
 
 CREATED, WRAPUP, COMPLETED = TaskEventType.CREATED, TaskEventType.WRAPUP, TaskEventType.COMPLETED
 BEGAN_MS = 1_700_000_000_000

@@ -9,9 +9,8 @@ import pytest
 from flexsms.core.errors import InvalidInput, UnreadableState
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState
-from flexsms.twilio.parked import ParkedStates
-
-from .kept import Kept
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from tests.twilio.kept import Kept
 
 CHANNEL, OTHER = "CH" + "a" * 32, "CH" + "b" * 32
 ERROR = UnreadableState("data", "is no channel state", "repair it")

@@ -10,11 +10,10 @@ import pytest
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.state import fold
 from flexsms.twilio.account import Account
-from flexsms.twilio.parked import ParkedStates
-from flexsms.twilio.track import track
-
-from .house import House
-from .kept import Kept
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.tracker import track
+from tests.twilio.house import House
+from tests.twilio.kept import Kept
 
 pytestmark = pytest.mark.anyio
 

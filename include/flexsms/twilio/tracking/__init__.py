@@ -1,0 +1,1 @@
+"""Tracking: task events become channel states."""
