@@ -18,11 +18,11 @@ from bench.world import RETENTION_DAYS, chunks
 from flexsms.core.events import ENDING, TaskEventType
 from flexsms.core.retention import SMS, window_ms
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_batch import groups_of
-from flexsms.twilio.cleanup_ledger import LINES_PER_ITEM, MAP_NAME
-from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
-from flexsms.twilio.cleanup_report import Action
-from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
+from flexsms.twilio.cleanup.batch import groups_of
+from flexsms.twilio.cleanup.ledger import LINES_PER_ITEM, MAP_NAME
+from flexsms.twilio.cleanup.outcomes import Action
+from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK, Planner
+from flexsms.twilio.cleanup.scan import Rule, Scan, find_due
 from flexsms.twilio.client.clock import utc_now
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, SETTLED_TTL_S

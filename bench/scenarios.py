@@ -17,7 +17,7 @@ from bench.parsing import parse_times
 from flexsms.core.events import TaskEventType
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_scan import BATCH_SIZE
+from flexsms.twilio.cleanup.scan import BATCH_SIZE
 from flexsms.twilio.client.endpoints import DOCUMENTED_FOR_EACH
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking.tracker import TrackReport, track

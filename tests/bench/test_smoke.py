@@ -16,7 +16,7 @@ from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import FLOOR, PACED, RECIPE, TRACKING_FLOOR, Findings, Scenarios, Sizes
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.unanswered import SAMPLE
+from flexsms.twilio.cleanup.unanswered import SAMPLE
 
 TINY = Sizes(
     rounds=1, channels=20, batch=10, batches=(20,), recipe=3, planned=(5, 10, 40), paced=20, tracked=5, events=20,

@@ -13,7 +13,7 @@ from flexsms.core.errors import FlexSmsError, InvalidInput, PermanentError, Send
 from flexsms.core.state import ChannelState
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
-from flexsms.twilio.cleanup_ledger import MAP_NAME
+from flexsms.twilio.cleanup.ledger import MAP_NAME
 from flexsms.twilio.sending.idempotency import MAP_PREFIX as SENDS
 from flexsms.twilio.stacks.chat.opening import ELSEWHERE
 from flexsms.twilio.stacks.protocol import RETIRED, bears_our_mark

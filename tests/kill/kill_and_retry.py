@@ -32,9 +32,9 @@ from flexsms.core.message import OutboundMessage
 from flexsms.core.retention import window_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_attempt import KEY
-from flexsms.twilio.cleanup_report import Action
-from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
+from flexsms.twilio.cleanup.attempt import KEY
+from flexsms.twilio.cleanup.outcomes import Action
+from flexsms.twilio.cleanup.scan import DueChannel, Rule, find_due
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking.tracker import track
 

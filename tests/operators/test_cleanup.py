@@ -23,9 +23,9 @@ from flexsms.operators.cleanup import (
 )
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
-from flexsms.twilio.cleanup_heal import HealReport
-from flexsms.twilio.cleanup_plan import Plan, Planner
-from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan
+from flexsms.twilio.cleanup.plan import Plan, Planner
+from flexsms.twilio.cleanup.recovery import HealReport
+from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan
 from flexsms.twilio.client.clock import utc_now
 
 from .conftest import FakeContext, ends_of, taskrouter_cursor

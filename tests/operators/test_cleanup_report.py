@@ -10,7 +10,7 @@ import pytest
 from flexsms.core.errors import PermanentError
 from flexsms.core.events import StackName
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator, sentence, summarize
-from flexsms.twilio.cleanup_scan import DueChannel, pack
+from flexsms.twilio.cleanup.scan import DueChannel, pack
 
 from .conftest import FakeContext
 

@@ -19,10 +19,10 @@ import pytest
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.retention import window_ms
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_attempt import KEY, Attempt
-from flexsms.twilio.cleanup_heal import HealReport
-from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel, Rule, find_due
+from flexsms.twilio.cleanup.attempt import KEY, Attempt
+from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
+from flexsms.twilio.cleanup.recovery import HealReport
+from flexsms.twilio.cleanup.scan import DueChannel, Rule, find_due
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import track

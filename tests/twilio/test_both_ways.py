@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup.outcomes import Outcome
 
 from .house import ChatHouse, ConversationsHouse, House
 from .texting import CUSTOMER, Desk

@@ -20,9 +20,9 @@ from flexsms.core.events import Home, to_ms
 from flexsms.core.retention import Verdict, judge
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
+from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.sources.envelopes import read_envelopes
 from flexsms.twilio.sources.protocol import EventPage
-from flexsms.twilio.tracked_scan import TrackedScan
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import TrackReport, track

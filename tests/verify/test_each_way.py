@@ -143,10 +143,10 @@ ELSEWHERE = {
     "sink_setup_s": "tests/twilio/test_setup.py",
     "sinks_to_validate": "tests/twilio/test_setup.py",
     "sink_list_shows_configuration": "tests/twilio/test_setup.py",
-    "keep_conversations_open": "tests/twilio/test_cleanup_stacks.py",
+    "keep_conversations_open": "tests/twilio/cleanup/test_stacks.py",
     "longest_timer_days": "tests/twilio/sending/test_conversations.py",
     "channel_matches_identity": "tests/twilio/client/test_not_found.py: the send is refused",
-    "message_moves_date": "tests/twilio/test_unanswered.py",
+    "message_moves_date": "tests/twilio/cleanup/test_unanswered.py",
     "closing_ends_conversation": "flexsms relies on it",
 }
 

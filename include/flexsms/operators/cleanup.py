@@ -17,14 +17,14 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.fields import flag, number, whole_number
 from flexsms.operators.templates import LiteralRows
-from flexsms.twilio.cleanup_report import NAMED_FAILURES, Action, BatchReport, Outcome, failure
-from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
+from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, BatchReport, Outcome, failure
+from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
+from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
 from flexsms.twilio.tracking.parked_states import Memory
-from flexsms.twilio.unanswered import Unanswered, parse_unanswered
 
 if TYPE_CHECKING:
-    from flexsms.twilio.cleanup_attempt import Attempt
-    from flexsms.twilio.cleanup_heal import HealReport
+    from flexsms.twilio.cleanup.attempt import Attempt
+    from flexsms.twilio.cleanup.recovery import HealReport
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
@@ -109,7 +109,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     async def aexecute(self, context: Context) -> list[dict[str, Any]]:
         """Drain the source, then scan the states."""
         # Here, because the DAG processor imports this module again and again, and never plans.
-        from flexsms.twilio.cleanup_plan import PLAN_LOOKBACK, Planner
+        from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK, Planner
 
         window = window_ms(number("retention_days", self.retention_days, low=0, high=3650))
         limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)

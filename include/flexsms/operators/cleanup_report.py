@@ -13,7 +13,7 @@ from flexsms.core.errors import PermanentError
 from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.operators.fields import flag
 from flexsms.operators.templates import LiteralRows
-from flexsms.twilio.cleanup_report import NAMED_FAILURES, Outcome
+from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
 from flexsms.twilio.client import clock
 
 Json = dict[str, Any]

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from flexsms.core.events import Home, StackName
 from flexsms.core.retention import SMS
-from flexsms.twilio.cleanup_attempt import Attempt, Checkpoint
-from flexsms.twilio.cleanup_batch import Cleaner
-from flexsms.twilio.cleanup_heal import Healer
-from flexsms.twilio.cleanup_ledger import CleanupLedger
-from flexsms.twilio.cleanup_report import Action
+from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
+from flexsms.twilio.cleanup.batch import Cleaner
+from flexsms.twilio.cleanup.ledger import CleanupLedger
+from flexsms.twilio.cleanup.outcomes import Action
+from flexsms.twilio.cleanup.recovery import Healer
+from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.http_client import TwilioTransport, twilio_client
@@ -33,7 +34,6 @@ from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, Sending
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.taskrouter.events import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
-from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 # A lease of a try is never shorter than what a look takes on a slow machine.
 SHORTEST_ATTEMPT = timedelta(seconds=20)
@@ -170,7 +170,7 @@ class Account:
         return CleanupLedger(self.client, self.settings.need("sync_service_sid"), now=self.now)
 
     def attempt(self, checkpoint: Checkpoint, *, batch: str, number: int) -> Attempt:
-        """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup_attempt.Attempt`."""
+        """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup.attempt.Attempt`."""
         lease = timedelta(seconds=self.settings.timeout_s) * ATTEMPT_IN_TIMEOUTS
         lease = max(lease, SHORTEST_ATTEMPT)
         return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._settle)

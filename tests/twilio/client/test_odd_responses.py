@@ -18,7 +18,7 @@ import pytest
 from flexsms.core.errors import FlexSmsError, RetryableError
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.twilio.house import CUSTOMER as ADA
 from tests.twilio.house import HOUSES, OTHER, House

@@ -17,7 +17,7 @@ from flexsms.core.errors import SendInProgress, ServiceUnavailable, TwilioRefuse
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.opening import ChatOpening

@@ -13,7 +13,7 @@ from flexsms.core.errors import InteractionFailed, ServiceUnavailable, TwilioRef
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import Action
+from flexsms.twilio.cleanup.outcomes import Action
 from flexsms.twilio.sending.sender import SendResult
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.sync.channel_states import SyncStore

@@ -12,7 +12,7 @@ import pytest
 from flexsms.core.errors import InOtherService, SendInProgress
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.twilio.house import ConversationsHouse
 from tests.twilio.texting import CONVERSATIONS, Desk
 

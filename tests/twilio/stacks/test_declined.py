@@ -8,7 +8,7 @@ import pytest
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.twilio.house import HOUSES, House
 from tests.twilio.texting import CUSTOMER, Desk
 

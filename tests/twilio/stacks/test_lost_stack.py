@@ -18,9 +18,9 @@ from flexsms.core.errors import MissingSetting, ProductGone, ServiceUnavailable
 from flexsms.core.events import StackName, to_ms
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
+from flexsms.twilio.cleanup.unanswered import SAMPLE
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.unanswered import SAMPLE
 from tests.twilio.house import ChatHouse, ConversationsHouse, Memory
 
 if TYPE_CHECKING:

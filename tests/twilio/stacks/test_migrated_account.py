@@ -12,8 +12,8 @@ import pytest
 
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import Outcome
-from flexsms.twilio.unanswered import MOST_SAMPLED
+from flexsms.twilio.cleanup.outcomes import Outcome
+from flexsms.twilio.cleanup.unanswered import MOST_SAMPLED
 from tests.twilio.house import HOUSES, ChatHouse, ConversationsHouse, House
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from flexsms.core.errors import InUseUnknown, TwilioRefused
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.taskrouter import task_list
 from tests.twilio.house import OTHER, House
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_report import Outcome
-from flexsms.twilio.cleanup_scan import DueChannel
-
-from .house import HOUSES, OPEN_TASKS, House, Match, Memory
+from flexsms.twilio.cleanup.outcomes import Outcome
+from flexsms.twilio.cleanup.scan import DueChannel
+from tests.twilio.house import HOUSES, OPEN_TASKS, House, Match, Memory
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,10 @@ import pytest
 from flexsms.core.errors import RevisionMismatch, ServiceUnavailable, TwilioRefused, UnreadableState
 from flexsms.core.events import to_ms
 from flexsms.core.state import ChannelState
-from flexsms.twilio import cleanup_batch
-from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
-from flexsms.twilio.unanswered import SAMPLE
-
-from .house import (
+from flexsms.twilio.cleanup import batch
+from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
+from flexsms.twilio.cleanup.unanswered import SAMPLE
+from tests.twilio.house import (
     HOUSES,
     LEDGER,
     OPEN_TASKS,
@@ -76,7 +75,7 @@ class TestWhatIsDue:
         assert sum(made.values()) <= house.looks * 8 + 5 + SAMPLE, made
 
     async def test_a_large_batch_goes_in_groups(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cleanup_batch, "GROUP_SIZE", 4)
+        monkeypatch.setattr(batch, "GROUP_SIZE", 4)
         sids = [house.conversation(f"+1415555{1000 + n}") for n in range(11)]
         assert (await house.clean()).outcomes == dict.fromkeys(sids, Outcome.DEACTIVATED)
 
@@ -376,8 +375,8 @@ class TestWhatGoesWrong:
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
-        monkeypatch.setattr(cleanup_batch, "GROUP_SIZE", 2)
-        monkeypatch.setattr(cleanup_batch, "GROUPS_AT_ONCE", 1)
+        monkeypatch.setattr(batch, "GROUP_SIZE", 2)
+        monkeypatch.setattr(batch, "GROUPS_AT_ONCE", 1)
         for n in range(3):
             house.conversation(f"+1415555{1000 + n}")
         due = await house.due()

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 from flexsms.core.errors import FlexSmsError, NotFound
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_ledger import CleanupLedger, Unfinished
-from flexsms.twilio.cleanup_report import DONE, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel, Scan
+from flexsms.twilio.cleanup.ledger import CleanupLedger, Unfinished
+from flexsms.twilio.cleanup.outcomes import DONE, Outcome
+from flexsms.twilio.cleanup.scan import DueChannel, Scan
+from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.stacks.protocol import Healed, RetiringStack
 from flexsms.twilio.taskrouter.events import TaskRouterSource
-from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 logger = logging.getLogger(__name__)
 

@@ -10,15 +10,13 @@ import pytest
 
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import BatchReport, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel, Scan, find_due
-
-from .house import CUSTOMER, ChatHouse, ConversationsHouse
+from flexsms.twilio.cleanup.outcomes import BatchReport, Outcome
+from flexsms.twilio.cleanup.scan import DueChannel, Scan, find_due
+from tests.twilio.house import CUSTOMER, ChatHouse, ConversationsHouse
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 

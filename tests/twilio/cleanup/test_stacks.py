@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import TwilioRefused
-from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
-
-from .house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
+from tests.twilio.house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
 
 pytestmark = pytest.mark.anyio
 

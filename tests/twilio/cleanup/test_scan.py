@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_scan import BATCH_SIZE, DueChannel, Rule, Scan, find_due, pack, unpack
+from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Rule, Scan, find_due, pack, unpack
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, UnreadableDocument
 
 NOW, WINDOW = 1_000_000, 1_000

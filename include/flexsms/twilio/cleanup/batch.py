@@ -1,6 +1,6 @@
 """The second half of cleaning up: retire a batch of due channels without ever cutting off a live one.
 
-A batch goes through :mod:`flexsms.twilio.cleanup_steps` in groups, two at a time: while one group waits for its last
+A batch goes through :mod:`flexsms.twilio.cleanup.retire` in groups, two at a time: while one group waits for its last
 channel or looks at the open tasks, the other one works.
 """
 
@@ -14,18 +14,18 @@ from typing import TypeVar
 
 from flexsms.core.errors import FlexSmsError
 from flexsms.core.events import StackName
-from flexsms.twilio.cleanup_attempt import Attempt
-from flexsms.twilio.cleanup_ledger import CleanupLedger
-from flexsms.twilio.cleanup_report import Action, BatchReport
-from flexsms.twilio.cleanup_scan import DueChannel
-from flexsms.twilio.cleanup_steps import CleanupSteps
+from flexsms.twilio.cleanup.attempt import Attempt
+from flexsms.twilio.cleanup.ledger import CleanupLedger
+from flexsms.twilio.cleanup.outcomes import Action, BatchReport
+from flexsms.twilio.cleanup.retire import CleanupSteps
+from flexsms.twilio.cleanup.scan import DueChannel
+from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.taskrouter.events import TaskRouterSource
-from flexsms.twilio.unanswered import Unanswered, UnansweredTexts
 
 T = TypeVar("T")
 

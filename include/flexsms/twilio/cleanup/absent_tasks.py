@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flexsms.core.errors import UnreadableState
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.taskrouter.events import TaskRouterSource

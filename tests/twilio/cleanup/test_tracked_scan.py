@@ -14,16 +14,15 @@ from flexsms.core.errors import PermanentError
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio import tracked_scan
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_plan import Planner
+from flexsms.twilio.cleanup import tracked_scan
+from flexsms.twilio.cleanup.plan import Planner
+from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
-from flexsms.twilio.tracked_scan import TrackedScan
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
-
-from .kept import Kept
+from tests.twilio.kept import Kept
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ Twilio has no conditional update for channels, so safety comes from their order:
    again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
 
 A group that is killed and tried again goes through the same steps; what is settled is counted and only finished. Every
-request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup_attempt`), and one that suspends a channel a look
+request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup.attempt`), and one that suspends a channel a look
 that is not older than a lease.
 """
 
@@ -33,19 +33,19 @@ from flexsms.core.errors import (
 )
 from flexsms.core.events import StackName
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_attempt import Attempt
-from flexsms.twilio.cleanup_books import CleanupBooks
-from flexsms.twilio.cleanup_looks import Look, Looks
-from flexsms.twilio.cleanup_report import DONE, Action, BatchReport, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.cleanup.attempt import Attempt
+from flexsms.twilio.cleanup.bookkeeping import CleanupBooks
+from flexsms.twilio.cleanup.live_channels import Look, Looks
+from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, Outcome
+from flexsms.twilio.cleanup.scan import DueChannel
+from flexsms.twilio.cleanup.unanswered import Unanswered
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack, bears_our_mark
-from flexsms.twilio.unanswered import Unanswered
 
 if TYPE_CHECKING:
-    from flexsms.twilio.cleanup_batch import Cleaner
+    from flexsms.twilio.cleanup.batch import Cleaner
 
 logger = logging.getLogger(__name__)
 

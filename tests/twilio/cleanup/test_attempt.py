@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import LeaseExpired, TryReplaced
-from flexsms.twilio import cleanup_attempt
-from flexsms.twilio.cleanup_attempt import KEY, Attempt
-from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
-
-from .house import BATCH, House, Memory
+from flexsms.twilio.cleanup import attempt as cleanup_attempt
+from flexsms.twilio.cleanup.attempt import KEY, Attempt
+from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
+from tests.twilio.house import BATCH, House, Memory
 
 pytestmark = pytest.mark.anyio
 

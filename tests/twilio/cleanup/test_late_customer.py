@@ -11,11 +11,10 @@ import pytest
 from flexsms.core.errors import FlexSmsError, InteractionFailed
 from flexsms.core.events import StackName
 from flexsms.twilio.account import Account
-from flexsms.twilio.cleanup_report import Action, Outcome
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.stacks.protocol import Healed
-
-from .house import CUSTOMER, OPEN_TASKS, ConversationsHouse
-from .texting import Desk
+from tests.twilio.house import CUSTOMER, OPEN_TASKS, ConversationsHouse
+from tests.twilio.texting import Desk
 
 pytestmark = pytest.mark.anyio
 

@@ -12,13 +12,12 @@ import pytest
 
 from flexsms.core.errors import InvalidInput
 from flexsms.core.events import StackName
-from flexsms.twilio import unanswered
-from flexsms.twilio.cleanup_attempt import Attempt
-from flexsms.twilio.cleanup_report import Action, BatchReport, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel
-from flexsms.twilio.unanswered import Unanswered, parse_unanswered
-
-from .house import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
+from flexsms.twilio.cleanup import unanswered
+from flexsms.twilio.cleanup.attempt import Attempt
+from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
+from flexsms.twilio.cleanup.scan import DueChannel
+from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
+from tests.twilio.house import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
 
 pytestmark = pytest.mark.anyio
 

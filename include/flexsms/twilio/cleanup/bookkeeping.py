@@ -9,10 +9,10 @@ from datetime import datetime
 from flexsms.core.errors import NotFound, RevisionMismatch
 from flexsms.core.events import to_ms
 from flexsms.core.state import ChannelState
-from flexsms.twilio.cleanup_ledger import SUSPENDED, CleanupLedger
-from flexsms.twilio.cleanup_looks import CLOCK_SKEW
-from flexsms.twilio.cleanup_report import Action, Outcome
-from flexsms.twilio.cleanup_scan import DueChannel
+from flexsms.twilio.cleanup.ledger import SUSPENDED, CleanupLedger
+from flexsms.twilio.cleanup.live_channels import CLOCK_SKEW
+from flexsms.twilio.cleanup.outcomes import Action, Outcome
+from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.sync.channel_states import SyncStore
 
 SETTLE_ATTEMPTS = 5

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flexsms.core.events import to_ms
-from flexsms.twilio.cleanup_absent import end_absent
-from flexsms.twilio.cleanup_heal import HealReport
-from flexsms.twilio.cleanup_scan import Rule, Scan, find_due
+from flexsms.twilio.cleanup.absent_tasks import end_absent
+from flexsms.twilio.cleanup.recovery import HealReport
+from flexsms.twilio.cleanup.scan import Rule, Scan, find_due
+from flexsms.twilio.cleanup.tracked_scan import TrackedScan
+from flexsms.twilio.cleanup.unanswered import Unanswered
 from flexsms.twilio.sources.protocol import EventSource
-from flexsms.twilio.tracked_scan import TrackedScan
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
-from flexsms.twilio.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

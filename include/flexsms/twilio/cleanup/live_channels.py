@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flexsms.core.events import to_ms
-from flexsms.twilio.cleanup_report import Outcome
+from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.client.clock import Instant
 from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.taskrouter.events import TaskRouterSource
