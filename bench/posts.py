@@ -19,7 +19,7 @@ from bench.figures import Spread, Target
 from bench.processes import Server, receiver
 from bench.report import targets_table
 from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.twilio.doctor_stream import signed
+from flexsms.twilio.doctor.event_streams import signed
 
 # https://www.twilio.com/docs/events/event-streams/webhook-quickstart: a sink has five seconds to answer.
 TWILIO_WAITS_S = 5.0

@@ -24,8 +24,8 @@ from flexsms.hooks.inbox import name_at
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
-from flexsms.twilio.setup import Wishes, set_up
-from flexsms.twilio.setup_stream import Patience
+from flexsms.twilio.setup.event_streams import Patience
+from flexsms.twilio.setup.run import Wishes, set_up
 from flexsms.web.app import create_app
 from flexsms.web.desk import Desk
 from tests.kinesis import KinesisServer

@@ -14,7 +14,7 @@ import pytest
 from flexsms import cli
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.setup_stream import Patience
+from flexsms.twilio.setup.event_streams import Patience
 
 NUMBER = "+14155550177"
 URL = "https://airflow.example.com/flexsms/events"
@@ -72,7 +72,7 @@ def stored(airflow_db: Path, connection: dict[str, Any]) -> Iterator[Callable[[]
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox's sinks change at once, or when somebody acts: nothing is worth waiting for."""
     at_once = partial(Patience, active=timedelta(), drain=timedelta())
-    monkeypatch.setattr("flexsms.twilio.setup.Patience", at_once)
+    monkeypatch.setattr("flexsms.twilio.setup.run.Patience", at_once)
 
 
 def extra_of(printed: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from flexsms.core.errors import InvalidInput, PermanentError
 from flexsms.operators.setup import FlexSetupOperator, _check_destination
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.setup import Wishes, set_up
-from flexsms.twilio.setup_stream import Patience
+from flexsms.twilio.setup.event_streams import Patience
+from flexsms.twilio.setup.run import Wishes, set_up
 
 from .conftest import FakeContext
 

@@ -15,7 +15,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
-from flexsms.twilio.setup import Wishes, set_up
+from flexsms.twilio.setup.run import Wishes, set_up
 from tests.kinesis import KinesisServer
 
 from .conftest import FakeContext, taskrouter_cursor

@@ -140,9 +140,9 @@ NOT_ASSUMED = {
 ELSEWHERE = {
     "sync_too_large_status": "tests/core/test_state.py keeps documents small",
     "sync_longest_name": "no name of ours is so long",
-    "sink_setup_s": "tests/twilio/test_setup.py",
-    "sinks_to_validate": "tests/twilio/test_setup.py",
-    "sink_list_shows_configuration": "tests/twilio/test_setup.py",
+    "sink_setup_s": "tests/twilio/setup/test_run.py",
+    "sinks_to_validate": "tests/twilio/setup/test_run.py",
+    "sink_list_shows_configuration": "tests/twilio/setup/test_run.py",
     "keep_conversations_open": "tests/twilio/cleanup/test_stacks.py",
     "longest_timer_days": "tests/twilio/sending/test_conversations.py",
     "channel_matches_identity": "tests/twilio/client/test_not_found.py: the send is refused",

@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
 def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -> list[Finding]:
     """The connection, and all behind it.
 
-    :param number: see :class:`flexsms.twilio.doctor.Doctor`
+    :param number: see :class:`flexsms.twilio.doctor.account.Doctor`
     """
     from flexsms.hooks.twilio import TwilioHook
-    from flexsms.twilio.doctor import Doctor
+    from flexsms.twilio.doctor.account import Doctor
 
     async def work(account: Account) -> list[Finding]:
         async def arrivals() -> Arrivals:

@@ -17,7 +17,7 @@ from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.setup import STREAM_NAME, Row, RowState, table
 
 if TYPE_CHECKING:
-    from flexsms.twilio.setup import SetupReport
+    from flexsms.twilio.setup.run import SetupReport
 
 COLOURS = {
     RowState.EXISTS: "green",
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _set_up(conn_id: str, args: argparse.Namespace) -> SetupReport:
     from flexsms.hooks.twilio import TwilioHook
-    from flexsms.twilio.setup import Wishes, set_up
+    from flexsms.twilio.setup.run import Wishes, set_up
 
     wishes = Wishes(
         number=args.number,

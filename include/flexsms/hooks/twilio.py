@@ -106,7 +106,7 @@ class TwilioHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask every product that is configured whether it answers, and name what is wrong with each."""
-        from flexsms.twilio.products import Product, ask_products, other_account
+        from flexsms.twilio.connection_check import Product, ask_products, other_account
 
         async def ask(account: Account) -> tuple[list[Product], str]:
             products = await ask_products(account)

@@ -16,7 +16,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.fields import flag, spellings
 from flexsms.operators.templates import LiteralRows
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.setup import Wishes, set_up
+from flexsms.twilio.setup.run import Wishes, set_up
 
 
 class FlexSetupOperator(LiteralRows, BaseAsyncOperator):

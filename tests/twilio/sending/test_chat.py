@@ -10,8 +10,8 @@ import pytest
 
 from flexsms.core.errors import InvalidInput, TwilioRefused
 from flexsms.core.events import StackName
-from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
-from flexsms.twilio.setup_works import Works
+from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
+from flexsms.twilio.setup.provisioner import Works
 from tests.twilio.texting import CONVERSATIONS, CUSTOMER, PROXY, Desk
 
 if TYPE_CHECKING:

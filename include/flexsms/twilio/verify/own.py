@@ -19,7 +19,7 @@ from flexsms.core.numbers import parse_number
 from flexsms.core.setup import WEBHOOK, webhook
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.event_streams import list_sinks
+from flexsms.twilio.setup.sinks import list_sinks
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.taskrouter.tasks import end_task
 

@@ -15,8 +15,8 @@ from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, RowState
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.setup import SetupReport, Wishes, set_up
-from flexsms.twilio.setup_stream import Patience, StreamSetup
+from flexsms.twilio.setup.event_streams import Patience, StreamSetup
+from flexsms.twilio.setup.run import SetupReport, Wishes, set_up
 
 NUMBER = "+14155550177"
 URL = "https://one.example.com/flexsms/events"

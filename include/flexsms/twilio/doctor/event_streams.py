@@ -15,7 +15,7 @@ from flexsms.core.errors import MissingSetting, Unreachable
 from flexsms.core.setup import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
 from flexsms.twilio.client.network import env_proxy, said_of
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.event_streams import list_sinks, wrong_types
+from flexsms.twilio.setup.sinks import list_sinks, wrong_types
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
 # Of no events: whoever takes it keeps nothing, and answers 204 only if it could.

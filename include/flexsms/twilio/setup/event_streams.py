@@ -27,8 +27,8 @@ from flexsms.core.setup import (
     Target,
     choose,
 )
-from flexsms.twilio.event_streams import as_sink, list_sinks, wrong_types
-from flexsms.twilio.setup_works import Works
+from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.sinks import as_sink, list_sinks, wrong_types
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -16,10 +16,10 @@ from flexsms.core.events import StackName
 from flexsms.core.numbers import parse_number
 from flexsms.core.setup import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
 from flexsms.twilio.client.settings import SETTLE_IN_TIMEOUTS, TwilioSettings
-from flexsms.twilio.event_streams import list_sinks
-from flexsms.twilio.setup_numbers import NumberSetup, NumberWishes
-from flexsms.twilio.setup_stream import Patience, StreamSetup
-from flexsms.twilio.setup_works import Works
+from flexsms.twilio.setup.event_streams import Patience, StreamSetup
+from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
+from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.sinks import list_sinks
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

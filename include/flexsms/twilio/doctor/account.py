@@ -26,9 +26,9 @@ from flexsms.core.numbers import parse_number
 from flexsms.core.redaction import mask_number
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
-from flexsms.twilio.doctor_routing import RoutingDoctor
-from flexsms.twilio.doctor_stream import StreamDoctor
-from flexsms.twilio.products import ask_products, other_account
+from flexsms.twilio.connection_check import ask_products, other_account
+from flexsms.twilio.doctor.event_streams import StreamDoctor
+from flexsms.twilio.doctor.routing import RoutingDoctor
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 
 OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG

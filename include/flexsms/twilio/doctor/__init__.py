@@ -1,0 +1,1 @@
+"""Examining an account: whether everything that the three jobs need is there and works."""

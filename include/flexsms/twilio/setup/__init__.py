@@ -1,0 +1,1 @@
+"""Setting an account up: find what is there, make what is missing."""
