@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.figures import Spread, Target
 from bench.processes import Server, receiver
 from bench.report import targets_table
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.doctor.event_streams import signed
 
 # https://www.twilio.com/docs/events/event-streams/webhook-quickstart: a sink has five seconds to answer.

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.figures import Spread, Target
+from flexsms.core.event_source import EventPage, EventSource
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState
-from flexsms.twilio.sources.protocol import EventPage, EventSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,18 +25,18 @@ from bench.processes import Server, kinesis, receiver
 from bench.stories import Load, Outcome, Recorded, Story, clean, fold
 from bench.world import CHUNK, chunks, event_lives
 from flexsms.core.errors import RetryableError
+from flexsms.core.event_source import EventSource
 from flexsms.core.events import CLOUD_EVENT_PREFIX, TaskEventType
-from flexsms.hooks.collector import HttpCollector
-from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.kinesis import KinesisStream
 from flexsms.sandbox.client import NO_ATTEMPTS, SandboxProcess, connection_extra
+from flexsms.sources.http import HttpSource
+from flexsms.sources.http_collector import HttpCollector
+from flexsms.sources.inbox import InboxSource
+from flexsms.sources.kinesis import KinesisSource
+from flexsms.sources.kinesis_stream import KinesisStream
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sources.http import HttpSource
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.kinesis import KinesisSource
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.tracking.tracker import track
 
 NAMES = ("inbox", "http", "kinesis")

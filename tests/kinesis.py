@@ -18,7 +18,7 @@ class KinesisServer(Server):
     """moto, from ``with`` to its end.
 
     It splits and merges in its own way (5.2.5): what is in the shards comes a second time, with new sequence numbers,
-    and later records go to the parents, which never end. What AWS does is in ``tests/twilio/test_kinesis_source.py``.
+    and later records go to the parents, which never end. What AWS does is in ``tests/sources/test_kinesis.py``.
     """
 
     def __init__(self) -> None:

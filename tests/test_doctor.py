@@ -20,9 +20,9 @@ from flexsms import cli
 from flexsms.commands.doctor import examine
 from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, webhook
-from flexsms.hooks.inbox import name_at
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.sources.object_storage import name_at
 from flexsms.twilio.account import Account
 from flexsms.twilio.setup.event_streams import Patience
 from flexsms.twilio.setup.run import Wishes, set_up

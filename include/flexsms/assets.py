@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk import Asset, AssetWatcher
 
+from flexsms.core.event_source import EventSource
 from flexsms.triggers.inbox import InboxTrigger
-from flexsms.twilio.sources.protocol import EventSource
 
 # Track and cleanup emit it when documents have changed. Its asset_state_store holds the cursors of the sources, named
 # by `cursor_key`, the states that no document takes, by `parked_key`, the ends that no channel is known for, by

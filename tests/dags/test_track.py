@@ -14,8 +14,8 @@ import pytest
 from airflow.utils.types import DagRunType  # noqa: TID251
 
 from flexsms.assets import INBOX
-from flexsms.hooks.inbox import name_at
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.sources.object_storage import name_at
 from flexsms.triggers.inbox import InboxTrigger
 
 from .conftest import Run, on_both_stacks

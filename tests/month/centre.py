@@ -276,7 +276,7 @@ class Centre(Player):
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Let flexsms live here for as long as the block lasts."""
-        with installed(self), patch("flexsms.hooks.collector.HttpCollector", lambda *_: self.feed):
+        with installed(self), patch("flexsms.sources.http_collector.HttpCollector", lambda *_: self.feed):
             yield
 
     # What is true

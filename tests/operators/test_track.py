@@ -21,17 +21,17 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     UnreadableState,
 )
-from flexsms.hooks.collector import HttpCollector
-from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.kinesis import KinesisStream
+from flexsms.core.event_source import EventSource
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess, connection_extra
+from flexsms.sources.http import HttpSource
+from flexsms.sources.http_collector import HttpCollector
+from flexsms.sources.inbox import InboxSource
+from flexsms.sources.kinesis import KinesisSource
+from flexsms.sources.kinesis_stream import KinesisStream
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client.clock import utc_now
-from flexsms.twilio.sources.http import HttpSource
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.kinesis import KinesisSource
-from flexsms.twilio.sources.protocol import EventSource
 
 from .conftest import FakeContext, taskrouter_cursor
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from flexsms.hooks import inbox_stores
-from flexsms.hooks.inbox import ObjectStorageInbox, moment_of, name_at
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.sources import stores
+from flexsms.sources.object_storage import ObjectStorageInbox, moment_of, name_at
 from flexsms.triggers import inbox as module
 from flexsms.triggers.inbox import InboxTrigger
 
@@ -196,9 +196,9 @@ async def test_a_store_that_fails_or_hangs_is_told_and_no_secret(
         gate.wait(120)
         return []
 
-    monkeypatch.setattr(inbox_stores.Folder, "files", hang)
-    monkeypatch.setattr("flexsms.hooks.inbox.WITHIN_S", 0.05)
-    monkeypatch.setattr("flexsms.hooks.inbox.AT_ONCE", 2)
+    monkeypatch.setattr(stores.Folder, "files", hang)
+    monkeypatch.setattr("flexsms.sources.object_storage.WITHIN_S", 0.05)
+    monkeypatch.setattr("flexsms.sources.object_storage.AT_ONCE", 2)
     monkeypatch.setattr(module, "PAUSE_S", 0.01)
     said = ""
 

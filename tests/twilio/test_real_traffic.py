@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.errors import InvalidInput
+from flexsms.core.event_reader import read_envelopes
+from flexsms.core.event_source import EventPage
 from flexsms.core.events import Home, to_ms
 from flexsms.core.retention import Verdict, judge
 from flexsms.core.state import ChannelState
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.tracked_scan import TrackedScan
-from flexsms.twilio.sources.envelopes import read_envelopes
-from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import TrackReport, track

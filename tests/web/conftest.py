@@ -12,7 +12,7 @@ import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.sources.object_storage import ObjectStorageInbox
 
 KEY = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://airflow.example.com/flexsms/events"

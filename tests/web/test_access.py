@@ -15,7 +15,7 @@ import httpx
 import orjson
 import pytest
 
-from flexsms.hooks.inbox import name_at
+from flexsms.sources.object_storage import name_at
 
 from .callers import ANONYMOUS, CALLERS, Call, bearer, twilio
 from .conftest import PATH, connection_to, event, token_of

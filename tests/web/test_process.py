@@ -14,14 +14,14 @@ import aiohttp
 import httpx
 import pytest
 
+from flexsms.core.event_source import EventSource
 from flexsms.core.events import TaskEventType
-from flexsms.hooks.collector import HttpCollector
-from flexsms.hooks.inbox import ObjectStorageInbox
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.sources.http_collector import HttpCollector
+from flexsms.sources.inbox import InboxSource
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.account import connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.tracking.tracker import TrackReport, track
 
 from .conftest import PATH, event

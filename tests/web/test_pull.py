@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flexsms.hooks.inbox import ObjectStorageInbox, name_at
-from flexsms.twilio.sources.http import HttpSource
+from flexsms.sources.http import HttpSource
+from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.web.app import create_app
 
 from .conftest import PATH, event, signed
@@ -223,7 +223,7 @@ async def test_another_airflow_pulls_all_that_arrived_here(
 ) -> None:
     """The source `http` against this endpoint, through pages, with posts of all sizes."""
     monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
-    monkeypatch.setattr("flexsms.twilio.sources.http.EVENTS_PER_PAGE", 7)
+    monkeypatch.setattr("flexsms.sources.http.EVENTS_PER_PAGE", 7)
     channels = [f"CH{number:032x}" for number in range(60)]
     start = 0
     for size in (1, 5, 20, 3, 30, 1):

@@ -17,9 +17,9 @@ import httpx
 import pytest
 from fastapi import HTTPException
 
-from flexsms.hooks import inbox_stores
-from flexsms.hooks.inbox import AT_ONCE, ObjectStorageInbox
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.sources import stores
+from flexsms.sources.object_storage import AT_ONCE, ObjectStorageInbox
 from flexsms.web import bodies, desk, events
 from flexsms.web.desk import Desk
 
@@ -161,7 +161,7 @@ async def test_what_a_store_says_of_itself_is_told_nobody(
         raise ConnectionError("no answer from https://user:hunter2@store.example.com/inbox?sig=hunter2")
 
     for name in ("write", "files"):
-        monkeypatch.setattr(inbox_stores.Folder, name, fail)
+        monkeypatch.setattr(stores.Folder, name, fail)
     assert [await send(api), await send(api, b"[]")] == [503, 503]
     assert (await api.get(PATH, headers=login("user"))).status_code == 503
     said = [one for one in caplog.records if one.name.startswith("flexsms")]
@@ -300,13 +300,13 @@ class TestMemory:
     @pytest.fixture
     def gate(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         """Until it is set, nothing is written."""
-        gate, write = threading.Event(), inbox_stores.Folder.write
+        gate, write = threading.Event(), stores.Folder.write
 
         def hang(*args: Any) -> None:
             assert gate.wait(120)
             write(*args)
 
-        monkeypatch.setattr(inbox_stores.Folder, "write", hang)
+        monkeypatch.setattr(stores.Folder, "write", hang)
         monkeypatch.setattr(events, "STORE_WITHIN_S", 0.3)
         yield gate
         gate.set()
@@ -362,7 +362,7 @@ class TestMemory:
             raise AssertionError("it was read")
             yield b""
 
-        monkeypatch.setattr("flexsms.hooks.inbox.WRITTEN_WITHIN", timedelta(hours=1))
+        monkeypatch.setattr("flexsms.sources.object_storage.WRITTEN_WITHIN", timedelta(hours=1))
         posts = [json.dumps([event(number)]).encode() for number in range(2, AT_ONCE + 2)]
         assert await asyncio.gather(*(send(api, post) for post in posts)) == [503] * AT_ONCE
         assert (await api.post(content=body(), **signed(BODY))).status_code == 503
@@ -381,7 +381,7 @@ class TestMemory:
         login: Callable[[str], dict[str, str]],
     ) -> None:
         gate = threading.Event()
-        monkeypatch.setattr(inbox_stores.Folder, "files", lambda *_: gate.wait(120))
+        monkeypatch.setattr(stores.Folder, "files", lambda *_: gate.wait(120))
         monkeypatch.setattr(events, "PULL_WITHIN_S", 0.2)
         try:
             async with asyncio.timeout(60):

@@ -68,7 +68,7 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
 
 async def _arrivals(account: Account) -> Arrivals:
     """What has come to the inbox."""
-    from flexsms.hooks.inbox import NEW, REJECTED, ObjectStorageInbox, moment_of
+    from flexsms.sources.object_storage import NEW, REJECTED, ObjectStorageInbox, moment_of
 
     try:
         keys = [key.rpartition("/") for key in await ObjectStorageInbox(account.settings.inbox_path).kept("")]
@@ -92,7 +92,7 @@ async def _arrivals(account: Account) -> Arrivals:
 
 async def _kinesis(account: Account) -> list[Finding]:
     """The stream of source ``kinesis``, if there is one: by every call that reading it takes."""
-    from flexsms.hooks.kinesis import KinesisStream
+    from flexsms.sources.kinesis_stream import KinesisStream
 
     settings = account.settings
     if not settings.kinesis_stream:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from flexsms.assets import CHANNEL_STATE, cursor_key, ends_key, parked_key
-from flexsms.twilio.sources.protocol import EventSource
+from flexsms.core.event_source import EventSource
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 

@@ -10,17 +10,17 @@ from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import InvalidInput, TwilioError
-from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.kinesis import KinesisStream
+from flexsms.core.event_source import EventSource
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.fields import moment, number
 from flexsms.operators.templates import LiteralRows
+from flexsms.sources.http import HttpSource
+from flexsms.sources.inbox import InboxSource
+from flexsms.sources.kinesis import KinesisSource
+from flexsms.sources.kinesis_stream import KinesisStream
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client import clock
-from flexsms.twilio.sources.http import HttpSource
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.kinesis import KinesisSource
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
@@ -176,7 +176,7 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             self.log.warning("The connection has no inbox (inbox_path is empty); reading %s.", self.fallback)
             self.source = self.fallback
         if self.source == HttpSource.name:
-            from flexsms.hooks.collector import HttpCollector
+            from flexsms.sources.http_collector import HttpCollector
 
             collector = HttpCollector(settings.events_conn_id, settings.events_endpoint)
             return HttpSource(collector, now=account.latest, home=account.home)

@@ -9,10 +9,10 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from flexsms.core.errors import PermanentError
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.core.event_source import reason_of
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client import clock
-from flexsms.twilio.sources.protocol import reason_of
 
 # Seconds. From an event to its state it takes at most a pause, a look and however long Airflow needs to start a task.
 PAUSE_S = 60

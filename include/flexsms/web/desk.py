@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from flexsms.core.errors import FlexSmsError
-from flexsms.hooks.inbox import ObjectStorageInbox
-from flexsms.hooks.threads import Threads
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
+from flexsms.sources.object_storage import ObjectStorageInbox
+from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.settings import TwilioSettings
 

@@ -13,10 +13,10 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, status
 
 from flexsms.core.errors import InvalidInput
+from flexsms.core.event_source import reason_of
 from flexsms.core.events import envelopes
-from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.twilio.client import clock
-from flexsms.twilio.sources.protocol import reason_of
 from flexsms.web.bodies import MAX_BODY, Room, read
 from flexsms.web.desk import MIN_AGE_S, Desk, Reception
 from flexsms.web.openapi import PULL, RECEIVE, signed

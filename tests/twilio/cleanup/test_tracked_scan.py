@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import PermanentError
+from flexsms.core.event_source import EventPage
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
 from flexsms.sandbox.client import SandboxProcess
@@ -18,7 +19,6 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup import tracked_scan
 from flexsms.twilio.cleanup.plan import Planner
 from flexsms.twilio.cleanup.tracked_scan import TrackedScan
-from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.core.event_source import EventSource
+from flexsms.sources.http import HttpSource
+from flexsms.sources.inbox import InboxSource
+from flexsms.sources.kinesis import KinesisSource
+from flexsms.sources.kinesis_protocol import Batch, Record
+from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.account import Account
-from flexsms.twilio.sources.http import HttpSource
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.kinesis import KinesisSource
-from flexsms.twilio.sources.kinesis_stream import Batch, Record
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.tracking.tracker import TrackReport, track
 
 if TYPE_CHECKING:

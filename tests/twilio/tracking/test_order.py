@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
+from flexsms.core.event_source import EventPage
 from flexsms.core.events import StackName, TaskEvent, TaskEventType, to_ms
 from flexsms.core.state import ChannelState, fold
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.sync.channel_states import StoredState
 from flexsms.twilio.tracking.tracker import track
 

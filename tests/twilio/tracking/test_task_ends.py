@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from flexsms.core.event_source import EventPage
 from flexsms.core.events import StackName, TaskEvent, TaskEventType
 from flexsms.core.state import ChannelState, fold
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sources.protocol import EventPage
 from flexsms.twilio.tracking import task_ends
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import track

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from flexsms.core.errors import FlexSmsError
+from flexsms.core.event_source import EventSource
 from flexsms.core.events import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.ledger import CleanupLedger
@@ -22,7 +23,6 @@ from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.stacks.protocol import RetiringStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.taskrouter.events import TaskRouterSource

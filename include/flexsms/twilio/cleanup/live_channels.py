@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flexsms.core.event_source import EventSource
 from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.client.clock import Instant
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.taskrouter.events import TaskRouterSource
 
 # Events carry Twilio's time, the scan ours. No due channel has news of the last minute: the window is longer than that.

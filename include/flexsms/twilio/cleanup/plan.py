@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flexsms.core.event_source import EventSource
 from flexsms.core.events import to_ms
 from flexsms.twilio.cleanup.absent_tasks import end_absent
 from flexsms.twilio.cleanup.recovery import HealReport
 from flexsms.twilio.cleanup.scan import Rule, Scan, find_due
 from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.cleanup.unanswered import Unanswered
-from flexsms.twilio.sources.protocol import EventSource
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from flexsms.twilio.sources.protocol import EventSource
+from flexsms.core.event_source import EventSource
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore, UnreadableDocument
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
+from flexsms.core.event_source import NAMED_REJECTS, EventPage, EventSource
 from flexsms.core.events import NOT_UNDERSTOOD
 from flexsms.core.state import ChannelState
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, EventSource
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds

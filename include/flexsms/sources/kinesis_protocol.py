@@ -55,7 +55,7 @@ class Stream(Protocol):
 
     @property
     def scope(self) -> str:
-        """Which stream it is; see :attr:`flexsms.twilio.sources.protocol.EventSource.scope`."""
+        """Which stream it is; see :attr:`flexsms.core.event_source.EventSource.scope`."""
         ...
 
     async def created(self) -> str:

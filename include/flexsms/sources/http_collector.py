@@ -11,9 +11,9 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from flexsms.core import lenient_json
 from flexsms.core.codes import advice
 from flexsms.core.errors import PermanentError, ServiceUnavailable
+from flexsms.core.event_source import scope_of
 from flexsms.core.events import printable
 from flexsms.twilio.client.network import env_proxy, said_of
-from flexsms.twilio.sources.protocol import scope_of
 
 # A redirect would take login, password or token along to whatever it names.
 OPTIONS = {"timeout": aiohttp.ClientTimeout(total=60), "allow_redirects": False, "check_response": True}

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexsms.core.errors import InvalidInput, PermanentError, RetryableError, ServiceUnavailable
-from flexsms.twilio.sources import kinesis as module
-from flexsms.twilio.sources.kinesis import END, MOST_SKEW, KinesisSource
-from flexsms.twilio.sources.kinesis_stream import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.core.event_source import EventPage
+from flexsms.sources import kinesis as module
+from flexsms.sources.kinesis import END, MOST_SKEW, KinesisSource
+from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
 
 pytestmark = pytest.mark.anyio
 

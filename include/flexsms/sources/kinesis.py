@@ -19,11 +19,10 @@ import orjson
 from aiolimiter import AsyncLimiter
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.event_reader import joined, named, read_envelopes
+from flexsms.core.event_source import EVENTS_PER_CURSOR, EventPage
 from flexsms.core.events import Home, envelopes
-from flexsms.twilio.client.clock import Now
-from flexsms.twilio.client.concurrency import for_each
-from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
-from flexsms.twilio.sources.kinesis_stream import (
+from flexsms.sources.kinesis_protocol import (
     Batch,
     ExpiredIterator,
     Record,
@@ -31,7 +30,8 @@ from flexsms.twilio.sources.kinesis_stream import (
     Stream,
     UnknownPosition,
 )
-from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
+from flexsms.twilio.client.clock import Now
+from flexsms.twilio.client.concurrency import for_each
 
 logger = logging.getLogger(__name__)
 

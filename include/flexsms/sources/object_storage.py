@@ -23,11 +23,11 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import get_fs, has_fs
 
 from flexsms.core.errors import MissingSetting, ServiceUnavailable
-from flexsms.hooks.inbox_stores import PARTIAL, Bucket, Folder, Store
-from flexsms.hooks.threads import Threads
+from flexsms.core.event_source import reason_of
+from flexsms.sources.stores import PARTIAL, Bucket, Folder, Store
+from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.settings import DEFAULT_INBOX_KEEP_DAYS
-from flexsms.twilio.sources.protocol import reason_of
 
 logger = logging.getLogger(__name__)
 

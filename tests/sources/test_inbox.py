@@ -15,16 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexsms.core.errors import FlexSmsError, InvalidInput, ServiceUnavailable, UnreadableState
+from flexsms.core.event_source import NAMED_REJECTS, EventPage
 from flexsms.core.events import Ignored, TaskEvent, from_cloud_event
 from flexsms.core.state import ChannelState
+from flexsms.sources import inbox as module
+from flexsms.sources.inbox import InboxSource
 from flexsms.twilio.account import Account
-from flexsms.twilio.sources import inbox as module
-from flexsms.twilio.sources.inbox import InboxSource
-from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import TrackReport, track
-
-from .kept import Kept
+from tests.twilio.kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flexsms.core.errors import InvalidInput, ServiceUnavailable
+from flexsms.core.event_reader import joined, named, read_envelopes
+from flexsms.core.event_source import NAMED_REJECTS, EventPage, reason_of, scope_of
 from flexsms.core.events import Home, envelopes
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import for_each
-from flexsms.twilio.sources.envelopes import joined, named, read_envelopes
-from flexsms.twilio.sources.protocol import NAMED_REJECTS, EventPage, reason_of, scope_of
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from flexsms.core.errors import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
-from flexsms.twilio.sources.kinesis_stream import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
-from flexsms.twilio.sources.protocol import scope_of
+from flexsms.core.event_source import scope_of
+from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
 
 # boto's own retries wait for up to 20 seconds each. What the connection sets in its config_kwargs outranks these.
 CLIENT = {
@@ -87,7 +87,7 @@ class KinesisStream:
         return [shard["ShardId"] for shard in found]
 
     async def iterator(self, shard_id: str, after: str | None) -> str:
-        """Where to begin in a shard: see :class:`flexsms.twilio.sources.kinesis_stream.Stream`."""
+        """Where to begin in a shard: see :class:`flexsms.sources.kinesis_protocol.Stream`."""
         begin = (
             {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
             if after
@@ -97,7 +97,7 @@ class KinesisStream:
         return str(answer["ShardIterator"])
 
     async def records(self, iterator: str, limit: int) -> Batch:
-        """The next records: see :class:`flexsms.twilio.sources.kinesis_stream.Stream`."""
+        """The next records: see :class:`flexsms.sources.kinesis_protocol.Stream`."""
         arn = {name: value for name, value in self._which.items() if name == "StreamARN"}
         answer = await self._call("get_records", ShardIterator=iterator, Limit=limit, **arn)
         return Batch(

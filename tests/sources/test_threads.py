@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import ServiceUnavailable
-from flexsms.hooks.threads import Threads
+from flexsms.sources.threads import Threads
 
 pytestmark = pytest.mark.anyio
 

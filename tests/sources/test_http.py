@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flexsms.core.errors import InvalidInput, RateLimited
+from flexsms.sources import http as module
+from flexsms.sources.http import HttpSource
 from flexsms.twilio.account import Account
-from flexsms.twilio.sources import http as module
-from flexsms.twilio.sources.http import HttpSource
 from flexsms.twilio.tracking.tracker import track
 
 pytestmark = pytest.mark.anyio

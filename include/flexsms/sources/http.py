@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from flexsms.core.errors import FlexSmsError, InvalidInput
+from flexsms.core.event_reader import read_envelopes
+from flexsms.core.event_source import EVENTS_PER_CURSOR, EventPage
 from flexsms.core.events import Home
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
-from flexsms.twilio.sources.envelopes import read_envelopes
-from flexsms.twilio.sources.protocol import EVENTS_PER_CURSOR, EventPage
 
 EVENTS_PER_PAGE = 1000
 MOST_CURSOR = 1000

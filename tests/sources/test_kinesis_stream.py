@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 
 from flexsms.core.errors import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
-from flexsms.hooks.kinesis import KinesisStream
-from flexsms.twilio.sources.kinesis import KinesisSource
-from flexsms.twilio.sources.kinesis_stream import ExpiredIterator, ShardGone, UnknownPosition
-from flexsms.twilio.sources.protocol import EventPage
+from flexsms.core.event_source import EventPage
+from flexsms.sources.kinesis import KinesisSource
+from flexsms.sources.kinesis_protocol import ExpiredIterator, ShardGone, UnknownPosition
+from flexsms.sources.kinesis_stream import KinesisStream
 from tests.kinesis import LOGIN, PASSWORD, REGION, KinesisServer
 
 pytestmark = pytest.mark.anyio

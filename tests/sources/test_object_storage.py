@@ -20,9 +20,9 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from flexsms.core.errors import MissingSetting, ServiceUnavailable
-from flexsms.hooks import inbox as module
-from flexsms.hooks import inbox_stores as stores
-from flexsms.hooks.inbox import ObjectStorageInbox, name_at
+from flexsms.sources import object_storage as module
+from flexsms.sources import stores
+from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 
 pytestmark = pytest.mark.anyio
 
@@ -431,7 +431,7 @@ class TestLocally:
     # What happens in a process that is killed when it does one thing for the nth time.
     KILLED = """
 import os, signal, sys, asyncio, pathlib
-from flexsms.hooks.inbox import ObjectStorageInbox
+from flexsms.sources.object_storage import ObjectStorageInbox
 def kill(*args, **more): os.kill(os.getpid(), signal.SIGKILL)
 exec(sys.argv[2])
 asyncio.run(ObjectStorageInbox(sys.argv[1]).put(b"[" + b"1," * 100000 + b"1]"))

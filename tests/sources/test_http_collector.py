@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from flexsms.core.errors import FlexSmsError, PermanentError, ServiceUnavailable
-from flexsms.hooks.collector import HttpCollector
-from flexsms.twilio.sources.http import HttpSource
+from flexsms.sources.http import HttpSource
+from flexsms.sources.http_collector import HttpCollector
 
 pytestmark = pytest.mark.anyio
 

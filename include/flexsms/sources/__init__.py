@@ -1,0 +1,1 @@
+"""Where task events come from when it is not Twilio's API."""

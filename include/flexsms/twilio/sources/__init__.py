@@ -1,1 +1,0 @@
-"""Where task events are pulled from, behind one Protocol."""
