@@ -20,7 +20,7 @@ START_TIMEOUT_S = 120.0
 
 # One process imports Airflow's API, which takes seconds; every start is a fork of that one.
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["flexsms.web.events", "moto.server"])
+_forks.set_forkserver_preload(["flexsms.web.event_streams", "moto.server"])
 
 
 class Server:
@@ -87,7 +87,7 @@ def receiver(port: int) -> None:
     import uvicorn
 
     from flexsms.web.app import create_app
-    from flexsms.web.events import may_pull
+    from flexsms.web.event_streams import may_pull
 
     app = create_app()
     app.dependency_overrides[may_pull] = lambda: None

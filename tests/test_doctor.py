@@ -27,7 +27,7 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.setup.event_streams import Patience
 from flexsms.twilio.setup.run import Wishes, set_up
 from flexsms.web.app import create_app
-from flexsms.web.desk import Desk
+from flexsms.web.connection_cache import Desk
 from tests.kinesis import KinesisServer
 
 NUMBER = "+14155550177"
@@ -744,10 +744,10 @@ def test_the_web_app_itself_takes_it_and_stores_nothing(
     other["extra"]["events_url"] = "https://elsewhere.example.com/flexsms/events"
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(other))
     monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "other")
-    monkeypatch.setattr("flexsms.web.events.desk", Desk())
+    monkeypatch.setattr("flexsms.web.event_streams.desk", Desk())
     assert wrong()["Events URL"].startswith("answers 403 to a post signed")
     monkeypatch.setenv("AIRFLOW__FLEXSMS__TWILIO_CONN_ID", "nowhere")
-    monkeypatch.setattr("flexsms.web.events.desk", Desk())
+    monkeypatch.setattr("flexsms.web.event_streams.desk", Desk())
     assert wrong()["Events URL"].startswith("answers 503 to a post signed")
 
 

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
 
 with DAG(
     "cleanup_on_sundays",

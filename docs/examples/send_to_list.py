@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from flexsms.operators.send import FlexSendOperator
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
 
 with DAG(
     "appointment_reminders",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.send import FlexSendOperator
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
+from flexsms.sensors.delivery import FlexDeliverySensor
 
 with DAG(
     "order_has_left",

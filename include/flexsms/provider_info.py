@@ -100,13 +100,13 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.operators.delivery"]}],
+        "sensors": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.sensors.delivery"]}],
         "triggers": [
             {
                 "integration-name": INTEGRATION,
                 "python-modules": [
                     "flexsms.triggers.delivery",
-                    "flexsms.triggers.channel",
+                    "flexsms.triggers.interaction_channel",
                     "flexsms.triggers.inbox",
                 ],
             }

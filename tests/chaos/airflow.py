@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
 
-from flexsms.policies import TASK_DEFAULTS
+from flexsms.retry_policy import TASK_DEFAULTS
 from tests.stores import AnyAsset, Store
 
 from .universe import Process, Universe

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.policies import FlexRetryPolicy
+from flexsms.retry_policy import FlexRetryPolicy
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from tests.conftest import ROOT
 

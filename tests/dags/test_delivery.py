@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.sensors.delivery import FlexDeliverySensor
 
 from .conftest import Run, on_both_stacks
 

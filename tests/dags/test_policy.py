@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import ParamValidationError
 
-from flexsms.policies import FlexRetryPolicy
+from flexsms.retry_policy import FlexRetryPolicy
 
 from .conftest import DAGS
 

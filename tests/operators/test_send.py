@@ -218,7 +218,7 @@ async def test_it_waits_in_the_triggerer_while_flex_sets_up(
         await task.aexecute(context)  # type: ignore[arg-type]
     deferred: Any = caught.value
     path, arguments = deferred.trigger.serialize()
-    assert path == "flexsms.triggers.channel.FlexChannelTrigger"
+    assert path == "flexsms.triggers.interaction_channel.FlexChannelTrigger"
     # Where no triggerer runs, Airflow itself ends the wait.
     assert deferred.timeout > timedelta(seconds=LONGEST_SETUP_S)
     # What is stored in Airflow's database has SIDs in it, and nothing personal.

@@ -81,10 +81,10 @@ def inbox(inbox_url: str) -> ObjectStorageInbox:
 @pytest.fixture
 def connection(inbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`twilio_default` has an inbox; call it to change the connection, as an administrator would."""
-    from flexsms.web import events
-    from flexsms.web.desk import Desk
+    from flexsms.web import event_streams
+    from flexsms.web.connection_cache import Desk
 
-    monkeypatch.setattr(events, "desk", Desk())
+    monkeypatch.setattr(event_streams, "desk", Desk())
 
     def connection(conn_id: str = "twilio_default", **changes: Any) -> None:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection_to(inbox_url, **changes))

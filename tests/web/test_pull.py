@@ -163,7 +163,7 @@ async def test_a_folder_among_the_posts_is_none(
 async def test_a_post_that_comes_again_is_pulled_once(
     pull: Callable[..., Any], api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
     body = json.dumps([event(1)]).encode()
     assert [(await api.post(content=body, **signed(body))).status_code for _ in range(7)] == [204] * 7
     page, cursor = await pull()
@@ -204,7 +204,7 @@ async def test_without_its_guard_the_app_stays_closed(
             raise ImportError("moved elsewhere")
         return real(name, *args, **more)
 
-    monkeypatch.delitem(sys.modules, "flexsms.web.events")
+    monkeypatch.delitem(sys.modules, "flexsms.web.event_streams")
     monkeypatch.setattr(builtins, "__import__", no_guard)
     app = create_app()
     monkeypatch.undo()
@@ -222,7 +222,7 @@ async def test_another_airflow_pulls_all_that_arrived_here(
     api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The source `http` against this endpoint, through pages, with posts of all sizes."""
-    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
     monkeypatch.setattr("flexsms.sources.http.EVENTS_PER_PAGE", 7)
     channels = [f"CH{number:032x}" for number in range(60)]
     start = 0
@@ -253,7 +253,7 @@ async def test_half_an_emoji_is_taken_in_and_handed_out(
     api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """JSON allows what a text ends in that was cut in the middle of a character; some parsers do not."""
-    monkeypatch.setattr("flexsms.web.events.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
     body = json.dumps([event(1, text="Hello \ud83d"), event(2)]).encode()
     assert (await api.post(content=body, **signed(body))).status_code == 204
     page = (await api.get(PATH, headers=login("user"))).json()

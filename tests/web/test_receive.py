@@ -20,8 +20,8 @@ from fastapi import HTTPException
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sources import stores
 from flexsms.sources.object_storage import AT_ONCE, ObjectStorageInbox
-from flexsms.web import bodies, desk, events
-from flexsms.web.desk import Desk
+from flexsms.web import connection_cache, event_streams, request_body
+from flexsms.web.connection_cache import Desk
 
 from .conftest import KEY, PATH, PUBLIC, event, signed
 
@@ -177,8 +177,8 @@ async def test_a_store_that_hangs_makes_twilio_post_again_in_time(
         await asyncio.sleep(60)
         return ""
 
-    assert events.STORE_WITHIN_S <= 4
-    monkeypatch.setattr(events, "STORE_WITHIN_S", 0.2)
+    assert event_streams.STORE_WITHIN_S <= 4
+    monkeypatch.setattr(event_streams, "STORE_WITHIN_S", 0.2)
     monkeypatch.setattr(ObjectStorageInbox, "put", hang)
     began = time.monotonic()
     assert await send(api) == 503
@@ -219,7 +219,7 @@ class TestSettings:
             away.setattr(TwilioHook, "get_connection", fail)
             assert await send(api) == 503
         assert "cannot be looked up" in caplog.text
-        monkeypatch.setattr(desk, "MISSING_AGE_S", 0)
+        monkeypatch.setattr(connection_cache, "MISSING_AGE_S", 0)
         assert await send(api) == 204
 
     async def test_an_api_keys_secret_signs_nothing(
@@ -261,7 +261,7 @@ class TestSettings:
     async def test_a_new_key_counts_at_once(
         self, api: httpx.AsyncClient, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(events, "MIN_AGE_S", 0)
+        monkeypatch.setattr(event_streams, "MIN_AGE_S", 0)
         assert await send(api) == 204
         connection(auth_token="f" * 32)
         assert await send(api, key="f" * 32) == 204
@@ -307,7 +307,7 @@ class TestMemory:
             write(*args)
 
         monkeypatch.setattr(stores.Folder, "write", hang)
-        monkeypatch.setattr(events, "STORE_WITHIN_S", 0.3)
+        monkeypatch.setattr(event_streams, "STORE_WITHIN_S", 0.3)
         yield gate
         gate.set()
 
@@ -336,7 +336,7 @@ class TestMemory:
     ) -> None:
         async def post(number: int) -> None:
             with pytest.raises(HTTPException):
-                await events._store(inbox, b"%d%b" % (number, b"1" * MIB))
+                await event_streams._store(inbox, b"%d%b" % (number, b"1" * MIB))
 
         await post(0)
         gc.collect()
@@ -382,7 +382,7 @@ class TestMemory:
     ) -> None:
         gate = threading.Event()
         monkeypatch.setattr(stores.Folder, "files", lambda *_: gate.wait(120))
-        monkeypatch.setattr(events, "PULL_WITHIN_S", 0.2)
+        monkeypatch.setattr(event_streams, "PULL_WITHIN_S", 0.2)
         try:
             async with asyncio.timeout(60):
                 pulls = (api.get(PATH, headers=login("user")) for _ in range(2 * AT_ONCE))
@@ -394,19 +394,19 @@ class TestMemory:
     async def test_a_body_that_does_not_come_takes_no_room(
         self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        left = events.room._left
+        left = event_streams.room._left
 
         async def body() -> AsyncIterator[bytes]:
             yield BODY[:5]
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(bodies, "READ_WITHIN_S", 0.1)
-        monkeypatch.setattr(events.room, "_left", bodies.MAX_BODY)
+        monkeypatch.setattr(request_body, "READ_WITHIN_S", 0.1)
+        monkeypatch.setattr(event_streams.room, "_left", request_body.MAX_BODY)
         async with asyncio.timeout(60):
             answer = await api.post(content=body(), **signed(BODY))
             assert (answer.status_code, answer.headers["connection"]) == (503, "close")
             assert await send(api) == 204
-        assert left == bodies.MAX_HELD
+        assert left == request_body.MAX_HELD
 
     async def test_more_than_there_is_room_for_is_refused_unread(
         self, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
@@ -415,7 +415,7 @@ class TestMemory:
             raise AssertionError("it was read")
             yield b""
 
-        monkeypatch.setattr(events.room, "_left", len(BODY))
+        monkeypatch.setattr(event_streams.room, "_left", len(BODY))
         # Without a length it may become as long as is allowed.
         assert (await api.post(content=body(), **signed(BODY))).status_code == 503
         assert await send(api) == 204

@@ -35,7 +35,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.params import choice_param, conn_param, flag_param
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
 
 with DAG(
     dag_id="flexsms_cleanup",

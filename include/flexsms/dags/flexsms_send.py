@@ -42,10 +42,10 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
-from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.send import FlexSendOperator
 from flexsms.params import choice_param, conn_param, flag_param, phone_param, sid_param, text_param
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
+from flexsms.sensors.delivery import FlexDeliverySensor
 
 with DAG(
     dag_id="flexsms_send",

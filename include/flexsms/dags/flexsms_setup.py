@@ -38,7 +38,7 @@ from airflow.sdk import DAG, Param
 from flexsms.core.setup import STREAM_NAME
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.params import conn_param, flag_param, phone_param, sid_param, text_param
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
 from flexsms.twilio.fields import EVENTS_URL
 
 with DAG(

@@ -37,7 +37,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 from flexsms.assets import INBOX
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.params import choice_param, conn_param, text_param
-from flexsms.policies import task_defaults
+from flexsms.retry_policy import task_defaults
 
 with DAG(
     dag_id="flexsms_track",

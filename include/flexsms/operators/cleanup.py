@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
+from flexsms.arguments import flag, number, whole_number
 from flexsms.assets import CHANNEL_STATE, leftovers_key
 from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
 from flexsms.core.retention import SMS, channel_types, window_ms
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
-from flexsms.operators.fields import flag, number, whole_number
-from flexsms.operators.templates import LiteralRows
+from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, BatchReport, Outcome, failure
 from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
 from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered

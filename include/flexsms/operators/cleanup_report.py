@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from flexsms.arguments import flag
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import PermanentError
 from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, planned_channels
-from flexsms.operators.fields import flag
-from flexsms.operators.templates import LiteralRows
+from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
 from flexsms.twilio.client import clock
 

@@ -12,14 +12,14 @@ from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
+from flexsms.arguments import flag, spellings
 from flexsms.core.errors import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
-from flexsms.operators.fields import flag, spellings
-from flexsms.operators.templates import LiteralRows
-from flexsms.triggers.channel import FlexChannelTrigger
+from flexsms.templates import LiteralRows
+from flexsms.triggers.interaction_channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 from flexsms.twilio.sending.sender import SendResult
 
@@ -40,7 +40,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
 
     Only what the DAG itself says is a template. What an upstream task returns is texted as it is, be it with braces,
     also by ``expand_kwargs``, whose rows Airflow would render (see
-    :class:`flexsms.operators.templates.LiteralRows`). Do not put data into a template by other means: in an f-string of
+    :class:`flexsms.templates.LiteralRows`). Do not put data into a template by other means: in an f-string of
     the DAG, it is part of the DAG.
 
     Templates of this operator always give texts, also in a DAG with ``render_template_as_native_obj``: there,

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.log import mask_secret
 
+from flexsms.arguments import flag, spellings
 from flexsms.core.errors import InvalidInput, PermanentError
 from flexsms.core.setup import STREAM_NAME, table
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.fields import flag, spellings
-from flexsms.operators.templates import LiteralRows
+from flexsms.templates import LiteralRows
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup.run import Wishes, set_up
 

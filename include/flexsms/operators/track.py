@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context
 
+from flexsms.arguments import moment, number
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.errors import InvalidInput, TwilioError
 from flexsms.core.event_source import EventSource
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
-from flexsms.operators.fields import moment, number
-from flexsms.operators.templates import LiteralRows
 from flexsms.sources.http import HttpSource
 from flexsms.sources.inbox import InboxSource
 from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_stream import KinesisStream
 from flexsms.sources.object_storage import ObjectStorageInbox
+from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
 from flexsms.twilio.tracking.parked_states import ParkedStates

@@ -16,7 +16,7 @@ from flexsms.core.errors import (
     SendInProgress,
     UndecidedSend,
 )
-from flexsms.policies import TASK_DEFAULTS, FlexRetryPolicy
+from flexsms.retry_policy import TASK_DEFAULTS, FlexRetryPolicy
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from flexsms.core.event_source import reason_of
 from flexsms.core.events import envelopes
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.twilio.client import clock
-from flexsms.web.bodies import MAX_BODY, Room, read
-from flexsms.web.desk import MIN_AGE_S, Desk, Reception
+from flexsms.web.connection_cache import MIN_AGE_S, Desk, Reception
 from flexsms.web.openapi import PULL, RECEIVE, signed
+from flexsms.web.request_body import MAX_BODY, Room, read
 from flexsms.web.signature import is_genuine_body, is_genuine_url, is_signed
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,12 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from flexsms.core.errors import InvalidInput, NotDelivered, PermanentError, ServiceUnavailable
-from flexsms.operators.delivery import FlexDeliverySensor
 from flexsms.operators.send import FlexSendOperator
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.sensors.delivery import FlexDeliverySensor
 from flexsms.triggers.delivery import FlexDeliveryTrigger
+from tests.operators.conftest import FakeContext
 from tests.texts import STACKS, Texts
-
-from .conftest import FakeContext
 
 SENT = {
     "channel_sid": "CH" + "1" * 32,

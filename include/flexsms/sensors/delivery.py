@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from flexsms.arguments import flag
 from flexsms.core.delivery import Delivery, DeliveryStatus
 from flexsms.core.errors import InvalidInput, NotDelivered
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.fields import flag
-from flexsms.operators.templates import LiteralRows
+from flexsms.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.triggers.channel import FlexChannelTrigger
+from flexsms.triggers.interaction_channel import FlexChannelTrigger
 from tests.texts import Texts
 
 from .conftest import Connect, event_of
@@ -33,7 +33,7 @@ def waiting_for(interaction: Any, **polling: Any) -> FlexChannelTrigger:
 def test_it_is_made_again_from_what_airflow_keeps(texts: Texts) -> None:
     interaction = texts.account.open_interaction()
     path, arguments = waiting_for(interaction).serialize()
-    assert path == "flexsms.triggers.channel.FlexChannelTrigger"
+    assert path == "flexsms.triggers.interaction_channel.FlexChannelTrigger"
     assert arguments.pop("deadline") > 0
     assert arguments == {
         "interaction_sid": interaction.sid,
