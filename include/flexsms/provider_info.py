@@ -114,7 +114,7 @@ def get_provider_info() -> dict[str, Any]:
         "bundles": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.bundle"]}],
         # Its URIs mean themselves; nothing has to be put into a normal form.
         "asset-uris": [{"schemes": ["x-flexsms"], "handler": None}],
-        "cli": ["flexsms.commands.in_airflow.get_commands"],
+        "cli": ["flexsms.cli.in_airflow.get_commands"],
         "config": CONFIG,
         "extra-links": ["flexsms.links.ChannelLink"],
         "connection-types": [

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flexsms.cli import parser
+from flexsms.cli.main import parser
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.setup import STREAM_NAME
 from flexsms.provider_info import CONFIG, CONNECTION_FIELDS

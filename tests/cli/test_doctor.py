@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from flexsms import cli
-from flexsms.commands.doctor import examine
+from flexsms.cli import main as cli
+from flexsms.cli.doctor import examine
 from flexsms.core.doctor import Finding, Verdict
 from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, webhook
 from flexsms.hooks.twilio import TwilioHook

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
-from flexsms.commands import doctor, setup, verify
+from flexsms.cli import doctor, setup, verify
 
 COMMANDS = {
     "setup": (setup, "Make what is missing in a Twilio account"),

@@ -6,8 +6,8 @@ import argparse
 
 import pytest
 
-from flexsms import cli
-from flexsms.commands import in_airflow
+from flexsms.cli import in_airflow
+from flexsms.cli import main as cli
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_exit_status_is_the_commands(
         given.append(args.conn_id)
         return status
 
-    monkeypatch.setattr("flexsms.commands.doctor.run", run)
+    monkeypatch.setattr("flexsms.cli.doctor.run", run)
     args = airflow.parse_args(["flexsms", "doctor", "--conn-id", "twilio_other"])
     with pytest.raises(SystemExit) as ended:
         args.func(args)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flexsms import cli
+from flexsms.cli import main as cli
 from flexsms.sandbox.client import connection_extra
 from flexsms.sandbox.control.routes import Control
 

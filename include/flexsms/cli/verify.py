@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flexsms import __version__
-from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.errors import FlexSmsError, PermanentError
 from flexsms.core.events import StackName

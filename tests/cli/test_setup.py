@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flexsms import cli
+from flexsms.cli import main as cli
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.setup.event_streams import Patience

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow, store_extra
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, store_extra
 from flexsms.core.errors import FlexSmsError, InvalidInput
 from flexsms.core.setup import STREAM_NAME, Row, RowState, table
 

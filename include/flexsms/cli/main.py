@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flexsms
-from flexsms.commands import doctor, setup, verify
+from flexsms.cli import doctor, setup, verify
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 SETUP = """\

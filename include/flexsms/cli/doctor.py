@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from flexsms.commands.connections import add_conn_id, conn_id_of, in_airflow
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
 from flexsms.core.doctor import Arrivals, Finding, Verdict
 from flexsms.core.errors import FlexSmsError, MissingSetting
 from flexsms.core.setup import STREAM_NAME

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flexsms import cli
+from flexsms.cli import main as cli
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.sandbox.client import SandboxProcess
 
