@@ -15,8 +15,8 @@ from uuid import uuid4
 import aiohttp
 
 from bench.world import RETENTION_DAYS, chunks
-from flexsms.core.events import ENDING, TaskEventType
 from flexsms.core.retention import SMS, window_ms
+from flexsms.core.task_events import ENDING, TaskEventType
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.batch import groups_of
 from flexsms.twilio.cleanup.ledger import LINES_PER_ITEM, MAP_NAME

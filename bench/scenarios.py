@@ -14,7 +14,7 @@ from bench.figures import Measurement, Spread, Target, over, ratios
 from bench.memory import Peak, peak_of_cleanup
 from bench.meter import measure
 from bench.parsing import parse_times
-from flexsms.core.events import TaskEventType
+from flexsms.core.task_events import TaskEventType
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup.scan import BATCH_SIZE

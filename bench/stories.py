@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.figures import Spread, Target
+from flexsms.core.channel_state import ChannelState
 from flexsms.core.event_source import EventPage, EventSource
-from flexsms.core.events import StackName, TaskEvent, TaskEventType
-from flexsms.core.state import ChannelState
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def example(name: str) -> str:
 
 def delivery(_: str) -> str:
     """Why a text did not arrive."""
-    from flexsms.core import delivery as deliveries
+    from flexsms.core import delivery_status as deliveries
 
     rows = ((f"`{code}`", *told.split("; ", 1)) for code, told in deliveries._REASONS.items())
     return table(("code", "what happened", "what to do"), rows)
@@ -49,7 +49,7 @@ def delivery(_: str) -> str:
 
 def codes(kind: str) -> str:
     """The codes of one class of errors. What each means is a comment in the code."""
-    from flexsms.core import codes as known
+    from flexsms.core import twilio_codes as known
 
     meanings: dict[str, dict[int, str]] = {}
     for line in inspect.getsource(known).splitlines():
@@ -70,7 +70,7 @@ def codes(kind: str) -> str:
 
 def statuses(_: str) -> str:
     """What a person can do about an answer that has no code of its own class."""
-    from flexsms.core import codes as known
+    from flexsms.core import twilio_codes as known
 
     others = (code for code in sorted(known._ADVICE) if code not in known._CLASS_OF)
     return table(("status or code", "what to do"), ((f"`{one}`", known._ADVICE[one]) for one in others))

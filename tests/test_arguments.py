@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flexsms.arguments import flag, moment, number, whole_number
-from flexsms.core.errors import InvalidInput
+from flexsms.core.exceptions import InvalidInput
 
 
 @pytest.mark.parametrize(("value", "expected"), [(2, 2), (0.5, 0.5), ("2", 2), (" 0.5 ", 0.5), ("1e2", 100)])

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.sdk import RetryAction
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     ChannelsFailed,
     InvalidInput,
     NotAuthorized,

@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.numbers import parse_number
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.phone_numbers import parse_number
 from flexsms.core.validation import NotBool, sentence
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy, conf
 
-from flexsms.core.errors import PermanentError, RetryableError
+from flexsms.core.exceptions import PermanentError, RetryableError
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FlexRetryPolicy(RetryPolicy):
         max_tries: int,
         context: Mapping[str, Any] | None = None,
     ) -> RetryDecision:
-        """Decide by the error's branch in :mod:`flexsms.core.errors`."""
+        """Decide by the error's branch in :mod:`flexsms.core.exceptions`."""
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(reason=f"{type(exception).__name__}: trying again changes nothing")
         if isinstance(exception, RetryableError):

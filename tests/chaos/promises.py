@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.twilio.cleanup.ledger import MAP_NAME
@@ -43,7 +43,7 @@ PROMISES: Mapping[str, str] = {
     "ledger": "The last line of the ledger about a channel is true.",
     "state": "A channel's state in Sync says what the fold of all its events says.",
     "calm": "A second cleanup right after the first writes nothing.",
-    "tree": "Every error that leaves an operator is in the tree of flexsms.core.errors.",
+    "tree": "Every error that leaves an operator is in the tree of flexsms.core.exceptions.",
     "small": "Every document stays within 16 KiB.",
     "keys": "A send that is over holds no key and no turn.",
     "private": "No phone number and no text is in XCom, errors or log lines.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flexsms.core.errors import InteractionFailed
+from flexsms.core.exceptions import InteractionFailed
 
 from . import promises
 from .airflow import TaskRun

@@ -18,8 +18,8 @@ from twilio.request_validator import RequestValidator
 
 from flexsms.cli import main as cli
 from flexsms.cli.doctor import examine
-from flexsms.core.doctor import Finding, Verdict
-from flexsms.core.setup import EVENT_TYPES, STREAM_NAME, webhook
+from flexsms.core.checks import Finding, Verdict
+from flexsms.core.setup_report import EVENT_TYPES, STREAM_NAME, webhook
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.sources.object_storage import name_at

@@ -8,40 +8,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core import errors
-from flexsms.core.codes import advice, advice_on_login, error_class, twilio_code
-from flexsms.core.errors import InvalidInput
+from flexsms.core import exceptions
+from flexsms.core.exceptions import InvalidInput
 from flexsms.core.redaction import mask_number, redact
 from flexsms.core.retention import MS_PER_DAY, channel_types, window_ms
+from flexsms.core.twilio_codes import advice, advice_on_login, error_class, twilio_code
 
 
 @pytest.mark.parametrize(
     ("status", "code", "repeatable", "expected"),
     [
-        (429, 20429, False, errors.RateLimited),
-        (400, 54009, False, errors.RateLimited),
-        (412, 54103, True, errors.RevisionMismatch),
-        (404, 20404, True, errors.NotFound),
-        (400, 80308, True, errors.NotFound),
-        (409, 54301, True, errors.AlreadyExists),
-        (400, 80603, True, errors.AlreadyExists),
-        (401, 20003, True, errors.NotAuthorized),
-        (403, 20003, True, errors.NotAuthorized),
-        (403, 50400, True, errors.TwilioRefused),
-        (400, 21211, True, errors.TwilioRefused),
-        (410, 410, True, errors.ProductGone),
-        (410, 20404, False, errors.ProductGone),
-        (503, 20500, True, errors.ServiceUnavailable),
-        (503, 20500, False, errors.OutcomeUnknown),
-        (0, 0, True, errors.ServiceUnavailable),
-        (0, 0, False, errors.OutcomeUnknown),
-        (423, 423, False, errors.OutcomeUnknown),
-        (423, 12345, True, errors.ServiceUnavailable),
-        (404, 12345, True, errors.ServiceUnavailable),
-        (409, 12345, False, errors.OutcomeUnknown),
-        (400, 45360, True, errors.ServiceUnavailable),
-        (400, 45352, False, errors.OutcomeUnknown),
-        (407, 0, False, errors.NotAuthorized),
+        (429, 20429, False, exceptions.RateLimited),
+        (400, 54009, False, exceptions.RateLimited),
+        (412, 54103, True, exceptions.RevisionMismatch),
+        (404, 20404, True, exceptions.NotFound),
+        (400, 80308, True, exceptions.NotFound),
+        (409, 54301, True, exceptions.AlreadyExists),
+        (400, 80603, True, exceptions.AlreadyExists),
+        (401, 20003, True, exceptions.NotAuthorized),
+        (403, 20003, True, exceptions.NotAuthorized),
+        (403, 50400, True, exceptions.TwilioRefused),
+        (400, 21211, True, exceptions.TwilioRefused),
+        (410, 410, True, exceptions.ProductGone),
+        (410, 20404, False, exceptions.ProductGone),
+        (503, 20500, True, exceptions.ServiceUnavailable),
+        (503, 20500, False, exceptions.OutcomeUnknown),
+        (0, 0, True, exceptions.ServiceUnavailable),
+        (0, 0, False, exceptions.OutcomeUnknown),
+        (423, 423, False, exceptions.OutcomeUnknown),
+        (423, 12345, True, exceptions.ServiceUnavailable),
+        (404, 12345, True, exceptions.ServiceUnavailable),
+        (409, 12345, False, exceptions.OutcomeUnknown),
+        (400, 45360, True, exceptions.ServiceUnavailable),
+        (400, 45352, False, exceptions.OutcomeUnknown),
+        (407, 0, False, exceptions.NotAuthorized),
     ],
 )
 def test_every_answer_has_its_class(status: int, code: int, repeatable: bool, expected: type) -> None:
@@ -52,11 +52,14 @@ def test_every_answer_has_its_class(status: int, code: int, repeatable: bool, ex
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        *((code, errors.ServiceUnavailable) for code in (20162, 20409, 50391, 50514, 59102, 80623, 80802)),
-        *((code, errors.AlreadyExists) for code in (50353, 50416, 50437, 54301, 80603)),
-        *((code, errors.NotFound) for code in (20404, 50300, 54100, 80308)),
-        *((code, errors.NotAuthorized) for code in (10001, 20003, 20005, 20403, 70051)),
-        *((code, errors.TwilioRefused) for code in (21211, 21610, 50407, 80402, 80604, 80607)),
+        *(
+            (code, exceptions.ServiceUnavailable)
+            for code in (20162, 20409, 50391, 50514, 59102, 80623, 80802)
+        ),
+        *((code, exceptions.AlreadyExists) for code in (50353, 50416, 50437, 54301, 80603)),
+        *((code, exceptions.NotFound) for code in (20404, 50300, 54100, 80308)),
+        *((code, exceptions.NotAuthorized) for code in (10001, 20003, 20005, 20403, 70051)),
+        *((code, exceptions.TwilioRefused) for code in (21211, 21610, 50407, 80402, 80604, 80607)),
     ],
 )
 def test_a_known_code_means_the_same_with_any_status(status: int, code: int, expected: type) -> None:
@@ -79,14 +82,21 @@ def test_a_login_that_works_elsewhere_is_not_doubted() -> None:
 def test_every_error_is_permanent_or_retryable_and_not_both() -> None:
     concrete = [
         kind
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, errors.FlexSmsError)
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, exceptions.FlexSmsError)
     ]
-    bases = {errors.FlexSmsError, errors.TwilioError, errors.PermanentError, errors.RetryableError}
+    bases = {
+        exceptions.FlexSmsError,
+        exceptions.TwilioError,
+        exceptions.PermanentError,
+        exceptions.RetryableError,
+    }
     assert len(concrete) > 12
     for kind in set(concrete) - bases:
-        assert issubclass(kind, errors.PermanentError) != issubclass(kind, errors.RetryableError), kind
-        assert kind.__name__ in (errors.__doc__ or "")
+        assert issubclass(kind, exceptions.PermanentError) != issubclass(kind, exceptions.RetryableError), (
+            kind
+        )
+        assert kind.__name__ in (exceptions.__doc__ or "")
 
 
 def test_advice_prefers_the_code() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from flexsms.cli.main import parser
 from flexsms.core.assumptions import ASSUMPTIONS
-from flexsms.core.setup import STREAM_NAME
+from flexsms.core.setup_report import STREAM_NAME
 from flexsms.provider_info import CONFIG, CONNECTION_FIELDS
 from tests.conftest import ROOT
 from tests.dags.conftest import DAGS

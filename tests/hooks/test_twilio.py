@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
+from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account

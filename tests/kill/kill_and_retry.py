@@ -26,10 +26,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flexsms.core.errors import ChannelInSetup, RetryableError
-from flexsms.core.events import StackName, to_ms
-from flexsms.core.message import OutboundMessage
+from flexsms.core.exceptions import ChannelInSetup, RetryableError
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.core.retention import window_ms
+from flexsms.core.task_events import StackName, to_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.attempt import KEY

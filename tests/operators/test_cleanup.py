@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
+from flexsms.core.task_events import StackName
 from flexsms.operators.cleanup import (
     MAX_LIMIT,
     FlexCleanupOperator,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError
+from flexsms.core.task_events import StackName
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess

@@ -12,8 +12,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
 
-from flexsms.core.errors import InvalidInput, PermanentError, ServiceUnavailable
-from flexsms.core.message import OutboundMessage
+from flexsms.core.exceptions import InvalidInput, PermanentError, ServiceUnavailable
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.operators.send import LONGEST_SETUP_S, FlexSendOperator, _sentence
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.sending.sender import SendResult

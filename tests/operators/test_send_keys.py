@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.exceptions import InvalidInput
 from flexsms.operators.send import FlexSendOperator
 from flexsms.sandbox.client import SandboxProcess
 

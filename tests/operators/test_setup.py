@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
 
-from flexsms.core.errors import InvalidInput, PermanentError
+from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.operators.setup import FlexSetupOperator, _check_destination
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.client.settings import TwilioSettings

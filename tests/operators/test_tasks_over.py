@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.events import to_ms
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.task_events import to_ms
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup import FlexCleanupPlanOperator, planned_channels
 from flexsms.operators.track import FlexTrackOperator

@@ -14,14 +14,14 @@ from aiohttp import web
 from airflow.sdk import Asset
 
 from flexsms.assets import CHANNEL_STATE, cursor_key
-from flexsms.core.errors import (
+from flexsms.core.event_source import EventSource
+from flexsms.core.exceptions import (
     InvalidInput,
     MissingSetting,
     PermanentError,
     ServiceUnavailable,
     UnreadableState,
 )
-from flexsms.core.event_source import EventSource
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess, connection_extra

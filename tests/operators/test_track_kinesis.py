@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import MissingSetting, PermanentError
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import MissingSetting, PermanentError
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
-from flexsms.core.errors import InvalidInput, NotDelivered, PermanentError, ServiceUnavailable
+from flexsms.core.exceptions import InvalidInput, NotDelivered, PermanentError, ServiceUnavailable
 from flexsms.operators.send import FlexSendOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.sensors.delivery import FlexDeliverySensor

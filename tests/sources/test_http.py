@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, RateLimited
+from flexsms.core.exceptions import InvalidInput, RateLimited
 from flexsms.sources import http as module
 from flexsms.sources.http import HttpSource
 from flexsms.twilio.account import Account

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from flexsms.core.errors import FlexSmsError, PermanentError, ServiceUnavailable
+from flexsms.core.exceptions import FlexSmsError, PermanentError, ServiceUnavailable
 from flexsms.sources.http import HttpSource
 from flexsms.sources.http_collector import HttpCollector
 

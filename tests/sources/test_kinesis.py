@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexsms.core.errors import InvalidInput, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.core.event_source import EventPage
+from flexsms.core.exceptions import InvalidInput, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.sources import kinesis as module
 from flexsms.sources.kinesis import END, MOST_SKEW, KinesisSource
 from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from flexsms.core.errors import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
 from flexsms.core.event_source import EventPage
+from flexsms.core.exceptions import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
 from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_protocol import ExpiredIterator, ShardGone, UnknownPosition
 from flexsms.sources.kinesis_stream import KinesisStream

@@ -19,7 +19,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from flexsms.core.errors import MissingSetting, ServiceUnavailable
+from flexsms.core.exceptions import MissingSetting, ServiceUnavailable
 from flexsms.sources import object_storage as module
 from flexsms.sources import stores
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import ServiceUnavailable
+from flexsms.core.exceptions import ServiceUnavailable
 from flexsms.sources.threads import Threads
 
 pytestmark = pytest.mark.anyio

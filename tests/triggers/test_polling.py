@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     FlexSmsError,
     NotAuthorized,
     NotFound,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from flexsms.core.errors import FlexSmsError, PermanentError, ServiceUnavailable, TwilioRefused
+from flexsms.core.exceptions import FlexSmsError, PermanentError, ServiceUnavailable, TwilioRefused
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.routing import is_twilios, routed
 from flexsms.twilio.client.sdk_client import plain_client

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import ChannelInSetup, RetryableError
-from flexsms.core.events import StackName
-from flexsms.core.message import OutboundMessage
+from flexsms.core.exceptions import ChannelInSetup, RetryableError
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import StackName
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.endpoints import endpoint

@@ -138,7 +138,7 @@ NOT_ASSUMED = {
 }
 # Switches that the main stories (tests/twilio/test_both_ways.py) are not told with, and where they are tried instead.
 ELSEWHERE = {
-    "sync_too_large_status": "tests/core/test_state.py keeps documents small",
+    "sync_too_large_status": "tests/core/test_channel_state.py keeps documents small",
     "sync_longest_name": "no name of ours is so long",
     "sink_setup_s": "tests/twilio/setup/test_run.py",
     "sinks_to_validate": "tests/twilio/setup/test_run.py",

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from flexsms.core.event_source import EventSource
-from flexsms.core.events import TaskEventType
+from flexsms.core.task_events import TaskEventType
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.sources.http_collector import HttpCollector
 from flexsms.sources.inbox import InboxSource

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from flexsms.core.errors import PermanentError
+from flexsms.core.exceptions import PermanentError
 
 
 def add_conn_id(parser: argparse.ArgumentParser) -> None:

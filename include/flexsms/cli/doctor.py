@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
-from flexsms.core.doctor import Arrivals, Finding, Verdict
-from flexsms.core.errors import FlexSmsError, MissingSetting
-from flexsms.core.setup import STREAM_NAME
+from flexsms.core.checks import Arrivals, Finding, Verdict
+from flexsms.core.exceptions import FlexSmsError, MissingSetting
+from flexsms.core.setup_report import STREAM_NAME
 
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account

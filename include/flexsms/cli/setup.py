@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, store_extra
-from flexsms.core.errors import FlexSmsError, InvalidInput
-from flexsms.core.setup import STREAM_NAME, Row, RowState, table
+from flexsms.core.exceptions import FlexSmsError, InvalidInput
+from flexsms.core.setup_report import STREAM_NAME, Row, RowState, table
 
 if TYPE_CHECKING:
     from flexsms.twilio.setup.run import SetupReport

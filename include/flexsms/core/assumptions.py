@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flexsms.core.errors import MIGRATE
+from flexsms.core.exceptions import MIGRATE
 from flexsms.core.verify import NOTHING, Assumption
 
 NOBODY = "nobody documents it"

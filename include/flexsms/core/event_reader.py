@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from flexsms.core.errors import InvalidInput
 from flexsms.core.event_source import EventPage
-from flexsms.core.events import Home, Ignored, TaskEvent, Unplaced, from_cloud_event, printable, to_ms
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import Home, Ignored, TaskEvent, Unplaced, from_cloud_event, printable, to_ms
 
 # Clocks differ, and doctor complains from a minute on. An event dated later than so would count until then: its channel
 # would neither be due nor take real events for newer.

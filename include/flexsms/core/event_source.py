@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
-from flexsms.core.errors import FlexSmsError
-from flexsms.core.events import Ignored, TaskEvent
+from flexsms.core.exceptions import FlexSmsError
+from flexsms.core.task_events import Ignored, TaskEvent
 
 # A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
 # cursors let them be written once for so many events.

@@ -35,7 +35,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
-from flexsms.core.setup import STREAM_NAME
+from flexsms.core.setup_report import STREAM_NAME
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.params import conn_param, flag_param, phone_param, sid_param, text_param
 from flexsms.retry_policy import task_defaults

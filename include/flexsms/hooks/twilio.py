@@ -15,7 +15,7 @@ from airflow.sdk import BaseHook, Connection, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
-from flexsms.core.errors import InvalidInput, MissingSetting, PermanentError
+from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.fields import CONN_ID
 

@@ -12,7 +12,7 @@ from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.arguments import flag, number, whole_number
 from flexsms.assets import CHANNEL_STATE, leftovers_key
-from flexsms.core.errors import ChannelsFailed, InvalidInput, PermanentError
+from flexsms.core.exceptions import ChannelsFailed, InvalidInput, PermanentError
 from flexsms.core.retention import SMS, channel_types, window_ms
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends

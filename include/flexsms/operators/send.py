@@ -13,8 +13,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from flexsms.arguments import flag, spellings
-from flexsms.core.errors import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
-from flexsms.core.message import OutboundMessage, Route
+from flexsms.core.exceptions import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink

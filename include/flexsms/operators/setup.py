@@ -11,8 +11,8 @@ from airflow.sdk import BaseAsyncOperator, Context, conf
 from airflow.sdk.log import mask_secret
 
 from flexsms.arguments import flag, spellings
-from flexsms.core.errors import InvalidInput, PermanentError
-from flexsms.core.setup import STREAM_NAME, table
+from flexsms.core.exceptions import InvalidInput, PermanentError
+from flexsms.core.setup_report import STREAM_NAME, table
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client.settings import TwilioSettings

@@ -10,8 +10,8 @@ from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.arguments import moment, number
 from flexsms.assets import CHANNEL_STATE
-from flexsms.core.errors import InvalidInput, TwilioError
 from flexsms.core.event_source import EventSource
+from flexsms.core.exceptions import InvalidInput, TwilioError
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.sources.http import HttpSource

@@ -12,8 +12,8 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from flexsms.arguments import flag
-from flexsms.core.delivery import Delivery, DeliveryStatus
-from flexsms.core.errors import InvalidInput, NotDelivered
+from flexsms.core.delivery_status import Delivery, DeliveryStatus
+from flexsms.core.exceptions import InvalidInput, NotDelivered
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger

@@ -9,10 +9,10 @@ from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from flexsms.core import lenient_json
-from flexsms.core.codes import advice
-from flexsms.core.errors import PermanentError, ServiceUnavailable
 from flexsms.core.event_source import scope_of
-from flexsms.core.events import printable
+from flexsms.core.exceptions import PermanentError, ServiceUnavailable
+from flexsms.core.task_events import printable
+from flexsms.core.twilio_codes import advice
 from flexsms.twilio.client.network import env_proxy, said_of
 
 # A redirect would take login, password or token along to whatever it names.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from flexsms.core.errors import PermanentError, RetryableError
+from flexsms.core.exceptions import PermanentError, RetryableError
 
 
 @dataclass(frozen=True, slots=True)

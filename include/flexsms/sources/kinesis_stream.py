@@ -11,8 +11,8 @@ from datetime import UTC
 from functools import cached_property
 from typing import Any
 
-from flexsms.core.errors import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
 from flexsms.core.event_source import scope_of
+from flexsms.core.exceptions import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
 from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
 
 # boto's own retries wait for up to 20 seconds each. What the connection sets in its config_kwargs outranks these.
@@ -54,9 +54,9 @@ class KinesisStream:
 
     Every method waits in a thread, never in the event loop, and raises
 
-    - :class:`~flexsms.core.errors.MissingSetting` when there is no such stream,
-    - :class:`~flexsms.core.errors.PermanentError` when AWS refuses, or the Amazon provider is not installed,
-    - :class:`~flexsms.core.errors.ServiceUnavailable` when there is no useful answer; asking again is harmless.
+    - :class:`~flexsms.core.exceptions.MissingSetting` when there is no such stream,
+    - :class:`~flexsms.core.exceptions.PermanentError` when AWS refuses, or the Amazon provider is not installed,
+    - :class:`~flexsms.core.exceptions.ServiceUnavailable` when there is no useful answer; asking again is harmless.
 
     :param aws_conn_id: the Airflow connection; its extra may hold ``region_name``, ``role_arn``, ``endpoint_url``
     :param stream: name or ARN; an ARN names the region too

@@ -22,8 +22,8 @@ from typing import TypeVar
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import get_fs, has_fs
 
-from flexsms.core.errors import MissingSetting, ServiceUnavailable
 from flexsms.core.event_source import reason_of
+from flexsms.core.exceptions import MissingSetting, ServiceUnavailable
 from flexsms.sources.stores import PARTIAL, Bucket, Folder, Store
 from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
@@ -51,8 +51,8 @@ class ObjectStorageInbox:
     """An inbox at an ``ObjectStoragePath``: a local folder, S3, GCS, Azure, or whatever else fsspec knows.
 
     Every method waits in a thread of the inbox's own, never in the event loop, and raises what the store raises,
-    :class:`flexsms.core.errors.MissingSetting` where Airflow has no provider for the store, or
-    :class:`flexsms.core.errors.ServiceUnavailable` where the store does not answer in a minute.
+    :class:`flexsms.core.exceptions.MissingSetting` where Airflow has no provider for the store, or
+    :class:`flexsms.core.exceptions.ServiceUnavailable` where the store does not answer in a minute.
 
     :param url: like ``file:///var/lib/flexsms/inbox`` or ``s3://aws_default@bucket/flexsms``
     :param keep_days: days that a post is kept after it has arrived, and in any case until it is read

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from flexsms.core.errors import ServiceUnavailable
+from flexsms.core.exceptions import ServiceUnavailable
 
 T = TypeVar("T")
 Wanted = tuple[Callable[[], T], "asyncio.Future[T]", asyncio.AbstractEventLoop]

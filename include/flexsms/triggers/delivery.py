@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flexsms.core.delivery import Delivery
+from flexsms.core.delivery_status import Delivery
 from flexsms.triggers.polling import PollingTrigger
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class FlexDeliveryTrigger(PollingTrigger):
     """Fires when a text was delivered, or certainly was not.
 
-    The event is :meth:`flexsms.core.delivery.Delivery.to_json`; that of a timeout has the same under ``so_far``, None
-    when nothing had left.
+    The event is :meth:`flexsms.core.delivery_status.Delivery.to_json`; that of a timeout has the same under
+    ``so_far``, None when nothing had left.
 
     :param channel_sid: CH…, where the text was written
     :param session_sid: KC…, the Proxy session that carries it (chat); None where nobody knows it

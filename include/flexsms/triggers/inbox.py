@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from flexsms.core.errors import PermanentError
 from flexsms.core.event_source import reason_of
+from flexsms.core.exceptions import PermanentError
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client import clock

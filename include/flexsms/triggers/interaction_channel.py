@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flexsms.core.errors import NotFound
+from flexsms.core.exceptions import NotFound
 from flexsms.core.redaction import redact
 from flexsms.triggers.polling import PollingTrigger
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from flexsms.core.errors import NotFound, PermanentError, RetryableError, ServiceUnavailable
+from flexsms.core.exceptions import NotFound, PermanentError, RetryableError, ServiceUnavailable
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.unexpected_errors import contained

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from flexsms.core.events import Home, StackName
 from flexsms.core.retention import SMS
+from flexsms.core.task_events import Home, StackName
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
 from flexsms.twilio.cleanup.ledger import CleanupLedger

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flexsms.core.errors import FlexSmsError, NotAuthorized, NotFound
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError, NotAuthorized, NotFound
+from flexsms.core.task_events import StackName
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.exceptions import FlexSmsError
 from flexsms.hooks.twilio import TwilioHook, default_conn_id
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.sources.threads import Threads

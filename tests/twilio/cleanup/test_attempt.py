@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import LeaseExpired, TryReplaced
+from flexsms.core.exceptions import LeaseExpired, TryReplaced
 from flexsms.twilio.cleanup import attempt as cleanup_attempt
 from flexsms.twilio.cleanup.attempt import KEY, Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome

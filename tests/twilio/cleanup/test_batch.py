@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import RevisionMismatch, ServiceUnavailable, TwilioRefused, UnreadableState
-from flexsms.core.events import to_ms
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import RevisionMismatch, ServiceUnavailable, TwilioRefused, UnreadableState
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup import batch
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.unanswered import SAMPLE

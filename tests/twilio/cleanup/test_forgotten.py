@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.events import StackName
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
 from tests.twilio.house import HOUSES, OPEN_TASKS, House, Match, Memory

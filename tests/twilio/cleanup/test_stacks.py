@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import TwilioRefused
+from flexsms.core.exceptions import TwilioRefused
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
 from tests.twilio.house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup import unanswered
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, NotAuthorized, NotFound, PermanentError, ProductGone
-from flexsms.core.message import OutboundMessage
+from flexsms.core.exceptions import InvalidInput, NotAuthorized, NotFound, PermanentError, ProductGone
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking.tracker import track

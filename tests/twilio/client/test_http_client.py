@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from flexsms.core import errors
+from flexsms.core import exceptions
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.twilio.peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
@@ -132,7 +132,7 @@ async def test_a_text_is_never_repeated_when_its_answer_is_lost(
     peer: Peer, account: Account, fault: Handler
 ) -> None:
     peer.answers(fault)
-    with pytest.raises(errors.OutcomeUnknown) as caught:
+    with pytest.raises(exceptions.OutcomeUnknown) as caught:
         await post_text(account)
     assert len(peer.seen) == 1
     assert "4155550101" not in str(caught.value)
@@ -142,7 +142,7 @@ async def test_without_a_connection_nothing_was_sent(peer: Peer, monkeypatch: py
     monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)
     settings = TwilioSettings.from_connection(ACCOUNT, "secret", {"base_url": "http://127.0.0.1:9"})
     async with connect(settings) as account:
-        with pytest.raises(errors.ServiceUnavailable, match=r"no connection .*base_url"):
+        with pytest.raises(exceptions.ServiceUnavailable, match=r"no connection .*base_url"):
             await post_text(account)
     assert peer.seen == []
 
@@ -152,7 +152,7 @@ async def test_giving_up_after_a_while_keeps_the_reason(
 ) -> None:
     monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 3)
     peer.answers(refuses(503, 20500, "Down"))
-    with pytest.raises(errors.ServiceUnavailable, match=r"Down \(20500\)") as caught:
+    with pytest.raises(exceptions.ServiceUnavailable, match=r"Down \(20500\)") as caught:
         await fetch(account)
     assert (caught.value.status, caught.value.code, len(peer.seen)) == (503, 20500, 3)
 
@@ -173,31 +173,31 @@ async def test_no_more_requests_at_once_than_were_asked_for(peer: Peer, account:
     [
         (
             refuses(401, 20003, "Authenticate"),
-            errors.NotAuthorized,
+            exceptions.NotAuthorized,
             r"Authenticate \(20003\); check login and password",
         ),
-        (refuses(403, 403, "Forbidden"), errors.NotAuthorized, r"give the API key the permission"),
-        (refuses(404, 20404, "Not here"), errors.NotFound, r"Not here \(20404\); check the SID"),
+        (refuses(403, 403, "Forbidden"), exceptions.NotAuthorized, r"give the API key the permission"),
+        (refuses(404, 20404, "Not here"), exceptions.NotFound, r"Not here \(20404\); check the SID"),
         (
             refuses(400, 21211, "Bad 'To' +14155550101"),
-            errors.TwilioRefused,
+            exceptions.TwilioRefused,
             r"Bad 'To' …0101 \(21211\); give to_number",
         ),
-        (says(410, {}), errors.ProductGone, r"HTTP 410 \(410\); Twilio no longer serves this endpoint"),
+        (says(410, {}), exceptions.ProductGone, r"HTTP 410 \(410\); Twilio no longer serves this endpoint"),
         (
             says(409, {"type": "x", "title": "Conflict", "status": 409, "code": 54301, "detail": "Taken"}),
-            errors.AlreadyExists,
+            exceptions.AlreadyExists,
             r"Taken \(54301\)",
         ),
         (
             refuses(400, 20001, "No such 'To'"),
-            errors.TwilioRefused,
+            exceptions.TwilioRefused,
             r"No such 'To' \(20001\)\.$",
         ),
     ],
 )
 async def test_every_refusal_is_one_sentence(
-    peer: Peer, account: Account, answer: Handler, kind: type[errors.TwilioError], says_what: str
+    peer: Peer, account: Account, answer: Handler, kind: type[exceptions.TwilioError], says_what: str
 ) -> None:
     peer.answers(answer)
     with pytest.raises(kind, match=says_what):
@@ -206,7 +206,7 @@ async def test_every_refusal_is_one_sentence(
 
 async def test_a_page_of_a_list_fails_like_everything_else(peer: Peer, account: Account) -> None:
     peer.answers(refuses(401, 20003, "Authenticate"))
-    with pytest.raises(errors.NotAuthorized):
+    with pytest.raises(exceptions.NotAuthorized):
         await account.client.sync.v1.services(SERVICE).documents.list_async()
 
 
@@ -250,5 +250,5 @@ async def test_what_stands_in_between_may_answer_oddly(
     peer.answers(answers, DOCUMENT)
     assert (await fetch(account)).unique_name == "x"
     peer.answers(answers)
-    with pytest.raises(errors.OutcomeUnknown):
+    with pytest.raises(exceptions.OutcomeUnknown):
         await post_text(account)

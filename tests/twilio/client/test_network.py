@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core import errors
+from flexsms.core import exceptions
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.network import env_proxy
 from flexsms.twilio.client.settings import TwilioSettings
@@ -62,10 +62,10 @@ async def fetch(account: Account) -> str:
     return str(document.unique_name)
 
 
-async def refused(**extra: Any) -> errors.TwilioError:
+async def refused(**extra: Any) -> exceptions.TwilioError:
     """What a call that gets no answer of Twilio's ends with."""
     async with connect(settings(**extra)) as account:
-        with pytest.raises(errors.TwilioError) as caught:
+        with pytest.raises(exceptions.TwilioError) as caught:
             await fetch(account)
     assert str(caught.value).endswith(".")
     return caught.value
@@ -124,7 +124,7 @@ async def test_a_certificate_that_nobody_trusts_is_told_at_once(
     async with behind_a_proxy(monkeypatch, authority) as (peer, _):
         error = await refused()
         assert peer.seen == []
-    assert isinstance(error, errors.Unreachable)
+    assert isinstance(error, exceptions.Unreachable)
     assert f"the certificate of {HOST} is not trusted (" in str(error)
     assert "set SSL_CERT_FILE to a file with your company's CA" in str(error)
     assert tries == []
@@ -133,7 +133,7 @@ async def test_a_certificate_that_nobody_trusts_is_told_at_once(
 async def test_so_is_one_without_a_proxy(authority: Authority, tries: list[float]) -> None:
     async with serving(authority.server("127.0.0.1")) as peer:
         error = await refused(base_url=peer.base_url)
-    assert isinstance(error, errors.Unreachable)
+    assert isinstance(error, exceptions.Unreachable)
     assert "SSL_CERT_FILE" in str(error)
     assert tries == []
 
@@ -145,23 +145,23 @@ async def test_an_expired_certificate_of_a_known_authority_is_not_about_trust(
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
     async with serving(authority.server("127.0.0.1", expired=True)) as peer:
         error = await refused(base_url=peer.base_url)
-    assert isinstance(error, errors.Unreachable)
+    assert isinstance(error, exceptions.Unreachable)
     assert "is not valid (certificate has expired); check this machine's clock" in str(error)
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "sentence", "again"),
     [
-        (NO_LOGIN, errors.Unreachable, r"HTTP 407; it is the HTTP proxy .* that wants a login", False),
+        (NO_LOGIN, exceptions.Unreachable, r"HTTP 407; it is the HTTP proxy .* that wants a login", False),
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            errors.Unreachable,
+            exceptions.Unreachable,
             r"the HTTP proxy does not connect to sync\.twilio\.com \(403\)",
             False,
         ),
         (
             b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
-            errors.ServiceUnavailable,
+            exceptions.ServiceUnavailable,
             r"the HTTP proxy got no connection to sync\.twilio\.com \(503\)",
             True,
         ),
@@ -173,7 +173,7 @@ async def test_a_proxy_that_connects_nobody_is_named(
     authority: Authority,
     tries: list[float],
     answer: bytes,
-    kind: type[errors.TwilioError],
+    kind: type[exceptions.TwilioError],
     sentence: str,
     again: bool,
 ) -> None:
@@ -194,7 +194,7 @@ async def test_nothing_was_sent_through_a_proxy_that_refuses(
         middle.answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
         async with connect(settings()) as account:
             messages = account.client.chat.v2.services(SERVICE).channels("CH" + "3" * 32).messages
-            with pytest.raises(errors.ServiceUnavailable):
+            with pytest.raises(exceptions.ServiceUnavailable):
                 await messages.create_async(body="Hello")
     assert tries
 
@@ -207,7 +207,7 @@ async def test_a_407_of_plain_http_is_the_proxys_as_well(
         monkeypatch.setenv("HTTP_PROXY", middle.url)
         error = await refused(base_url="http://twilio.example:9999")
         assert middle.asked[0].startswith(f"GET http://twilio.example:9999/{HOST}/v1/Services/")
-    assert isinstance(error, errors.PermanentError)
+    assert isinstance(error, exceptions.PermanentError)
     assert "it is the HTTP proxy (environment variable HTTPS_PROXY) that wants a login" in str(error)
     assert tries == []
 
@@ -217,7 +217,7 @@ async def test_a_proxy_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:9")  # without http://, as curl takes it
     error = await refused()
-    assert isinstance(error, errors.ServiceUnavailable)
+    assert isinstance(error, exceptions.ServiceUnavailable)
     assert "no connection to the HTTP proxy 127.0.0.1:9" in str(error)
     assert "check HTTPS_PROXY" in str(error)
 
@@ -225,7 +225,7 @@ async def test_a_proxy_that_is_not_there_is_named(
 async def test_a_proxy_of_another_kind_is_named(monkeypatch: pytest.MonkeyPatch, tries: list[float]) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:9")
     error = await refused()
-    assert isinstance(error, errors.Unreachable)
+    assert isinstance(error, exceptions.Unreachable)
     assert "HTTPS_PROXY: is no HTTP proxy" in str(error)
     assert "secret" not in str(error)
     assert tries == []
@@ -287,5 +287,5 @@ async def test_a_host_that_does_not_exist_is_named(
     no_names: None, tries: list[float], extra: dict[str, Any], sentence: str
 ) -> None:
     error = await refused(**extra)
-    assert isinstance(error, errors.ServiceUnavailable)
+    assert isinstance(error, exceptions.ServiceUnavailable)
     assert sentence in str(error)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flexsms.core.errors import TwilioRefused
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import TwilioRefused
+from flexsms.core.task_events import StackName
 from tests.twilio.texting import Desk
 
 if TYPE_CHECKING:

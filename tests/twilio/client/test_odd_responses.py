@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError, RetryableError
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError, RetryableError
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.client.settings import TwilioSettings

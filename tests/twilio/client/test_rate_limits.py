@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.exceptions import FlexSmsError
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
 from flexsms.twilio.client.endpoints import documented

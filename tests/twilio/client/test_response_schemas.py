@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twilio.base.exceptions import TwilioException
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     AlreadyExists,
     FlexSmsError,
     NotFound,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, TwilioRefused
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import InvalidInput, TwilioRefused
+from flexsms.core.task_events import StackName
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup.provisioner import Works
 from tests.twilio.texting import CONVERSATIONS, CUSTOMER, PROXY, Desk

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     ChannelInSetup,
     InteractionFailed,
     MissingSetting,
@@ -18,7 +18,7 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.events import StackName
+from flexsms.core.task_events import StackName
 from flexsms.twilio.sending.sender import SendResult
 from flexsms.twilio.sync.lock import MAP_PREFIX
 from flexsms.twilio.sync.map import SyncMap

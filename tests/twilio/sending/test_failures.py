@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     ChannelInSetup,
     FlexSmsError,
     InvalidInput,
@@ -16,7 +16,7 @@ from flexsms.core.errors import (
     TwilioRefused,
     UndecidedSend,
 )
-from flexsms.core.events import StackName
+from flexsms.core.task_events import StackName
 from tests.twilio.texting import CUSTOMER, Desk
 
 if TYPE_CHECKING:

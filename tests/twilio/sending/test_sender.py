@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     InvalidInput,
     OutcomeUnknown,
     SendInProgress,
@@ -17,7 +17,7 @@ from flexsms.core.errors import (
     TwilioRefused,
     UndecidedSend,
 )
-from flexsms.core.events import StackName
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import connect
 from flexsms.twilio.sending.sender import SendResult
 from tests.twilio.texting import CUSTOMER, WIRES, Desk

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError, PermanentError
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError, PermanentError
+from flexsms.core.task_events import StackName
 from tests.twilio.texting import CONVERSATIONS, CUSTOMER, Desk
 
 if TYPE_CHECKING:

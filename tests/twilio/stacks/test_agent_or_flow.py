@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InteractionFailed, ServiceUnavailable, TwilioRefused
-from flexsms.core.events import StackName
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import InteractionFailed, ServiceUnavailable, TwilioRefused
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action
 from flexsms.twilio.sending.sender import SendResult

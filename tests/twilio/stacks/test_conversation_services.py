@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flexsms.core.errors import InOtherService, SendInProgress
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import InOtherService, SendInProgress
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.twilio.house import ConversationsHouse

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.twilio.house import HOUSES, House
 from tests.twilio.texting import CUSTOMER, Desk

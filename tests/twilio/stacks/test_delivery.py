@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.delivery import Delivery, DeliveryStatus
-from flexsms.core.errors import NotFound, ProductGone, RateLimited, ServiceUnavailable
-from flexsms.core.events import StackName
+from flexsms.core.delivery_status import Delivery, DeliveryStatus
+from flexsms.core.exceptions import NotFound, ProductGone, RateLimited, ServiceUnavailable
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.texts import CUSTOMER, STACKS, Texts

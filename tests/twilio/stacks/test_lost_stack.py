@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import MissingSetting, ProductGone, ServiceUnavailable
-from flexsms.core.events import StackName, to_ms
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import MissingSetting, ProductGone, ServiceUnavailable
+from flexsms.core.task_events import StackName, to_ms
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.cleanup.unanswered import SAMPLE

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, RevisionMismatch, UnreadableState
-from flexsms.core.events import StackName
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import InvalidInput, RevisionMismatch, UnreadableState
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.sync.channel_states import Leftover, Scanned, StoredState, UnreadableDocument, Written
 

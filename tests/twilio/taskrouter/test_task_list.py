@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import InUseUnknown, TwilioRefused
+from flexsms.core.exceptions import InUseUnknown, TwilioRefused
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.taskrouter import task_list

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError
-from flexsms.core.state import fold
+from flexsms.core.channel_state import fold
+from flexsms.core.exceptions import FlexSmsError
 from flexsms.twilio.account import Account
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import track

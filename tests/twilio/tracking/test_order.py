@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
+from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage
-from flexsms.core.events import StackName, TaskEvent, TaskEventType, to_ms
-from flexsms.core.state import ChannelState, fold
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType, to_ms
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.channel_states import StoredState

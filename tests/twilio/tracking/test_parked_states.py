@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput, UnreadableState
-from flexsms.core.events import StackName, TaskEvent, TaskEventType
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import InvalidInput, UnreadableState
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from tests.twilio.kept import Kept
 

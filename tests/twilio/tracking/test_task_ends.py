@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage
-from flexsms.core.events import StackName, TaskEvent, TaskEventType
-from flexsms.core.state import ChannelState, fold
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking import task_ends

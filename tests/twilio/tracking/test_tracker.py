@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.errors import FlexSmsError, InvalidInput, NotAuthorized, ServiceUnavailable, UnreadableState
+from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage, EventSource
-from flexsms.core.events import StackName, TaskEvent, TaskEventType
-from flexsms.core.state import ChannelState, fold
+from flexsms.core.exceptions import (
+    FlexSmsError,
+    InvalidInput,
+    NotAuthorized,
+    ServiceUnavailable,
+    UnreadableState,
+)
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio.account import Account
 from flexsms.twilio.taskrouter import events
 from flexsms.twilio.tracking import parked_states as parked_module

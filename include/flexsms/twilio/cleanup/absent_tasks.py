@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from flexsms.core.errors import UnreadableState
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import UnreadableState
 from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.sync.channel_states import SyncStore

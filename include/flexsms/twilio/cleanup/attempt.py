@@ -14,7 +14,7 @@ from asyncio import sleep
 from datetime import timedelta
 from typing import Any, Protocol
 
-from flexsms.core.errors import LeaseExpired, TryReplaced
+from flexsms.core.exceptions import LeaseExpired, TryReplaced
 from flexsms.twilio.client.clock import Instant
 
 logger = logging.getLogger(__name__)

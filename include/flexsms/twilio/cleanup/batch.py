@@ -12,9 +12,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TypeVar
 
-from flexsms.core.errors import FlexSmsError
 from flexsms.core.event_source import EventSource
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.ledger import CleanupLedger
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport

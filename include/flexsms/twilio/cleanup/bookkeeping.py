@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from flexsms.core.errors import NotFound, RevisionMismatch
-from flexsms.core.events import to_ms
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import NotFound, RevisionMismatch
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup.ledger import SUSPENDED, CleanupLedger
 from flexsms.twilio.cleanup.live_channels import CLOCK_SKEW
 from flexsms.twilio.cleanup.outcomes import Action, Outcome

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists
+from flexsms.core.exceptions import AlreadyExists
 from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync.map import SyncMap
 

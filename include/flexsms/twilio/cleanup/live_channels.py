@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flexsms.core.event_source import EventSource
-from flexsms.core.events import to_ms
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.client.clock import Instant
 from flexsms.twilio.taskrouter.events import TaskRouterSource

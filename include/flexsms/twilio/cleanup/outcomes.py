@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from flexsms.core.errors import FlexSmsError, RetryableError, TwilioError
+from flexsms.core.exceptions import FlexSmsError, RetryableError, TwilioError
 
 NAMED_FAILURES = 50
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flexsms.core.event_source import EventSource
-from flexsms.core.events import to_ms
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup.absent_tasks import end_absent
 from flexsms.twilio.cleanup.recovery import HealReport
 from flexsms.twilio.cleanup.scan import Rule, Scan, find_due

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from flexsms.core.errors import FlexSmsError, NotFound
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import FlexSmsError, NotFound
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.ledger import CleanupLedger, Unfinished
 from flexsms.twilio.cleanup.outcomes import DONE, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel, Scan

@@ -22,7 +22,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flexsms.core.errors import (
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import (
     MIGRATE,
     FlexSmsError,
     LeaseExpired,
@@ -31,8 +32,7 @@ from flexsms.core.errors import (
     ProductGone,
     TryReplaced,
 )
-from flexsms.core.events import StackName
-from flexsms.core.state import ChannelState
+from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.bookkeeping import CleanupBooks
 from flexsms.twilio.cleanup.live_channels import Look, Looks

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from flexsms.core.events import StackName
+from flexsms.core.channel_state import ChannelState
 from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
-from flexsms.core.state import ChannelState
+from flexsms.core.task_events import StackName
 from flexsms.twilio.sync.channel_states import Leftover, Scanned, UnreadableDocument
 
 # Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.

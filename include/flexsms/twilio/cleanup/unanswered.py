@@ -16,8 +16,8 @@ import logging
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.events import to_ms
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText, RetiringStack
 
 logger = logging.getLogger(__name__)

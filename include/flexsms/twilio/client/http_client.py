@@ -1,7 +1,7 @@
 """The one HTTP client under the official SDK: limits, retries, timeouts, errors and the routing to a sandbox.
 
 The SDK has no default timeout, never retries a 429, and raises four different things when a call fails. Here every
-call has a timeout, every failure becomes one of :mod:`flexsms.core.errors`, and only what is harmless is repeated.
+call has a timeout, every failure becomes one of :mod:`flexsms.core.exceptions`, and only what is harmless is repeated.
 
 With ``base_url`` set to ``http://127.0.0.1:9999``, a call to ``https://sync.twilio.com/v1/x?y`` goes to
 ``http://127.0.0.1:9999/sync.twilio.com/v1/x?y``: the original host becomes the first path segment, for every product
@@ -34,7 +34,7 @@ from twilio.rest import Client
 from yarl import URL
 
 from flexsms import __version__
-from flexsms.core.errors import NotFound, RateLimited, ServiceUnavailable, TwilioError
+from flexsms.core.exceptions import NotFound, RateLimited, ServiceUnavailable, TwilioError
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.endpoints import endpoint
 from flexsms.twilio.client.network import env_proxy, no_connection

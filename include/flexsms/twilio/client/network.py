@@ -12,8 +12,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from flexsms.core.codes import advice
-from flexsms.core.errors import ServiceUnavailable, TwilioError, Unreachable
+from flexsms.core.exceptions import ServiceUnavailable, TwilioError, Unreachable
+from flexsms.core.twilio_codes import advice
 from flexsms.twilio.client.settings import TwilioSettings
 
 # X509_verify_cert's reasons of a chain that ends at nobody who is trusted, of ten or so others.

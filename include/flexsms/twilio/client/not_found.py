@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from flexsms.core.errors import NotFound
+from flexsms.core.exceptions import NotFound
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What a request came to that failed, as one of :mod:`flexsms.core.errors`."""
+"""What a request came to that failed, as one of :mod:`flexsms.core.exceptions`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from twilio.http.response import Response
 from yarl import URL
 
-from flexsms.core.codes import advice, advice_on_login, error_class, twilio_code
-from flexsms.core.errors import NotAuthorized, RateLimited, TwilioError, TwilioRefused
+from flexsms.core.exceptions import NotAuthorized, RateLimited, TwilioError, TwilioRefused
 from flexsms.core.redaction import redact, without_quotes, without_values
+from flexsms.core.twilio_codes import advice, advice_on_login, error_class, twilio_code
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.endpoints import host_of, is_repeatable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flexsms.core.errors import PermanentError
+from flexsms.core.exceptions import PermanentError
 
 # No user and no port: the host is the one that the eye sees.
 _TWILIOS = re.compile(r"https://[a-z0-9.-]+\.twilio\.com(?=[/?]|\Z)")

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
-from flexsms.core.errors import MissingSetting
-from flexsms.core.events import StackName
+from flexsms.core.exceptions import MissingSetting
+from flexsms.core.task_events import StackName
 from flexsms.core.validation import NotBool, sentence, told
 from flexsms.twilio.fields import EVENTS_URL, Days, conn_id, entry, place, required, sid
 

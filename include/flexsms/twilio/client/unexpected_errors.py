@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from twilio.base.exceptions import TwilioException
 
-from flexsms.core.errors import FlexSmsError, Unexpected
+from flexsms.core.exceptions import FlexSmsError, Unexpected
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flexsms.core.doctor import (
+from flexsms.core.checks import (
     Arrivals,
     Finding,
     Verdict,
@@ -20,10 +20,10 @@ from flexsms.core.doctor import (
     judge_skew,
     judge_unread,
 )
-from flexsms.core.errors import FlexSmsError, NotAuthorized
-from flexsms.core.events import StackName
-from flexsms.core.numbers import parse_number
+from flexsms.core.exceptions import FlexSmsError, NotAuthorized
+from flexsms.core.phone_numbers import parse_number
 from flexsms.core.redaction import mask_number
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
 from flexsms.twilio.connection_check import ask_products, other_account

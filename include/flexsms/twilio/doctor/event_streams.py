@@ -10,9 +10,9 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from twilio.rest import Client
 from yarl import URL
 
-from flexsms.core.doctor import Finding, Verdict
-from flexsms.core.errors import MissingSetting, Unreachable
-from flexsms.core.setup import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
+from flexsms.core.checks import Finding, Verdict
+from flexsms.core.exceptions import MissingSetting, Unreachable
+from flexsms.core.setup_report import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
 from flexsms.twilio.client.network import env_proxy, said_of
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup.sinks import list_sinks, wrong_types

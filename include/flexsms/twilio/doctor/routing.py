@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flexsms.core.doctor import Finding, Verdict
-from flexsms.core.errors import NotAuthorized, NotFound
-from flexsms.core.events import StackName
+from flexsms.core.checks import Finding, Verdict
+from flexsms.core.exceptions import NotAuthorized, NotFound
 from flexsms.core.redaction import mask_number
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.stacks.chat.proxy_sessions import OPEN
 from flexsms.twilio.stacks.own_numbers import sms_addresses, sms_flows

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     AlreadyExists,
     FlexSmsError,
     InvalidInput,
@@ -23,8 +23,8 @@ from flexsms.core.errors import (
     RevisionMismatch,
     SendInProgress,
 )
-from flexsms.core.events import to_ms
-from flexsms.core.message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.sync.map import MapItem, SyncMap
 
 if TYPE_CHECKING:

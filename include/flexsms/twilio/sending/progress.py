@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from flexsms.core.errors import FlexSmsError, PermanentError, UndecidedSend
+from flexsms.core.exceptions import FlexSmsError, PermanentError, UndecidedSend
 from flexsms.twilio.sending.idempotency import Claim, Stage
 from flexsms.twilio.stacks.protocol import OpenConversation
 

@@ -18,7 +18,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from flexsms.core.errors import (
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import (
     ChannelClosed,
     ChannelInSetup,
     FlexSmsError,
@@ -31,9 +32,8 @@ from flexsms.core.errors import (
     TwilioRefused,
     UndecidedSend,
 )
-from flexsms.core.events import to_ms
-from flexsms.core.message import OutboundMessage
-from flexsms.core.state import ChannelState
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.sending.idempotency import Claim, SendLedger, Stage
 from flexsms.twilio.sending.progress import (

@@ -13,9 +13,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import InvalidInput, OutcomeUnknown, TwilioRefused
+from flexsms.core.exceptions import InvalidInput, OutcomeUnknown, TwilioRefused
 from flexsms.core.redaction import redact
-from flexsms.core.setup import (
+from flexsms.core.setup_report import (
     ACTIVE,
     EVENT_TYPES,
     FAILED,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.redaction import mask_number
-from flexsms.core.setup import RowState
+from flexsms.core.setup_report import RowState
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup.provisioner import Works
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows

@@ -12,8 +12,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from flexsms.core.errors import NotFound, OutcomeUnknown
-from flexsms.core.setup import Row, RowState
+from flexsms.core.exceptions import NotFound, OutcomeUnknown
+from flexsms.core.setup_report import Row, RowState
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.setup import EVENT_TYPES, SCHEMA_VERSION, Sink
+from flexsms.core.setup_report import EVENT_TYPES, SCHEMA_VERSION, Sink
 from flexsms.twilio.client.dates import utc
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from flexsms.core.delivery import Delivery
-from flexsms.core.errors import FlexSmsError
-from flexsms.core.events import StackName
-from flexsms.core.message import OutboundMessage
+from flexsms.core.delivery_status import Delivery
+from flexsms.core.exceptions import FlexSmsError
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import StackName
 
 logger = logging.getLogger(__name__)
 

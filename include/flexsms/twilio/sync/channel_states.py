@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
-from flexsms.core.state import ChannelState, from_recipe
+from flexsms.core.channel_state import ChannelState, from_recipe
+from flexsms.core.exceptions import AlreadyExists, InvalidInput, NotFound, RevisionMismatch, UnreadableState
 from flexsms.twilio.client.concurrency import pages_ahead
 from flexsms.twilio.sync.if_match import guarded
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flexsms.core.errors import TwilioRefused
+from flexsms.core.exceptions import TwilioRefused
 
 MALFORMED = 54003
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     AlreadyExists,
     FlexSmsError,
     NotFound,

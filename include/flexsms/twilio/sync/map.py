@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import AlreadyExists, NotFound
+from flexsms.core.exceptions import AlreadyExists, NotFound
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.sync.if_match import guarded
 

@@ -11,10 +11,10 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import InvalidInput
 from flexsms.core.event_reader import read_events
 from flexsms.core.event_source import EventPage
-from flexsms.core.events import TaskEventType, channel_of, from_taskrouter, printable
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import TaskEventType, channel_of, from_taskrouter, printable
 from flexsms.twilio.client.concurrency import merged, pages_ahead
 from flexsms.twilio.taskrouter.task_list import ListedTask, TaskList
 

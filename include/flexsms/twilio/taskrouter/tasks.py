@@ -9,8 +9,8 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from flexsms.core.errors import InvalidInput, NotFound, TwilioRefused
-from flexsms.core.events import parse_attributes
+from flexsms.core.exceptions import InvalidInput, NotFound, TwilioRefused
+from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from flexsms.core.errors import InvalidInput, UnreadableState
-from flexsms.core.state import ChannelState
+from flexsms.core.channel_state import ChannelState
+from flexsms.core.exceptions import InvalidInput, UnreadableState
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX
 
 # A few hundred bytes each as a rule. More such documents have one cause, which a person has to see first.

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from flexsms.core.errors import FlexSmsError, InvalidInput, RetryableError, UnreadableState
+from flexsms.core.channel_state import ChannelState
 from flexsms.core.event_source import NAMED_REJECTS, EventPage, EventSource
-from flexsms.core.events import NOT_UNDERSTOOD
-from flexsms.core.state import ChannelState
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, RetryableError, UnreadableState
+from flexsms.core.task_events import NOT_UNDERSTOOD
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore

@@ -9,7 +9,7 @@ import asyncio
 import json
 from datetime import timedelta
 
-from flexsms.core.events import StackName
+from flexsms.core.task_events import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.conversations.address_pairs import PAIR_TAKEN
 from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE

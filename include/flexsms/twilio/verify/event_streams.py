@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flexsms.core.setup import ACTIVE
+from flexsms.core.setup_report import ACTIVE
 from flexsms.twilio.setup.sinks import list_sinks
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import Own

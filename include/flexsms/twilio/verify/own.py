@@ -13,10 +13,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from flexsms.core.assumptions import ASSUMPTIONS
-from flexsms.core.errors import FlexSmsError, InvalidInput, NotFound, TwilioError
-from flexsms.core.events import StackName
-from flexsms.core.numbers import parse_number
-from flexsms.core.setup import WEBHOOK, webhook
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, NotFound, TwilioError
+from flexsms.core.phone_numbers import parse_number
+from flexsms.core.setup_report import WEBHOOK, webhook
+from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.setup.sinks import list_sinks

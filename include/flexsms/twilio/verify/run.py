@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from flexsms.core.assumptions import ASSUMPTIONS
-from flexsms.core.errors import FlexSmsError
+from flexsms.core.exceptions import FlexSmsError
 from flexsms.core.verify import Finding, Price
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.client.unexpected_errors import contained

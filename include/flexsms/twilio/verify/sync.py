@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flexsms.core.errors import TwilioError
+from flexsms.core.exceptions import TwilioError
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import Own, refusal
 

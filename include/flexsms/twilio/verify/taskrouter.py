@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flexsms.core.errors import TwilioRefused
+from flexsms.core.exceptions import TwilioRefused
 from flexsms.twilio.taskrouter.task_list import shown
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import MARK, REASON, NotPossible, Own

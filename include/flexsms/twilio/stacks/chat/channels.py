@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import NotFound, OutcomeUnknown, ServiceUnavailable
-from flexsms.core.events import parse_attributes, write_attributes
+from flexsms.core.exceptions import NotFound, OutcomeUnknown, ServiceUnavailable
+from flexsms.core.task_events import parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck

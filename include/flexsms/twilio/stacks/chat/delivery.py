@@ -10,8 +10,8 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.delivery import Delivery, DeliveryStatus
-from flexsms.core.errors import NotFound, TwilioRefused
+from flexsms.core.delivery_status import Delivery, DeliveryStatus
+from flexsms.core.exceptions import NotFound, TwilioRefused
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck
 

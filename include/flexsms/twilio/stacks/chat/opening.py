@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     FlexSmsError,
     InvalidInput,
     NotFound,
@@ -21,9 +21,9 @@ from flexsms.core.errors import (
     SendInProgress,
     TwilioRefused,
 )
-from flexsms.core.events import parse_attributes
-from flexsms.core.message import OutboundMessage, Route
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number
+from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.settings import TwilioSettings

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     AlreadyExists,
     FlexSmsError,
     InvalidInput,
@@ -18,7 +18,7 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flexsms.core.errors import MIGRATE, NotFound, ProductGone
+from flexsms.core.exceptions import MIGRATE, NotFound, ProductGone
 
 
 class ServiceCheck:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     ChannelClosed,
     InteractionFailed,
     InvalidInput,
@@ -21,8 +21,8 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.events import StackName
-from flexsms.core.message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import StackName
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     AlreadyExists,
     ChannelClosed,
     InvalidInput,
@@ -21,7 +21,7 @@ from flexsms.core.errors import (
     PermanentError,
     TwilioRefused,
 )
-from flexsms.core.message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.delivery import Delivery, DeliveryStatus
+from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
 

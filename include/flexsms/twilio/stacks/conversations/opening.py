@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flexsms.core.errors import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
-from flexsms.core.message import OutboundMessage, Route
+from flexsms.core.exceptions import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import redact
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.not_found import twice

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import InOtherService, NotFound
+from flexsms.core.exceptions import InOtherService, NotFound
 from flexsms.twilio.client.settings import TwilioSettings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     ChannelClosed,
     NotAuthorized,
     NotFound,
@@ -21,8 +21,8 @@ from flexsms.core.errors import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.events import StackName, parse_attributes, write_attributes
-from flexsms.core.message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import StackName, parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings

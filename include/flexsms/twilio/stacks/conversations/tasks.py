@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.errors import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
-from flexsms.core.events import parse_attributes
-from flexsms.core.message import OutboundMessage
+from flexsms.core.exceptions import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
+from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
 from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.numbers import parse_number, remark
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.phone_numbers import parse_number, remark
 
 # Zero-width signs, marks of direction, a byte order mark, a soft hyphen.
 UNSEEN = "\u200b\u200c\u200d\u2060\u200e\u200f\u202a\u202c\u2066\u2069\ufeff\u00ad"

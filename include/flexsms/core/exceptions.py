@@ -7,7 +7,7 @@ FlexSmsError
 │   ├── MissingSetting          the Airflow connection lacks a field, or holds a wrong one
 │   ├── TwilioRefused           Twilio answered 4xx
 │   │   ├── NotAuthorized       401, 403, and the codes that mean trouble with the account or its login
-│   │   ├── NotFound            the codes that mean it (flexsms.core.codes)
+│   │   ├── NotFound            the codes that mean it (flexsms.core.twilio_codes)
 │   │   ├── ProductGone         410, or not even the service is there: nothing can be said of the things in it
 │   │   └── AlreadyExists       the codes that mean it
 │   ├── Unreachable             the way to Twilio is barred by a certificate or an HTTP proxy

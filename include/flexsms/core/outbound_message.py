@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.numbers import parse_number, remark
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.phone_numbers import parse_number, remark
 from flexsms.core.redaction import mask_number
 
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit

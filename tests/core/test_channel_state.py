@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.events import StackName, TaskEvent, TaskEventType
+from flexsms.core.channel_state import KEPT_TASKS, ChannelState, document_bytes, fold, from_recipe
+from flexsms.core.exceptions import InvalidInput
 from flexsms.core.retention import Verdict, judge
-from flexsms.core.state import KEPT_TASKS, ChannelState, document_bytes, fold, from_recipe
+from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 
 CHANNEL = "CH" + "a" * 32
 OTHER = "CH" + "b" * 32

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.message import MAX_BODY_CHARACTERS, OutboundMessage, Route, Segments, count_segments
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.outbound_message import (
+    MAX_BODY_CHARACTERS,
+    OutboundMessage,
+    Route,
+    Segments,
+    count_segments,
+)
 
 FROM, TO = "+14155550100", "+14155550101"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flexsms.core.setup import (
+from flexsms.core.setup_report import (
     STREAM_NAME,
     Choice,
     Row,

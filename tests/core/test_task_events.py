@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.errors import InvalidInput
-from flexsms.core.events import (
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.task_events import (
     Home,
     Ignored,
     StackName,

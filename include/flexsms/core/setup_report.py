@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from flexsms.core.events import TaskEventType
+from flexsms.core.task_events import TaskEventType
 
 # By its description we recognise what is ours.
 STREAM_NAME = "flexsms task events"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flexsms.core.doctor import (
+from flexsms.core.checks import (
     Arrivals,
     Verdict,
     judge_last_event,

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.exceptions import InvalidInput
 
 
 class TaskEventType(StrEnum):

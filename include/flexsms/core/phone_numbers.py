@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.exceptions import InvalidInput
 from flexsms.core.redaction import mask_number
 
 EXAMPLE = "+14155550100"

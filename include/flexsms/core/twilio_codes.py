@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flexsms.core.errors import (
+from flexsms.core.exceptions import (
     MIGRATE,
     AlreadyExists,
     NotAuthorized,

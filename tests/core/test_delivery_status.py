@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.delivery import ERROR_PAGE, Delivery, DeliveryStatus, reason
-from flexsms.core.errors import InvalidInput
+from flexsms.core.delivery_status import ERROR_PAGE, Delivery, DeliveryStatus, reason
+from flexsms.core.exceptions import InvalidInput
 
 SMS = "SM" + "1" * 32
 

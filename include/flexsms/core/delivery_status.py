@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from flexsms.core.errors import InvalidInput
+from flexsms.core.exceptions import InvalidInput
 
 ERROR_PAGE = "https://www.twilio.com/docs/api/errors/"
 

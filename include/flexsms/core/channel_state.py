@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from flexsms.core.errors import InvalidInput, UnreadableState
-from flexsms.core.events import (
+from flexsms.core.exceptions import InvalidInput, UnreadableState
+from flexsms.core.task_events import (
     StackName,
     TaskEvent,
     believable,
