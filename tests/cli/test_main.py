@@ -83,7 +83,7 @@ def test_a_dry_run_has_nothing_to_write(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_demo_is_run_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexsms.demo.run.run", lambda args: 7 if args.exit else 0)
+    monkeypatch.setattr("flexsms.demo.main.run", lambda args: 7 if args.exit else 0)
     assert cli.main(["demo", "--exit"]) == 7
     assert cli.main(["demo"]) == 0
 

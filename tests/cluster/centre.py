@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from flexsms.demo.api import Json
+from flexsms.demo.airflow_api import Json
 from flexsms.sandbox.client import SandboxControl
 from flexsms.sandbox.control.bulk_load import customer_number
 

@@ -25,7 +25,7 @@ from unittest import mock
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from flexsms.demo.api import FINISHED, AirflowApi, Json
+from flexsms.demo.airflow_api import FINISHED, AirflowApi, Json
 from flexsms.demo.local_airflow import HOST, USER, free_ports, inherited
 from flexsms.sandbox.client import SandboxControl, SandboxProcess, connection_extra
 from tests.cluster import deployment

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from flexsms.demo.supervisor import PATIENCE_S
+from flexsms.demo.process_supervisor import PATIENCE_S
 
 LOOK_EVERY_S = 0.2
 
@@ -36,7 +36,7 @@ class Process:
         with self._log.open("ab") as log:
             self._begins = log.tell()
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "flexsms.demo.supervisor", *command],
+                [sys.executable, "-m", "flexsms.demo.process_supervisor", *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

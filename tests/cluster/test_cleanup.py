@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flexsms.demo.api import Json
+from flexsms.demo.airflow_api import Json
 from tests.cluster.centre import Centre
 from tests.cluster.cluster import WORKERS, Cluster
 from tests.cluster.processes import wait_until_gone

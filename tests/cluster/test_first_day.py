@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from flexsms.demo.api import Json
-from flexsms.demo.snapshot import state_in_sync
+from flexsms.demo.airflow_api import Json
+from flexsms.demo.sandbox_state import state_in_sync
 from tests.cluster.cluster import Cluster
 
 CUSTOMER = "+14155550166"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flexsms.demo.api import Json
+from flexsms.demo.airflow_api import Json
 from tests.cluster.centre import STACKS
 from tests.cluster.cluster import Cluster
 

@@ -7,8 +7,8 @@ import json
 import orjson
 import pytest
 
-from flexsms.demo.run import STACKS
-from flexsms.demo.snapshot import Channel, channels
+from flexsms.demo.main import STACKS
+from flexsms.demo.sandbox_state import Channel, channels
 from flexsms.sandbox.control.routes import Control
 
 

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.definitions.timetables.assets import AssetTriggeredTimetable
 from airflow.sdk.definitions.timetables.simple import NullTimetable
 
-from flexsms.demo.clockless import dag_policy
+from flexsms.demo.cluster_policy import dag_policy
 
 pytestmark = pytest.mark.airflow
 
@@ -48,7 +48,7 @@ from pathlib import Path
 
 real = cli.main
 cli.main = lambda: real() if sys.argv[1] != "standalone" else print("ARGV", sys.argv)
-from flexsms.demo.standalone import main
+from flexsms.demo.airflow_standalone import main
 
 main(Path({str(stored)!r}))
 sys.argv = ["airflow", "connections", "get", "twilio_default", "--output", "json"]
@@ -74,7 +74,7 @@ def test_only_the_api_server_listens(tmp_path: Path) -> None:
     program = """
 import subprocess
 from airflow.cli.commands import standalone_command
-from flexsms.demo.standalone import _serve_no_logs
+from flexsms.demo.airflow_standalone import _serve_no_logs
 
 class Started:
     stdout = ()

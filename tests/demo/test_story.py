@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from flexsms.demo import story
+from flexsms.demo.console import View
 from flexsms.demo.local_airflow import DemoFailed
 from flexsms.demo.story import Story
-from flexsms.demo.view import View
 
 Json = dict[str, Any]
 

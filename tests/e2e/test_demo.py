@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Page, expect
 
-from flexsms.demo.api import AirflowApi
+from flexsms.demo.airflow_api import AirflowApi
 from tests.e2e.demo import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
 
 PROMISED_S = 90

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flexsms
-from flexsms.demo.run import connection
+from flexsms.demo.main import connection
 from flexsms.sandbox.client import SandboxProcess
 
 AIRFLOW = Path(sys.executable).with_name("airflow")

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit status."""
     args = parser().parse_args(argv)
     if args.command == "demo":
-        from flexsms.demo.run import run as run_demo
+        from flexsms.demo.main import run as run_demo
 
         return run_demo(args)
     if args.command == "setup":
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `flexsms`."""
-    from flexsms.demo import run as demo
+    from flexsms.demo import main as demo
     from flexsms.sandbox.server import main as sandbox
 
     root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
@@ -130,7 +130,7 @@ def how_to_connect(ready: dict[str, Any]) -> str:
 
     :param ready: the line that the sandbox prints when it listens
     """
-    from flexsms.demo.run import STACKS, connection
+    from flexsms.demo.main import STACKS, connection
 
     current, former = STACKS
     base_url, settings = ready["base_url"], ready["settings"]

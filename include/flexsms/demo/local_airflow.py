@@ -18,12 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from flexsms.demo.api import AirflowApi, Json
-from flexsms.demo.supervisor import PATIENCE_S
+from flexsms.demo.airflow_api import AirflowApi, Json
+from flexsms.demo.process_supervisor import PATIENCE_S
 
 HOST = "127.0.0.1"
 # Airflow imports it from the folder `config` of its home.
-LOCAL_SETTINGS = "from flexsms.demo.clockless import dag_policy\n"
+LOCAL_SETTINGS = "from flexsms.demo.cluster_policy import dag_policy\n"
 USER = "admin"
 BUNDLE = {"name": "flexsms", "classpath": "flexsms.bundle.FlexSmsDagBundle", "kwargs": {}}
 START_TIMEOUT_S = 240.0
@@ -68,10 +68,10 @@ class LocalAirflow:
         stored = self._write_secret("connections.json", connections)
         (self.home / "config").mkdir()
         (self.home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
-        supervisor = [sys.executable, "-m", "flexsms.demo.supervisor"]
+        supervisor = [sys.executable, "-m", "flexsms.demo.process_supervisor"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-                [*supervisor, sys.executable, "-m", "flexsms.demo.standalone", str(stored)],
+                [*supervisor, sys.executable, "-m", "flexsms.demo.airflow_standalone", str(stored)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flexsms.core.redaction import mask_number
-from flexsms.demo.outcome import Cleaned
-from flexsms.demo.snapshot import SECONDS_PER_DAY, Channel, Json
-from flexsms.demo.stream import PROMISED_S, Followed
-from flexsms.demo.view import View
+from flexsms.demo.console import View
+from flexsms.demo.event_latency import PROMISED_S, Followed
+from flexsms.demo.expectations import Cleaned
+from flexsms.demo.sandbox_state import SECONDS_PER_DAY, Channel, Json
 
 COUNTED = ("scanned", "due", "deactivated", "already_gone", "failed")
 LIVES: dict[object, str] = {True: "long-lived", False: "short-lived"}

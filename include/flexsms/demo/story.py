@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flexsms.demo.api import AirflowApi, Json
+from flexsms.demo.airflow_api import AirflowApi, Json
+from flexsms.demo.console import View
+from flexsms.demo.dag_runs import ASK_EVERY_S, finish
+from flexsms.demo.event_latency import Followed, Stream
+from flexsms.demo.expectations import Cleaned, problems_of_delivery, problems_of_sending
 from flexsms.demo.local_airflow import DemoFailed
-from flexsms.demo.outcome import Cleaned, problems_of_delivery, problems_of_sending
 from flexsms.demo.report import Role, Told, problems_of_roles
-from flexsms.demo.runs import ASK_EVERY_S, finish
-from flexsms.demo.snapshot import channels
-from flexsms.demo.stream import Followed, Stream
-from flexsms.demo.view import View
+from flexsms.demo.sandbox_state import channels
 from flexsms.sandbox.client import SandboxControl
 
 SEND, SETUP, TRACK, CLEANUP = "flexsms_send", "flexsms_setup", "flexsms_track", "flexsms_cleanup"

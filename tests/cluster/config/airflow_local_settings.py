@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from flexsms.demo.clockless import dag_policy
+from flexsms.demo.cluster_policy import dag_policy
 
 __all__ = ["dag_policy", "hostname", "task_policy"]
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from flexsms.demo.api import FINISHED, AirflowApi, Json
+from flexsms.demo.airflow_api import FINISHED, AirflowApi, Json
 from flexsms.demo.local_airflow import DemoFailed
 
 RUN_TIMEOUT_S = 180.0

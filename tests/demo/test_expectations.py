@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo.outcome import Cleaned, problems_of_delivery, problems_of_sending
+from flexsms.demo.expectations import Cleaned, problems_of_delivery, problems_of_sending
 from flexsms.demo.report import Role, problems_of_roles
-from flexsms.demo.snapshot import Channel
+from flexsms.demo.sandbox_state import Channel
 
 DAYS = 2
 

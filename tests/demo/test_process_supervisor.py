@@ -112,7 +112,14 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def test_the_status_of_the_command_is_passed_on() -> None:
-    command = [sys.executable, "-m", "flexsms.demo.supervisor", sys.executable, "-c", "raise SystemExit(7)"]
+    command = [
+        sys.executable,
+        "-m",
+        "flexsms.demo.process_supervisor",
+        sys.executable,
+        "-c",
+        "raise SystemExit(7)",
+    ]
     ended = subprocess.run(command, stdin=subprocess.PIPE, start_new_session=True, timeout=20, check=False)
     # `run` closes the input at once, which may win over the command's own end.
     assert ended.returncode in (0, 7)

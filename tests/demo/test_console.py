@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flexsms.demo.view import View
+from flexsms.demo.console import View
 
 
 def view(*, terminal: bool) -> tuple[View, io.StringIO]:

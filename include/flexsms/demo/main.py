@@ -12,11 +12,11 @@ from types import FrameType
 
 from phonenumbers import PhoneNumberFormat, format_number, parse
 
-from flexsms.demo.api import ApiError
+from flexsms.demo.airflow_api import ApiError
+from flexsms.demo.console import View
 from flexsms.demo.local_airflow import USER, DemoFailed, LocalAirflow
 from flexsms.demo.report import show
 from flexsms.demo.story import DAGS, Story
-from flexsms.demo.view import View
 from flexsms.sandbox.client import Json, SandboxProcess, connection_extra
 
 STACKS = ("conversations", "chat")  # the first is the default

@@ -1,4 +1,5 @@
-"""The process that owns everything Airflow starts, and ends it all: `python -m flexsms.demo.supervisor COMMAND…`.
+"""The process that owns everything Airflow starts, and ends it all: `python -m flexsms.demo.process_supervisor
+COMMAND…`.
 
 `airflow standalone` leaves its api-server behind when it is terminated, and some of Airflow's processes move into
 process groups of their own: neither the parent nor the group knows them all. The session does, and on Linux an orphan

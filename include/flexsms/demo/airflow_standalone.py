@@ -1,4 +1,4 @@
-"""`airflow standalone` for one machine: `python -m flexsms.demo.standalone CONNECTIONS`.
+"""`airflow standalone` for one machine: `python -m flexsms.demo.airflow_standalone CONNECTIONS`.
 
 It knows its connections from the start, and its scheduler and triggerer serve no logs: they would on every address of
 the machine, and the api-server reads the files.

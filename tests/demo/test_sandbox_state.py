@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo.snapshot import Channel, channels
+from flexsms.demo.sandbox_state import Channel, channels
 from flexsms.sandbox.control.customer_history import CustomerHistory, history_of
 from flexsms.sandbox.control.routes import Control
 from flexsms.sandbox.products.chat import channels as chat

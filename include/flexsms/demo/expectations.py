@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flexsms.demo.snapshot import Channel, Json
+from flexsms.demo.sandbox_state import Channel, Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo import local_airflow, run
-from flexsms.demo.api import ApiError
+from flexsms.demo import local_airflow, main
+from flexsms.demo.airflow_api import ApiError
+from flexsms.demo.console import View
+from flexsms.demo.event_latency import Followed
+from flexsms.demo.expectations import Cleaned
 from flexsms.demo.local_airflow import DemoFailed, LocalAirflow, free_ports, inherited, settings
-from flexsms.demo.outcome import Cleaned
 from flexsms.demo.report import Told
-from flexsms.demo.stream import Followed
-from flexsms.demo.view import View
 
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Iterator[None]:
-    before = {one: signal.getsignal(one) for one in run.ENDINGS}
+    before = {one: signal.getsignal(one) for one in main.ENDINGS}
     yield
     for one, handler in before.items():
         signal.signal(one, handler)
@@ -30,9 +30,9 @@ def _signals_as_before() -> Iterator[None]:
 
 def test_the_demo_lives_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run.demo_home({"AIRFLOW_HOME": "/somewhere"}) == Path("/somewhere/flexsms-demo")
-    assert run.demo_home({}) == tmp_path / ".airflow" / "flexsms-demo"
-    assert run.demo_home({"AIRFLOW_HOME": ""}) == tmp_path / ".airflow" / "flexsms-demo"
+    assert main.demo_home({"AIRFLOW_HOME": "/somewhere"}) == Path("/somewhere/flexsms-demo")
+    assert main.demo_home({}) == tmp_path / ".airflow" / "flexsms-demo"
+    assert main.demo_home({"AIRFLOW_HOME": ""}) == tmp_path / ".airflow" / "flexsms-demo"
 
 
 def test_airflow_sees_no_other_airflow_and_no_other_twilio() -> None:
@@ -190,17 +190,17 @@ class Scene:
                 followed = Followed(0, 0, 0, 0, "asset_triggered", {})
                 return Told("+14155550102", [], followed, empty, empty, [], problems)
 
-        monkeypatch.setattr(run, "SandboxProcess", Sandbox)
-        monkeypatch.setattr(run, "LocalAirflow", Airflow)
-        monkeypatch.setattr(run, "Story", Story)
-        monkeypatch.setattr(run, "show", lambda *_: None)
-        monkeypatch.setattr(run, "connection", lambda _, stack, **more: {"stack": stack, **more})
+        monkeypatch.setattr(main, "SandboxProcess", Sandbox)
+        monkeypatch.setattr(main, "LocalAirflow", Airflow)
+        monkeypatch.setattr(main, "Story", Story)
+        monkeypatch.setattr(main, "show", lambda *_: None)
+        monkeypatch.setattr(main, "connection", lambda _, stack, **more: {"stack": stack, **more})
 
     def act(self) -> None:
         """What happens during the story."""
 
     def play(self, *, leave: bool) -> int:
-        return run.run(argparse.Namespace(exit=leave, stack=self.stack))
+        return main.run(argparse.Namespace(exit=leave, stack=self.stack))
 
 
 def played(stack: str) -> list[str]:
@@ -247,7 +247,7 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     assert f"\nexport SANDBOX=http://127.0.0.1:1 ACCOUNT={account} SYNC=IS{'3' * 32}\n" in out
 
 
-@pytest.mark.parametrize("stack", run.STACKS)
+@pytest.mark.parametrize("stack", main.STACKS)
 def test_it_plays_on_the_stack_that_is_wanted(
     stack: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -295,13 +295,13 @@ def test_a_story_that_breaks_off_ends_everything(
 
 
 def test_while_it_ends_nothing_interrupts_it(capsys: pytest.CaptureFixture[str]) -> None:
-    run._stop_listening(View())
-    for one in run.ENDINGS:
+    main._stop_listening(View())
+    for one in main.ENDINGS:
         signal.raise_signal(one)
     assert "Ending Airflow" in capsys.readouterr().out
 
 
 def test_homes_below_here_are_shown_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run._short(tmp_path / ".airflow" / "flexsms-demo") == ".airflow/flexsms-demo"
-    assert run._short(Path("/elsewhere/x")) == "/elsewhere/x"
+    assert main._short(tmp_path / ".airflow" / "flexsms-demo") == ".airflow/flexsms-demo"
+    assert main._short(Path("/elsewhere/x")) == "/elsewhere/x"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo import runs
+from flexsms.demo import dag_runs
 from flexsms.demo.local_airflow import DemoFailed
 
 Json = dict[str, Any]
@@ -37,13 +37,13 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(dag_runs, "ASK_EVERY_S", 0.0)
 
 
 def finish(api: Api, *confs: Json) -> tuple[list[str], list[str]]:
     """The run ids, and what was told meanwhile."""
     told: list[str] = []
-    return runs.finish(api, "flexsms_send", confs, told.append), told  # type: ignore[arg-type]
+    return dag_runs.finish(api, "flexsms_send", confs, told.append), told  # type: ignore[arg-type]
 
 
 def test_all_runs_are_waited_for_and_their_tasks_told() -> None:
@@ -71,6 +71,6 @@ def test_a_failed_run_ends_the_story_with_its_log() -> None:
 
 
 def test_a_run_that_takes_too_long_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "RUN_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(dag_runs, "RUN_TIMEOUT_S", 0.0)
     with pytest.raises(DemoFailed, match="took more than 0 s: send queued"):
         finish(Api(["running"], [{"task_id": "send", "state": "queued"}]), {})

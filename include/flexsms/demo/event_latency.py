@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flexsms.demo.api import AirflowApi, Json
+from flexsms.demo.airflow_api import AirflowApi, Json
+from flexsms.demo.dag_runs import ASK_EVERY_S, wait
 from flexsms.demo.local_airflow import DemoFailed
-from flexsms.demo.runs import ASK_EVERY_S, wait
-from flexsms.demo.snapshot import state_in_sync
+from flexsms.demo.sandbox_state import state_in_sync
 from flexsms.sandbox.client import ControlError, SandboxControl
 
 # What is promised: at most a pause of the trigger (60 s), a look (10 s), and a run.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo.api import AirflowApi, ApiError
+from flexsms.demo.airflow_api import AirflowApi, ApiError
 
 NOTHING_THERE = ["api", "database", "scheduler", "dag processor", "triggerer"]
 RUN = "/api/v2/dags/flexsms_send/dagRuns/run1"

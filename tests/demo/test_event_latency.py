@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo import stream
+from flexsms.demo import event_latency
+from flexsms.demo.event_latency import Followed, Stream
 from flexsms.demo.local_airflow import DemoFailed
-from flexsms.demo.stream import Followed, Stream
 from flexsms.sandbox.client import ControlError
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(event_latency, "ASK_EVERY_S", 0.0)
 
 
 def test_every_stage_has_its_seconds() -> None:
@@ -123,7 +123,7 @@ def test_a_run_that_fails_ends_the_story_with_its_log() -> None:
 
 
 def test_a_state_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "GIVE_UP_S", 0.05)
+    monkeypatch.setattr(event_latency, "GIVE_UP_S", 0.05)
     with pytest.raises(DemoFailed, match="The end of WT1 was posted to Airflow, and 0 s later not in Sync"):
         World(looks=None).follow()
 
