@@ -22,7 +22,7 @@ import pytest
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-    from tests.kinesis import KinesisServer
+    from tests.support.kinesis_server import KinesisServer
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = ROOT / ".cache" / "tests"
@@ -144,7 +144,7 @@ def connection_extra(sandbox: SandboxProcess) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def shared_kinesis() -> Iterator[KinesisServer]:
     """One Kinesis for the run; use `kinesis`, which empties it first."""
-    from tests.kinesis import KinesisServer
+    from tests.support.kinesis_server import KinesisServer
 
     with KinesisServer() as server:
         yield server

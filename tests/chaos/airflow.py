@@ -15,7 +15,7 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
 
 from flexsms.retry_policy import TASK_DEFAULTS
-from tests.stores import AnyAsset, Store
+from tests.support.stores import AnyAsset, Store
 
 from .universe import Process, Universe
 from .wire import Step

@@ -28,7 +28,7 @@ from flexsms.twilio.setup.event_streams import Patience
 from flexsms.twilio.setup.run import Wishes, set_up
 from flexsms.web.app import create_app
 from flexsms.web.connection_cache import Desk
-from tests.kinesis import KinesisServer
+from tests.support.kinesis_server import KinesisServer
 
 NUMBER = "+14155550177"
 AT_ONCE = Patience(active=timedelta(), drain=timedelta())

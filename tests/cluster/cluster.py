@@ -32,7 +32,7 @@ from tests.cluster import deployment
 from tests.cluster.deployment import ROOT
 from tests.cluster.processes import Process
 from tests.cluster.services import Services
-from tests.middle import Authority
+from tests.support.middle import Authority
 
 __all__ = ["ROOT", "WORKERS", "Cluster", "end_of_logs", "remove"]
 

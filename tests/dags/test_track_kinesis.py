@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kinesis import KinesisServer
+from tests.support.kinesis_server import KinesisServer
 
 from .conftest import Run
 

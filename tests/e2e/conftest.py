@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.demo import CLICK, INBOX, SEND, STORY_TIMEOUT_S, TOKEN, Demo, Shell
+from tests.support.demo_process import CLICK, INBOX, SEND, STORY_TIMEOUT_S, TOKEN, Demo, Shell
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")

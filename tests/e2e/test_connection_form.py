@@ -15,8 +15,8 @@ from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_
 from playwright.sync_api import Page
 
 from flexsms.twilio.client.settings import TwilioSettings
+from tests.support.api_server import ApiServer
 from tests.web.conftest import token_of
-from tests.web.process import ApiServer
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from flexsms.demo.airflow_api import AirflowApi
-from tests.e2e.demo import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
+from tests.support.demo_process import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
 
 PROMISED_S = 90
 A_MINUTE_S = 61.0

@@ -11,7 +11,7 @@ import pytest
 
 from flexsms.core.task_events import StackName
 from flexsms.sandbox.client import SandboxProcess
-from tests.stores import AnyAsset, Store
+from tests.support.stores import AnyAsset, Store
 
 
 class FakeContext(dict[str, Any]):

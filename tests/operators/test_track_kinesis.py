@@ -16,7 +16,7 @@ from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
 from flexsms.twilio.setup.run import Wishes, set_up
-from tests.kinesis import KinesisServer
+from tests.support.kinesis_server import KinesisServer
 
 from .conftest import FakeContext, taskrouter_cursor
 

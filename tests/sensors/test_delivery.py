@@ -19,7 +19,7 @@ from flexsms.sandbox.client import SandboxProcess
 from flexsms.sensors.delivery import FlexDeliverySensor
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from tests.operators.conftest import FakeContext
-from tests.texts import STACKS, Texts
+from tests.support.sms import STACKS, Texts
 
 SENT = {
     "channel_sid": "CH" + "1" * 32,

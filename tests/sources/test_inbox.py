@@ -23,7 +23,7 @@ from flexsms.sources.inbox import InboxSource
 from flexsms.twilio.account import Account
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import TrackReport, track
-from tests.twilio.kept import Kept
+from tests.support.kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -17,7 +17,7 @@ from flexsms.core.exceptions import FlexSmsError, MissingSetting, PermanentError
 from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_protocol import ExpiredIterator, ShardGone, UnknownPosition
 from flexsms.sources.kinesis_stream import KinesisStream
-from tests.kinesis import LOGIN, PASSWORD, REGION, KinesisServer
+from tests.support.kinesis_server import LOGIN, PASSWORD, REGION, KinesisServer
 
 pytestmark = pytest.mark.anyio
 

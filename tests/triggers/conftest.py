@@ -11,7 +11,7 @@ import pytest
 
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.triggers.polling import PollingTrigger
-from tests.texts import STACKS, Texts
+from tests.support.sms import STACKS, Texts
 
 Connect = Callable[..., None]
 

@@ -11,7 +11,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import MOST_FAILURES
-from tests.texts import Texts
+from tests.support.sms import Texts
 
 from .conftest import Connect, event_of, restarted
 

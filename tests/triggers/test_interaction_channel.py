@@ -9,7 +9,7 @@ import pytest
 
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.triggers.interaction_channel import FlexChannelTrigger
-from tests.texts import Texts
+from tests.support.sms import Texts
 
 from .conftest import Connect, event_of
 

@@ -12,9 +12,8 @@ import pytest
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.endpoints import endpoint
 from flexsms.twilio.client.settings import TwilioSettings
-
-from .house import HOUSES, House
-from .peer import Peer, serving
+from tests.support.cleanup_scenarios import HOUSES, House
+from tests.support.peer import Peer, serving
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from flexsms.twilio.cleanup.outcomes import Outcome
-
-from .house import ChatHouse, ConversationsHouse, House
-from .texting import CUSTOMER, Desk
+from tests.support.cleanup_scenarios import ChatHouse, ConversationsHouse, House
+from tests.support.send_scenarios import CUSTOMER, Desk
 
 ANY: list[dict[str, Any]] = [
     {},

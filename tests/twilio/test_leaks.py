@@ -15,8 +15,7 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.routing import is_twilios, routed
 from flexsms.twilio.client.sdk_client import plain_client
 from flexsms.twilio.client.settings import TwilioSettings
-
-from .peer import DOCUMENT_JSON, Handler, Peer, answers, hangs_up, refuses, says
+from tests.support.peer import DOCUMENT_JSON, Handler, Peer, answers, hangs_up, refuses, says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -26,8 +26,7 @@ from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import TrackReport, track
-
-from .kept import Kept
+from tests.support.kept import Kept
 
 if TYPE_CHECKING:
     from .conftest import Clock

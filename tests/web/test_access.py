@@ -16,10 +16,10 @@ import orjson
 import pytest
 
 from flexsms.sources.object_storage import name_at
+from tests.support.api_server import ApiServer
+from tests.support.auth_cases import ANONYMOUS, CALLERS, Call, bearer, twilio
 
-from .callers import ANONYMOUS, CALLERS, Call, bearer, twilio
 from .conftest import PATH, connection_to, event, token_of
-from .process import ApiServer
 
 pytestmark = pytest.mark.e2e
 

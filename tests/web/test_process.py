@@ -23,9 +23,9 @@ from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.account import connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking.tracker import TrackReport, track
+from tests.support.api_server import ApiServer
 
 from .conftest import PATH, event
-from .process import ApiServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e, pytest.mark.timeout(300)]
 

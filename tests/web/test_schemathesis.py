@@ -20,8 +20,9 @@ import schemathesis
 from schemathesis.engine import events, from_schema
 from twilio.request_validator import SIGNATURE_SETTINGS_HEADER, RequestValidator, get_signature_algorithm
 
+from tests.support.api_server import ApiServer
+
 from .conftest import KEY, PUBLIC, connection_to, token_of
-from .process import ApiServer
 
 pytestmark = pytest.mark.e2e
 

@@ -18,7 +18,7 @@ import pytest
 from flexsms.sandbox.client import ControlError
 from tests.sandbox.conftest import Account
 from tests.sandbox.products.test_event_streams import COMPLETED, CREATED, make_sink, subscribe
-from tests.sandbox.receiver import Answering, Receiver, eventually
+from tests.support.webhook_receiver import Answering, Receiver, eventually
 
 TASKS = [f"com.twilio.taskrouter.task.{name}" for name in ("created", "wrapup", "completed", "canceled")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.sandbox.conftest import Account
 from tests.sandbox.products.test_event_streams import COMPLETED, CREATED, KINESIS, make_sink, subscribe
-from tests.sandbox.receiver import Delivery, Receiver
+from tests.support.webhook_receiver import Delivery, Receiver
 
 Refusing = Callable[[int, int], bool]  # the request and the record, both from 0
 

@@ -13,7 +13,7 @@ from flexsms.core.exceptions import LeaseExpired, TryReplaced
 from flexsms.twilio.cleanup import attempt as cleanup_attempt
 from flexsms.twilio.cleanup.attempt import KEY, Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
-from tests.twilio.house import BATCH, House, Memory
+from tests.support.cleanup_scenarios import BATCH, House, Memory
 
 pytestmark = pytest.mark.anyio
 

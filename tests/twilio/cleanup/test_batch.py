@@ -15,7 +15,7 @@ from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup import batch
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.unanswered import SAMPLE
-from tests.twilio.house import (
+from tests.support.cleanup_scenarios import (
     HOUSES,
     LEDGER,
     OPEN_TASKS,

@@ -12,7 +12,7 @@ from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import BatchReport, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel, Scan, find_due
-from tests.twilio.house import CUSTOMER, ChatHouse, ConversationsHouse
+from tests.support.cleanup_scenarios import CUSTOMER, ChatHouse, ConversationsHouse
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -14,7 +14,7 @@ import pytest
 from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
-from tests.twilio.house import HOUSES, OPEN_TASKS, House, Match, Memory
+from tests.support.cleanup_scenarios import HOUSES, OPEN_TASKS, House, Match, Memory
 
 pytestmark = pytest.mark.anyio
 

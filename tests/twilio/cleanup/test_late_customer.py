@@ -13,8 +13,8 @@ from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.stacks.protocol import Healed
-from tests.twilio.house import CUSTOMER, OPEN_TASKS, ConversationsHouse
-from tests.twilio.texting import Desk
+from tests.support.cleanup_scenarios import CUSTOMER, OPEN_TASKS, ConversationsHouse
+from tests.support.send_scenarios import Desk
 
 pytestmark = pytest.mark.anyio
 

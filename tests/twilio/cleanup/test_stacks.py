@@ -13,7 +13,7 @@ import pytest
 from flexsms.core.exceptions import TwilioRefused
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
-from tests.twilio.house import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
+from tests.support.cleanup_scenarios import CUSTOMER, OTHER, ChatHouse, ConversationsHouse, House
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
-from tests.twilio.kept import Kept
+from tests.support.kept import Kept
 
 pytestmark = pytest.mark.anyio
 

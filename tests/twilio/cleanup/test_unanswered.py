@@ -17,7 +17,7 @@ from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
-from tests.twilio.house import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
+from tests.support.cleanup_scenarios import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from flexsms.core import exceptions
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from tests.twilio.peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
+from tests.support.peer import DOCUMENT, Handler, Peer, dawdles, hangs_up, refuses, says
 
 ACCOUNT, SERVICE, CHANNEL = "AC" + "1" * 32, "IS" + "2" * 32, "CH" + "3" * 32
 

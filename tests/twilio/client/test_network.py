@@ -18,8 +18,8 @@ from flexsms.core import exceptions
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.network import env_proxy
 from flexsms.twilio.client.settings import TwilioSettings
-from tests.middle import NO_LOGIN, Authority, Middle, between
-from tests.twilio.peer import DOCUMENT, Peer, answers, serving
+from tests.support.middle import NO_LOGIN, Authority, Middle, between
+from tests.support.peer import DOCUMENT, Peer, answers, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 
 from flexsms.core.exceptions import TwilioRefused
 from flexsms.core.task_events import StackName
-from tests.twilio.texting import Desk
+from tests.support.send_scenarios import Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

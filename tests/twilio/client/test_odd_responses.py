@@ -20,9 +20,9 @@ from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.client.settings import TwilioSettings
-from tests.twilio.house import CUSTOMER as ADA
-from tests.twilio.house import HOUSES, OTHER, House
-from tests.twilio.texting import CUSTOMER, Desk
+from tests.support.cleanup_scenarios import CUSTOMER as ADA
+from tests.support.cleanup_scenarios import HOUSES, OTHER, House
+from tests.support.send_scenarios import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

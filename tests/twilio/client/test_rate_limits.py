@@ -22,7 +22,7 @@ from flexsms.twilio.client.settings import TwilioSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.twilio.peer import Peer
+    from tests.support.peer import Peer
 
 pytestmark = pytest.mark.anyio
 

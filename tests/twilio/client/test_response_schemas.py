@@ -28,7 +28,7 @@ from flexsms.twilio.client.endpoints import REPEATABLE_POSTS
 from flexsms.twilio.client.response_schemas import PAGES, THINGS, what_is_wrong
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.client.unexpected_errors import contained
-from tests.twilio.peer import DOCUMENT, DOCUMENT_JSON, Peer, answers, hangs_up, refuses, says
+from tests.support.peer import DOCUMENT, DOCUMENT_JSON, Peer, answers, hangs_up, refuses, says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from flexsms.core.exceptions import InvalidInput, TwilioRefused
 from flexsms.core.task_events import StackName
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup.provisioner import Works
-from tests.twilio.texting import CONVERSATIONS, CUSTOMER, PROXY, Desk
+from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, PROXY, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

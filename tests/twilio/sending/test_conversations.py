@@ -22,7 +22,7 @@ from flexsms.core.task_events import StackName
 from flexsms.twilio.sending.sender import SendResult
 from flexsms.twilio.sync.lock import MAP_PREFIX
 from flexsms.twilio.sync.map import SyncMap
-from tests.twilio.texting import CONVERSATIONS, CUSTOMER, FLEX, Desk
+from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, FLEX, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -17,7 +17,7 @@ from flexsms.core.exceptions import (
     UndecidedSend,
 )
 from flexsms.core.task_events import StackName
-from tests.twilio.texting import CUSTOMER, Desk
+from tests.support.send_scenarios import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

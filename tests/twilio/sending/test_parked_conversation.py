@@ -10,8 +10,8 @@ import pytest
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Outcome
-from tests.twilio.house import ConversationsHouse
-from tests.twilio.texting import CUSTOMER, Desk
+from tests.support.cleanup_scenarios import ConversationsHouse
+from tests.support.send_scenarios import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

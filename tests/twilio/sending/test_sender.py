@@ -20,7 +20,7 @@ from flexsms.core.exceptions import (
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import connect
 from flexsms.twilio.sending.sender import SendResult
-from tests.twilio.texting import CUSTOMER, WIRES, Desk
+from tests.support.send_scenarios import CUSTOMER, WIRES, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -8,7 +8,7 @@ import pytest
 
 from flexsms.core.exceptions import FlexSmsError, PermanentError
 from flexsms.core.task_events import StackName
-from tests.twilio.texting import CONVERSATIONS, CUSTOMER, Desk
+from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

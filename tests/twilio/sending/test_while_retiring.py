@@ -24,8 +24,8 @@ from flexsms.twilio.stacks.chat.opening import ChatOpening
 from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions
 from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync.channel_states import SyncStore
-from tests.twilio.house import ChatHouse
-from tests.twilio.texting import CHAT, CUSTOMER, OPEN, PROXY, Desk
+from tests.support.cleanup_scenarios import ChatHouse
+from tests.support.send_scenarios import CHAT, CUSTOMER, OPEN, PROXY, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -18,8 +18,8 @@ from flexsms.twilio.sending.sender import SendResult
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns
-from tests.twilio.house import ConversationsHouse
-from tests.twilio.texting import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
+from tests.support.cleanup_scenarios import ConversationsHouse
+from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

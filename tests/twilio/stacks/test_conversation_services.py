@@ -13,8 +13,8 @@ from flexsms.core.exceptions import InOtherService, SendInProgress
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Outcome
-from tests.twilio.house import ConversationsHouse
-from tests.twilio.texting import CONVERSATIONS, Desk
+from tests.support.cleanup_scenarios import ConversationsHouse
+from tests.support.send_scenarios import CONVERSATIONS, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

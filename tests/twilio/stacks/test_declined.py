@@ -9,8 +9,8 @@ import pytest
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
-from tests.twilio.house import HOUSES, House
-from tests.twilio.texting import CUSTOMER, Desk
+from tests.support.cleanup_scenarios import HOUSES, House
+from tests.support.send_scenarios import CUSTOMER, Desk
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

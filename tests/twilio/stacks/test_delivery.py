@@ -14,7 +14,7 @@ from flexsms.core.exceptions import NotFound, ProductGone, RateLimited, ServiceU
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from tests.texts import CUSTOMER, STACKS, Texts
+from tests.support.sms import CUSTOMER, STACKS, Texts
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

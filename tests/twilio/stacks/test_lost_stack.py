@@ -21,7 +21,7 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.cleanup.unanswered import SAMPLE
 from flexsms.twilio.client.settings import TwilioSettings
-from tests.twilio.house import ChatHouse, ConversationsHouse, Memory
+from tests.support.cleanup_scenarios import ChatHouse, ConversationsHouse, Memory
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

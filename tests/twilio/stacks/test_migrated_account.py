@@ -14,7 +14,7 @@ from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.cleanup.unanswered import MOST_SAMPLED
-from tests.twilio.house import HOUSES, ChatHouse, ConversationsHouse, House
+from tests.support.cleanup_scenarios import HOUSES, ChatHouse, ConversationsHouse, House
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

@@ -14,7 +14,7 @@ from flexsms.core.exceptions import InUseUnknown, TwilioRefused
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.taskrouter import task_list
-from tests.twilio.house import OTHER, House
+from tests.support.cleanup_scenarios import OTHER, House
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess

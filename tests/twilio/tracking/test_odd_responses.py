@@ -12,8 +12,8 @@ from flexsms.core.exceptions import FlexSmsError
 from flexsms.twilio.account import Account
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import track
-from tests.twilio.house import House
-from tests.twilio.kept import Kept
+from tests.support.cleanup_scenarios import House
+from tests.support.kept import Kept
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,7 @@ from flexsms.twilio.sync.channel_states import StoredState
 from flexsms.twilio.tracking.tracker import track
 
 if TYPE_CHECKING:
-    from tests.twilio.house import House
+    from tests.support.cleanup_scenarios import House
 
 CREATED, WRAPUP, COMPLETED = TaskEventType.CREATED, TaskEventType.WRAPUP, TaskEventType.COMPLETED
 BEGAN_MS = 1_700_000_000_000

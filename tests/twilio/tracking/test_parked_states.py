@@ -10,7 +10,7 @@ from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import InvalidInput, UnreadableState
 from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 from flexsms.twilio.tracking.parked_states import ParkedStates
-from tests.twilio.kept import Kept
+from tests.support.kept import Kept
 
 CHANNEL, OTHER = "CH" + "a" * 32, "CH" + "b" * 32
 ERROR = UnreadableState("data", "is no channel state", "repair it")

@@ -21,7 +21,7 @@ from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking import task_ends
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import track
-from tests.twilio.kept import Kept
+from tests.support.kept import Kept
 
 CHANNEL = "CH" + "a" * 32
 BEGAN_MS = 1_700_000_000_000

@@ -26,8 +26,8 @@ from flexsms.twilio.tracking import parked_states as parked_module
 from flexsms.twilio.tracking import tracker as track_module
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.tracker import TrackReport, track
-from tests.twilio.house import HOUSES, House
-from tests.twilio.kept import Kept
+from tests.support.cleanup_scenarios import HOUSES, House
+from tests.support.kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

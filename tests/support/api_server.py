@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from bench.processes import Server
-
-from .conftest import signed
+from tests.web.conftest import signed
 
 APP = "airflow.api_fastapi.main"
 

@@ -12,7 +12,7 @@ import jwt
 import orjson
 from twilio.request_validator import RequestValidator
 
-from .conftest import ACCOUNT, KEY, PUBLIC, event, token_of
+from tests.web.conftest import ACCOUNT, KEY, PUBLIC, event, token_of
 
 BODY = orjson.dumps([event()])
 

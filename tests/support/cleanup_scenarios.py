@@ -31,8 +31,7 @@ from .kept import Kept
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
-
-    from .conftest import Clock
+    from tests.twilio.conftest import Clock
 
 Match = Mapping[str, str]
 
