@@ -311,7 +311,7 @@ def test_everything_else_runs_without_the_extra(monkeypatch: pytest.MonkeyPatch)
         name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "flexsms"
     }
     try:
-        for name in ("operators.track", "operators.setup", "commands.doctor", "provider_info", "web.app"):
+        for name in ("operators.track", "operators.setup", "cli.doctor", "provider_info", "web.app"):
             assert importlib.import_module(f"flexsms.{name}") not in loaded.values()
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] == "flexsms"]:

@@ -274,7 +274,7 @@ def _good(field: str) -> Any:
     ids=lambda error: type(error).__name__,
 )
 def test_what_nobody_foresaw_is_in_the_tree_and_quotes_nothing(error: Exception, caplog: Any) -> None:
-    with pytest.raises(Unexpected, match=r"test_answers\.py, line \d+") as caught, contained():
+    with pytest.raises(Unexpected, match=r"test_response_schemas\.py, line \d+") as caught, contained():
         raise error
     assert caught.value.__suppress_context__
     assert "0101" not in str(caught.value) + caplog.text
