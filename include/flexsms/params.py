@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from flexsms.hooks.twilio import default_conn_id
-from flexsms.twilio.fields import CONN_ID
+from flexsms.twilio.client.fields import CONN_ID
 
 # Without `section`, a field stands in the first part of the form.
 

@@ -39,7 +39,7 @@ from flexsms.core.setup_report import STREAM_NAME
 from flexsms.operators.setup import FlexSetupOperator
 from flexsms.params import conn_param, flag_param, phone_param, sid_param, text_param
 from flexsms.retry_policy import task_defaults
-from flexsms.twilio.fields import EVENTS_URL
+from flexsms.twilio.client.fields import EVENTS_URL
 
 with DAG(
     dag_id="flexsms_setup",

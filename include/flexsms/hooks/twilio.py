@@ -16,8 +16,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
+from flexsms.twilio.client.fields import CONN_ID
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.fields import CONN_ID
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from flexsms.core.exceptions import MissingSetting
 from flexsms.core.task_events import StackName
 from flexsms.core.validation import NotBool, sentence, told
-from flexsms.twilio.fields import EVENTS_URL, Days, conn_id, entry, place, required, sid
+from flexsms.twilio.client.fields import EVENTS_URL, Days, conn_id, entry, place, required, sid
 
 # A text whose answer was lost may still turn up for as long as a request may take, and as much again.
 SETTLE_IN_TIMEOUTS = 2
