@@ -7,6 +7,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
+from pkgutil import resolve_name
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +25,14 @@ from tests.docs.pages import BY_NAME, PAGES, Page
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 # Options of commands of others.
 OF_OTHERS = {"--queues", "--skip-archive", "--proxy-headers"}
-MAKE = re.compile(r"(?:^|\s)make(?: [A-Z_]+=\S+)* ([a-z][a-z-]*)")
+# What a path may begin in: those of the product are named without their first folders.
+BELOW = (ROOT, ROOT / "include" / "flexsms", ROOT / "docs", ROOT / "docs" / "deployment")
+PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
+SUFFIXES = (".py", ".md", ".txt", ".toml", ".env", ".yaml", ".json")
+# Files and folders that a command or a reader makes, and those of others.
+MADE = {".airflow/", ".cache/", ".cache/chaos/", ".cache/cluster/", "connection.json", "findings.json"}
+MADE |= {"site.env", "passwords.json", "installed.txt", "rejected/*.txt"}
+MAKE = re.compile(r"make(?: [A-Z_]+=\S+)* ([a-z][a-z-]*)")
 
 
 def commands(page: Page) -> Iterator[str]:
@@ -58,7 +67,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 @every_page
 def test_every_make_target_is_one(page: Page) -> None:
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
-    named = {found for line in commands(page) for found in MAKE.findall(line.partition("#")[0])}
+    named = {found[1] for line in commands(page) if (found := MAKE.match(line))}
     assert named <= targets
 
 
@@ -129,6 +138,50 @@ def test_every_assumption_that_is_explained_is_one() -> None:
     explained = {name for line in page.path.read_text().splitlines() for name in _explained(line)}
     assert explained
     assert explained <= set(ASSUMPTIONS)
+
+
+@every_page
+def test_every_path_is_one(page: Page) -> None:
+    top = {path.name for folder in BELOW for path in folder.iterdir()}
+    for code in page.code:
+        first, slash, _ = code.partition("/")
+        if (
+            PATH.fullmatch(code)
+            and (code.endswith(SUFFIXES) or (slash and first in top))
+            and code not in MADE
+        ):
+            assert any((folder / code).exists() for folder in BELOW), code
+
+
+@every_page
+def test_every_name_of_the_package_is_one(page: Page) -> None:
+    rooms = {path.stem for path in (ROOT / "include" / "flexsms").iterdir()}
+    for name, room in re.findall(r"\b(flexsms\.(\w+)(?:\.\w+)*)", page.path.read_text()):
+        if room in rooms:
+            assert resolve_name(name), name
+
+
+def test_the_map_of_the_house_shows_every_room() -> None:
+    [text] = [block for _, block in BY_NAME["CONTRIBUTING"].blocks if "include/flexsms/ " in block]
+    shown: set[str] = set()
+    above: list[str] = []
+    for line in text.splitlines():
+        indent, words = re.findall(r"^((?:[│ ]   )*(?:[├└]── )?)(\S.*)$", line)[0]
+        names = list(takewhile(lambda word: word.endswith("/"), words.split()))
+        del above[len(indent) // 4 :]
+        shown |= {"".join([*above, name]) for name in names}
+        above.append(names[-1])
+    assert {path for path in shown if not (ROOT / path).is_dir()} == set()
+    package = ROOT / "include" / "flexsms"
+    floors = (
+        package,
+        package / "twilio",
+        package / "twilio" / "stacks",
+        package / "sandbox",
+        ROOT / "tests" / "support",
+    )
+    rooms = {path.parent for floor in floors for path in floor.glob("*/*.py")} | {floors[-1]}
+    assert {f"{path.relative_to(ROOT)}/" for path in rooms} <= shown
 
 
 def _explained(line: str) -> list[str]:
