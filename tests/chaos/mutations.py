@@ -90,31 +90,31 @@ def _function(there: Any) -> Any:
 
 
 CHAT, CONVERSATIONS = ("chat",), ("conversations",)
-STEPS = "twilio.cleanup_steps:CleanupSteps"
+STEPS = "twilio.cleanup.retire:CleanupSteps"
 
 MUTATIONS: Sequence[Mutation] = (
     # Sending
     Mutation(
         "text repeated blindly",
         "the client repeats the POST of a message whose answer was lost",
-        [("twilio.limits:is_repeatable", 'method in ("GET", "DELETE")', "True")],
+        [("twilio.client.endpoints:is_repeatable", 'method in ("GET", "DELETE")', "True")],
     ),
     Mutation(
         "no look-up",
         "a text whose answer was lost is taken for one that did not leave",
-        [("twilio.send:Sender._post", "sid = await self._find(claim)", "sid = None")],
+        [("twilio.sending.sender:Sender._post", "sid = await self._find(claim)", "sid = None")],
     ),
     Mutation(
         "no look-up on a retry",
         "a later try does not look for the text of the one before",
-        [("twilio.send:Sender._send", "progress.claim.stage is Stage.POSTING", "False")],
+        [("twilio.sending.sender:Sender._send", "progress.claim.stage is Stage.POSTING", "False")],
     ),
     Mutation(
         "text not marked",
         "the text does not bear the digest of its key",
         [
-            ("twilio.stacks.chat_channels:ChatChannels.post", "{KEY_ATTRIBUTE: key}", "{}"),
-            ("twilio.stacks.conversations:ConversationsStack.post", "{KEY_ATTRIBUTE: key}", "{}"),
+            ("twilio.stacks.chat.channels:ChatChannels.post", "{KEY_ATTRIBUTE: key}", "{}"),
+            ("twilio.stacks.conversations.stack:ConversationsStack.post", "{KEY_ATTRIBUTE: key}", "{}"),
         ],
     ),
     Mutation(
@@ -122,7 +122,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the ledger learns of the text only when it has left",
         [
             (
-                "twilio.send:Sender._post",
+                "twilio.sending.sender:Sender._post",
                 "await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))",
                 "replace(progress.claim, stage=Stage.POSTING)",
             )
@@ -132,24 +132,24 @@ MUTATIONS: Sequence[Mutation] = (
         "lease of a key ignored",
         "a second task under a key goes on while the first one is at work, and does not mind what it wrote",
         [
-            ("twilio.send_ledger:SendLedger.take", "held.lease_until_ms > self._now_ms()", "False"),
-            ("twilio.send_ledger:SendLedger._write", "revision=claim.revision", 'revision=""'),
+            ("twilio.sending.idempotency:SendLedger.take", "held.lease_until_ms > self._now_ms()", "False"),
+            ("twilio.sending.idempotency:SendLedger._write", "revision=claim.revision", 'revision=""'),
         ],
     ),
     Mutation(
         "key held for good",
         "a send that has failed for good keeps its key until the lease is over",
-        [("twilio.send:Sender.send", "await self._ledger.give_back(progress.claim)", "pass")],
+        [("twilio.sending.sender:Sender.send", "await self._ledger.give_back(progress.claim)", "pass")],
     ),
     Mutation(
         "failure says nothing",
         "the error of a failed send does not tell whether a text has left",
-        [("twilio.send:Sender.send", "progress.tell(error)", "pass")],
+        [("twilio.sending.sender:Sender.send", "progress.tell(error)", "pass")],
     ),
     Mutation(
         "no look after the text",
         "a send does not look whether its channel was retired under the text",
-        [("twilio.send:Sender._after", "relay is Relay.MISSING", "False")],
+        [("twilio.sending.sender:Sender._after", "relay is Relay.MISSING", "False")],
         CHAT,
     ),
     Mutation(
@@ -157,7 +157,7 @@ MUTATIONS: Sequence[Mutation] = (
         "whoever adds a task or a flow does not wait for its turn",
         [
             (
-                "twilio.turns:Turns._take",
+                "twilio.sync.lock:Turns._take",
                 "except AlreadyExists:\n        pass",
                 "except AlreadyExists:\n        return Turn(channel_sid, '', is_first=True, inherited=False)",
             )
@@ -169,7 +169,7 @@ MUTATIONS: Sequence[Mutation] = (
         "an agent's task leaves the Studio flow on the conversation",
         [
             (
-                "twilio.stacks.conversation_flow:ConversationFlow.detach",
+                "twilio.stacks.conversations.studio_flow:ConversationFlow.detach",
                 "await webhooks(str(webhook.sid)).delete_async()",
                 "pass",
             )
@@ -181,7 +181,7 @@ MUTATIONS: Sequence[Mutation] = (
         "a conversation whose customer was refused is not taken back",
         [
             (
-                "twilio.stacks.conversation_pairs:ConversationPairs._discard",
+                "twilio.stacks.conversations.address_pairs:ConversationPairs._discard",
                 "await conversation.delete_async(",
                 "await conversation.fetch_async() if True else await conversation.delete_async(",
             )
@@ -194,7 +194,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the cursor moves before what was read is stored",
         [
             (
-                "twilio.track:track",
+                "twilio.tracking.tracker:track",
                 "            absorb(page, pending, report, recorder.ends)\n",
                 "            absorb(page, pending, report, recorder.ends)\n"
                 "                if page.cursor is not None:\n"
@@ -205,12 +205,12 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "states overwritten",
         "what is learnt replaces what is known",
-        [("twilio.sync_store:SyncStore.learn", "stored.state.merge(learnt)", "learnt")],
+        [("twilio.sync.channel_states:SyncStore.learn", "stored.state.merge(learnt)", "learnt")],
     ),
     Mutation(
         "canceled tasks never end",
         "only a completed task counts as ended",
-        [("core.events:TaskEvent.ends_task", "self.type in ENDING", "self.type == 'task.completed'")],
+        [("core.task_events:TaskEvent.ends_task", "self.type in ENDING", "self.type == 'task.completed'")],
     ),
     # Cleaning up
     Mutation(
@@ -245,10 +245,10 @@ MUTATIONS: Sequence[Mutation] = (
         "age of a look ignored",
         "a try goes on by an old look, and after its lease",
         [
-            ("twilio.cleanup_attempt:Attempt.refuse_if_older", "instant.age > self.lease", "False"),
-            ("twilio.cleanup_looks:Looks.recent", "self._newest.began.age > max_age", "False"),
+            ("twilio.cleanup.attempt:Attempt.refuse_if_older", "instant.age > self.lease", "False"),
+            ("twilio.cleanup.live_channels:Looks.recent", "self._newest.began.age > max_age", "False"),
             (
-                "twilio.cleanup_attempt:Attempt._refuse_if_replaced",
+                "twilio.cleanup.attempt:Attempt._refuse_if_replaced",
                 'newest["number"] > self._number',
                 "False",
             ),
@@ -271,7 +271,7 @@ MUTATIONS: Sequence[Mutation] = (
         "a channel that came alive gets its attributes back, and not its customer",
         [
             (
-                "twilio.stacks.chat:ChatStack._put_back",
+                "twilio.stacks.chat.stack:ChatStack._put_back",
                 "await self._reconnect(current, links, message)",
                 "True",
             )
@@ -283,7 +283,7 @@ MUTATIONS: Sequence[Mutation] = (
         "a channel is made inactive with its session open",
         [
             (
-                "twilio.stacks.chat:ChatStack.suspend",
+                "twilio.stacks.chat.stack:ChatStack.suspend",
                 "await self._sessions.close(",
                 "await self._sessions.is_closed(snapshot.channel_sid) if True else await self._sessions.close(",
             )
@@ -295,7 +295,7 @@ MUTATIONS: Sequence[Mutation] = (
         "for a moment the channel is inactive with its session open",
         [
             (
-                "twilio.stacks.chat:ChatStack.suspend",
+                "twilio.stacks.chat.stack:ChatStack.suspend",
                 "    await self._sessions.close(",
                 "    await self._channels.write(snapshot, retired(snapshot.attributes, self.usual))\n"
                 "    await self._sessions.close(",
@@ -319,7 +319,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the state is settled although somebody wrote to it since the scan",
         [
             (
-                "twilio.cleanup_books:CleanupBooks.settle",
+                "twilio.cleanup.bookkeeping:CleanupBooks.settle",
                 "if not gone and self._is_in_use(state, channel):",
                 "if False:",
             )
@@ -330,7 +330,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the ledger is written when the states are settled already",
         [
             (
-                "twilio.cleanup_ledger:CleanupLedger.announce",
+                "twilio.cleanup.ledger:CleanupLedger.announce",
                 "return await self._add(lines, run_id, finished=False)",
                 "return []",
             )
@@ -351,8 +351,12 @@ MUTATIONS: Sequence[Mutation] = (
         "odd answers leave as they are",
         "what nobody foresaw is no error of the tree",
         [
-            ("twilio.defects:contained", "except KINDS as error:", "except ZeroDivisionError as error:"),
-            ("twilio.transport:TwilioTransport._send", "if problem:", "if False:"),
+            (
+                "twilio.client.unexpected_errors:contained",
+                "except KINDS as error:",
+                "except ZeroDivisionError as error:",
+            ),
+            ("twilio.client.http_client:TwilioTransport._send", "if problem:", "if False:"),
         ],
     ),
 )
