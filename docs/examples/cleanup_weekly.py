@@ -7,9 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
-from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.retry_policy import task_defaults
+from flexsms import FlexCleanupOperator, FlexCleanupPlanOperator, FlexCleanupReportOperator, task_defaults
 
 with DAG(
     "cleanup_on_sundays",

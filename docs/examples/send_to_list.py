@@ -6,8 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from flexsms.operators.send import FlexSendOperator
-from flexsms.retry_policy import task_defaults
+from flexsms import FlexSendOperator, task_defaults
 
 with DAG(
     "appointment_reminders",

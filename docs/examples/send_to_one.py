@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
-from flexsms.operators.send import FlexSendOperator
-from flexsms.retry_policy import task_defaults
-from flexsms.sensors.delivery import FlexDeliverySensor
+from flexsms import FlexDeliverySensor, FlexSendOperator, task_defaults
 
 with DAG(
     "order_has_left",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import DAG, Asset, task
+from airflow.sdk import DAG, task
 
-CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
+from flexsms import CHANNEL_STATE
 
 with DAG("channels_have_changed", schedule=[CHANNEL_STATE]) as dag:
 

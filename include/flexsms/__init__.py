@@ -1,3 +1,74 @@
-"""Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."""
+"""Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up.
+
+The names in ``__all__`` are the public interface. Everything else is internal and may change with any version.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flexsms.assets import CHANNEL_STATE
+    from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
+    from flexsms.hooks.twilio import TwilioHook
+    from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+    from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+    from flexsms.operators.send import FlexSendOperator
+    from flexsms.operators.setup import FlexSetupOperator
+    from flexsms.operators.track import FlexTrackOperator
+    from flexsms.retry_policy import FlexRetryPolicy, task_defaults
+    from flexsms.sensors.delivery import FlexDeliverySensor
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CHANNEL_STATE",
+    "FlexCleanupOperator",
+    "FlexCleanupPlanOperator",
+    "FlexCleanupReportOperator",
+    "FlexDeliverySensor",
+    "FlexRetryPolicy",
+    "FlexSendOperator",
+    "FlexSetupOperator",
+    "FlexSmsError",
+    "FlexTrackOperator",
+    "PermanentError",
+    "RetryableError",
+    "TwilioHook",
+    "__version__",
+    "task_defaults",
+]
+
+# Every Airflow process imports this package when it starts, to read the provider's metadata: so nothing is loaded
+# before somebody asks for it.
+_MODULE_OF = {
+    "CHANNEL_STATE": "flexsms.assets",
+    "FlexCleanupOperator": "flexsms.operators.cleanup",
+    "FlexCleanupPlanOperator": "flexsms.operators.cleanup",
+    "FlexCleanupReportOperator": "flexsms.operators.cleanup_report",
+    "FlexDeliverySensor": "flexsms.sensors.delivery",
+    "FlexRetryPolicy": "flexsms.retry_policy",
+    "FlexSendOperator": "flexsms.operators.send",
+    "FlexSetupOperator": "flexsms.operators.setup",
+    "FlexSmsError": "flexsms.core.exceptions",
+    "FlexTrackOperator": "flexsms.operators.track",
+    "PermanentError": "flexsms.core.exceptions",
+    "RetryableError": "flexsms.core.exceptions",
+    "TwilioHook": "flexsms.hooks.twilio",
+    "task_defaults": "flexsms.retry_policy",
+}
+
+
+if not TYPE_CHECKING:  # or mypy would take every name there is not for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
