@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,8 @@ os.environ.update(
 )
 RECORDINGS.mkdir(exist_ok=True)
 HOME.mkdir()
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and with them every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The sandbox that most tests share. On a stack of its own, so that the contract check can end it before it reads.
 _shared = contextlib.ExitStack()
