@@ -21,7 +21,7 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.batch import groups_of
 from flexsms.twilio.cleanup.ledger import LINES_PER_ITEM, MAP_NAME
 from flexsms.twilio.cleanup.outcomes import Action
-from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK, Planner
+from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK
 from flexsms.twilio.cleanup.scan import Rule, Scan, find_due
 from flexsms.twilio.client.clock import utc_now
 from flexsms.twilio.client.settings import TwilioSettings
@@ -73,8 +73,7 @@ async def flexsms_with_plan(settings: TwilioSettings, batch_size: int, cursor: s
         pass
 
     async with connect(settings) as account:
-        planner = Planner(
-            account=account,
+        planner = account.planner(
             source=account.taskrouter(lookback=PLAN_LOOKBACK),
             parked=ParkedStates(None),
             ends=TaskEnds(None),

@@ -109,7 +109,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
     async def aexecute(self, context: Context) -> list[dict[str, Any]]:
         """Drain the source, then scan the states."""
         # Here, because the DAG processor imports this module again and again, and never plans.
-        from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK, Planner
+        from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK
 
         window = window_ms(number("retention_days", self.retention_days, low=0, high=3650))
         limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)
@@ -121,8 +121,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         async with TwilioHook(self.twilio_conn_id).account() as account:
             began = account.now()
             source = account.taskrouter(lookback=PLAN_LOOKBACK)
-            planner = Planner(
-                account=account,
+            planner = account.planner(
                 source=source,
                 parked=parked_states(account, context),
                 ends=task_ends(account, context),

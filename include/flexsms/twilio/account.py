@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from flexsms.core.event_source import EventSource
 from flexsms.core.retention import SMS
 from flexsms.core.task_events import Home, StackName
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
+from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.ledger import CleanupLedger
 from flexsms.twilio.cleanup.outcomes import Action
+from flexsms.twilio.cleanup.plan import Planner
 from flexsms.twilio.cleanup.recovery import Healer
 from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client import clock
@@ -34,6 +37,8 @@ from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, Sending
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.taskrouter.events import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
+from flexsms.twilio.tracking.parked_states import ParkedStates
+from flexsms.twilio.tracking.task_ends import TaskEnds
 
 # A lease of a try is never shorter than what a look takes on a slow machine.
 SHORTEST_ATTEMPT = timedelta(seconds=20)
@@ -189,6 +194,32 @@ class Account:
             now=self.present,
         )
 
+    def planner(
+        self,
+        *,
+        source: EventSource,
+        parked: ParkedStates,
+        ends: TaskEnds,
+        run_id: str,
+        unanswered: Unanswered = Unanswered.TASK,
+        dry_run: bool = False,
+    ) -> Planner:
+        """Finds the channels that are due; see :class:`flexsms.twilio.cleanup.plan.Planner`."""
+        return Planner(
+            store=self.store,
+            source=source,
+            parked=parked,
+            ends=ends,
+            healer=self.healer(run_id=run_id, unanswered=unanswered),
+            tasks=self.taskrouter(),
+            workspace_sid=self.home.workspace_sid,
+            at_once=self.settings.max_in_flight,
+            now=self.now,
+            earlier=self.earlier,
+            theirs=self.theirs,
+            dry_run=dry_run,
+        )
+
     def cleaner(
         self,
         *,
@@ -201,7 +232,7 @@ class Account:
         """Retires due channels of some kinds."""
         tasks = self.taskrouter()
         stacks = self.retiring_stacks
-        return Cleaner(
+        context = CleanupContext(
             stacks=stacks,
             texts={name: UnansweredTexts(stack) for name, stack in stacks.items()},
             unanswered=unanswered,
@@ -216,6 +247,7 @@ class Account:
             channel_types=channel_types,
             dry_run=dry_run,
         )
+        return Cleaner(context)
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup import tracked_scan
-from flexsms.twilio.cleanup.plan import Planner
 from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, SyncStore
 from flexsms.twilio.tracking.parked_states import ParkedStates
@@ -251,8 +250,7 @@ async def test_a_plan_that_fails_on_its_way_moves_no_cursor(
         saved.append(cursor)
 
     async def plan() -> int:
-        planner = Planner(
-            account=account,
+        planner = account.planner(
             source=Feed([event(0, 0, 1), event(1, 1, 1)]),
             parked=ParkedStates(None),
             ends=TaskEnds(None),

@@ -6,26 +6,20 @@ channel or looks at the open tasks, the other one works.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import TypeVar
 
-from flexsms.core.event_source import EventSource
 from flexsms.core.exceptions import FlexSmsError
-from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
-from flexsms.twilio.cleanup.ledger import CleanupLedger
-from flexsms.twilio.cleanup.outcomes import Action, BatchReport
+from flexsms.twilio.cleanup.context import CleanupContext
+from flexsms.twilio.cleanup.outcomes import BatchReport
 from flexsms.twilio.cleanup.retire import CleanupSteps
 from flexsms.twilio.cleanup.scan import DueChannel
-from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.stacks.protocol import RetiringStack
-from flexsms.twilio.sync.channel_states import SyncStore
-from flexsms.twilio.taskrouter.events import TaskRouterSource
 
 T = TypeVar("T")
 
@@ -35,35 +29,11 @@ GROUP_SIZE = 500
 GROUPS_AT_ONCE = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Cleaner:
-    """What retiring needs, whatever the batch.
+    """Retires batches."""
 
-    :param stacks: by name; every channel is retired by its own
-    :param source: where task events come from
-    :param tasks: which channels have an open task
-    :param at_once: channels in work at a time
-    :param run_id: names the run in the ledger
-    :param now: the present, an aware datetime
-    :param channel_types: which kinds of channels are retired
-    :param texts: looks for texts that nobody was told of, by stack
-    :param unanswered: what becomes of them
-    :param dry_run: look, count, and write nothing
-    """
-
-    stacks: Mapping[StackName, RetiringStack]
-    store: SyncStore
-    ledger: CleanupLedger
-    source: EventSource
-    tasks: TaskRouterSource
-    action: Action
-    at_once: int
-    run_id: str
-    now: Callable[[], datetime]
-    channel_types: frozenset[str]
-    texts: Mapping[StackName, UnansweredTexts]
-    unanswered: Unanswered = Unanswered.TASK
-    dry_run: bool = False
+    context: CleanupContext
 
     async def retire(
         self, batch: Sequence[DueChannel], *, scanned_at: datetime, attempt: Attempt
@@ -76,7 +46,7 @@ class Cleaner:
         :raises TryReplaced: when a newer try has begun, or the task was stopped
         :raises FlexSmsError: when TaskRouter could not be asked what is live; another try goes on from there
         """
-        if not self.dry_run:
+        if not self.context.dry_run:
             await attempt.begin()
         report = BatchReport()
         failures: list[FlexSmsError] = []
@@ -86,13 +56,13 @@ class Cleaner:
                 return
             try:
                 with contained():
-                    report.add(await CleanupSteps(self, group, scanned_at, attempt).run())
+                    report.add(await CleanupSteps(self.context, group, scanned_at, attempt).run())
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)
 
         await for_each(groups_of(batch), work, at_once=GROUPS_AT_ONCE)
-        if not self.dry_run:
+        if not self.context.dry_run:
             await attempt.end()
         if failures:
             raise failures[0]

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import (
@@ -35,6 +35,7 @@ from flexsms.core.exceptions import (
 from flexsms.core.task_events import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.bookkeeping import CleanupBooks
+from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.live_channels import Look, Looks
 from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
@@ -43,9 +44,6 @@ from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack, bears_our_mark
-
-if TYPE_CHECKING:
-    from flexsms.twilio.cleanup.batch import Cleaner
 
 logger = logging.getLogger(__name__)
 
@@ -59,17 +57,17 @@ class CleanupSteps:
     """One group of channels in work."""
 
     def __init__(
-        self, cleaner: Cleaner, group: Sequence[DueChannel], scanned_at: datetime, attempt: Attempt
+        self, context: CleanupContext, group: Sequence[DueChannel], scanned_at: datetime, attempt: Attempt
     ) -> None:
-        self._cleaner = cleaner
+        self._context = context
         self._group = group
         self._attempt = attempt
         self._resumed = attempt.resumed
         self._books = CleanupBooks(
-            cleaner.store, cleaner.ledger, cleaner.action, cleaner.run_id, scanned_at, cleaner.now
+            context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
         ended_ms = {channel.channel_sid: channel.ended_ms for channel in group}
-        self._looks = Looks(cleaner.source, cleaner.tasks, scanned_at, ended_ms)
+        self._looks = Looks(context.source, context.tasks, scanned_at, ended_ms)
         self._report = BatchReport()
         self._down: dict[str, DueChannel] = {}
         # Channels that this try has found.
@@ -104,12 +102,12 @@ class CleanupSteps:
             await self._with_lease(lambda: self._correct_the_books(group))
         todo = [channel for channel in quiet if channel.channel_sid not in self._settled]
         announced: list[str] = []
-        if not self._cleaner.dry_run:
+        if not self._context.dry_run:
             await self._attempt.remember(f"announced.{name}", True)
             announced = await self._with_lease(lambda: self._books.announce(todo))
             await self._attempt.remember(f"untouched.{name}", sorted(self._untouched))
         await self._each(todo, self._suspend)
-        if self._cleaner.dry_run:
+        if self._context.dry_run:
             return self._report
         if self._down:
             await self._put_back_what_became_live()
@@ -142,10 +140,10 @@ class CleanupSteps:
         """The channels that an earlier try has settled, though it may have died before it finished them."""
 
         async def look(channel: DueChannel) -> None:
-            stored = await self._cleaner.store.load(channel.channel_sid)
+            stored = await self._context.store.load(channel.channel_sid)
             if stored is not None and stored.state.retired is not None and stored.state.is_retired:
                 gone = stored.state.retired[1] == Outcome.ALREADY_GONE
-                done = DONE[self._cleaner.action]
+                done = DONE[self._context.action]
                 self._report.outcomes[channel.channel_sid] = Outcome.ALREADY_GONE if gone else done
                 self._settled.add(channel.channel_sid)
 
@@ -158,7 +156,7 @@ class CleanupSteps:
         in_use = [channel for channel in todo if channel.channel_sid in verdicts]
         for channel in in_use:
             self._report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
-        if not self._cleaner.dry_run:
+        if not self._context.dry_run:
             # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
             # them before its third. What the earlier try did is known; of others only what is live is put back.
             live = [c for c in in_use if verdicts[c.channel_sid] is Outcome.SKIPPED_OPEN_TASK]
@@ -203,12 +201,12 @@ class CleanupSteps:
             snapshot.is_retired
             and not self._resumed
             and sid not in self._ours
-            and self._cleaner.action is Action.DEACTIVATE
+            and self._context.action is Action.DEACTIVATE
         )
         if not snapshot.is_retired and await self._is_kept_for_a_text(channel, snapshot):
             return
-        self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._cleaner.action]
-        if self._cleaner.dry_run:
+        self._report.outcomes[sid] = Outcome.ALREADY_GONE if found_retired else DONE[self._context.action]
+        if self._context.dry_run:
             return
         self._down[sid] = channel
         if not found_retired:
@@ -235,18 +233,18 @@ class CleanupSteps:
             return True
         sid, stack = channel.channel_sid, self._stack(channel)
         kind = await stack.channel_type(snapshot)
-        if kind is None or kind in self._cleaner.channel_types:
+        if kind is None or kind in self._context.channel_types:
             return True
-        if not self._cleaner.dry_run:
+        if not self._context.dry_run:
             # From now on the scan leaves it alone by itself.
             learnt = {"type": (channel.ended_ms, kind)}
-            await self._cleaner.store.merge(ChannelState(sid, channel.stack, links=learnt))
+            await self._context.store.merge(ChannelState(sid, channel.stack, links=learnt))
         return False
 
     async def _is_kept_for_a_text(self, channel: DueChannel, snapshot: ChannelSnapshot) -> bool:
         """Whether a customer's text is in the channel that nobody was told of, so that an agent gets a task there."""
         sid = channel.channel_sid
-        if not await self._cleaner.texts[channel.stack].is_waiting(snapshot, channel.ended_ms):
+        if not await self._context.texts[channel.stack].is_waiting(snapshot, channel.ended_ms):
             return False
         # It may have had a task that came, and maybe went, while nobody looked.
         verdict = (await self._looks.fresh()).verdicts.get(sid)
@@ -255,18 +253,18 @@ class CleanupSteps:
             return True
         if sid not in self._report.unanswered:
             self._report.unanswered.append(sid)
-        if self._cleaner.unanswered is Unanswered.REPORT:
+        if self._context.unanswered is Unanswered.REPORT:
             logger.warning("A customer wrote in channel %s after its last task, and nobody was told.", sid)
             return False
         await self._leave_alone(channel, snapshot, Outcome.SKIPPED_OPEN_TASK)
-        if not self._cleaner.dry_run:
+        if not self._context.dry_run:
             await self._stack(channel).look_after(sid)
         return True
 
     async def _leave_alone(self, channel: DueChannel, snapshot: ChannelSnapshot, verdict: Outcome) -> None:
         """Let a channel stay, and put it back if an earlier try has suspended it."""
         self._report.outcomes[channel.channel_sid] = verdict
-        if bears_our_mark(snapshot.attributes) and not self._cleaner.dry_run:
+        if bears_our_mark(snapshot.attributes) and not self._context.dry_run:
             await self._put_back(channel)
 
     async def _has_moved(self, channel: DueChannel) -> bool:
@@ -275,15 +273,15 @@ class CleanupSteps:
         Migrating keeps the SID, and Twilio says that it has migrated private channels by itself:
         https://www.twilio.com/docs/conversations/api/chat-channel-migration-resource
         """
-        conversations = self._cleaner.stacks.get(StackName.CONVERSATIONS)
+        conversations = self._context.stacks.get(StackName.CONVERSATIONS)
         if channel.stack is StackName.CONVERSATIONS or conversations is None:
             return False
         try:
             await conversations.fetch(channel.channel_sid)
         except NotFound:
             return False
-        if not self._cleaner.dry_run:
-            await self._cleaner.store.merge(ChannelState(channel.channel_sid, StackName.CONVERSATIONS))
+        if not self._context.dry_run:
+            await self._context.store.merge(ChannelState(channel.channel_sid, StackName.CONVERSATIONS))
         return True
 
     async def _put_back_what_became_live(self) -> None:
@@ -353,14 +351,14 @@ class CleanupSteps:
             await self._put_back(channel)
 
     async def _delete(self, channel: DueChannel) -> None:
-        if self._was_done(channel) and self._cleaner.action is Action.DELETE:
+        if self._was_done(channel) and self._context.action is Action.DELETE:
             await self._or_reopen_the_books(
                 channel, lambda: self._stack(channel).delete(channel.channel_sid, channel.links)
             )
 
     def _was_done(self, channel: DueChannel) -> bool:
         """Whether the channel is retired by us, so far without an error."""
-        return self._report.outcomes[channel.channel_sid] is DONE[self._cleaner.action]
+        return self._report.outcomes[channel.channel_sid] is DONE[self._context.action]
 
     async def _or_reopen_the_books(self, channel: DueChannel, work: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -401,7 +399,7 @@ class CleanupSteps:
                 self._report.errors[channel.channel_sid] = error
                 self._down.pop(channel.channel_sid, None)
 
-        await for_each(list(channels), guarded, at_once=self._cleaner.at_once)
+        await for_each(list(channels), guarded, at_once=self._context.at_once)
 
     async def _with_lease(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something that may write, as long as this try is the newest; with a new lease when one was too short."""
@@ -420,7 +418,7 @@ class CleanupSteps:
         return list(self._down.values())
 
     def _stack(self, channel: DueChannel) -> RetiringStack:
-        stack = self._cleaner.stacks.get(channel.stack)
+        stack = self._context.stacks.get(channel.stack)
         if stack is None:
             raise self._lost.get(channel.stack) or MissingSetting(
                 "session_service_sid",

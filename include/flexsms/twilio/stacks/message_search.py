@@ -8,12 +8,12 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
+from flexsms.core.outbound_message import KEY_ATTRIBUTE
 from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.protocol import NewestText
 
-KEY_ATTRIBUTE = "flexsms_key"
 PAGE_SIZE = 100
 # `since` is Sync's time, and a message's date is another product's.
 CLOCK_SKEW = timedelta(minutes=1)

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import Any
 
 from flexsms.core.exceptions import InvalidInput, NotFound, TwilioRefused
+from flexsms.core.outbound_message import KEY_ATTRIBUTE
 from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
-from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList
 
 SOURCE_ATTRIBUTE = "sourceChatChannelSid"

@@ -9,10 +9,10 @@ import asyncio
 import json
 from datetime import timedelta
 
+from flexsms.core.outbound_message import KEY_ATTRIBUTE
 from flexsms.core.task_events import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.conversations.address_pairs import PAIR_TAKEN
-from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import Own, refusal
 from flexsms.twilio.verify.own_conversations import OwnConversations

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import NotFound, OutcomeUnknown, ServiceUnavailable
+from flexsms.core.outbound_message import KEY_ATTRIBUTE
 from flexsms.core.task_events import parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck
 from flexsms.twilio.stacks.message_search import (
-    KEY_ATTRIBUTE,
     PAGE_SIZE,
     find_marked,
     has_unmarked,

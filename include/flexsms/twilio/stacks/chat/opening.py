@@ -21,7 +21,7 @@ from flexsms.core.exceptions import (
     SendInProgress,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import OutboundMessage, Route
+from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
 from flexsms.core.redaction import mask_number
 from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
@@ -29,7 +29,6 @@ from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions, OpenSession, PairTaken
-from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
 from flexsms.twilio.sync.lock import Turns

@@ -21,7 +21,7 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
 from flexsms.core.task_events import StackName, parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
@@ -29,7 +29,7 @@ from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.address_pairs import CLOSED
 from flexsms.twilio.stacks.conversations.opening import ConversationOpening
 from flexsms.twilio.stacks.conversations.services import ConversationServices, in_service
-from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE, PAGE_SIZE, find_marked, newest_text
+from flexsms.twilio.stacks.message_search import PAGE_SIZE, find_marked, newest_text
 from flexsms.twilio.stacks.protocol import (
     ChannelSnapshot,
     Healed,

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
-from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
 from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
-from flexsms.twilio.stacks.message_search import KEY_ATTRIBUTE
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.taskrouter.task_list import attributes_of
 from flexsms.twilio.taskrouter.tasks import end_task, find_open_task, find_tasks, open_tasks
