@@ -12,8 +12,9 @@ from typing import Any
 from unittest.mock import patch
 
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import REPORT_KEY, FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+from flexsms.operators.cleanup_xcom import REPORT_KEY
 from flexsms.operators.send import FlexSendOperator
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import connection_extra

@@ -19,8 +19,8 @@ from flexsms.operators.cleanup import (
     MAX_LIMIT,
     FlexCleanupOperator,
     FlexCleanupPlanOperator,
-    planned_channels,
 )
+from flexsms.operators.cleanup_xcom import planned_channels
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup.plan import Plan, Planner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseAsyncOperator, Context, conf
@@ -12,25 +12,28 @@ from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.arguments import flag, number, whole_number
 from flexsms.assets import CHANNEL_STATE, leftovers_key
-from flexsms.core.exceptions import ChannelsFailed, InvalidInput, PermanentError
+from flexsms.core.exceptions import ChannelsFailed, PermanentError
 from flexsms.core.retention import SMS, channel_types, window_ms
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
+from flexsms.operators.cleanup_xcom import (
+    PLAN_KEY,
+    REPORT_KEY,
+    batches_of,
+    planned_channels,
+    push_channels,
+    summary_of,
+)
 from flexsms.templates import LiteralRows
-from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, BatchReport, Outcome, failure
-from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan, pack, unpack
+from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, BatchReport, parse_action
+from flexsms.twilio.cleanup.scan import BATCH_SIZE
 from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
 from flexsms.twilio.tracking.parked_states import Memory
 
 if TYPE_CHECKING:
     from flexsms.twilio.cleanup.attempt import Attempt
-    from flexsms.twilio.cleanup.recovery import HealReport
 
-PLAN_KEY = "plan"
-REPORT_KEY = "report"
 MAX_LIMIT = 100_000
-# Channels per XCom: some 250 KB. Before many an API server is an nginx that refuses 1 MB unless it is told otherwise.
-PART_SIZE = 2_000
 
 
 class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
@@ -146,24 +149,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         # Airflow maps over so many batches and no more.
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
         ti = context["ti"]
-        for start in range(0, len(scan.due), PART_SIZE):
-            ti.xcom_push(part_key(start // PART_SIZE), pack(scan.due[start : start + PART_SIZE]))
-        batches = _batches(len(scan.due), size, plan.scanned_at, ti.task_id)
-        summary = {
-            **_found(scan, healed),
-            "restored": len(healed.restored),
-            "finished": len(healed.finished),
-            "tasks_over": over,
-            "elsewhere": scan.elsewhere,
-            "leftovers": scan.leftovers[:NAMED_FAILURES],
-            "other_types": dict(scan.other_types),
-            Outcome.SKIPPED_TYPE: scan.other_types.total(),
-            "unanswered": len(healed.unanswered),
-            "unanswered_channels": healed.unanswered[:NAMED_FAILURES],
-            "started_at": began.isoformat(),
-            "api_calls": calls,
-            "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
-        }
+        push_channels(ti, scan.due)
+        batches = batches_of(len(scan.due), size, plan.scanned_at, ti.task_id)
+        summary = summary_of(plan, size, began, calls)
         ti.xcom_push(PLAN_KEY, summary)
         if healed.restored:
             self.log.warning("%d live channels were out of use and are put back.", len(healed.restored))
@@ -292,71 +280,6 @@ class _Checkpoint:
 
     async def set(self, key: str, value: Any) -> None:
         self._store.set(key, value)
-
-
-def parse_action(value: str) -> Action:
-    """How channels are to be retired.
-
-    :raises InvalidInput: when it is neither of the two
-    """
-    if value not in list(Action):
-        raise InvalidInput(
-            "action", f"{value!r} is no way to retire a channel", "choose 'deactivate' or 'delete'"
-        )
-    return Action(value)
-
-
-def _batches(due: int, size: int, scanned_at: datetime, task_id: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": f"channels {start + 1} to {min(start + size, due)} of {due}",
-            "scanned_at": scanned_at.isoformat(),
-            "task_id": task_id,
-            "start": start,
-            "end": min(start + size, due),
-        }
-        for start in range(0, due, size)
-    ]
-
-
-def part_key(number: int) -> str:
-    """Under which key of XCom a plan leaves a part of the channels that are due."""
-    return f"channels.{number}"
-
-
-def planned_channels(ti: Any, batch: Mapping[str, Any]) -> list[DueChannel]:
-    """The channels of a batch, of which it only says where the plan has left them.
-
-    :param ti: the task instance that asks
-    :raises PermanentError: when they are no longer there
-    """
-    start, end = int(batch["start"]), int(batch["end"])
-    first, last = start // PART_SIZE, -(-end // PART_SIZE)
-    channels: list[DueChannel] = []
-    for key in map(part_key, range(first, last)):
-        packed = ti.xcom_pull(task_ids=batch["task_id"], key=key)
-        if packed is None:
-            raise PermanentError(
-                f"The task '{batch['task_id']}' has left no channels under the XCom key '{key}'; clear it, "
-                "and the run plans anew."
-            )
-        channels += unpack(packed)
-    return channels[start - first * PART_SIZE : end - first * PART_SIZE]
-
-
-def _found(scan: Scan, healed: HealReport) -> dict[str, Any]:
-    failures = [
-        {"channel_sid": document.channel_sid, "code": 0, "message": document.problem}
-        for document in scan.unreadable
-    ] + [failure(channel_sid, error) for channel_sid, error in healed.errors.items()]
-    oldest = datetime.fromtimestamp(scan.due[0].ended_ms / 1000, UTC).isoformat() if scan.due else None
-    return {
-        "scanned": scan.scanned,
-        "due": scan.due_in_all,
-        "oldest_ended_at": oldest,
-        "failed": len(failures),
-        "failures": failures[:NAMED_FAILURES],
-    }
 
 
 def _counts(report: BatchReport) -> str:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, Context
 from flexsms.arguments import flag
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
-from flexsms.operators.cleanup import PLAN_KEY, REPORT_KEY, planned_channels
+from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
 from flexsms.twilio.client import clock

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from flexsms.core.exceptions import FlexSmsError, RetryableError, TwilioError
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, RetryableError, TwilioError
 
 NAMED_FAILURES = 50
 
@@ -16,6 +16,18 @@ class Action(StrEnum):
 
     DEACTIVATE = "deactivate"
     DELETE = "delete"
+
+
+def parse_action(value: str) -> Action:
+    """How channels are to be retired.
+
+    :raises InvalidInput: when it is neither of the two
+    """
+    if value not in list(Action):
+        raise InvalidInput(
+            "action", f"{value!r} is no way to retire a channel", "choose 'deactivate' or 'delete'"
+        )
+    return Action(value)
 
 
 class Outcome(StrEnum):
