@@ -259,7 +259,7 @@ MUTATIONS: Sequence[Mutation] = (
         "a channel is put back with the usual attributes, not with those it had",
         [
             (
-                "twilio.stacks.protocol:restored",
+                "twilio.stacks.short_lived:restored",
                 "marks(before) if isinstance(before, Mapping) else usual",
                 "usual",
             )
@@ -308,7 +308,7 @@ MUTATIONS: Sequence[Mutation] = (
         "retiring writes its two attributes and nothing else",
         [
             (
-                "twilio.stacks.protocol:retired",
+                "twilio.stacks.short_lived:retired",
                 "{**_of_others(attributes), **RETIRED, **noted}",
                 "{**RETIRED, **noted}",
             ),

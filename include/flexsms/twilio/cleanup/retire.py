@@ -43,7 +43,8 @@ from flexsms.twilio.cleanup.unanswered import Unanswered
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack, bears_our_mark
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, RetiringStack
+from flexsms.twilio.stacks.short_lived import bears_our_mark
 
 logger = logging.getLogger(__name__)
 

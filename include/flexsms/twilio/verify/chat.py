@@ -10,7 +10,7 @@ from typing import Any
 from flexsms.core.exceptions import NotFound, TwilioError
 from flexsms.core.redaction import mask_number
 from flexsms.core.task_events import StackName
-from flexsms.twilio.stacks.protocol import RETIRED
+from flexsms.twilio.stacks.short_lived import RETIRED
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import Own, refusal

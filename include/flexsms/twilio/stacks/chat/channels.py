@@ -22,7 +22,8 @@ from flexsms.twilio.stacks.message_search import (
     has_unmarked,
     newest_text,
 )
-from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText, marks, rebased
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText
+from flexsms.twilio.stacks.short_lived import marks, rebased
 
 if TYPE_CHECKING:
     from twilio.rest import Client

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import (
     AlreadyExists,
-    FlexSmsError,
-    InvalidInput,
     NotFound,
     ServiceUnavailable,
     TwilioRefused,
@@ -21,6 +19,7 @@ from flexsms.core.exceptions import (
 from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.channels import ChatChannels
+from flexsms.twilio.stacks.chat.proxy_participants import both_sides, number_problem
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck
 
 if TYPE_CHECKING:
@@ -31,13 +30,6 @@ ALREADY_CLOSED = 80607
 NO_SUCH_NAME = 80308
 # https://www.twilio.com/docs/api/errors/80103, /80604, /80801
 PAIR_TAKEN = (80103, 80604, 80801)
-ADD_IT = "add the number to the Proxy service {} (session_service_sid), or choose another one of it"
-# https://www.twilio.com/docs/api/errors/80402, /80404, /80606
-WRONG_NUMBERS = {
-    80402: ("from_number", "is not taken by Proxy for texts with this to_number", ADD_IT),
-    80404: ("to_number", "is taken by Proxy for no phone number", "check the number"),
-    80606: ("from_number", "is no number of this Twilio account", ADD_IT),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +224,11 @@ class ChatSessions:
                 mode="message-only",
                 # Two of Twilio's pages disagree on the default; 0 is "until closed".
                 ttl=0,
-                participants=_people(channel_sid, message),
+                participants=both_sides(channel_sid, message),
             )
         except TwilioRefused as error:
             if error.code not in PAIR_TAKEN and not isinstance(error, AlreadyExists):
-                raise self._of_numbers(error) from error
+                raise number_problem(error, self._service_sid) from error
             # Which of name and participants Proxy checks first is not documented: it may be our own request, repeated.
             own = await self._named(error, channel_sid) if error.code in PAIR_TAKEN else None
             try:
@@ -254,7 +246,7 @@ class ChatSessions:
         """
         participants = self._sessions(session_sid).participants
         inside = {str(one.identifier) for one in await participants.list_async()}
-        for one in _people(channel_sid, message):
+        for one in both_sides(channel_sid, message):
             if one["Identifier"] in inside:
                 continue
             try:
@@ -270,14 +262,7 @@ class ChatSessions:
                 if error.code in PAIR_TAKEN:
                     await self._named(error, channel_sid)
                     raise PairTaken(error) from error
-                raise self._of_numbers(error) from error
-
-    def _of_numbers(self, error: TwilioRefused) -> FlexSmsError:
-        """What a refusal says of the numbers, else the refusal."""
-        if error.code not in WRONG_NUMBERS:
-            return error
-        field, problem, remedy = WRONG_NUMBERS[error.code]
-        return InvalidInput(field, f"{problem} ({error.code})", remedy.format(self._service_sid))
+                raise number_problem(error, self._service_sid) from error
 
     async def _named(self, error: TwilioRefused, channel_sid: str) -> Any:
         """The channel's own session, if Twilio's sentence names it.
@@ -303,15 +288,6 @@ def _refuse_contradiction(session_sid: str | None) -> None:
         raise ServiceUnavailable(
             f"Twilio found Proxy session {session_sid}, and then did not; trying again later."
         )
-
-
-def _people(channel_sid: str, message: OutboundMessage) -> list[dict[str, str]]:
-    """Both sides of a channel's session, as Proxy takes them."""
-    number = message.from_number
-    return [
-        {"Identifier": message.to_number, "ProxyIdentifier": number, "FriendlyName": message.name},
-        {"Identifier": channel_sid, "ProxyIdentifier": number, "FriendlyName": "Flex"},
-    ]
 
 
 def _read(session: Any) -> OpenSession:

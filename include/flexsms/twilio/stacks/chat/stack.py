@@ -28,18 +28,8 @@ from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.opening import ChatOpening
 from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN, ChatSessions, PairTaken
-from flexsms.twilio.stacks.protocol import (
-    BEFORE,
-    ChannelSnapshot,
-    Healed,
-    NewestText,
-    OpenConversation,
-    Relay,
-    bears_our_mark,
-    marks,
-    restored,
-    retired,
-)
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
+from flexsms.twilio.stacks.short_lived import BEFORE, bears_our_mark, marks, restored, retired
 from flexsms.twilio.sync.lock import Turns
 from flexsms.twilio.taskrouter.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 

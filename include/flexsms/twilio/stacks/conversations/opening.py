@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flexsms.core.exceptions import ChannelClosed, InteractionFailed, NotFound, PermanentError, TwilioRefused
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import redact
-from flexsms.twilio.client import clock
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.address_pairs import CLOSED, ConversationPairs
@@ -25,7 +24,7 @@ from flexsms.twilio.stacks.conversations.studio_flow import ConversationFlow
 from flexsms.twilio.stacks.conversations.tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
 from flexsms.twilio.sync.lock import Turn, Turns
-from flexsms.twilio.taskrouter.tasks import check_worker, end_open_tasks, end_own_tasks, refer_to
+from flexsms.twilio.taskrouter.tasks import check_worker, end_own_tasks
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -55,7 +54,7 @@ class ConversationOpening:
         if message.route is Route.STUDIO:
             self._settings.need("studio_flow_sid")
             return
-        workspace = self._workspace()
+        workspace = self.workspace()
         if message.worker_only:
             self._settings.need("queue_sid")
         await check_worker(workspace, message.target_worker_sid)
@@ -106,7 +105,7 @@ class ConversationOpening:
         is_fresh = bool(conversation.is_new) and not resumed
         sid = conversation.channel_sid
         if message.route is Route.AGENT:
-            task = await self._ensure_task(sid, message, key, is_fresh=is_fresh, resumed=resumed)
+            task = await self.ensure_task(sid, message, key, is_fresh=is_fresh, resumed=resumed)
         elif is_fresh:
             return conversation
         else:
@@ -126,7 +125,7 @@ class ConversationOpening:
             lost_flow=task.replaces_flow,
         )
 
-    async def _ensure_task(
+    async def ensure_task(
         self, channel_sid: str, message: OutboundMessage, key: str, *, is_fresh: bool, resumed: bool
     ) -> OpenTask:
         """The conversation's open task, or a new one, and no flow beside it.
@@ -250,56 +249,7 @@ class ConversationOpening:
 
     async def _end_own_tasks(self, channel_sid: str, key: str) -> bool:
         reason = "its text was not sent"
-        return await end_own_tasks(self._workspace(), "conversationSid", channel_sid, key, reason=reason)
-
-    async def go_on_afresh(self, closed_sid: str) -> None:
-        """Give the customer of a closed conversation a fresh one, whose task leads an agent to the closed one.
-
-        :raises InteractionFailed: when nobody is in the closed conversation whom a fresh one could be opened for
-        """
-        message = await self._message_after(closed_sid)
-        fresh = await self.open(message, f"after-{closed_sid}", resumed=True, since=clock.utc_now())
-        if fresh.task_sid:
-            await refer_to(self._workspace(), fresh.task_sid, closed_sid)
-        # Nobody can answer in a closed conversation.
-        await end_open_tasks(
-            self._workspace(), "conversationSid", closed_sid, reason="its conversation was closed"
-        )
-        logger.warning(
-            "A customer wrote in %s as it was closed; an agent gets task %s on %s for it.",
-            closed_sid,
-            fresh.task_sid,
-            fresh.channel_sid,
-        )
-
-    async def look_after(self, channel_sid: str) -> None:
-        """Open a task for a customer who wrote in the conversation after its last task had ended.
-
-        :raises InteractionFailed: when that customer is no longer in it
-        """
-        message = replace(await self._message_after(channel_sid), source_channel_sid=None)
-        key = f"unanswered-{channel_sid}"
-        task = await self._ensure_task(channel_sid, message, key, is_fresh=False, resumed=True)
-        logger.warning(
-            "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task.task_sid
-        )
-
-    async def _message_after(self, closed_sid: str) -> OutboundMessage:
-        for member in await self._conversations(closed_sid).participants.list_async():
-            binding = member.messaging_binding or {}
-            if binding.get("address") and binding.get("proxy_address"):
-                return OutboundMessage(
-                    route=Route.AGENT,
-                    from_number=str(binding["proxy_address"]),
-                    to_number=str(binding["address"]),
-                    body="",
-                    source_channel_sid=closed_sid,
-                    channel_type=str(binding.get("type") or "sms"),
-                )
-        raise InteractionFailed(
-            f"Somebody wrote in {closed_sid} and nobody was told, and its customer is no longer in it, so no task "
-            "could be opened; look after it."
-        )
+        return await end_own_tasks(self.workspace(), "conversationSid", channel_sid, key, reason=reason)
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
         return await self._tasks.find(channel_sid)
@@ -307,5 +257,6 @@ class ConversationOpening:
     async def _prepare_studio(self, channel_sid: str) -> None:
         await self._turns.make(lambda: self._flow.find(channel_sid), lambda: self._flow.attach(channel_sid))
 
-    def _workspace(self) -> Any:
+    def workspace(self) -> Any:
+        """The SDK's context of the workspace that the tasks are in."""
         return self._taskrouter.workspaces(self._settings.need("workspace_sid"))

@@ -17,38 +17,28 @@ from flexsms.core.exceptions import (
     ChannelClosed,
     NotAuthorized,
     NotFound,
-    OutcomeUnknown,
     ServiceUnavailable,
     TwilioRefused,
 )
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
-from flexsms.core.task_events import StackName, parse_attributes, write_attributes
+from flexsms.core.task_events import StackName, parse_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.address_pairs import CLOSED
+from flexsms.twilio.stacks.conversations.attributes import ConversationAttributes
 from flexsms.twilio.stacks.conversations.opening import ConversationOpening
 from flexsms.twilio.stacks.conversations.services import ConversationServices, in_service
+from flexsms.twilio.stacks.conversations.unanswered_customers import UnansweredCustomers
 from flexsms.twilio.stacks.message_search import PAGE_SIZE, find_marked, newest_text
-from flexsms.twilio.stacks.protocol import (
-    ChannelSnapshot,
-    Healed,
-    NewestText,
-    OpenConversation,
-    Relay,
-    bears_our_mark,
-    marks,
-    rebased,
-    restored,
-    retired,
-)
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
+from flexsms.twilio.stacks.short_lived import bears_our_mark, restored, retired
 from flexsms.twilio.sync.lock import Turns
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
 CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
-WRITE_ATTEMPTS = 3
 
 
 class ConversationsStack:
@@ -67,7 +57,9 @@ class ConversationsStack:
         self._interaction = client.flex_api.v1.interaction
         self._service_sid = settings.conversations_service_sid or settings.chat_service_sid
         self._services = ConversationServices(client, settings)
+        self._attributes = ConversationAttributes(self._conversations, self.fetch)
         self._opening = ConversationOpening(client, settings, turns)
+        self._unanswered = UnansweredCustomers(self._conversations, self._opening)
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the settings of the route are there, and that the worker exists."""
@@ -192,7 +184,7 @@ class ConversationsStack:
     async def suspend(self, snapshot: ChannelSnapshot, links: Mapping[str, str]) -> None:  # noqa: ARG002
         """Make the conversation inactive and write the two attributes, in one update."""
         if not snapshot.is_retired:
-            await self._write(snapshot, retired(snapshot.attributes, self.usual), "inactive")
+            await self._attributes.write(snapshot, retired(snapshot.attributes, self.usual), "inactive")
 
     async def resume(
         self,
@@ -224,9 +216,9 @@ class ConversationsStack:
 
     async def _restore(self, current: ChannelSnapshot) -> bool:
         if current.is_retired:
-            await self._opening.go_on_afresh(current.channel_sid)
+            await self._unanswered.go_on_afresh(current.channel_sid)
             return False
-        await self._write(current, restored(current.attributes, self.usual), "active")
+        await self._attributes.write(current, restored(current.attributes, self.usual), "active")
         return True
 
     async def newest_text(self, channel_sid: str) -> NewestText | None:
@@ -235,7 +227,7 @@ class ConversationsStack:
 
     async def look_after(self, channel_sid: str) -> None:
         """Invite an agent to the conversation."""
-        await self._opening.look_after(channel_sid)
+        await self._unanswered.look_after(channel_sid)
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
         """Close the interaction channel, which closes the conversation; where it does not, close that itself.
@@ -295,29 +287,3 @@ class ConversationsStack:
                 raise
             return False
         return str(channel.status) == "closed"
-
-    async def _write(self, snapshot: ChannelSnapshot, attributes: Mapping[str, Any], state: str) -> None:
-        """Write attributes and state; a lost answer is followed by a fresh read and not by a repetition."""
-        for attempt in range(1, WRITE_ATTEMPTS + 1):
-            try:
-                await self._conversations(snapshot.channel_sid).update_async(
-                    attributes=write_attributes(attributes),
-                    state=state,
-                    x_twilio_webhook_enabled="true",
-                )
-            except OutcomeUnknown as error:
-                if attempt == WRITE_ATTEMPTS:
-                    raise ServiceUnavailable(str(error), endpoint=error.endpoint) from error
-                fresh = await self.fetch(snapshot.channel_sid)
-                if marks(fresh.attributes) not in (marks(snapshot.attributes), marks(attributes)):
-                    raise ServiceUnavailable(
-                        f"Somebody else wrote attributes of {snapshot.channel_sid} meanwhile; trying again later.",
-                        endpoint=error.endpoint,
-                    ) from error
-                attributes = rebased(fresh.attributes, attributes)
-            except TwilioRefused as error:
-                if error.code != CLOSED:
-                    raise
-                return
-            else:
-                return
