@@ -15,7 +15,7 @@ from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.twilio.cleanup.ledger import MAP_NAME
 from flexsms.twilio.sending.idempotency import MAP_PREFIX as SENDS
-from flexsms.twilio.stacks.chat.opening import ELSEWHERE
+from flexsms.twilio.stacks.chat.tasks import ELSEWHERE
 from flexsms.twilio.stacks.short_lived import RETIRED, bears_our_mark
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX
 from flexsms.twilio.sync.lock import MAP_PREFIX as TURNS

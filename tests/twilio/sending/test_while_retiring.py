@@ -22,6 +22,7 @@ from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.opening import ChatOpening
 from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions
+from flexsms.twilio.stacks.chat.tasks import ChatTasks
 from flexsms.twilio.stacks.protocol import Healed
 from flexsms.twilio.sync.channel_states import SyncStore
 from tests.support.cleanup_scenarios import ChatHouse
@@ -238,7 +239,7 @@ async def test_a_channel_that_is_about_to_be_deleted_is_not_taken_back(
 ) -> None:
     # The customer sits in a channel of the Studio flow, so the agent's task is made by the send itself.
     sid = await quiet_channel(desk, "studio")
-    at(monkeypatch, ChatOpening, "_task_on", before=lambda: all_but_deleted(desk, sid))
+    at(monkeypatch, ChatTasks, "ensure", before=lambda: all_but_deleted(desk, sid))
     sent = await desk.send(body)
     assert sent.channel_sid != sid
     assert desk.texts() == ["First.", *filter(None, [body])]
@@ -332,7 +333,7 @@ async def test_a_task_is_not_left_on_a_channel_that_was_retired_as_it_was_made(
     came = desk.answers("Hello?")
     desk.sandbox.control.agent("complete", task_sid=came["task_sid"])
     retire = desk.retire if how == "deactivate" else lambda sid: deleted(desk, sid)
-    at(monkeypatch, ChatOpening, "_task_on", before=lambda: retire(came["channel_sid"]))
+    at(monkeypatch, ChatTasks, "ensure", before=lambda: retire(came["channel_sid"]))
     sent = await desk.send_until_done("For you.")
     assert desk.texts() == ["For you."]
     assert desk.open_tasks() == [sent.task_sid]
@@ -538,7 +539,7 @@ async def test_a_customer_who_writes_while_the_holder_is_looked_for_gets_an_agen
     async def write() -> None:
         silent.answers("Hello?")
 
-    at(monkeypatch, ChatOpening, "_end_marked", before=write)
+    at(monkeypatch, ChatTasks, "end_marked", before=write)
     sent = await silent.send("For you.", route="studio")
     assert sent.channel_sid == first.channel_sid
     assert silent.texts() == TEXTS

@@ -14,31 +14,25 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import (
-    FlexSmsError,
     InvalidInput,
     NotFound,
     PermanentError,
     SendInProgress,
-    TwilioRefused,
 )
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
-from flexsms.core.redaction import mask_number
 from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
-from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive
+from flexsms.twilio.stacks.chat.flows import ChatFlows
 from flexsms.twilio.stacks.chat.proxy_sessions import ChatSessions, OpenSession, PairTaken
-from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
+from flexsms.twilio.stacks.chat.tasks import ELSEWHERE, ChatTasks, marked
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
-from flexsms.twilio.sync.lock import Turns
-from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
+from flexsms.twilio.taskrouter.task_list import attributes_of
 from flexsms.twilio.taskrouter.tasks import (
     check_worker,
     end_open_tasks,
     end_task,
-    find_open_task,
-    find_tasks,
     open_tasks,
 )
 
@@ -47,31 +41,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ELSEWHERE = "the customer is in another channel"
 # Of one send, with the time until a dead one is noticed.
 TRIES_TAKE = timedelta(minutes=15)
-INTEGRATION = {Route.AGENT: TASK, Route.STUDIO: STUDIO}
 
 
 class ChatOpening:
     """Opens conversations; belongs to :class:`flexsms.twilio.stacks.chat.stack.ChatStack`."""
 
     def __init__(
-        self,
-        client: Client,
-        settings: TwilioSettings,
-        channels: ChatChannels,
-        sessions: ChatSessions,
-        turns: Turns,
+        self, client: Client, channels: ChatChannels, sessions: ChatSessions, tasks: ChatTasks
     ) -> None:
-        self._client = client
         self._flex = client.flex_api.v1
-        self._taskrouter = client.taskrouter.v1
-        self._settings = settings
         self._channels = channels
         self._sessions = sessions
-        self._turns = turns
-        self._flows: dict[str, list[Any]] = {}
+        self._tasks = tasks
+        self._flows = ChatFlows(client)
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
@@ -81,8 +65,8 @@ class ChatOpening:
                 "is on, and on stack 'chat' only your workflow routes tasks",
                 "switch it off, and let the workflow route by targetWorkerSid",
             )
-        await self._flow(message)
-        await check_worker(self._workspace(), message.target_worker_sid)
+        await self._flows.of(message)
+        await check_worker(self._tasks.workspace, message.target_worker_sid)
 
     async def open(
         self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
@@ -94,9 +78,9 @@ class ChatOpening:
         :param since: what was made before is none of this send
         :return: the conversation, and False when it was retired in this very moment
         """
-        flow = await self._flow(message)
+        flow = await self._flows.of(message)
         is_agents = message.route is Route.AGENT
-        channel = await self._channel(message, flow, _marked(message, key) if is_agents else None)
+        channel = await self._channel(message, flow, marked(message, key) if is_agents else None)
         try:
             try:
                 session = await self._sessions.open(channel.sid, message)
@@ -122,11 +106,11 @@ class ChatOpening:
         :param key: the marker of the send
         :param since: a channel that was made before is none of this send
         """
-        for task in await open_tasks(self._workspace(), KEY_ATTRIBUTE, key):
+        for task in await open_tasks(self._tasks.workspace, KEY_ATTRIBUTE, key):
             attributes = await attributes_of(task)
             if attributes is not None and not await self._has_texts(str(attributes.get("channelSid")), since):
-                await end_task(self._workspace(), task, "its text was not sent")
-        if await open_tasks(self._workspace(), "channelSid", channel_sid):
+                await end_task(self._tasks.workspace, task, "its text was not sent")
+        if await open_tasks(self._tasks.workspace, "channelSid", channel_sid):
             return
         with suppress(NotFound):
             if not await self._channels.is_unused(channel_sid, since=since):
@@ -162,28 +146,12 @@ class ChatOpening:
         )
         return conversation
 
-    async def message_like_the_last(self, channel_sid: str) -> OutboundMessage | None:
-        """An empty message to the customer of a channel, by the numbers that its newest task names; two calls.
-
-        :return: None where no task tells any more, or the channel is of no SMS number
-        """
-        ours = {str(flow.contact_identity) for flow in await sms_flows(self._client)}
-        for task in await find_tasks(self._workspace(), "channelSid", channel_sid):
-            attributes = await attributes_of(task) or {}
-            both = {str(attributes[name]) for name in ("from", "to") if attributes.get(name)}
-            numbers, customers = both & ours, both - ours
-            if numbers and customers:
-                return OutboundMessage(
-                    Route.AGENT, from_number=numbers.pop(), to_number=customers.pop(), body=""
-                )
-        return None
-
     async def _end_strays(self, key: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""
-        for task in await open_tasks(self._workspace(), KEY_ATTRIBUTE, key):
+        for task in await open_tasks(self._tasks.workspace, KEY_ATTRIBUTE, key):
             channel_sid = str(parse_attributes(task.attributes).get("channelSid"))
             if channel_sid != other_than and await self._sessions.find(channel_sid) is None:
-                await end_task(self._workspace(), task, ELSEWHERE)
+                await end_task(self._tasks.workspace, task, ELSEWHERE)
 
     async def _channel(
         self, message: OutboundMessage, flow: Any, attributes: Mapping[str, Any] | None
@@ -249,19 +217,21 @@ class ChatOpening:
         also while an earlier try was at work.
         """
         mark = {"flexsms_search": key, KEY_ATTRIBUTE: key}
-        for other in await self._flows_of(message.from_number):
+        for other in await self._flows.of_number(message.from_number):
             if str(other.sid) == str(flow.sid):
                 continue
             attributes = {**message.routing_attributes(), **mark}
             channel = await self._channel(message, other, attributes)
             sid, task_sid = str(channel.sid), channel.task_sid
-            opened_at = await self._end_marked(str(task_sid), mark) if task_sid else None
+            opened_at = await self._tasks.end_marked(str(task_sid), mark) if task_sid else None
             if opened_at is not None:
                 since = opened_at - TRIES_TAKE if resumed else opened_at
                 is_waiting = await self._may_somebody_wait(sid, since)
-                task_sid = await self._task_on(sid, message, other, key, is_own=False) if is_waiting else None
+                task_sid = (
+                    await self._tasks.ensure(sid, message, other, key, is_own=False) if is_waiting else None
+                )
             session = await self._sessions.find(sid)
-            if session is not None or (task_sid and await self.is_task_open(task_sid)):
+            if session is not None or (task_sid and await self._tasks.is_open(task_sid)):
                 return PairTaken(taken.refusal, sid, session)
             await self._discard_if_empty(channel)
         return taken
@@ -272,22 +242,12 @@ class ChatOpening:
         except PermanentError:
             return True  # nobody can tell, and an agent who looks in vain does no harm
 
-    async def _end_marked(self, task_sid: str, mark: Mapping[str, str]) -> datetime | None:
-        """End the task that the search has opened, and tell when it was opened; any other stays."""
-        task = await self._unfinished(task_sid)
-        if task is None or not mark.items() <= parse_attributes(task.attributes).items():
-            return None
-        if str(task.assignment_status) not in ("pending", "reserved"):
-            return None  # an agent is at work on it
-        await end_task(self._workspace(), task, ELSEWHERE)
-        return utc(task.date_created)
-
     async def _continue(
         self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, key: str
     ) -> tuple[OpenConversation, bool]:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
         is_agents = message.route is Route.AGENT
-        task_sid = await self._task_on(channel_sid, message, flow, key) if is_agents else None
+        task_sid = await self._tasks.ensure(channel_sid, message, flow, key) if is_agents else None
         # Behind the task, because a clean-up looks for tasks once more after it has made the channel inactive.
         snapshot = None
         with suppress(NotFound):
@@ -314,7 +274,7 @@ class ChatOpening:
         except NotFound:
             is_there = False
         if channel.task_sid:
-            await end_open_tasks(self._workspace(), "channelSid", sid, reason=ELSEWHERE)
+            await end_open_tasks(self._tasks.workspace, "channelSid", sid, reason=ELSEWHERE)
         if is_there:
             with suppress(NotFound):
                 await self._flex.channel(sid).delete_async()
@@ -330,109 +290,9 @@ class ChatOpening:
         """
         message = OutboundMessage(Route.AGENT, from_number=number, to_number=customer, body="")
         key = f"unanswered-{channel_sid}"
-        task_sid = await self._task_on(channel_sid, message, await self._flow(message), key, is_own=False)
+        task_sid = await self._tasks.ensure(
+            channel_sid, message, await self._flows.of(message), key, is_own=False
+        )
         logger.warning(
             "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task_sid
         )
-
-    async def is_task_open(self, task_sid: str) -> bool:
-        """Whether a task is not over."""
-        return await self._unfinished(task_sid) is not None
-
-    async def end_task(self, task_sid: str) -> bool:
-        """End the task of a channel over which nobody can be reached; an agent may have been quicker, and have it.
-
-        :return: whether it was open
-        """
-        try:
-            await (
-                self._workspace().tasks(task_sid).update_async(assignment_status="canceled", reason=ELSEWHERE)
-            )
-        except TwilioRefused:
-            task = await self._unfinished(task_sid)
-            if task is None:
-                return False
-            await end_task(self._workspace(), task, ELSEWHERE)
-        return True
-
-    async def _unfinished(self, task_sid: str) -> Any:
-        try:
-            task: Any = await self._workspace().tasks(task_sid).fetch_async()
-        except NotFound:
-            return None
-        return task if str(task.assignment_status) in OPEN_STATUSES else None
-
-    async def _task_on(
-        self, channel_sid: str, message: OutboundMessage, flow: Any, key: str, *, is_own: bool = True
-    ) -> str:
-        """The open task of a channel, or a new one by the flow's routing.
-
-        :param key: the marker of the send
-        :param is_own: whether the task goes with the send, and bears its mark
-        """
-
-        async def find() -> str | None:
-            found = await find_open_task(self._workspace(), "channelSid", channel_sid)
-            return None if found is None else str(found.sid)
-
-        async def make() -> str:
-            routing: Mapping[str, Any] = flow.integration or {}
-            marked = _marked(message, key) if is_own else message.routing_attributes()
-            attributes = {**marked, "channelSid": channel_sid, "channelType": "sms"}
-            task = await self._workspace().tasks.create_async(
-                attributes=json.dumps(attributes),
-                workflow_sid=routing.get("workflow_sid"),
-                task_channel=routing.get("channel"),
-            )
-            return await self._prefer_another(channel_sid, str(task.sid))
-
-        found = await find()
-        if found is not None:
-            return found
-        return await self._turns.once(channel_sid, key, find, make, looked=True)
-
-    async def _prefer_another(self, channel_sid: str, task_sid: str) -> str:
-        """The task of a customer who has just written, if there is one, and else the one that was just made."""
-        for task in await open_tasks(self._workspace(), "channelSid", channel_sid):
-            if str(task.sid) != task_sid:
-                await self.end_task(task_sid)
-                return str(task.sid)
-        return task_sid
-
-    async def _flow(self, message: OutboundMessage) -> Any:
-        integration = INTEGRATION[message.route]
-        flow = flow_of(await self._flows_of(message.from_number), message.from_number, integration)
-        if flow is not None:
-            return flow
-        problem = f"has no Flex Flow of integration type '{integration}', which route '{message.route}' needs"
-        remedy = "create the flow or choose another number"
-        if await self._has_moved(message.from_number):
-            problem = "was migrated to Flex Conversations: it has an address configuration, and no Flex Flow"
-            remedy = "use a connection with stack 'conversations'"
-        raise InvalidInput("from_number", f"{mask_number(message.from_number)} {problem}", remedy)
-
-    async def _flows_of(self, number: str) -> list[Any]:
-        """The flows of a number that lead to agents or to Studio."""
-        if number not in self._flows:
-            self._flows[number] = [
-                flow
-                for flow in await sms_flows(self._client)
-                if flow.contact_identity == number and str(flow.integration_type) in INTEGRATION.values()
-            ]
-        return self._flows[number]
-
-    async def _has_moved(self, number: str) -> bool:
-        """Whether the number is one of Flex Conversations by now; asked only when it has no flow, for one call."""
-        if self._flows[number]:
-            return False
-        with suppress(FlexSmsError):  # what is wrong is told all the same
-            return any(one.address == number for one in await sms_addresses(self._client))
-        return False
-
-    def _workspace(self) -> Any:
-        return self._taskrouter.workspaces(self._settings.need("workspace_sid"))
-
-
-def _marked(message: OutboundMessage, key: str) -> dict[str, Any]:
-    """The attributes of a send's task, by which its next try finds the task again."""
-    return {**message.routing_attributes(), KEY_ATTRIBUTE: key}

@@ -1,7 +1,4 @@
-"""The two sides of a Proxy session, and what Proxy says of their numbers.
-
-Source: https://www.twilio.com/docs/proxy/api/participant
-"""
+"""The two sides of a Proxy session, and what Proxy says of their numbers."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.opening import ChatOpening
 from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN, ChatSessions, PairTaken
+from flexsms.twilio.stacks.chat.tasks import ChatTasks
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
 from flexsms.twilio.stacks.short_lived import BEFORE, bears_our_mark, marks, restored, retired
 from flexsms.twilio.sync.lock import Turns
@@ -56,8 +57,9 @@ class ChatStack:
         self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels)
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
-        self._opening = ChatOpening(client, settings, self._channels, self._sessions, turns)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
+        self._tasks = ChatTasks(client, self._workspace, turns)
+        self._opening = ChatOpening(client, self._channels, self._sessions, self._tasks)
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
@@ -111,7 +113,7 @@ class ChatStack:
 
     async def keep(self, conversation: OpenConversation) -> bool | None:
         """Make the channel active and its session open, or end the task."""
-        if conversation.task_sid is None or not await self._opening.is_task_open(conversation.task_sid):
+        if conversation.task_sid is None or not await self._tasks.is_open(conversation.task_sid):
             return None
         links = {"session": conversation.session_sid} if conversation.session_sid else {}
         with suppress(NotFound):
@@ -127,7 +129,7 @@ class ChatStack:
     async def abandon(self, conversation: OpenConversation) -> bool:
         """Close the session, with which an inactive or deleted channel would swallow the customer's next text."""
         await self._sessions.close(conversation.channel_sid, conversation.session_sid)
-        return conversation.task_sid is not None and await self._opening.end_task(conversation.task_sid)
+        return conversation.task_sid is not None and await self._tasks.end(conversation.task_sid)
 
     async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""
@@ -166,7 +168,7 @@ class ChatStack:
         message = None
         if bears_our_mark(current.attributes) and await self._sessions.is_closed(channel_sid) is None:
             if was_active and BEFORE not in current.attributes:
-                message = await self._opening.message_like_the_last(channel_sid)
+                message = await self._tasks.message_like_the_last(channel_sid)
             if message is None:
                 return True
         return await self._put_back(current, links, message)
