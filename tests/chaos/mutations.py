@@ -102,7 +102,13 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no look-up",
         "a text whose answer was lost is taken for one that did not leave",
-        [("twilio.sending.sender:Sender._post", "sid = await self._find(claim)", "sid = None")],
+        [
+            (
+                "twilio.sending.sender:Sender._post",
+                "sid = await self._texts.find(claim)",
+                "sid = None",
+            )
+        ],
     ),
     Mutation(
         "no look-up on a retry",

@@ -16,7 +16,7 @@ from flexsms.core.exceptions import InvalidInput, PermanentError, ServiceUnavail
 from flexsms.core.outbound_message import OutboundMessage
 from flexsms.operators.send import LONGEST_SETUP_S, FlexSendOperator, _sentence
 from flexsms.sandbox.client import SandboxProcess
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 
 from .conftest import FakeContext
 

@@ -17,7 +17,7 @@ from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.endpoints import endpoint
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess

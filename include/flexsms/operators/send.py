@@ -21,7 +21,7 @@ from flexsms.links import ChannelLink
 from flexsms.templates import LiteralRows
 from flexsms.triggers.interaction_channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 
 LONGEST_SETUP_S = 300
 LOOK_EVERY_S = 2

@@ -19,7 +19,7 @@ from flexsms.core.exceptions import (
     TwilioRefused,
 )
 from flexsms.core.task_events import StackName
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 from flexsms.twilio.sync.lock import MAP_PREFIX
 from flexsms.twilio.sync.map import SyncMap
 from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, FLEX, Desk

@@ -19,7 +19,7 @@ from flexsms.core.exceptions import (
 )
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import connect
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 from tests.support.send_scenarios import CUSTOMER, WIRES, Desk
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from flexsms.core.exceptions import InteractionFailed, ServiceUnavailable, Twili
 from flexsms.core.task_events import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action
-from flexsms.twilio.sending.sender import SendResult
+from flexsms.twilio.sending.progress import SendResult
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.sync.channel_states import SyncStore
 from flexsms.twilio.sync.lock import Turns

@@ -18,13 +18,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import (
     ChannelClosed,
     ChannelInSetup,
     FlexSmsError,
     InteractionFailed,
-    NotFound,
     OutcomeUnknown,
     PermanentError,
     SendInProgress,
@@ -33,9 +31,10 @@ from flexsms.core.exceptions import (
     UndecidedSend,
 )
 from flexsms.core.outbound_message import OutboundMessage
-from flexsms.core.task_events import to_ms
 from flexsms.twilio.client.precondition import checked_before_sending
+from flexsms.twilio.sending.channels_in_use import ChannelsInUse
 from flexsms.twilio.sending.idempotency import Claim, SendLedger, Stage
+from flexsms.twilio.sending.posted_texts import PostedTexts
 from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
@@ -47,12 +46,9 @@ from flexsms.twilio.sending.progress import (
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack, told_if_left
 from flexsms.twilio.sync.channel_states import SyncStore
 
-__all__ = ["SendResult", "Sender"]
-
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
-LOOK_UP_EVERY_S = 1.0
 TIMED_OUT = 408
 # What the next try of a send finds out anew.
 UNKEPT = ("created_at", "session_updated_at")
@@ -77,10 +73,10 @@ class Sender:
     ) -> None:
         self._stack = stack
         self._ledger = ledger
-        self._store = store
+        self._channels = ChannelsInUse(stack, store, now=now)
+        self._texts = PostedTexts(stack, settle=settle, now=now, sleep=sleep)
         self._settle = settle
         self._now = now
-        self._sleep = sleep
 
     async def send(
         self,
@@ -151,7 +147,7 @@ class Sender:
                     return await self._after(conversation, message, progress, sid)
                 logger.info("The text did not leave at attempt %d of %d.", attempt, ATTEMPTS)
                 if not await self._stack.is_in_use(conversation):
-                    await self._use_again(replace(conversation, is_out_of_use=True))
+                    await self._channels.use_again(replace(conversation, is_out_of_use=True))
             except ChannelClosed as closed:
                 logger.info("%s Starting afresh.", closed)
                 progress.nothing_left()
@@ -171,7 +167,7 @@ class Sender:
         """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
         result = result_of(progress.claim)
         progress.in_doubt = True
-        sid = result.message_sid or await self._find(progress.claim)
+        sid = result.message_sid or await self._texts.find(progress.claim)
         if sid is not None:
             conversation = OpenConversation(
                 result.channel_sid, None, task_sid=result.task_sid, session_sid=result.session_sid
@@ -212,9 +208,9 @@ class Sender:
             )
         promise = promise_of(conversation, claim)
         if conversation.is_reconnected:
-            await self._use_again(conversation)
+            await self._channels.use_again(conversation)
         elif not promise.reused_channel:
-            await self._remember_session(conversation, progress)
+            await self._channels.remember_session(conversation, progress)
         progress.claim = replace(claim, resumed=True, result=promise.to_json())
         return conversation
 
@@ -238,7 +234,7 @@ class Sender:
         progress.is_first_try = False
         logger.warning("Nobody answered whether the text left (%s); looking for it.", lost)
         progress.in_doubt = True
-        sid = await self._find(claim)
+        sid = await self._texts.find(claim)
         progress.in_doubt = False
         return sid
 
@@ -261,30 +257,16 @@ class Sender:
         """
         if not progress.is_first_try or result_of(progress.claim).reused_channel:
             progress.in_doubt = True
-            relay = await self._relay(conversation, sid)
+            relay = await self._texts.relay(conversation, sid)
             progress.in_doubt = False
             if relay is Relay.MISSING:
-                if await self._keep(conversation):
+                if await self._channels.keep(conversation):
                     progress.kept = replace(conversation, session_updated_at=None)
                 raise ChannelClosed(f"{conversation.channel_sid} was retired before {sid} had left.")
             progress.text_sid = sid
             if relay is Relay.LEFT:
                 await self._lead_the_answer(conversation, message, progress, sid)
         return await self._finish(progress, sid)
-
-    async def _relay(self, conversation: OpenConversation, sid: str) -> Relay:
-        """What became of a text; looks until it cannot leave any more."""
-        until = self._now() + self._settle
-        while True:
-            try:
-                relay = await self._stack.relay(conversation, sid)
-            except NotFound as error:
-                raise _undecided(conversation.channel_sid) from error
-            if relay is not Relay.MISSING or self._now() >= until:
-                return relay
-            # A session that is open again by then was not open all the time.
-            conversation = replace(conversation, is_reconnected=True)
-            await self._sleep(LOOK_UP_EVERY_S)
 
     async def _lead_the_answer(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str
@@ -293,7 +275,7 @@ class Sender:
         result = replace(result_of(progress.claim), message_sid=sid)
         # The next try need not look for the text, which may be gone with its channel.
         progress.claim = await self._ledger.advance(replace(progress.claim, result=result.to_json()))
-        if await self._keep(conversation) is not False:
+        if await self._channels.keep(conversation) is not False:
             return
         try:
             fresh = await self._open(message, progress)
@@ -309,84 +291,9 @@ class Sender:
         moved = replace(result, task_sid=fresh.task_sid)
         progress.claim = replace(progress.claim, result=moved.to_json())
 
-    async def _use_again(self, conversation: OpenConversation) -> None:
-        """Use a channel whose session was closed, maybe by a clean-up that is retiring it, for a text or a task.
-
-        :raises ChannelClosed: when it stays retired
-        """
-        if not conversation.is_out_of_use:
-            state = await self._learn(conversation)
-            if not state.is_retired:
-                return
-            if not _is_deleted_next(state) and await self._stack.is_in_use(conversation):
-                return
-        kept = await self._keep(conversation)
-        if kept is None:
-            await self._stack.abandon(conversation)
-        if not kept:
-            raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
-
-    async def _keep(self, conversation: OpenConversation) -> bool | None:
-        """Keep a channel in use that a clean-up may be retiring, for the agent's task on it.
-
-        A clean-up that is about to delete it looks no more, so it stays out of use, where no customer comes by.
-
-        :return: None when there is no open task; False when it came too late, so that the task was ended
-        """
-        if conversation.task_sid is None or not conversation.session_sid:
-            return await self._stack.keep(conversation)
-        if _is_deleted_next(await self._learn(conversation)):
-            return False if await self._stack.abandon(conversation) else None
-        return await self._stack.keep(conversation)
-
-    async def _find(self, claim: Claim) -> str | None:
-        """Look for the text until it cannot turn up any more."""
-        # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
-        gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
-        # An earlier try that is thought to be dead may still post until its lease is over.
-        gives_up_ms = max(gives_up_ms, claim.held_until_ms)
-        channel_sid = result_of(claim).channel_sid
-        while True:
-            try:
-                sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
-            except NotFound as error:
-                raise _undecided(channel_sid) from error
-            left_ms = gives_up_ms - to_ms("now", self._now())
-            if sid is not None or left_ms <= 0:
-                return sid
-            await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
-
     async def _finish(self, progress: Progress, message_sid: str | None) -> SendResult:
         progress.text_sid = message_sid
         result = replace(result_of(progress.claim), message_sid=message_sid)
         progress.claim = replace(progress.claim, result=result.to_json())
         await self._ledger.advance(replace(progress.claim, stage=Stage.SENT))
         return result
-
-    async def _remember_session(self, conversation: OpenConversation, progress: Progress) -> None:
-        """Keep the session of a channel that is new, so that retiring it later need not look it up."""
-        if conversation.session_sid and conversation.session_sid != progress.session_sid:
-            await self._learn(conversation)
-            progress.session_sid = conversation.session_sid
-
-    async def _learn(self, conversation: OpenConversation) -> ChannelState:
-        """Write the session into the channel's state; returns what is there by then.
-
-        A clean-up that has closed the session settles nothing after this, but puts the channel back.
-        """
-        links = {"session": (to_ms("now", self._now()), str(conversation.session_sid))}
-        state = ChannelState(conversation.channel_sid, self._stack.name, links=links)
-        _, stored = await self._store.learn(state)
-        return stored.state
-
-
-def _is_deleted_next(state: ChannelState) -> bool:
-    """Whether a clean-up has settled the channel and deletes it next, if it has not done so."""
-    return state.is_retired and (state.retired or (0, ""))[1] == "delete"
-
-
-def _undecided(channel_sid: str) -> UndecidedSend:
-    return UndecidedSend(
-        f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
-        "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
-    )

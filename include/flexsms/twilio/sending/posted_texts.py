@@ -1,0 +1,74 @@
+"""Finding out what became of a text that was posted, or may have been."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from flexsms.core.exceptions import NotFound, UndecidedSend
+from flexsms.core.task_events import to_ms
+from flexsms.twilio.sending.idempotency import Claim
+from flexsms.twilio.sending.progress import result_of
+from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
+
+LOOK_UP_EVERY_S = 1.0
+
+
+class PostedTexts:
+    """Looks for texts.
+
+    :param settle: how long a text whose answer was lost may still turn up
+    :param now: the present, an aware datetime
+    """
+
+    def __init__(
+        self,
+        stack: SendingStack,
+        *,
+        settle: timedelta,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._stack = stack
+        self._settle = settle
+        self._now = now
+        self._sleep = sleep
+
+    async def find(self, claim: Claim) -> str | None:
+        """Look for the text until it cannot turn up any more."""
+        # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
+        gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
+        # An earlier try that is thought to be dead may still post until its lease is over.
+        gives_up_ms = max(gives_up_ms, claim.held_until_ms)
+        channel_sid = result_of(claim).channel_sid
+        while True:
+            try:
+                sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
+            except NotFound as error:
+                raise _undecided(channel_sid) from error
+            left_ms = gives_up_ms - to_ms("now", self._now())
+            if sid is not None or left_ms <= 0:
+                return sid
+            await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
+
+    async def relay(self, conversation: OpenConversation, sid: str) -> Relay:
+        """What became of a text; looks until it cannot leave any more."""
+        until = self._now() + self._settle
+        while True:
+            try:
+                relay = await self._stack.relay(conversation, sid)
+            except NotFound as error:
+                raise _undecided(conversation.channel_sid) from error
+            if relay is not Relay.MISSING or self._now() >= until:
+                return relay
+            # A session that is open again by then was not open all the time.
+            conversation = replace(conversation, is_reconnected=True)
+            await self._sleep(LOOK_UP_EVERY_S)
+
+
+def _undecided(channel_sid: str) -> UndecidedSend:
+    return UndecidedSend(
+        f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
+        "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
+    )
