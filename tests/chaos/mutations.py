@@ -227,12 +227,12 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no second look",
         "nobody looks again between suspending and settling",
-        [(f"{STEPS}.run", "await self._put_back_what_became_live()", "pass")],
+        [(f"{STEPS}.run", "await self._restorer.put_back_what_became_live()", "pass")],
     ),
     Mutation(
         "no third look",
         "nobody looks for who wrote right before a conversation was closed",
-        [(f"{STEPS}.run", "await self._let_late_customers_go_on(finished)", "pass")],
+        [(f"{STEPS}.run", "await self._restorer.let_late_customers_go_on(finished)", "pass")],
         CONVERSATIONS,
     ),
     Mutation(
@@ -241,8 +241,8 @@ MUTATIONS: Sequence[Mutation] = (
         [
             (
                 f"{STEPS}.run",
-                "    if self._down:\n",
-                "    await self._each(self._still_down(), self._close)\n    if self._down:\n",
+                "    if self._group.down:\n",
+                "    await self._group.each(self._group.still_down(), self._close)\n    if self._group.down:\n",
             )
         ],
         CONVERSATIONS,
