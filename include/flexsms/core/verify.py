@@ -12,6 +12,8 @@ from flexsms.core.redaction import redact
 
 REPORT = "report this"
 NOTHING = "nothing to do, flexsms works either way"
+NOBODY = "nobody documents it"
+ERRORS = "https://www.twilio.com/docs/api/errors/"
 _SID = re.compile(r"\b[A-Z]{2}[0-9a-fA-F]{32}\b")
 
 
