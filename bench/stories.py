@@ -11,7 +11,8 @@ from typing import Any
 from bench.figures import Spread, Target
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.event_source import EventPage, EventSource
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,10 @@ import boto3
 from bench.processes import Server, kinesis, receiver
 from bench.stories import Load, Outcome, Recorded, Story, clean, fold
 from bench.world import CHUNK, chunks, event_lives
+from flexsms.core.cloud_events import CLOUD_EVENT_PREFIX
 from flexsms.core.event_source import EventSource
 from flexsms.core.exceptions import RetryableError
-from flexsms.core.task_events import CLOUD_EVENT_PREFIX, TaskEventType
+from flexsms.core.task_events import TaskEventType
 from flexsms.sandbox.client import NO_ATTEMPTS, SandboxProcess, connection_extra
 from flexsms.sources.http import HttpSource
 from flexsms.sources.http_collector import HttpCollector

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from flexsms.core.channel_state import ChannelState
-from flexsms.core.task_events import ENDING, StackName, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import ENDING, TaskEventType
 from flexsms.sandbox.client import SandboxControl
 from flexsms.sandbox.control.bulk_load import customer_number
 from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, RECIPE_PREFIX

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from flexsms.core.cloud_events import from_cloud_event
 from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
 from flexsms.core.outbound_message import OutboundMessage
 from flexsms.core.retention import window_ms
-from flexsms.core.task_events import from_cloud_event, from_taskrouter
+from flexsms.core.task_events import from_taskrouter
 from flexsms.twilio.client.settings import TwilioSettings
 
 FROM, TO = "+14155550102", "+14155550101"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from flexsms.core.channel_state import KEPT_TASKS, ChannelState, document_bytes, fold, from_recipe
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.retention import Verdict, judge
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 
 CHANNEL = "CH" + "a" * 32
 OTHER = "CH" + "b" * 32

@@ -1,4 +1,4 @@
-"""Task events from both of Twilio's shapes."""
+"""Task events as TaskRouter lists them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import (
-    Home,
-    Ignored,
-    StackName,
-    TaskEvent,
-    TaskEventType,
-    Unplaced,
-    envelopes,
-    from_cloud_event,
-    from_taskrouter,
-    parse_attributes,
-    to_ms,
-    write_attributes,
-)
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import Ignored, TaskEvent, Unplaced, from_taskrouter, to_ms
 
 CHANNEL = "CH" + "a1" * 16
 TASK = "WT" + "5f" * 16
-HOME, THEIRS = Home("AC" + "0a" * 16, "WS" + "0b" * 16), "WS" + "0c" * 16
+WORKSPACE = "WS" + "0b" * 16
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -39,35 +27,6 @@ def record(**changes: Any) -> dict[str, Any]:
         "event_data": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
         **changes,
     }
-
-
-def envelope(**changes: Any) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "type": "com.twilio.taskrouter.task.completed",
-        "id": "EZ1",
-        "time": "2026-11-18T16:42:09.000Z",
-        "data": {
-            "timestamp": "2026-11-18T16:42:07.105Z",
-            "payload": {"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})},
-        },
-        **changes,
-    }
-
-
-def test_the_same_moment_from_both_shapes_is_the_same_event() -> None:
-    listed, streamed = from_taskrouter(record()), from_cloud_event(envelope())
-    assert isinstance(listed, TaskEvent)
-    assert isinstance(streamed, TaskEvent)
-    assert (listed.type, listed.task_sid, listed.channel_sid, listed.stack, listed.at_ms) == (
-        TaskEventType.COMPLETED,
-        TASK,
-        CHANNEL,
-        StackName.CHAT,
-        1795020127105,
-    )
-    assert listed.ends_task
-    assert (streamed.type, streamed.task_sid, streamed.at_ms) == (listed.type, listed.task_sid, listed.at_ms)
 
 
 def test_a_conversation_is_known_by_its_own_attribute() -> None:
@@ -126,34 +85,12 @@ def test_an_end_that_names_no_channel_says_why_and_keeps_its_task(data: dict[str
     assert from_taskrouter(record(resource_sid="WT1", event_data=data)) == Unplaced(why)
 
 
-@pytest.mark.parametrize(
-    ("named", "origin"),
-    [
-        pytest.param({"workspace_sid": HOME.workspace_sid, "account_sid": "AC" + "9" * 32}, "", id="ours"),
-        pytest.param({"account_sid": HOME.account_sid}, "", id="our account"),
-        pytest.param({}, "", id="nobody knows"),
-        pytest.param({"workspace_sid": "WS1", "account_sid": "ACxxx"}, "", id="placeholders"),
-        pytest.param({"workspace_sid": THEIRS, "account_sid": HOME.account_sid}, THEIRS, id="workspace"),
-        pytest.param({"account_sid": "AC" + "9" * 32}, "AC" + "9" * 32, id="account"),
-    ],
-)
-def test_events_of_another_workspace_or_account_are_not_ours(named: dict[str, Any], origin: str) -> None:
-    event = envelope()
-    event["data"]["payload"] |= named
-    read = from_cloud_event(event, HOME)
-    if origin:
-        assert read == Unplaced(Ignored.FOREIGN, origin=origin)
-    else:
-        assert isinstance(read, TaskEvent)
-    assert isinstance(from_cloud_event(event), TaskEvent)
-
-
 def test_an_event_tells_the_kind_of_channel_and_the_workspace() -> None:
     attributes = {"channelSid": CHANNEL, "channelType": "WhatsApp"}
     data = {"task_sid": TASK, "task_attributes": attributes}
-    event = from_taskrouter(record(event_data=data, workspace_sid=HOME.workspace_sid))
+    event = from_taskrouter(record(event_data=data, workspace_sid=WORKSPACE))
     assert isinstance(event, TaskEvent)
-    assert event.links == {"type": "whatsapp", "workspace": HOME.workspace_sid}
+    assert event.links == {"type": "whatsapp", "workspace": WORKSPACE}
     for odd in ("a text of somebody's", "", 7, None, {"a": 1}):
         data = {"task_sid": TASK, "task_attributes": {**attributes, "channelType": odd}}
         event = from_taskrouter(record(event_data=data))
@@ -188,75 +125,6 @@ def test_what_should_be_readable_and_is_not_is_named(changes: dict[str, Any], sa
         from_taskrouter(record(**changes))
 
 
-def test_data_and_payload_may_come_as_json_texts() -> None:
-    payload = json.dumps({"task_sid": TASK, "task_attributes": json.dumps({"channelSid": CHANNEL})})
-    event = from_cloud_event(envelope(data=json.dumps({"payload": payload})))
-    assert isinstance(event, TaskEvent)
-    assert event.at_ms == to_ms("time", "2026-11-18T16:42:09.000Z")
-
-
-def test_a_cloud_event_of_another_product_is_left_out() -> None:
-    sent = envelope(type="com.twilio.messaging.message.sent", data="anything")
-    assert from_cloud_event(sent) == Unplaced(Ignored.OTHER_TYPE)
-
-
-@pytest.mark.parametrize("type_", [None, "", 7])
-def test_what_does_not_say_its_type_is_told_apart(type_: object) -> None:
-    assert from_cloud_event(envelope(type=type_)) == Unplaced(Ignored.NO_TYPE)
-
-
-def test_a_time_as_a_number_is_called_one() -> None:
-    data = {**envelope()["data"], "timestamp": 1795020127105}
-    with pytest.raises(InvalidInput, match=r"data\.timestamp: is a number; expected ISO 8601"):
-        from_cloud_event(envelope(data=data))
-
-
-def test_a_broken_cloud_event_is_named() -> None:
-    with pytest.raises(InvalidInput, match=r"data: is not a JSON object"):
-        from_cloud_event(envelope(data=None))
-
-
 def test_moments_are_utc_whatever_their_offset() -> None:
     east = datetime(2026, 11, 18, 21, 42, 7, tzinfo=timezone(timedelta(hours=5)))
     assert to_ms("at", east) == to_ms("at", "2026-11-18T16:42:07Z") == to_ms("at", "2026-11-18T16:42:07")
-
-
-def test_the_last_moment_of_the_calendar_is_named() -> None:
-    """Rounded to milliseconds it is a date that nothing can write down."""
-    data = {**envelope()["data"], "timestamp": "9999-12-31T23:59:59.9999Z"}
-    with pytest.raises(InvalidInput, match="timestamp: of event EZ1 is not after 2014 and before 2100"):
-        from_cloud_event(envelope(data=data))
-
-
-def test_half_an_emoji_does_not_spoil_a_post() -> None:
-    body = json.dumps([envelope(id="EZ\ud83d"), envelope()]).encode()
-    assert rb"\ud83d" in body
-    half, whole = envelopes(body)
-    assert (half["id"], whole) == ("EZ?", envelope())
-    assert isinstance(from_cloud_event(half), TaskEvent)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b'[{"type"',
-        b"[NaN]",
-        b'["\xed\xa0\xbd"]',
-        b"\xff",
-        "[1]".encode("utf-16"),
-        b"[" * 200_000,
-        b"[" * 2000 + b"]" * 2000,
-        b"[1" + b"0" * 5000 + b"]",
-    ],
-    ids=["nothing", "half", "no number", "a raw surrogate", "no text", "utf-16", "deep", "closed", "long"],
-)
-def test_what_is_no_json_is_named(body: bytes) -> None:
-    with pytest.raises(InvalidInput, match="body: is not JSON; expected what Event Streams posts"):
-        envelopes(body)
-
-
-@pytest.mark.parametrize("attributes", [{"name": "Zoë 🙂"}, {"name": "Zo\ud83d"}, {}])
-def test_attributes_are_written_so_that_they_come_back(attributes: dict[str, Any]) -> None:
-    text = write_attributes(attributes)
-    assert parse_attributes(text.encode().decode()) == attributes

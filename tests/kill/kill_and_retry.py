@@ -29,7 +29,8 @@ from typing import Any
 from flexsms.core.exceptions import ChannelInSetup, RetryableError
 from flexsms.core.outbound_message import OutboundMessage
 from flexsms.core.retention import window_ms
-from flexsms.core.task_events import StackName, to_ms
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import to_ms
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.attempt import KEY

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import SandboxProcess
 from tests.support.stores import AnyAsset, Store
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.operators.cleanup import (
     MAX_LIMIT,
     FlexCleanupOperator,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import FlexSmsError
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import PermanentError
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator, sentence, summarize
 from flexsms.twilio.cleanup.scan import DueChannel, pack
 

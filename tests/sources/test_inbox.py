@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexsms.core.channel_state import ChannelState
+from flexsms.core.cloud_events import from_cloud_event
 from flexsms.core.event_source import NAMED_REJECTS, EventPage
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, ServiceUnavailable, UnreadableState
-from flexsms.core.task_events import Ignored, TaskEvent, from_cloud_event
+from flexsms.core.task_events import Ignored, TaskEvent
 from flexsms.sources import inbox as module
 from flexsms.sources.inbox import InboxSource
 from flexsms.twilio.account import Account

@@ -275,6 +275,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 async def test_no_record_blocks_the_checkpoint_whatever_it_holds(data: bytes) -> None:
     kinesis = Kinesis()

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from flexsms.core.retention import window_ms
-from flexsms.core.task_events import StackName, to_ms
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.attempt import KEY, Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import ChannelInSetup, RetryableError
 from flexsms.core.outbound_message import OutboundMessage
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.endpoints import endpoint

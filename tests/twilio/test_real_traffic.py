@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.channel_state import ChannelState
+from flexsms.core.cloud_events import Home
 from flexsms.core.event_reader import read_envelopes
 from flexsms.core.event_source import EventPage
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.retention import Verdict, judge
-from flexsms.core.task_events import Home, to_ms
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.tracked_scan import TrackedScan
 from flexsms.twilio.tracking.parked_states import ParkedStates

@@ -20,7 +20,7 @@ from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.exceptions import FlexSmsError, PermanentError
 from flexsms.core.redaction import mask_number
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.core.verify import Finding, Outcome, as_json, exit_status
 
 if TYPE_CHECKING:

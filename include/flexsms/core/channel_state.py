@@ -20,15 +20,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from flexsms.core.attributes import channel_type_of, parse_attributes
 from flexsms.core.exceptions import InvalidInput, UnreadableState
-from flexsms.core.task_events import (
-    StackName,
-    TaskEvent,
-    believable,
-    channel_type_of,
-    parse_attributes,
-    to_ms,
-)
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, believable, to_ms
 
 VERSION = 1
 KEPT_TASKS = 50

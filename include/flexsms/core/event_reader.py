@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from flexsms.core.cloud_events import Home, from_cloud_event
 from flexsms.core.event_source import EventPage
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import Home, Ignored, TaskEvent, Unplaced, from_cloud_event, printable, to_ms
+from flexsms.core.task_events import Ignored, TaskEvent, Unplaced, printable, to_ms
 
 # Clocks differ, and doctor complains from a minute on. An event dated later than so would count until then: its channel
 # would neither be due nor take real events for newer.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+from flexsms.core.attributes import CHANNEL_TYPE
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import CHANNEL_TYPE
 
 MS_PER_DAY = 86_400_000
 MIN_RETENTION_DAYS = 1 / 1440  # one minute: anything shorter would race the agent who just pressed "complete"

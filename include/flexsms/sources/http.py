@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
+from flexsms.core.cloud_events import Home
 from flexsms.core.event_reader import read_envelopes
 from flexsms.core.event_source import EVENTS_PER_CURSOR, EventPage
 from flexsms.core.exceptions import FlexSmsError, InvalidInput
-from flexsms.core.task_events import Home
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
 

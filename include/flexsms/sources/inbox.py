@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from flexsms.core.cloud_events import Home, envelopes
 from flexsms.core.event_reader import joined, named, read_envelopes
 from flexsms.core.event_source import NAMED_REJECTS, EventPage, reason_of, scope_of
 from flexsms.core.exceptions import InvalidInput, ServiceUnavailable
-from flexsms.core.task_events import Home, envelopes
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import for_each

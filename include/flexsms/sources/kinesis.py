@@ -18,10 +18,10 @@ from typing import Any
 import orjson
 from aiolimiter import AsyncLimiter
 
+from flexsms.core.cloud_events import Home, envelopes
 from flexsms.core.event_reader import joined, named, read_envelopes
 from flexsms.core.event_source import EVENTS_PER_CURSOR, EventPage
 from flexsms.core.exceptions import FlexSmsError, InvalidInput
-from flexsms.core.task_events import Home, envelopes
 from flexsms.sources.kinesis_protocol import (
     Batch,
     ExpiredIterator,

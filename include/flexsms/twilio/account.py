@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from flexsms.core.cloud_events import Home
 from flexsms.core.event_source import EventSource
 from flexsms.core.retention import SMS
-from flexsms.core.task_events import Home, StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
 from flexsms.twilio.cleanup.context import CleanupContext

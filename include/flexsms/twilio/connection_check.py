@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flexsms.core.exceptions import FlexSmsError, NotAuthorized, NotFound
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 
 if TYPE_CHECKING:
     from twilio.rest import Client

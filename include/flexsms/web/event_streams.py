@@ -12,9 +12,9 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, status
 
+from flexsms.core.cloud_events import envelopes
 from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import envelopes
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.twilio.client import clock
 from flexsms.web.connection_cache import MIN_AGE_S, Desk, Reception

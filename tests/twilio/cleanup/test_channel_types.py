@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import BatchReport, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel, Scan, find_due

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
 from tests.support.cleanup_scenarios import HOUSES, OPEN_TASKS, House, Match, Memory

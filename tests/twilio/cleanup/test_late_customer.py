@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import FlexSmsError, InteractionFailed
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.stacks.protocol import Healed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexsms.core.channel_state import ChannelState
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Rule, Scan, find_due, pack, unpack
 from flexsms.twilio.sync.channel_states import Scanned, StoredState, UnreadableDocument
 

@@ -13,7 +13,8 @@ import pytest
 from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage
 from flexsms.core.exceptions import PermanentError
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup import tracked_scan

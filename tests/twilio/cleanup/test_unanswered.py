@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup import unanswered
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flexsms.core.exceptions import TwilioRefused
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from tests.support.send_scenarios import Desk
 
 if TYPE_CHECKING:

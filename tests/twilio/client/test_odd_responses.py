@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.exceptions import FlexSmsError, RetryableError
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.client.settings import TwilioSettings

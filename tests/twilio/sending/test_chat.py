@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.exceptions import InvalidInput, TwilioRefused
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup.provisioner import Works
 from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, PROXY, Desk

@@ -18,7 +18,7 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.sending.progress import SendResult
 from flexsms.twilio.sync.lock import MAP_PREFIX
 from flexsms.twilio.sync.map import SyncMap

@@ -16,7 +16,7 @@ from flexsms.core.exceptions import (
     TwilioRefused,
     UndecidedSend,
 )
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from tests.support.send_scenarios import CUSTOMER, Desk
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.support.cleanup_scenarios import ConversationsHouse

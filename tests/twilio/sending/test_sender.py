@@ -17,7 +17,7 @@ from flexsms.core.exceptions import (
     TwilioRefused,
     UndecidedSend,
 )
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import connect
 from flexsms.twilio.sending.progress import SendResult
 from tests.support.send_scenarios import CUSTOMER, WIRES, Desk

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.exceptions import FlexSmsError, PermanentError
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, Desk
 
 if TYPE_CHECKING:

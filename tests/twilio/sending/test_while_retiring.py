@@ -15,7 +15,8 @@ import pytest
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import SendInProgress, ServiceUnavailable, TwilioRefused
-from flexsms.core.task_events import StackName, to_ms
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.stacks.chat.channels import ChatChannels

@@ -11,7 +11,7 @@ import pytest
 
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, MissingSetting, OutcomeUnknown
 from flexsms.core.setup_report import EVENT_TYPES, STREAM_NAME, RowState
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.client.settings import TwilioSettings

@@ -11,7 +11,7 @@ import pytest
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import InteractionFailed, ServiceUnavailable, TwilioRefused
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.cleanup.outcomes import Action
 from flexsms.twilio.sending.progress import SendResult

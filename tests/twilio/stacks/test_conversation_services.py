@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flexsms.core.exceptions import InOtherService, SendInProgress
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.support.cleanup_scenarios import ConversationsHouse

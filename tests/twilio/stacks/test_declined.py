@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.outcomes import Outcome
 from tests.support.cleanup_scenarios import HOUSES, House
 from tests.support.send_scenarios import CUSTOMER, Desk

@@ -11,7 +11,7 @@ import pytest
 
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.core.exceptions import NotFound, ProductGone, RateLimited, ServiceUnavailable
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.support.sms import CUSTOMER, STACKS, Texts

@@ -16,7 +16,8 @@ import pytest
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import MissingSetting, ProductGone, ServiceUnavailable
-from flexsms.core.task_events import StackName, to_ms
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.cleanup.unanswered import SAMPLE

@@ -13,7 +13,7 @@ import pytest
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import InvalidInput, RevisionMismatch, UnreadableState
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.sync.channel_states import Leftover, Scanned, StoredState, UnreadableDocument, Written
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType, to_ms
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType, to_ms
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.channel_states import StoredState

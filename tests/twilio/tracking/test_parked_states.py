@@ -8,7 +8,8 @@ import pytest
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.exceptions import InvalidInput, UnreadableState
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from tests.support.kept import Kept
 

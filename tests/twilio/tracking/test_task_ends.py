@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from flexsms.core.channel_state import ChannelState, fold
 from flexsms.core.event_source import EventPage
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.tracking import task_ends

@@ -19,7 +19,8 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     UnreadableState,
 )
-from flexsms.core.task_events import StackName, TaskEvent, TaskEventType
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent, TaskEventType
 from flexsms.twilio.account import Account
 from flexsms.twilio.taskrouter import events
 from flexsms.twilio.tracking import parked_states as parked_module
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 Calls = Callable[[], Counter[str]]
-EVENTS = "GET events.twilio.com/v1/Workspaces/{id}/Events"
+EVENTS = "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events"
 
 
 class Cursor:

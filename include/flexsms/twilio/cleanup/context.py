@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flexsms.core.event_source import EventSource
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.ledger import CleanupLedger
 from flexsms.twilio.cleanup.outcomes import Action
 from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts

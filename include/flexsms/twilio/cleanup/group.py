@@ -14,7 +14,7 @@ from flexsms.core.exceptions import (
     ProductGone,
     TryReplaced,
 )
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.outcomes import DONE, BatchReport, Outcome

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from flexsms.core.exceptions import FlexSmsError, NotFound
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.ledger import CleanupLedger, Unfinished
 from flexsms.twilio.cleanup.outcomes import DONE, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel, Scan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.sync.channel_states import Leftover, Scanned, UnreadableDocument
 
 # Channels per batch, which is a task in Airflow: at Proxy's 30 channels/s about a minute of work.

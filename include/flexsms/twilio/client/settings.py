@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_vali
 from pydantic.dataclasses import dataclass
 
 from flexsms.core.exceptions import MissingSetting
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.core.validation import NotBool, sentence, told
 from flexsms.twilio.client.fields import EVENTS_URL, Days, conn_id, entry, place, required, sid
 

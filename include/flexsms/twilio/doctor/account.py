@@ -23,7 +23,7 @@ from flexsms.core.checks import (
 from flexsms.core.exceptions import FlexSmsError, NotAuthorized
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.redaction import mask_number
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
 from flexsms.twilio.connection_check import ask_products, other_account

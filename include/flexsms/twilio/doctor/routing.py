@@ -8,7 +8,7 @@ from typing import Any
 from flexsms.core.checks import Finding, Verdict
 from flexsms.core.exceptions import NotAuthorized, NotFound
 from flexsms.core.redaction import mask_number
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.stacks.chat.proxy_sessions import OPEN
 from flexsms.twilio.stacks.own_numbers import sms_addresses, sms_flows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.exceptions import InvalidInput, MissingSetting, NotFound
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.setup_report import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.settings import SETTLE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.setup.event_streams import Patience, StreamSetup
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes

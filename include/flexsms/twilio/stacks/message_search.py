@@ -8,8 +8,8 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.outbound_message import KEY_ATTRIBUTE
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.protocol import NewestText

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from flexsms.core.delivery_status import Delivery
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.core.outbound_message import OutboundMessage
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 
 logger = logging.getLogger(__name__)
 

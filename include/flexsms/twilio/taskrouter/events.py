@@ -11,10 +11,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import channel_of
 from flexsms.core.event_reader import read_events
 from flexsms.core.event_source import EventPage
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import TaskEventType, channel_of, from_taskrouter, printable
+from flexsms.core.task_events import TaskEventType, from_taskrouter, printable
 from flexsms.twilio.client.concurrency import merged, pages_ahead
 from flexsms.twilio.taskrouter.task_list import ListedTask, TaskList
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import InUseUnknown, NotFound, ServiceUnavailable, TwilioRefused
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice

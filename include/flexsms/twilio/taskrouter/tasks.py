@@ -9,9 +9,9 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import InvalidInput, NotFound, TwilioRefused
 from flexsms.core.outbound_message import KEY_ATTRIBUTE
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flexsms.core.channel_state import ChannelState
-from flexsms.core.task_events import StackName, TaskEvent
+from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import TaskEvent
 from flexsms.twilio.tracking.parked_states import Memory
 
 # Airflow warns of a value in its state stores beyond 64 KiB: these are 45 and 16 KB.

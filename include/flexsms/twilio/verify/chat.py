@@ -9,7 +9,7 @@ from typing import Any
 
 from flexsms.core.exceptions import NotFound, TwilioError
 from flexsms.core.redaction import mask_number
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.stacks.short_lived import RETIRED
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.verify.experiment import Note, experiment

@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 
 from flexsms.core.outbound_message import KEY_ATTRIBUTE
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.conversations.address_pairs import PAIR_TAKEN
 from flexsms.twilio.verify.experiment import Note, experiment

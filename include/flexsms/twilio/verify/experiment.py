@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.core.verify import Price
 from flexsms.twilio.verify.own import Own
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from flexsms.core.attributes import channel_type_of
 from flexsms.core.redaction import mask_number
-from flexsms.core.task_events import StackName, channel_type_of
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.verify.experiment import Note, experiment
 from flexsms.twilio.verify.own import NotPossible, Own, refusal

@@ -16,7 +16,7 @@ from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, NotFound, TwilioError
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.setup_report import WEBHOOK, webhook
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.setup.sinks import list_sinks

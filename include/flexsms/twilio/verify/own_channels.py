@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from flexsms.core.attributes import parse_attributes, write_attributes
 from flexsms.core.exceptions import NotFound
-from flexsms.core.task_events import parse_attributes, write_attributes
 from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN
 from flexsms.twilio.stacks.own_numbers import TASK, sms_flows
 from flexsms.twilio.verify.own import NotPossible, Own, refusal

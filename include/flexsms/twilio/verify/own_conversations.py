@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import AlreadyExists, NotFound, TwilioRefused
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.stacks.conversations.address_pairs import PAGE_SIZE, WRONG_NUMBERS
 from flexsms.twilio.stacks.conversations.services import in_service
 from flexsms.twilio.stacks.conversations.tasks import TASK_CHANNEL

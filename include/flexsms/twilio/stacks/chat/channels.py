@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes, write_attributes
 from flexsms.core.exceptions import NotFound, OutcomeUnknown, ServiceUnavailable
 from flexsms.core.outbound_message import KEY_ATTRIBUTE
-from flexsms.core.task_events import parse_attributes, write_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck

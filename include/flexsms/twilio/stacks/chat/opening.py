@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import (
     InvalidInput,
     NotFound,
@@ -20,7 +21,6 @@ from flexsms.core.exceptions import (
     SendInProgress,
 )
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive

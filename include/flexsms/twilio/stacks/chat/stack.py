@@ -22,7 +22,7 @@ from flexsms.core.exceptions import (
     TwilioRefused,
 )
 from flexsms.core.outbound_message import OutboundMessage
-from flexsms.core.task_events import StackName
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery

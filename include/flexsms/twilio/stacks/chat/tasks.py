@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import NotFound, TwilioRefused
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.own_numbers import sms_flows
 from flexsms.twilio.sync.lock import Turns

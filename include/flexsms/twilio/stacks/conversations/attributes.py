@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from flexsms.core.attributes import write_attributes
 from flexsms.core.exceptions import OutcomeUnknown, ServiceUnavailable, TwilioRefused
-from flexsms.core.task_events import write_attributes
 from flexsms.twilio.stacks.conversations.address_pairs import CLOSED
 from flexsms.twilio.stacks.protocol import ChannelSnapshot
 from flexsms.twilio.stacks.short_lived import marks, rebased

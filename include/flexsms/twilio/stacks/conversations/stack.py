@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import (
     ChannelClosed,
     NotAuthorized,
@@ -21,7 +22,7 @@ from flexsms.core.exceptions import (
     TwilioRefused,
 )
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
-from flexsms.core.task_events import StackName, parse_attributes
+from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings

@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import NotFound
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
 

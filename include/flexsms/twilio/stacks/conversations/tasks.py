@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
-from flexsms.core.task_events import parse_attributes
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
 from flexsms.twilio.sync.channel_states import SyncStore
