@@ -159,13 +159,13 @@ MUTATIONS: Sequence[Mutation] = (
         CHAT,
     ),
     Mutation(
-        "no turns",
+        "no lock",
         "whoever adds a task or a flow does not wait for its turn",
         [
             (
-                "twilio.sync.lock:Turns._take",
+                "twilio.sync.lock:SyncLock._take",
                 "except AlreadyExists:\n        pass",
-                "except AlreadyExists:\n        return Turn(channel_sid, '', is_first=True, inherited=False)",
+                "except AlreadyExists:\n        return Lease(channel_sid, '', is_first=True, inherited=False)",
             )
         ],
         CONVERSATIONS,

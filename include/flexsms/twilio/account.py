@@ -36,7 +36,7 @@ from flexsms.twilio.stacks.conversations.delivery import ConversationsDelivery
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync.channel_states import SyncStore
-from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.sync.lock import SyncLock
 from flexsms.twilio.taskrouter.events import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
@@ -157,17 +157,17 @@ class Account:
         return timedelta(seconds=self.settings.timeout_s) * LEASE_IN_TIMEOUTS
 
     def _chat(self) -> ChatStack:
-        return ChatStack(self.client, self.settings, self._turns())
+        return ChatStack(self.client, self.settings, self._lock())
 
     def _conversations(self) -> ConversationsStack:
-        return ConversationsStack(self.client, self.settings, self._turns())
+        return ConversationsStack(self.client, self.settings, self._lock())
 
-    def _turns(self) -> Turns:
-        return Turns(
+    def _lock(self) -> SyncLock:
+        return SyncLock(
             self.client,
             self.settings.need("sync_service_sid"),
             now=self.now,
-            lease=self._lease,
+            duration=self._lease,
             settle=self._settle,
         )
 

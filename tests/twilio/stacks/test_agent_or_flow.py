@@ -17,7 +17,7 @@ from flexsms.twilio.cleanup.outcomes import Action
 from flexsms.twilio.sending.progress import SendResult
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.sync.channel_states import SyncStore
-from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.sync.lock import SyncLock
 from tests.support.cleanup_scenarios import ConversationsHouse
 from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, FLEX, OPEN, Desk
 
@@ -71,15 +71,15 @@ async def learn(desk: Desk, channel_sid: str) -> None:
 
 
 def at_the_turn(monkeypatch: pytest.MonkeyPatch, other: Callable[[], Awaitable[Any]]) -> None:
-    """Let another send go through right before the next one asks for its turn."""
-    once: Any = Turns.once
+    """Let another send go through right before the next one asks for the lock."""
+    once: Any = SyncLock.once
 
-    async def after_the_other(self: Turns, *args: Any, **more: Any) -> Any:
-        monkeypatch.setattr(Turns, "once", once)
+    async def after_the_other(self: SyncLock, *args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(SyncLock, "once", once)
         await other()
         return await once(self, *args, **more)
 
-    monkeypatch.setattr(Turns, "once", after_the_other)
+    monkeypatch.setattr(SyncLock, "once", after_the_other)
 
 
 async def test_a_flow_is_not_attached_beside_a_task_of_the_same_moment(

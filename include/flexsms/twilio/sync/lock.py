@@ -1,7 +1,7 @@
 """One at a time: who may add something to a conversation that must be there only once.
 
 Twilio opens a second task, or attaches a second webhook, without a question. Whoever wants to add one takes the
-conversation's turn first: an item of a Sync map that only one can create, and that expires by itself.
+conversation's lock first: an item of a Sync map that only one can create, and that expires by itself.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# The name is in customers' accounts, and so it stays.
 MAP_PREFIX = "flexsms.turns."
 LOOK_AGAIN_EVERY_S = 1.0
 NOBODY = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The right to add something.
+class Lease:
+    """The right to add something, for a while.
 
     :param taken: when, or a little before
-    :param is_first: nobody had it for a whole lease, so no other send can have added anything lately
+    :param is_first: nobody had it for as long as a lease lasts, so no other send can have added anything lately
     :param inherited: an earlier try of the same send had it, and may have sent its request
     """
 
@@ -52,10 +53,10 @@ class Turn:
     inherited: bool
 
 
-class Turns:
-    """Hands out turns.
+class SyncLock:
+    """Hands out leases, one per channel at a time.
 
-    :param lease: after this time without a release a turn is anybody's
+    :param duration: after this time without a release the lock is anybody's
     :param settle: how long a request whose answer was lost may still take effect
     """
 
@@ -65,13 +66,13 @@ class Turns:
         service_sid: str,
         *,
         now: Callable[[], datetime],
-        lease: timedelta,
+        duration: timedelta,
         settle: timedelta,
     ) -> None:
         self._client = client
         self._service_sid = service_sid
         self._now = now
-        self._lease = lease
+        self._duration = duration
         self._settle = settle
 
     async def once(
@@ -81,7 +82,7 @@ class Turns:
         look: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
         *,
-        tidy: Callable[[T, Turn], Awaitable[T]] | None = None,
+        tidy: Callable[[T, Lease], Awaitable[T]] | None = None,
         looked: bool = False,
         doubtful: bool = False,
     ) -> T:
@@ -89,13 +90,13 @@ class Turns:
 
         :param owner: the same for all tries of one send, another for every other send
         :param make: a request that must not be repeated blindly
-        :param tidy: what else has to be so before the next one's turn; returns what is there then
-        :param looked: ``look`` has just found nothing, so a turn that nobody had lately needs no second look
-        :param doubtful: an earlier try may have sent the request without having the turn
-        :raises SendInProgress: when somebody else keeps the turn and makes nothing, or nobody knows what was made
+        :param tidy: what else has to be so before the next one has the lock; returns what is there then
+        :param looked: ``look`` has just found nothing, so a lock that nobody had lately needs no second look
+        :param doubtful: an earlier try may have sent the request without having the lock
+        :raises SendInProgress: when somebody else keeps the lock and makes nothing, or nobody knows what was made
         """
         until = self._now() + self._settle
-        while (turn := await self._take(channel_sid, owner)) is None:
+        while (lease := await self._take(channel_sid, owner)) is None:
             found = await look()
             if found is not None:
                 return found
@@ -104,28 +105,28 @@ class Turns:
                     f"Another send is busy on {channel_sid}; trying again once it is through."
                 )
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
-        known_missing = looked and turn.is_first and not doubtful
-        how_long = self._settle if turn.inherited or doubtful else timedelta()
+        known_missing = looked and lease.is_first and not doubtful
+        how_long = self._settle if lease.inherited or doubtful else timedelta()
         found = None
         try:
-            async with asyncio.timeout((self._lease - self._settle).total_seconds()):
-                with checked_before_sending(lambda: self._refuse_if_late(turn)):
+            async with asyncio.timeout((self._duration - self._settle).total_seconds()):
+                with checked_before_sending(lambda: self._refuse_if_late(lease)):
                     found = None if known_missing else await self._look_for(look, how_long)
                     if found is None:
                         found = await self.make(look, make)
                     if tidy is not None:
-                        found = await tidy(found, turn)
+                        found = await tidy(found, lease)
         except TimeoutError as error:
             if found is not None:
-                await self._release(turn)
+                await self._release(lease)
             raise SendInProgress(f"{channel_sid} took too long; trying again later.") from error
         except SendInProgress:
-            raise  # The turn is kept: the next try looks first.
+            raise  # The lock is kept: the next try looks first.
         except FlexSmsError:
-            # It was refused. A cancelled wait keeps the turn, for the request may be on its way.
-            await self._release(turn)
+            # It was refused. A cancelled wait keeps the lock, for the request may be on its way.
+            await self._release(lease)
             raise
-        await self._release(turn)
+        await self._release(lease)
         return found
 
     async def make(self, look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
@@ -134,8 +135,8 @@ class Turns:
         :raises SendInProgress: when nobody knows what was made
         """
         try:
-            # Once the lease is over another send may take the turn, so nothing may leave after that.
-            async with asyncio.timeout((self._lease - 2 * self._settle).total_seconds()):
+            # Once the lease is over another send may take the lock, so nothing may leave after that.
+            async with asyncio.timeout((self._duration - 2 * self._settle).total_seconds()):
                 return await make()
         except (OutcomeUnknown, TimeoutError) as error:
             found = await self._look_for(look, self._settle)
@@ -144,10 +145,10 @@ class Turns:
                 raise SendInProgress(f"{told} It was not found; trying again later.") from error
             return found
 
-    def _refuse_if_late(self, turn: Turn) -> None:
-        """Once the lease is over another send may take the turn, also if this machine stood still meanwhile."""
-        if turn.taken.age > self._lease - self._settle:
-            raise SendInProgress(f"{turn.key} took too long; trying again later.")
+    def _refuse_if_late(self, lease: Lease) -> None:
+        """Once the lease is over another send may take the lock, also if this machine stood still meanwhile."""
+        if lease.taken.age > self._duration - self._settle:
+            raise SendInProgress(f"{lease.key} took too long; trying again later.")
 
     async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
         until = self._now() + how_long
@@ -157,30 +158,32 @@ class Turns:
                 return found
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
 
-    async def _take(self, channel_sid: str, owner: str) -> Turn | None:
-        turns, nonce, now = self._map(channel_sid), secrets.token_hex(8), Instant.now()
+    async def _take(self, channel_sid: str, owner: str) -> Lease | None:
+        items, nonce, now = self._map(channel_sid), secrets.token_hex(8), Instant.now()
         data = {"by": owner, "nonce": nonce}
         try:
-            created = await turns.create(channel_sid, data)
-            return Turn(channel_sid, created.revision, now, is_first=True, inherited=False)
+            created = await items.create(channel_sid, data)
+            return Lease(channel_sid, created.revision, now, is_first=True, inherited=False)
         except AlreadyExists:
             pass
         try:
-            held = await turns.fetch(channel_sid)
+            held = await items.fetch(channel_sid)
             if held.data["by"] not in (owner, NOBODY):
                 return None
             if held.data["nonce"] == nonce:  # our own, whose answer was lost
-                return Turn(channel_sid, held.revision, now, is_first=True, inherited=False)
-            taken = await turns.update(channel_sid, data, revision=held.revision)
+                return Lease(channel_sid, held.revision, now, is_first=True, inherited=False)
+            taken = await items.update(channel_sid, data, revision=held.revision)
         except (NotFound, RevisionMismatch):
             return None
-        return Turn(channel_sid, taken.revision, now, is_first=False, inherited=held.data["by"] == owner)
+        return Lease(channel_sid, taken.revision, now, is_first=False, inherited=held.data["by"] == owner)
 
-    async def _release(self, turn: Turn) -> None:
-        """Let the next one have the turn at once; where that fails, or it has run out, its lease decides."""
+    async def _release(self, lease: Lease) -> None:
+        """Let the next one have the lock at once; where that fails, or the lease has run out, its end decides."""
         with suppress(FlexSmsError):
-            await self._map(turn.key).update(turn.key, {"by": NOBODY, "nonce": ""}, revision=turn.revision)
+            await self._map(lease.key).update(lease.key, {"by": NOBODY, "nonce": ""}, revision=lease.revision)
 
     def _map(self, channel_sid: str) -> SyncMap:
         # Sync takes 20 writes/s per map, so the channels are spread over 16 of them.
-        return SyncMap(self._client, self._service_sid, MAP_PREFIX + channel_sid[-1].lower(), ttl=self._lease)
+        return SyncMap(
+            self._client, self._service_sid, MAP_PREFIX + channel_sid[-1].lower(), ttl=self._duration
+        )

@@ -31,7 +31,7 @@ from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN, ChatSessions, 
 from flexsms.twilio.stacks.chat.tasks import ChatTasks
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
 from flexsms.twilio.stacks.short_lived import BEFORE, bears_our_mark, marks, restored, retired
-from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.sync.lock import SyncLock
 from flexsms.twilio.taskrouter.tasks import end_open_tasks, find_tasks_of, open_tasks, refer_to
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ class ChatStack:
     usual: Mapping[str, Any] = {"long_lived": True, "status": "ACTIVE"}
     closing_is_final = False
 
-    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
+    def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels)
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
-        self._tasks = ChatTasks(client, self._workspace, turns)
+        self._tasks = ChatTasks(client, self._workspace, lock)
         self._opening = ChatOpening(client, self._channels, self._sessions, self._tasks)
 
     async def check(self, message: OutboundMessage) -> None:

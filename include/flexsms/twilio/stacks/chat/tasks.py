@@ -12,7 +12,7 @@ from flexsms.core.exceptions import NotFound, TwilioRefused
 from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.own_numbers import sms_flows
-from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.sync.lock import SyncLock
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, attributes_of
 from flexsms.twilio.taskrouter.tasks import end_task, find_open_task, find_tasks, open_tasks
 
@@ -28,10 +28,10 @@ class ChatTasks:
     :param workspace: the SDK's context of the workspace
     """
 
-    def __init__(self, client: Client, workspace: Any, turns: Turns) -> None:
+    def __init__(self, client: Client, workspace: Any, lock: SyncLock) -> None:
         self._client = client
         self.workspace = workspace
-        self._turns = turns
+        self._lock = lock
 
     async def is_open(self, task_sid: str) -> bool:
         """Whether a task is not over."""
@@ -85,7 +85,7 @@ class ChatTasks:
         found = await find()
         if found is not None:
             return found
-        return await self._turns.once(channel_sid, key, find, make, looked=True)
+        return await self._lock.once(channel_sid, key, find, make, looked=True)
 
     async def _prefer_another(self, channel_sid: str, task_sid: str) -> str:
         """The task of a customer who has just written, if there is one, and else the one that was just made."""

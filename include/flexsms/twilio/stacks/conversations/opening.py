@@ -23,7 +23,7 @@ from flexsms.twilio.stacks.conversations.services import in_service
 from flexsms.twilio.stacks.conversations.studio_flow import ConversationFlow
 from flexsms.twilio.stacks.conversations.tasks import ConversationTasks, OpenTask
 from flexsms.twilio.stacks.protocol import OpenConversation, told_if_left
-from flexsms.twilio.sync.lock import Turn, Turns
+from flexsms.twilio.sync.lock import Lease, SyncLock
 from flexsms.twilio.taskrouter.tasks import check_worker, end_own_tasks
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ _SOMEBODY_WROTE = "Somebody wrote in {} meanwhile, and no agent was told; look a
 class ConversationOpening:
     """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.stack.ConversationsStack`."""
 
-    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
+    def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
         self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
-        self._turns = turns
+        self._lock = lock
         self._tasks = ConversationTasks(client, settings)
         self._flow = ConversationFlow(client, settings)
         self._pairs = ConversationPairs(client, settings)
@@ -131,7 +131,7 @@ class ConversationOpening:
         """The conversation's open task, or a new one, and no flow beside it.
 
         A task that an earlier try made may have the flow or another task still beside it, so a later try looks under
-        its turn.
+        its lock.
         """
         looked = not is_fresh and not resumed
         if looked:
@@ -139,14 +139,14 @@ class ConversationOpening:
             if found is not None:
                 return found
 
-        async def detach_flow(task: OpenTask, turn: Turn) -> OpenTask:
-            if is_fresh and turn.is_first:
+        async def detach_flow(task: OpenTask, lease: Lease) -> OpenTask:
+            if is_fresh and lease.is_first:
                 return task
             if task.is_invited or resumed:
                 task = await self._tasks.keep_one(channel_sid, task, key)
             return replace(task, replaces_flow=await self._flow.detach(channel_sid))
 
-        return await self._turns.once(
+        return await self._lock.once(
             channel_sid,
             key,
             lambda: self._open_task(channel_sid),
@@ -164,7 +164,7 @@ class ConversationOpening:
         if found is not None:
             return found
 
-        async def prefer_task(found: OpenTask | str, _: Turn) -> OpenTask | str:
+        async def prefer_task(found: OpenTask | str, _: Lease) -> OpenTask | str:
             # The customer may have written right before the flow was there.
             task = None if isinstance(found, OpenTask) else await self._open_task(channel_sid)
             if task is None:
@@ -172,7 +172,7 @@ class ConversationOpening:
             await self._flow.detach(channel_sid)
             return task
 
-        return await self._turns.once(
+        return await self._lock.once(
             channel_sid,
             key,
             lambda: self._task_or_flow(channel_sid),
@@ -255,7 +255,7 @@ class ConversationOpening:
         return await self._tasks.find(channel_sid)
 
     async def _prepare_studio(self, channel_sid: str) -> None:
-        await self._turns.make(lambda: self._flow.find(channel_sid), lambda: self._flow.attach(channel_sid))
+        await self._lock.make(lambda: self._flow.find(channel_sid), lambda: self._flow.attach(channel_sid))
 
     def workspace(self) -> Any:
         """The SDK's context of the workspace that the tasks are in."""

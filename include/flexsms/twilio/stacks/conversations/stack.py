@@ -34,7 +34,7 @@ from flexsms.twilio.stacks.conversations.unanswered_customers import UnansweredC
 from flexsms.twilio.stacks.message_search import PAGE_SIZE, find_marked, newest_text
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
 from flexsms.twilio.stacks.short_lived import bears_our_mark, restored, retired
-from flexsms.twilio.sync.lock import Turns
+from flexsms.twilio.sync.lock import SyncLock
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -53,13 +53,13 @@ class ConversationsStack:
     usual: Mapping[str, Any] = {}
     closing_is_final = True
 
-    def __init__(self, client: Client, settings: TwilioSettings, turns: Turns) -> None:
+    def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
         self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
         self._service_sid = settings.conversations_service_sid or settings.chat_service_sid
         self._services = ConversationServices(client, settings)
         self._attributes = ConversationAttributes(self._conversations, self.fetch)
-        self._opening = ConversationOpening(client, settings, turns)
+        self._opening = ConversationOpening(client, settings, lock)
         self._unanswered = UnansweredCustomers(self._conversations, self._opening)
 
     async def check(self, message: OutboundMessage) -> None:
