@@ -325,7 +325,7 @@ MUTATIONS: Sequence[Mutation] = (
         "the state is settled although somebody wrote to it since the scan",
         [
             (
-                "twilio.cleanup.bookkeeping:CleanupBooks.settle",
+                "twilio.cleanup.bookkeeping:Bookkeeping.mark_retired",
                 "if not gone and self._is_in_use(state, channel):",
                 "if False:",
             )

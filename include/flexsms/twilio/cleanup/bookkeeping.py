@@ -1,4 +1,4 @@
-"""The books of one cleanup: the ledger of what was retired, and the states that say that a channel is done with."""
+"""What one cleanup writes down: the ledger of what was retired, and the states that say that a channel is done with."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SETTLE_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class CleanupBooks:
-    """Opens and closes the books on channels.
+class Bookkeeping:
+    """Writes the ledger and the final states of channels.
 
     :param run_id: names the run in the ledger
     :param scanned_at: when the scan began, an aware datetime
@@ -39,22 +39,22 @@ class CleanupBooks:
         lines = [(channel.channel_sid, channel.ended_ms, SUSPENDED) for channel in channels]
         return await self.ledger.announce(lines, run_id=self.run_id)
 
-    async def enter(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
-        """Write what is about to be settled into the ledger."""
+    async def record(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
+        """Write into the ledger what is about to be marked as retired."""
         lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
         await self.ledger.append(lines, run_id=self.run_id)
 
     async def finish(self, keys: Sequence[str]) -> None:
-        """Write that all is finished that was announced; what failed is reopened, so the next run finds it."""
+        """Write that all is finished that was announced; what failed is due again, so the next run finds it."""
         await self.ledger.finish(keys, run_id=self.run_id)
 
-    async def correct(self, channels: Iterable[DueChannel], what: str) -> None:
+    async def record_correction(self, channels: Iterable[DueChannel], what: str) -> None:
         """Add what became of channels that the ledger may already tell of."""
         lines = [(channel.channel_sid, channel.ended_ms, what) for channel in channels]
         await self.ledger.append(lines, run_id=self.run_id)
 
-    async def settle(self, channel: DueChannel, *, gone: bool) -> bool:
-        """Close the books on a channel, unless somebody wrote to its state since the scan.
+    async def mark_retired(self, channel: DueChannel, *, gone: bool) -> bool:
+        """Write the final state of a channel, unless somebody wrote to its state since the scan.
 
         :param gone: Twilio has no such channel any more, so news of it change nothing
         :return: False when the channel is in use again
@@ -84,12 +84,12 @@ class CleanupBooks:
             f"The state of {sid} kept changing while it was settled; the next run settles it."
         )
 
-    async def reopen(self, channel: DueChannel) -> None:
+    async def mark_due_again(self, channel: DueChannel) -> None:
         """Let the next run find a channel that could not be finished."""
         stored = await self.store.load(channel.channel_sid)
         if stored is not None and stored.state.is_retired:
             await self.store.settle(replace(stored.state, retired=None), stored.revision)
-        await self.correct([channel], "not finished")
+        await self.record_correction([channel], "not finished")
 
     def _is_in_use(self, state: ChannelState, channel: DueChannel) -> bool:
         """Whether something happened on the channel since the scan; a send that goes on in it learns of its session."""

@@ -52,7 +52,7 @@ class RetiringGroup:
         self.were_active: set[str] = set()
         # Channels that no try has taken down: who made them inactive is not us.
         self.untouched: set[str] = set()
-        # Channels on which an earlier try has closed the books.
+        # Channels that an earlier try has marked as retired.
         self.settled: set[str] = set()
         # Channels whose customers go on in another one.
         self.moved: set[str] = set()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flexsms.core.exceptions import FlexSmsError, NotFound
 from flexsms.twilio.cleanup.attempt import Attempt
-from flexsms.twilio.cleanup.bookkeeping import CleanupBooks
+from flexsms.twilio.cleanup.bookkeeping import Bookkeeping
 from flexsms.twilio.cleanup.group import RetiringGroup
 from flexsms.twilio.cleanup.live_channels import Looks
 from flexsms.twilio.cleanup.outcomes import Outcome
@@ -20,10 +20,12 @@ logger = logging.getLogger(__name__)
 class Restorer:
     """Puts channels of one group back."""
 
-    def __init__(self, group: RetiringGroup, looks: Looks, books: CleanupBooks, attempt: Attempt) -> None:
+    def __init__(
+        self, group: RetiringGroup, looks: Looks, bookkeeping: Bookkeeping, attempt: Attempt
+    ) -> None:
         self._group = group
         self._looks = looks
-        self._books = books
+        self._bookkeeping = bookkeeping
         self._attempt = attempt
 
     async def put_back_what_became_live(self) -> None:
@@ -56,7 +58,7 @@ class Restorer:
             return True  # somebody deleted it, which is their affair
         if not is_back:
             self._group.moved.add(sid)
-            await self._books.correct([channel], Healed.MOVED_ON)
+            await self._bookkeeping.record_correction([channel], Healed.MOVED_ON)
         return is_back
 
     async def let_late_customers_go_on(self, finished: Sequence[DueChannel]) -> None:

@@ -33,7 +33,7 @@ from flexsms.core.exceptions import (
 )
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
-from flexsms.twilio.cleanup.bookkeeping import CleanupBooks
+from flexsms.twilio.cleanup.bookkeeping import Bookkeeping
 from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.group import RetiringGroup
 from flexsms.twilio.cleanup.live_channels import Look, Looks
@@ -59,13 +59,13 @@ class CleanupSteps:
         self._context = context
         self._channels = channels
         self._attempt = attempt
-        self._books = CleanupBooks(
+        self._bookkeeping = Bookkeeping(
             context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
         ended_ms = {channel.channel_sid: channel.ended_ms for channel in channels}
         self._looks = Looks(context.source, context.tasks, scanned_at, ended_ms)
         self._group = RetiringGroup(context, attempt)
-        self._restorer = Restorer(self._group, self._looks, self._books, attempt)
+        self._restorer = Restorer(self._group, self._looks, self._bookkeeping, attempt)
 
     async def run(self) -> BatchReport:
         """Go through the steps."""
@@ -81,12 +81,12 @@ class CleanupSteps:
         group = [channel for channel in group if channel.channel_sid not in self._group.report.errors]
         quiet = await self._leave_alone_what_is_in_use(group)
         if was_announced:
-            await self._group.with_lease(lambda: self._correct_the_books(group))
+            await self._group.with_lease(lambda: self._record_what_is_in_use(group))
         todo = [channel for channel in quiet if channel.channel_sid not in self._group.settled]
         announced: list[str] = []
         if not self._context.dry_run:
             await self._attempt.remember(f"announced.{name}", True)
-            announced = await self._group.with_lease(lambda: self._books.announce(todo))
+            announced = await self._group.with_lease(lambda: self._bookkeeping.announce(todo))
             await self._attempt.remember(f"untouched.{name}", sorted(self._group.untouched))
         await self._group.each(todo, self._suspend)
         if self._context.dry_run:
@@ -94,31 +94,33 @@ class CleanupSteps:
         if self._group.down:
             await self._restorer.put_back_what_became_live()
         await self._group.with_lease(
-            lambda: self._books.enter(
+            lambda: self._bookkeeping.record(
                 (c, self._group.report.outcomes[c.channel_sid]) for c in self._group.still_down()
             )
         )
-        await self._group.each(self._group.still_down(), self._settle)
+        await self._group.each(self._group.still_down(), self._mark_retired)
         unfinished = [channel for channel in quiet if channel.channel_sid in self._group.settled]
         finished = [*self._group.still_down(), *unfinished]
         await self._group.each(finished, self._close)
         await self._restorer.let_late_customers_go_on(finished)
         await self._group.each(finished, self._delete)
-        await self._group.with_lease(lambda: self._finish_the_books(todo, announced))
+        await self._group.with_lease(lambda: self._record_the_end(todo, announced))
         return self._group.report
 
-    async def _finish_the_books(self, todo: Sequence[DueChannel], announced: Sequence[str]) -> None:
+    async def _record_the_end(self, todo: Sequence[DueChannel], announced: Sequence[str]) -> None:
         """Say what became of the channels that were not retired; what failed stays unfinished for the next run."""
-        await self._correct_the_books(todo)
+        await self._record_what_is_in_use(todo)
         if not self._group.report.errors:
-            await self._books.finish(announced)
+            await self._bookkeeping.finish(announced)
 
-    async def _correct_the_books(self, group: Sequence[DueChannel]) -> None:
+    async def _record_what_is_in_use(self, group: Sequence[DueChannel]) -> None:
         """Say of the channels that are in use that they are not suspended."""
         skipped = (Outcome.SKIPPED_OPEN_TASK, Outcome.SKIPPED_CHANGED)
         told = self._group.settled | self._group.moved
         kept = [c for c in group if self._group.report.outcomes.get(c.channel_sid) in skipped]
-        await self._books.correct([c for c in kept if c.channel_sid not in told], Healed.PUT_BACK)
+        await self._bookkeeping.record_correction(
+            [c for c in kept if c.channel_sid not in told], Healed.PUT_BACK
+        )
 
     async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
         if not todo:
@@ -151,7 +153,7 @@ class CleanupSteps:
         try:
             await self._take_down(channel, look)
         except (NotFound, ProductGone, MissingSetting) as missing:
-            # A 404 behind an answer is a contradiction, on which no books are closed.
+            # A 404 behind an answer is a contradiction, by which no channel is marked as retired.
             never_met = isinstance(missing, NotFound) and sid not in self._group.met
             if await self._has_moved(channel):
                 self._group.report.outcomes[sid] = Outcome.SKIPPED_CHANGED
@@ -262,7 +264,7 @@ class CleanupSteps:
     async def _close(self, channel: DueChannel) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
         if self._group.was_done(channel):
-            is_whole = await self._or_reopen_the_books(
+            is_whole = await self._or_mark_due_again(
                 channel, lambda: self._group.stack(channel).close(channel.channel_sid, channel.links)
             )
             if not is_whole:
@@ -270,22 +272,22 @@ class CleanupSteps:
 
     async def _delete(self, channel: DueChannel) -> None:
         if self._group.was_done(channel) and self._context.action is Action.DELETE:
-            await self._or_reopen_the_books(
+            await self._or_mark_due_again(
                 channel, lambda: self._group.stack(channel).delete(channel.channel_sid, channel.links)
             )
 
-    async def _or_reopen_the_books(self, channel: DueChannel, work: Callable[[], Awaitable[T]]) -> T:
+    async def _or_mark_due_again(self, channel: DueChannel, work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
         except (LeaseExpired, TryReplaced):
             raise  # this step is repeated, or another try goes on
         except FlexSmsError:
-            await self._books.reopen(channel)
+            await self._bookkeeping.mark_due_again(channel)
             raise
 
-    async def _settle(self, channel: DueChannel) -> None:
+    async def _mark_retired(self, channel: DueChannel) -> None:
         sid = channel.channel_sid
         gone = self._group.report.outcomes[sid] is Outcome.ALREADY_GONE
-        if not await self._books.settle(channel, gone=gone):
+        if not await self._bookkeeping.mark_retired(channel, gone=gone):
             self._group.report.outcomes[sid] = Outcome.SKIPPED_CHANGED
             await self._restorer.put_back(channel)
