@@ -18,10 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexsms.core.event_source import EventPage
-from flexsms.core.exceptions import InvalidInput, PermanentError, RetryableError, ServiceUnavailable
+from flexsms.core.exceptions import (
+    ExpiredIterator,
+    InvalidInput,
+    PermanentError,
+    RetryableError,
+    ServiceUnavailable,
+    ShardGone,
+    UnknownPosition,
+)
 from flexsms.sources import kinesis as module
 from flexsms.sources.kinesis import END, MOST_SKEW, KinesisSource
-from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
+from flexsms.sources.kinesis_stream import Batch, Record
 
 pytestmark = pytest.mark.anyio
 

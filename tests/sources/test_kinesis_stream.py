@@ -13,9 +13,16 @@ import pytest
 from aiohttp import web
 
 from flexsms.core.event_source import EventPage
-from flexsms.core.exceptions import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
+from flexsms.core.exceptions import (
+    ExpiredIterator,
+    FlexSmsError,
+    MissingSetting,
+    PermanentError,
+    ServiceUnavailable,
+    ShardGone,
+    UnknownPosition,
+)
 from flexsms.sources.kinesis import KinesisSource
-from flexsms.sources.kinesis_protocol import ExpiredIterator, ShardGone, UnknownPosition
 from flexsms.sources.kinesis_stream import KinesisStream
 from tests.support.kinesis_server import LOGIN, PASSWORD, REGION, KinesisServer
 

@@ -14,6 +14,8 @@ FlexSmsError
 │   ├── InteractionFailed       Flex could not set up the interaction of a conversation
 │   ├── InOtherService          a conversation is in another Conversations service than the connection names
 │   ├── NotDelivered            a text left, and did not reach the handset
+│   ├── UnknownPosition         a Kinesis shard has no record with the sequence number of the cursor
+│   ├── ShardGone               a Kinesis shard is no longer there
 │   └── UndecidedSend           a text may or may not have left, and no look-up can tell
 └── RetryableError              trying again later may help
     ├── RateLimited             429: the request was not processed
@@ -27,6 +29,7 @@ FlexSmsError
     ├── LeaseExpired            a try of a batch has not made sure for too long that it is the newest
     ├── TryReplaced             a newer try of the same task works on the batch
     ├── ChannelsFailed          a batch is through, and some of its channels failed
+    ├── ExpiredIterator         an iterator of a Kinesis shard is over five minutes old
     └── Unexpected              a defect, or an answer of a shape that no check knows
 
 Every message is one sentence for a person: which field or call, what is wrong, what to do.
@@ -96,6 +99,14 @@ class NotDelivered(PermanentError):
     """A text left, and did not reach the handset; it is not sent again."""
 
 
+class UnknownPosition(PermanentError):
+    """A Kinesis shard has never had, or no longer has, a record with this sequence number."""
+
+
+class ShardGone(PermanentError):
+    """A Kinesis shard is no longer there: all its records are older than the stream's retention."""
+
+
 class SendInProgress(RetryableError):
     """Another task is sending under the same idempotency key right now."""
 
@@ -133,6 +144,10 @@ class TryReplaced(RetryableError):
 
 class ChannelsFailed(RetryableError):
     """A batch of channels is through, and for some of them trying again may help."""
+
+
+class ExpiredIterator(RetryableError):
+    """An iterator of a Kinesis shard is over five minutes old."""
 
 
 class Unexpected(RetryableError):

@@ -13,7 +13,7 @@ import logging
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from aiolimiter import AsyncLimiter
@@ -21,15 +21,8 @@ from aiolimiter import AsyncLimiter
 from flexsms.core.cloud_events import Home, envelopes
 from flexsms.core.event_reader import joined, named, read_envelopes
 from flexsms.core.event_source import EVENTS_PER_CURSOR, EventPage
-from flexsms.core.exceptions import FlexSmsError, InvalidInput
-from flexsms.sources.kinesis_protocol import (
-    Batch,
-    ExpiredIterator,
-    Record,
-    ShardGone,
-    Stream,
-    UnknownPosition,
-)
+from flexsms.core.exceptions import ExpiredIterator, FlexSmsError, InvalidInput, ShardGone, UnknownPosition
+from flexsms.sources.kinesis_stream import Batch, Record
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import for_each
 
@@ -44,6 +37,40 @@ RECORDS_PER_PAGE = 1000
 MOST_SKEW = timedelta(minutes=1)
 # The position in a shard that is closed and read to its end.
 END = "end"
+
+
+class Stream(Protocol):
+    """A Kinesis stream. Where Kinesis asks to slow down, it waits and asks again by itself."""
+
+    @property
+    def scope(self) -> str:
+        """Which stream it is; see :attr:`flexsms.core.event_source.EventSource.scope`."""
+        ...
+
+    async def created(self) -> str:
+        """When it was made: tells it from an earlier one of the same name, whose shards had the same names too."""
+        ...
+
+    async def shards(self) -> list[str]:
+        """The IDs of all shards that may hold records, closed ones included."""
+        ...
+
+    async def iterator(self, shard_id: str, after: str | None) -> str:
+        """Where to begin in a shard.
+
+        :param after: a sequence number; None: begin with the oldest record (``TRIM_HORIZON``)
+        :raises UnknownPosition: when ``after`` is not one of this shard
+        :raises ShardGone: when there is no such shard
+        """
+        ...
+
+    async def records(self, iterator: str, limit: int) -> Batch:
+        """The next records.
+
+        :raises ExpiredIterator: when the iterator was not used for too long
+        :raises ShardGone: when the shard is no longer there
+        """
+        ...
 
 
 class KinesisSource:

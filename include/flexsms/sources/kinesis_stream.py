@@ -6,14 +6,22 @@ Its provider is the optional extra ``[kinesis]``: nothing of it, nor of boto, is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from flexsms.core.event_source import scope_of
-from flexsms.core.exceptions import FlexSmsError, MissingSetting, PermanentError, ServiceUnavailable
-from flexsms.sources.kinesis_protocol import Batch, ExpiredIterator, Record, ShardGone, UnknownPosition
+from flexsms.core.exceptions import (
+    ExpiredIterator,
+    FlexSmsError,
+    MissingSetting,
+    PermanentError,
+    ServiceUnavailable,
+    ShardGone,
+    UnknownPosition,
+)
 
 # boto's own retries wait for up to 20 seconds each. What the connection sets in its config_kwargs outranks these.
 CLIENT = {
@@ -47,6 +55,31 @@ _BUSY = frozenset(
         "ThrottlingException",
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a stream.
+
+    :param arrived: ``ApproximateArrivalTimestamp``, aware
+    """
+
+    sequence_number: str
+    data: bytes
+    arrived: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The answer to one ``GetRecords``, often without records in the middle of a shard.
+
+    :param following: ``NextShardIterator``; None: the shard is closed, and this was its end
+    :param behind_ms: ``MillisBehindLatest``; 0: nothing more has come so far
+    """
+
+    records: Sequence[Record]
+    following: str | None
+    behind_ms: int
 
 
 class KinesisStream:
@@ -87,7 +120,7 @@ class KinesisStream:
         return [shard["ShardId"] for shard in found]
 
     async def iterator(self, shard_id: str, after: str | None) -> str:
-        """Where to begin in a shard: see :class:`flexsms.sources.kinesis_protocol.Stream`."""
+        """Where to begin in a shard: see :class:`flexsms.sources.kinesis.Stream`."""
         begin = (
             {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
             if after
@@ -97,7 +130,7 @@ class KinesisStream:
         return str(answer["ShardIterator"])
 
     async def records(self, iterator: str, limit: int) -> Batch:
-        """The next records: see :class:`flexsms.sources.kinesis_protocol.Stream`."""
+        """The next records: see :class:`flexsms.sources.kinesis.Stream`."""
         arn = {name: value for name, value in self._which.items() if name == "StreamARN"}
         answer = await self._call("get_records", ShardIterator=iterator, Limit=limit, **arn)
         return Batch(

@@ -14,7 +14,7 @@ from flexsms.core.event_source import EventSource
 from flexsms.sources.http import HttpSource
 from flexsms.sources.inbox import InboxSource
 from flexsms.sources.kinesis import KinesisSource
-from flexsms.sources.kinesis_protocol import Batch, Record
+from flexsms.sources.kinesis_stream import Batch, Record
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.account import Account
 from flexsms.twilio.tracking.tracker import TrackReport, track
