@@ -27,9 +27,9 @@ time.sleep({life})
 """
 SUPERVISOR = """
 import sys
-from flexsms.demo import supervisor
-supervisor.PATIENCE_S = 0.5
-raise SystemExit(supervisor.main(sys.argv[1:]))
+from flexsms.demo import process_supervisor
+process_supervisor.PATIENCE_S = 0.5
+raise SystemExit(process_supervisor.main(sys.argv[1:]))
 """
 
 
