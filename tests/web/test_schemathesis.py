@@ -63,7 +63,7 @@ def schema(address: str) -> Any:
     from flexsms.web.app import create_app
 
     schema = schemathesis.openapi.from_dict(create_app().openapi())
-    schema.config.update(base_url=f"{address}/flexsms", continue_on_failure=True)
+    schema.config.update(base_url=f"{address}/flexsms", continue_on_failure=True, request_timeout=60)
     schema.config.generation.update(deterministic=True, max_examples=40, database="none")
     schema.config.checks.update(excluded_check_names=NOT_OURS)
     return schema
