@@ -722,7 +722,7 @@ def web_app() -> Iterator[str]:
     app = FastAPI()
     app.mount("/flexsms", create_app())
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = Server(Config(app, log_config=None))
+        server = Server(Config(app, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/flexsms/events"
