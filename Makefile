@@ -14,12 +14,16 @@ BIN := $(VENV)/bin
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 UNIT := -m "not airflow and not e2e and not cluster and not install" \
   $(foreach folder,dags e2e cluster install,--ignore tests/$(folder))
+WITH_AIRFLOW := $(addprefix tests/,cli dags demo docs hooks operators sensors sources triggers web) $(sort $(wildcard tests/test_*.py))
+# Chaos and month have a clock of their own, which begins on the same day every time; bench measures seconds; the contract
+# check reads what the others have recorded, whenever that was.
+WITH_CLOCK := -m "not last" $(foreach folder,bench chaos cluster e2e install month,--ignore tests/$(folder))
 CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-install test-cluster chaos lint format form bench constraints hashes docs clean \
-  run-env dev-env cluster-env
+.PHONY: help demo test test-unit test-lowest test-next test-later test-install test-cluster chaos lint format form bench \
+  constraints hashes docs clean run-env dev-env cluster-env
 
 help: ## this list
 	@echo "flexsms: Twilio Flex SMS conversations, run by Airflow"
@@ -40,16 +44,18 @@ test: dev-env ## every test
 test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
 	@$(BIN)/python -m pytest $(PARALLEL) $(UNIT) $(ARGS)
 
-test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are installed, with the coverage gate
-	@for version in 3.12 3.13 3.14; do \
-	  python=$$($(PYTHON) scripts/bootstrap.py --find $$version); \
-	  if [ -z "$$python" ]; then \
-	    echo "flexsms: no Python $$version on this machine, so the unit tests were NOT run on it"; continue; \
-	  fi; \
-	  echo "flexsms: the unit tests on Python $$version"; \
-	  COVERAGE_CORE=sysmon $(MAKE) --no-print-directory test-unit PYTHON=$$python VENV=.venv-$$version \
-	    ARGS="--cov --cov-report=term:skip-covered $(ARGS)" || exit 1; \
-	done
+test-lowest: ON := 3.12
+test-lowest: .venv-lowest/made ## the unit tests with the lowest versions allowed, on Python 3.12, with the coverage gate
+	@COVERAGE_CORE=sysmon .venv-lowest/bin/python -m pytest $(PARALLEL) $(UNIT) --ignore tests/kill \
+	  --cov --cov-report=term:skip-covered $(ARGS)
+
+test-next: ON := 3.14 3.13
+test-next: .venv-next/made ## the tests that see Airflow with its next release, on the newest Python that is here
+	@.venv-next/bin/python -m pytest $(PARALLEL) $(WITH_AIRFLOW) $(ARGS)
+
+test-later: dev-env ## the tests that see a clock, 400 days from now and where clocks are changed (needs faketime)
+	@TZ=Europe/Berlin FAKETIME_DONT_FAKE_MONOTONIC=1 PYTHONPATH=$(CURDIR)/tests/later \
+	  faketime -f +400d $(BIN)/python -m pytest $(PARALLEL) $(WITH_CLOCK) $(ARGS)
 
 test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose workers freeze and die
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
@@ -77,15 +83,18 @@ bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s;
 chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-PIN := $(BIN)/python -m uv pip compile --cache-dir .cache/uv-cache --universal --python-version 3.11 --quiet \
-  --no-header --no-annotate --no-emit-index-url
+UV := $(BIN)/python -m uv --quiet --cache-dir .cache/uv-cache
+PIN := $(UV) pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
-constraints: dev-env ## pin everything below requirements*.txt again, for all Pythons
+constraints: dev-env ## pin everything below requirements*.txt again, for all Pythons; and the tests' other versions
 	@head -2 constraints.txt > .cache/constraints.head
 	@$(PIN) --upgrade --output-file .cache/constraints.body requirements.txt requirements-dev.txt \
 	  requirements-cluster.txt
 	@cat .cache/constraints.head .cache/constraints.body > constraints.txt
 	@$(MAKE) --no-print-directory hashes
+	@$(PIN) --upgrade --resolution lowest-direct --output-file tests/versions/lowest.txt requirements.txt requirements-dev.txt
+	@echo "apache-airflow==$$($(BIN)/python scripts/resolve.py --newest)" | \
+	  $(PIN) --upgrade --output-file tests/versions/next.txt requirements.txt requirements-dev.txt -
 
 hashes: dev-env ## the pins of constraints.txt again, with the hashes of their files, in constraints-hashed.txt
 	@head -3 constraints-hashed.txt > .cache/hashed.head
@@ -108,3 +117,12 @@ dev-env:
 
 cluster-env:
 	@$(PYTHON) scripts/bootstrap.py --cluster --venv $(CLUSTER_VENV)
+
+# An environment of other versions than constraints.txt has: on the first of the Pythons ON that is here, else on PYTHON.
+.venv-lowest/made .venv-next/made: .venv-%/made: tests/versions/%.txt pyproject.toml $(wildcard requirements*.txt) | dev-env
+	@python=$$($(PYTHON) scripts/bootstrap.py --find $(ON)); \
+	  echo "flexsms: installing tests/versions/$*.txt for $${python:-$(PYTHON)}"; \
+	  $(UV) venv --clear --python $${python:-$(PYTHON)} .venv-$*
+	@$(UV) pip sync --python .venv-$* $<
+	@$(UV) pip install --python .venv-$* --no-deps --editable . && rm -rf include/flexsms.egg-info
+	@touch $@

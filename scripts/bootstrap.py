@@ -7,7 +7,7 @@ from; while that is unchanged, this script looks once and leaves (which is why i
     python3 scripts/bootstrap.py --dev               and what tests, lint and the benchmark need on top
     python3 scripts/bootstrap.py --cluster           what `make test-cluster` needs, with flexsms from its wheel
     python3 scripts/bootstrap.py --venv .venv-3.12   somewhere else than .venv
-    python3 scripts/bootstrap.py --find 3.12         says where that Python is, nothing if there is none that runs
+    python3 scripts/bootstrap.py --find 3.14 3.13    says where the first of these is, nothing if none of them runs
 """
 
 # Whatever `python3` is on a machine has to get as far as saying that it is too old: no newer syntax up here.
@@ -164,8 +164,8 @@ def install_the_wheel(venv):
 
 def main(arguments):
     if "--find" in arguments:
-        path = find(arguments[arguments.index("--find") + 1])
-        print(path or "")
+        paths = map(find, arguments[arguments.index("--find") + 1 :])
+        print(next(filter(None, paths), ""))
         return
     kind = "dev" if "--dev" in arguments else "cluster" if "--cluster" in arguments else "run"
     venv = os.path.join(ROOT, arguments[arguments.index("--venv") + 1] if "--venv" in arguments else ".venv")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
+METADATA = ["requirements.txt", "requirements-kinesis.txt", "requirements-sandbox.txt"]
 FILES = sorted(path.name for path in ROOT.glob("requirements*.txt"))
 
 
@@ -58,3 +60,23 @@ def test_the_pins_with_hashes_are_the_same() -> None:
     plain = (ROOT / "constraints.txt").read_text().splitlines()
     assert [pin.strip() for pin in pins] == [line for line in plain if not line.startswith("#")]
     assert all(re.fullmatch(r"(( *--hash)?=sha256:[0-9a-f]{64} *)+", one) for one in hashes)
+
+
+@pytest.mark.parametrize("name", ["lowest", "next"])
+def test_the_tests_other_versions_are_allowed(name: str) -> None:
+    """Whoever changes a range runs `make constraints`, which writes these files, too."""
+    pins = {pin.name: pin for pin in listed(f"tests/versions/{name}.txt")}
+    for requirement in [one for name in METADATA for one in listed(name)]:
+        [pinned] = pins[requirement.name].specifier
+        assert requirement.specifier.contains(pinned.version, prereleases=True), requirement
+
+
+def test_the_lowest_versions_are_tested() -> None:
+    pins = {pin.name: pin for pin in listed("tests/versions/lowest.txt")}
+    above = set()
+    for requirement in [one for name in METADATA for one in listed(name)]:
+        [lowest] = [one.version for one in requirement.specifier if one.operator == ">="]
+        [pinned] = pins[requirement.name].specifier
+        if Version(pinned.version) != Version(lowest):
+            above.add(requirement.name)
+    assert above == {"rich"}  # a tool of the tests, schemathesis, asks for more
