@@ -22,7 +22,7 @@ CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lowest test-next test-later test-install test-cluster chaos lint format form bench \
+.PHONY: help demo test test-unit test-pythons test-lowest test-next test-later test-install test-cluster chaos lint format form bench \
   constraints hashes docs clean run-env dev-env cluster-env
 
 help: ## this list
@@ -43,6 +43,17 @@ test: dev-env ## every test
 
 test-unit: dev-env ## the tests that need neither an Airflow database nor a browser
 	@$(BIN)/python -m pytest $(PARALLEL) $(UNIT) $(ARGS)
+
+test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are installed, with the coverage gate
+	@for version in 3.12 3.13 3.14; do \
+	  python=$$($(PYTHON) scripts/bootstrap.py --find $$version); \
+	  if [ -z "$$python" ]; then \
+	    echo "flexsms: no Python $$version on this machine, so the unit tests were NOT run on it"; continue; \
+	  fi; \
+	  echo "flexsms: the unit tests on Python $$version"; \
+	  COVERAGE_CORE=sysmon $(MAKE) --no-print-directory test-unit PYTHON=$$python VENV=.venv-$$version \
+	    ARGS="--cov --cov-report=term:skip-covered $(ARGS)" || exit 1; \
+	done
 
 test-lowest: ON := 3.12
 test-lowest: .venv-lowest/made ## the unit tests with the lowest versions allowed, on Python 3.12, with the coverage gate
