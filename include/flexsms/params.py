@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk import Context, Param
 
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.redaction import redact
 from flexsms.hooks.twilio import default_conn_id
 from flexsms.twilio.client.fields import CONN_ID
 
@@ -61,3 +64,20 @@ def choice_param(choices: Mapping[str, str], title: str, description: str) -> Pa
         enum=list(choices),
         values_display={word: f"{word}: {meaning}" for word, meaning in choices.items()},
     )
+
+
+def refuse_unknown(context: Context) -> None:
+    """The ``pre_execute`` of a DAG's first task: no run begins whose conf has a key that is no param.
+
+    Airflow takes any key, and leaves the param that was meant at its default.
+
+    :raises InvalidInput: with the nearest param, by its name or by its title in the form
+    """
+    params = context["dag"].params
+    titles = {str(params.get_param(name).schema["title"]).lower(): name for name in params}
+    meant = titles | {name: name for name in params}
+    for key in context["dag_run"].conf or {}:
+        if key not in params:
+            near = get_close_matches(key.lower(), meant, n=1)
+            remedy = f"did you mean {meant[near[0]]}?" if near else f"give one of {', '.join(params)}"
+            raise InvalidInput("conf", f"there is no '{redact(key)}'", remedy)

@@ -62,7 +62,8 @@ class InvalidInput(PermanentError):
     """
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{field}: {problem}; {remedy}.")
+        end = "" if remedy.endswith("?") else "."
+        super().__init__(f"{field}: {problem}; {remedy}{end}")
         self.field = field
 
 

@@ -34,7 +34,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.params import choice_param, conn_param, flag_param
+from flexsms.params import choice_param, conn_param, flag_param, refuse_unknown
 from flexsms.retry_policy import task_defaults
 
 with DAG(
@@ -104,6 +104,7 @@ with DAG(
     # One at a time, also where a backfill has many runs at once: they all act on what is there now.
     plan = FlexCleanupPlanOperator(
         task_id="plan",
+        pre_execute=refuse_unknown,
         max_active_tis_per_dag=1,
         retention_days="{{ params.retention_days }}",
         limit="{{ params.limit }}",

@@ -43,7 +43,15 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.operators.send import FlexSendOperator
-from flexsms.params import choice_param, conn_param, flag_param, phone_param, sid_param, text_param
+from flexsms.params import (
+    choice_param,
+    conn_param,
+    flag_param,
+    phone_param,
+    refuse_unknown,
+    sid_param,
+    text_param,
+)
 from flexsms.retry_policy import task_defaults
 from flexsms.sensors.delivery import FlexDeliverySensor
 
@@ -127,7 +135,7 @@ with DAG(
     # Straight from the form: a template would make numbers of texts like +14155550100.
     form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
     wanted = form.pop("wait_for_delivery")
-    sent = FlexSendOperator(task_id="send", **form).output
+    sent = FlexSendOperator(task_id="send", pre_execute=refuse_unknown, **form).output
     FlexDeliverySensor(
         task_id="delivery",
         sent=sent,

@@ -37,7 +37,7 @@ from airflow.sdk import DAG, Param
 
 from flexsms.core.setup_report import STREAM_NAME
 from flexsms.operators.setup import FlexSetupOperator
-from flexsms.params import conn_param, flag_param, phone_param, sid_param, text_param
+from flexsms.params import conn_param, flag_param, phone_param, refuse_unknown, sid_param, text_param
 from flexsms.retry_policy import task_defaults
 from flexsms.twilio.client.fields import EVENTS_URL
 
@@ -127,4 +127,4 @@ with DAG(
     # Straight from the form: a template would make numbers of texts like +14155550100.
     form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
     preview = form.pop("dry_run")
-    FlexSetupOperator(task_id="setup", preview=preview, **form)
+    FlexSetupOperator(task_id="setup", pre_execute=refuse_unknown, preview=preview, **form)

@@ -36,7 +36,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from flexsms.assets import INBOX
 from flexsms.operators.track import FlexTrackOperator
-from flexsms.params import choice_param, conn_param, text_param
+from flexsms.params import choice_param, conn_param, refuse_unknown, text_param
 from flexsms.retry_policy import task_defaults
 
 with DAG(
@@ -83,6 +83,7 @@ with DAG(
 ) as dag:
     FlexTrackOperator(
         task_id="track",
+        pre_execute=refuse_unknown,
         source="{{ 'inbox' if dag_run.run_type == 'asset_triggered' else params.source }}",
         fallback="{{ params.source }}",
         lookback_minutes="{{ params.lookback_minutes }}",
