@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that the code knows: error codes, assumptions, the sandbox's routes, the examples.
+"""Writes the parts of docs/ that the code knows: error codes, options, assumptions, the sandbox's routes, the examples.
 
 A page holds `<!-- docs: NAME ARGUMENT -->` and `<!-- end -->`; what is between them comes from here.
 """
@@ -120,8 +120,25 @@ def switches(_: str) -> str:
     return table(("switch", "default", "meaning", "source"), rows)
 
 
+def options(_: str) -> str:
+    """The options of Airflow's configuration."""
+    from flexsms.provider_info import CONFIG
+
+    rows = (
+        (
+            f"`[flexsms] {name}`",
+            f"`AIRFLOW__FLEXSMS__{name.upper()}={one['example']}`",
+            f"`{one['default']}`" if one["default"] else "none",
+            one["description"],
+        )
+        for name, one in CONFIG["flexsms"]["options"].items()
+    )
+    return table(("option", "as an environment variable", "default", "meaning"), rows)
+
+
 PARTS: dict[str, Callable[[str], str]] = {
-    part.__name__: part for part in (example, delivery, codes, statuses, assumptions, routes, switches)
+    part.__name__: part
+    for part in (example, delivery, codes, statuses, assumptions, routes, switches, options)
 }
 
 

@@ -10,7 +10,7 @@ from airflow.sdk import Context, Param
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.redaction import redact
-from flexsms.hooks.twilio import default_conn_id
+from flexsms.options import choice_option, conn_id_option, option
 from flexsms.twilio.client.fields import CONN_ID
 
 # Without `section`, a field stands in the first part of the form.
@@ -19,7 +19,7 @@ from flexsms.twilio.client.fields import CONN_ID
 def conn_param(description: str = "The Airflow connection of type twilio.", **more: Any) -> Param:
     """The Airflow connection."""
     return Param(
-        default_conn_id(),
+        conn_id_option(),
         description,
         type="string",
         title="Connection",
@@ -29,8 +29,13 @@ def conn_param(description: str = "The Airflow connection of type twilio.", **mo
     )
 
 
-def phone_param(title: str, description: str, **more: Any) -> Param:
-    """A phone number. What is wrong with one the task says in a sentence, as no pattern of a form could."""
+def phone_param(title: str, description: str, from_option: str = "", **more: Any) -> Param:
+    """A phone number. What is wrong with one the task says in a sentence, as no pattern of a form could.
+
+    :param from_option: the option that may hold a number to begin with
+    """
+    if from_option and (number := option(from_option)):
+        more["default"] = number
     return Param(
         description=description, title=title, minLength=1, maxLength=64, **{"type": "string", **more}
     )
@@ -51,13 +56,14 @@ def flag_param(default: bool, title: str, description: str, **more: Any) -> Para
     return Param(default, description, title=title, type="boolean", **more)
 
 
-def choice_param(choices: Mapping[str, str], title: str, description: str) -> Param:
-    """One of some words, the first unless another is chosen.
+def choice_param(choices: Mapping[str, str], title: str, description: str, from_option: str = "") -> Param:
+    """One of some words.
 
     :param choices: what each word stands for
+    :param from_option: the option that names the word to begin with; without it, that is the first
     """
     return Param(
-        next(iter(choices)),
+        choice_option(from_option, choices) if from_option else next(iter(choices)),
         description,
         title=title,
         type="string",

@@ -18,56 +18,91 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("connection_form.json").read_text(encoding="utf-8")
 )
 
+
+def _option(description: str, default: str, example: str, kind: str = "string") -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": kind,
+        "example": example,
+        "default": default,
+    }
+
+
 CONFIG: dict[str, Any] = {
     "flexsms": {
         "description": "flexsms: SMS conversations of Twilio Flex.",
         "options": {
-            "twilio_conn_id": {
-                "description": "The Airflow connection that the DAGs and commands of flexsms use unless told "
-                "otherwise, and of the account whose events are received under /flexsms/events.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": None,
-                "default": "twilio_default",
-            },
-            "channel_types": {
-                "description": "Which kinds of channels flexsms_cleanup retires unless told otherwise, separated by "
-                "commas, as tasks name them in channelType.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "sms, whatsapp",
-                "default": "sms",
-            },
-            "pool": {
-                "description": "The pool of every task of flexsms. It has to exist. Empty: Airflow's default pool.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "flexsms",
-                "default": "",
-            },
-            "queue": {
-                "description": "The queue of every task of flexsms, for an executor that has queues. Empty: "
-                "Airflow's default queue.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "flexsms",
-                "default": "",
-            },
-            "send_pool": {
-                "description": "The pool of the tasks of flexsms_send alone, so that many texts at once do not keep "
-                "tracking and cleanup waiting. It has to exist. Empty: as the option pool says.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "flexsms_send",
-                "default": "",
-            },
-            "send_queue": {
-                "description": "The queue of the tasks of flexsms_send alone. Empty: as the option queue says.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "flexsms_send",
-                "default": "",
-            },
+            "twilio_conn_id": _option(
+                "The Airflow connection that the DAGs and commands of flexsms use unless told otherwise, and of the "
+                "account whose events are received under /flexsms/events.",
+                "twilio_default",
+                "twilio_eu",
+            ),
+            "from_number": _option(
+                "The Twilio number that the form of flexsms_send begins with, E.164. Empty: every run has to name one.",
+                "",
+                "+14155550100",
+            ),
+            "retention_days": _option(
+                "A channel is due for flexsms_cleanup when its last task ended at least so many days ago. May be a "
+                "fraction: 0.5 is twelve hours.",
+                "2",
+                "14",
+                "float",
+            ),
+            "cleanup_action": _option(
+                "How flexsms_cleanup retires a due channel: deactivate makes it short-lived and inactive, delete "
+                "removes it with its history.",
+                "deactivate",
+                "delete",
+            ),
+            "cleanup_limit": _option(
+                "How many channels a run of flexsms_cleanup retires at most, those that have been quiet longest first.",
+                "10000",
+                "2000",
+                "integer",
+            ),
+            "cleanup_schedule": _option(
+                "When flexsms_cleanup runs: a cron expression, in UTC.", "0 3 * * *", "30 1 * * 1-5"
+            ),
+            "channel_types": _option(
+                "Which kinds of channels flexsms_cleanup retires, separated by commas, as tasks name them in "
+                "channelType.",
+                "sms",
+                "sms, whatsapp",
+            ),
+            "track_source": _option(
+                "Where scheduled runs of flexsms_track read task events: taskrouter, inbox, http or kinesis.",
+                "taskrouter",
+                "kinesis",
+            ),
+            "track_schedule": _option(
+                "When flexsms_track runs: a cron expression, in UTC. Posts in the inbox start it as well.",
+                "*/10 * * * *",
+                "*/5 * * * *",
+            ),
+            "pool": _option(
+                "The pool of every task of flexsms. It has to exist. Empty: Airflow's default pool.",
+                "",
+                "flexsms",
+            ),
+            "queue": _option(
+                "The queue of every task of flexsms, for an executor that has queues. Empty: Airflow's default queue.",
+                "",
+                "flexsms",
+            ),
+            "send_pool": _option(
+                "The pool of the tasks of flexsms_send alone, so that many texts at once do not keep tracking and "
+                "cleanup waiting. It has to exist. Empty: as the option pool says.",
+                "",
+                "flexsms_send",
+            ),
+            "send_queue": _option(
+                "The queue of the tasks of flexsms_send alone. Empty: as the option queue says.",
+                "",
+                "flexsms_send",
+            ),
         },
     }
 }

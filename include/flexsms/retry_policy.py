@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import RetryDecision, RetryPolicy, conf
+from airflow.sdk import RetryDecision, RetryPolicy
 
 from flexsms.core.exceptions import PermanentError, RetryableError
+from flexsms.options import option
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,5 @@ def task_defaults(job: str = "", **more: Any) -> dict[str, Any]:
     placed = {}
     for name in ("pool", "queue"):
         options = [f"{job}_{name}", name] if job else [name]
-        wanted = [conf.get("flexsms", option, fallback="") for option in options]
-        placed[name] = next(filter(None, wanted), None)
+        placed[name] = next(filter(None, map(option, options)), None)
     return {**TASK_DEFAULTS, **{name: place for name, place in placed.items() if place}, **more}

@@ -91,16 +91,6 @@ def test_every_option_of_a_command_is_one(page: Page) -> None:
     assert named - known <= OF_OTHERS
 
 
-def test_every_option_of_the_configuration_is_told() -> None:
-    options = CONFIG["flexsms"]["options"]
-    told = BY_NAME["connection"].table("option", "meaning")
-    assert [*told] == [f"[flexsms] {name}" for name in sorted(options, key=[*options].index)]
-    for name, about in options.items():
-        default = re.search(r"Default: `(.*?)`", told[f"[flexsms] {name}"])
-        if default:
-            assert default[1] == about["default"], name
-
-
 @every_page
 def test_every_option_of_flexsms_is_one(page: Page) -> None:
     text = page.path.read_text()

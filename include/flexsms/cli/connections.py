@@ -24,9 +24,9 @@ def add_conn_id(parser: argparse.ArgumentParser) -> None:
 
 def conn_id_of(args: argparse.Namespace) -> str:
     """The connection to work with. Imports Airflow, which is slow and logs: only :func:`in_airflow`."""
-    from flexsms.hooks.twilio import default_conn_id
+    from flexsms.options import conn_id_option
 
-    return args.conn_id or default_conn_id()
+    return args.conn_id or conn_id_option()
 
 
 @contextmanager

@@ -77,19 +77,20 @@ def unheard_of(state: ChannelState, *, now_ms: int, workspace_sid: str) -> froze
     return frozenset(task_sid for task_sid in state.open_tasks if now_ms - state.seen[task_sid] >= age_ms)
 
 
-def channel_types(value: object) -> frozenset[str]:
+def channel_types(value: object, *, field: str = "channel_types") -> frozenset[str]:
     """Which kinds of channels are retired.
 
     :param value: names like Flex writes them into ``channelType``, as a list or separated by commas
+    :param field: what the value is called in an error
     :raises InvalidInput: when it names none, or something else
     """
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
-        raise InvalidInput("channel_types", f"is {value!r}", CHANNEL_TYPES_REMEDY)
+        raise InvalidInput(field, f"is {value!r}", CHANNEL_TYPES_REMEDY)
     named = {one.strip().lower() for one in given} - {""}
     odd = sorted(one for one in named if not CHANNEL_TYPE.fullmatch(one))
     if odd or not named:
-        raise InvalidInput("channel_types", f"names {odd[0]!r}" if odd else "is empty", CHANNEL_TYPES_REMEDY)
+        raise InvalidInput(field, f"names {odd[0]!r}" if odd else "is empty", CHANNEL_TYPES_REMEDY)
     return frozenset(named)
 
 

@@ -30,10 +30,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, conf
+from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
+from flexsms.options import channel_types_option, cron_option, number_option, whole_number_option
 from flexsms.params import choice_param, conn_param, flag_param, refuse_unknown
 from flexsms.retry_policy import task_defaults
 
@@ -43,14 +44,16 @@ with DAG(
     description="Make channels short-lived whose last task ended longer ago than the retention window.",
     doc_md=__doc__,
     # Unpausing starts nothing: without a start date and so, the first run is the next one, never the one before.
-    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC", run_immediately=timedelta()),
+    schedule=CronTriggerTimetable(
+        cron_option("cleanup_schedule"), timezone="UTC", run_immediately=timedelta()
+    ),
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "cleanup"],
     params={
         "retention_days": Param(
-            2,
+            number_option("retention_days", low=0.0007, high=3650),
             type="number",
             minimum=0.0007,
             maximum=3650,
@@ -65,6 +68,7 @@ with DAG(
             },
             "Action",
             "How a due channel is retired.",
+            from_option="cleanup_action",
         ),
         "unanswered": choice_param(
             {
@@ -77,7 +81,7 @@ with DAG(
         ),
         "dry_run": flag_param(False, "Dry run", "Write nothing; only say what would be done."),
         "limit": Param(
-            10000,
+            whole_number_option("cleanup_limit", low=1, high=100000),
             type="integer",
             minimum=1,
             maximum=100000,
@@ -85,7 +89,7 @@ with DAG(
             description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
         ),
         "channel_types": Param(
-            conf.get("flexsms", "channel_types", fallback="sms"),
+            channel_types_option(),
             type="string",
             title="Kinds of channels",
             description="Which are retired, separated by commas, as tasks name them in channelType: sms, whatsapp, "

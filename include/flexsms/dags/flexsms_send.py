@@ -67,7 +67,9 @@ with DAG(
     tags=["flexsms", "twilio", "sms"],
     params={
         "from_number": phone_param(
-            "From", "Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route."
+            "From",
+            "Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route.",
+            from_option="from_number",
         ),
         "to_number": phone_param("To", "The customer's number, E.164, like +14155550199."),
         "to_name": text_param(

@@ -36,6 +36,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from flexsms.assets import INBOX
 from flexsms.operators.track import FlexTrackOperator
+from flexsms.options import cron_option
 from flexsms.params import choice_param, conn_param, refuse_unknown, text_param
 from flexsms.retry_policy import task_defaults
 
@@ -45,7 +46,7 @@ with DAG(
     description="Pull task events and keep one Sync document per channel.",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("*/10 * * * *", timezone="UTC"), assets=INBOX
+        timetable=CronTriggerTimetable(cron_option("track_schedule"), timezone="UTC"), assets=INBOX
     ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -62,6 +63,7 @@ with DAG(
             },
             "Source",
             "Where task events are pulled from. Runs that the inbox starts read the inbox.",
+            from_option="track_source",
         ),
         "lookback_minutes": Param(
             15,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import BaseHook, Connection, conf
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
@@ -136,14 +136,6 @@ class TwilioHook(BaseHook):
         except MissingSetting as error:
             error.args = (f"{str(error).removesuffix('.')} (Airflow connection '{self.twilio_conn_id}').",)
             raise
-
-
-def default_conn_id() -> str:
-    """The Airflow connection that DAGs, commands, web app and trigger use unless told otherwise.
-
-    It is the option ``[flexsms] twilio_conn_id``.
-    """
-    return str(conf.get("flexsms", "twilio_conn_id", fallback=TwilioHook.default_conn_name))
 
 
 def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSettings:

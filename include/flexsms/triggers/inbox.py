@@ -10,7 +10,8 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import PermanentError
-from flexsms.hooks.twilio import TwilioHook, default_conn_id
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.options import conn_id_option
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client import clock
 
@@ -31,7 +32,7 @@ class InboxTrigger(BaseEventTrigger):
 
     def __init__(self, *, twilio_conn_id: str | None = None, poll_interval_s: float = 10) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
-        self.twilio_conn_id = twilio_conn_id or default_conn_id()
+        self.twilio_conn_id = twilio_conn_id or conn_id_option()
         self.poll_interval_s = poll_interval_s
         self._inbox: ObjectStorageInbox | None = None
 

@@ -7,7 +7,8 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from flexsms.core.exceptions import FlexSmsError
-from flexsms.hooks.twilio import TwilioHook, default_conn_id
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.options import conn_id_option
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
@@ -77,7 +78,7 @@ class Desk:
             return self._reception
 
     def _look(self) -> Reception:
-        settings = TwilioHook(default_conn_id()).settings
+        settings = TwilioHook(conn_id_option()).settings
         path, url = settings.need("inbox_path"), settings.need("events_url")
         key, known = settings.signing_key, self._reception
         if known and known.settings == settings:
