@@ -227,7 +227,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no second look",
         "nobody looks again between suspending and settling",
-        [(f"{STEPS}.run", "await self._restorer.put_back_what_became_live()", "pass")],
+        [(f"{STEPS}.run", "await self._restorer.restore_what_became_live()", "pass")],
     ),
     Mutation(
         "no third look",
@@ -241,8 +241,9 @@ MUTATIONS: Sequence[Mutation] = (
         [
             (
                 f"{STEPS}.run",
-                "    if self._group.down:\n",
-                "    await self._group.each(self._group.still_down(), self._close)\n    if self._group.down:\n",
+                "    if self._group.being_retired():\n",
+                "    await self._group.each(self._group.being_retired(), self._close)\n"
+                "    if self._group.being_retired():\n",
             )
         ],
         CONVERSATIONS,

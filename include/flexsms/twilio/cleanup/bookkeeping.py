@@ -39,19 +39,14 @@ class Bookkeeping:
         lines = [(channel.channel_sid, channel.ended_ms, SUSPENDED) for channel in channels]
         return await self.ledger.announce(lines, run_id=self.run_id)
 
-    async def record(self, channels: Iterable[tuple[DueChannel, Outcome]]) -> None:
-        """Write into the ledger what is about to be marked as retired."""
-        lines = [(channel.channel_sid, channel.ended_ms, str(outcome)) for channel, outcome in channels]
+    async def record(self, channels: Iterable[tuple[DueChannel, str]]) -> None:
+        """Write into the ledger what becomes of channels; a later line of a channel corrects an earlier one."""
+        lines = [(channel.channel_sid, channel.ended_ms, what) for channel, what in channels]
         await self.ledger.append(lines, run_id=self.run_id)
 
     async def finish(self, keys: Sequence[str]) -> None:
         """Write that all is finished that was announced; what failed is due again, so the next run finds it."""
         await self.ledger.finish(keys, run_id=self.run_id)
-
-    async def record_correction(self, channels: Iterable[DueChannel], what: str) -> None:
-        """Add what became of channels that the ledger may already tell of."""
-        lines = [(channel.channel_sid, channel.ended_ms, what) for channel in channels]
-        await self.ledger.append(lines, run_id=self.run_id)
 
     async def mark_retired(self, channel: DueChannel, *, gone: bool) -> bool:
         """Write the final state of a channel, unless somebody wrote to its state since the scan.
@@ -89,7 +84,7 @@ class Bookkeeping:
         stored = await self.store.load(channel.channel_sid)
         if stored is not None and stored.state.is_retired:
             await self.store.settle(replace(stored.state, retired=None), stored.revision)
-        await self.record_correction([channel], "not finished")
+        await self.record([(channel, "not finished")])
 
     def _is_in_use(self, state: ChannelState, channel: DueChannel) -> bool:
         """Whether something happened on the channel since the scan; a send that goes on in it learns of its session."""

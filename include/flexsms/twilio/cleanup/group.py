@@ -1,9 +1,9 @@
-"""A group of channels that are retired together: how far each has come, and how a step goes through all of them."""
+"""A group of channels that are retired together, and how a step goes through them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from flexsms.core.exceptions import (
@@ -18,6 +18,7 @@ from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.outcomes import DONE, BatchReport, Outcome
+from flexsms.twilio.cleanup.progress import ChannelProgress
 from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.precondition import checked_before_sending
@@ -33,67 +34,61 @@ LEASES_PER_STEP = 5
 
 
 class RetiringGroup:
-    """What is known of the channels of a group.
+    """The channels of a group and their progress.
 
     :param attempt: which try of the batch this is
     """
 
-    def __init__(self, context: CleanupContext, attempt: Attempt) -> None:
+    def __init__(self, context: CleanupContext, channels: Sequence[DueChannel], attempt: Attempt) -> None:
         self._context = context
         self._attempt = attempt
-        self.resumed = attempt.resumed
-        self.report = BatchReport()
-        self.down: dict[str, DueChannel] = {}
-        # Channels that this try has found.
-        self.met: set[str] = set()
-        # Channels that nobody had retired before us, so that they may be put back, whatever became of them.
-        self.ours: set[str] = set()
-        # Channels that were in use until this try suspended them.
-        self.were_active: set[str] = set()
-        # Channels that no try has taken down: who made them inactive is not us.
-        self.untouched: set[str] = set()
-        # Channels that an earlier try has marked as retired.
-        self.settled: set[str] = set()
-        # Channels whose customers go on in another one.
-        self.moved: set[str] = set()
+        # Whether an earlier try of the batch has come to this group.
+        self.resumed = False
+        self.progress = {channel.channel_sid: ChannelProgress(channel) for channel in channels}
         # Stacks that the account has lost, and how that showed.
-        self.lost: dict[StackName, FlexSmsError] = {}
+        self.lost_stacks: dict[StackName, FlexSmsError] = {}
 
-    async def find_settled(self, channels: Sequence[DueChannel]) -> None:
-        """Find the channels that an earlier try has settled, though it may have died before it finished them."""
+    async def resume(self, never_suspended: Sequence[str]) -> None:
+        """Go on where an earlier try ended, and find what it marked as retired, though it may not have finished it.
 
-        async def look(channel: DueChannel) -> None:
-            stored = await self._context.store.load(channel.channel_sid)
+        :param never_suspended: the channels that it left alone
+        """
+        self.resumed = True
+
+        for progress in self.progress.values():
+            progress.never_suspended = progress.sid in never_suspended
+
+        async def find_mark(progress: ChannelProgress) -> None:
+            stored = await self._context.store.load(progress.sid)
             if stored is not None and stored.state.retired is not None and stored.state.is_retired:
                 gone = stored.state.retired[1] == Outcome.ALREADY_GONE
-                done = DONE[self._context.action]
-                self.report.outcomes[channel.channel_sid] = Outcome.ALREADY_GONE if gone else done
-                self.settled.add(channel.channel_sid)
+                progress.outcome = Outcome.ALREADY_GONE if gone else DONE[self._context.action]
+                progress.was_marked = True
 
-        await self.each(channels, look)
+        await self.each(self.progress.values(), find_mark)
 
     async def each(
-        self, channels: Sequence[DueChannel], work: Callable[[DueChannel], Awaitable[Any]]
+        self, channels: Iterable[ChannelProgress], work: Callable[[ChannelProgress], Awaitable[Any]]
     ) -> None:
         """Do the work for every channel; what goes wrong with one is noted and stays with it.
 
         :raises TryReplaced: when a newer try has begun, so that nothing more may be done for any of them
         """
 
-        async def guarded(channel: DueChannel) -> None:
+        async def guarded(progress: ChannelProgress) -> None:
+            stack = progress.channel.stack
             try:
                 with contained():
-                    await self.with_lease(lambda: work(channel))
+                    await self.with_lease(lambda: work(progress))
             except TryReplaced:
                 raise
             except FlexSmsError as error:
-                if error is not self.lost.get(channel.stack):
-                    logger.warning("Channel %s failed: %s", channel.channel_sid, error)
+                if error is not self.lost_stacks.get(stack):
+                    logger.warning("Channel %s failed: %s", progress.sid, error)
                 if isinstance(error, ProductGone | MissingSetting):
-                    self.lost.setdefault(channel.stack, error)
-                self.report.outcomes[channel.channel_sid] = Outcome.FAILED
-                self.report.errors[channel.channel_sid] = error
-                self.down.pop(channel.channel_sid, None)
+                    self.lost_stacks.setdefault(stack, error)
+                progress.outcome, progress.error = Outcome.FAILED, error
+                progress.is_being_retired = False
 
         await for_each(list(channels), guarded, at_once=self._context.at_once)
 
@@ -110,9 +105,13 @@ class RetiringGroup:
         with checked_before_sending(self._attempt.check):
             return await work()
 
-    def still_down(self) -> list[DueChannel]:
-        """The channels that are suspended and have not failed."""
-        return list(self.down.values())
+    def being_retired(self) -> list[ChannelProgress]:
+        """The channels that go on to the next step."""
+        return [progress for progress in self.progress.values() if progress.is_being_retired]
+
+    def without_error(self) -> list[ChannelProgress]:
+        """The channels with which nothing went wrong."""
+        return [progress for progress in self.progress.values() if progress.error is None]
 
     def stack(self, channel: DueChannel) -> RetiringStack:
         """What retires a channel.
@@ -121,13 +120,23 @@ class RetiringGroup:
         """
         stack = self._context.stacks.get(channel.stack)
         if stack is None:
-            raise self.lost.get(channel.stack) or MissingSetting(
+            raise self.lost_stacks.get(channel.stack) or MissingSetting(
                 "session_service_sid",
                 f"this or chat_service_sid is empty, and there are channels of stack '{channel.stack}'",
                 f"fill both in, or, {MIGRATE}",
             )
         return stack
 
-    def was_done(self, channel: DueChannel) -> bool:
+    def was_done(self, progress: ChannelProgress) -> bool:
         """Whether the channel is retired by us, so far without an error."""
-        return self.report.outcomes[channel.channel_sid] is DONE[self._context.action]
+        return progress.outcome is DONE[self._context.action]
+
+    def report(self) -> BatchReport:
+        """What has become of the channels."""
+        channels = self.progress.values()
+        return BatchReport(
+            {progress.sid: progress.outcome for progress in channels if progress.outcome is not None},
+            {progress.sid: progress.error for progress in channels if progress.error is not None},
+            [progress.sid for progress in channels if progress.interaction_left],
+            [progress.sid for progress in channels if progress.is_unanswered],
+        )

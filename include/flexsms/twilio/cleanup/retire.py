@@ -3,14 +3,14 @@
 Twilio has no conditional update for channels, so safety comes from their order:
 
 1. look at the open tasks and at the events since the scan; leave alone what is in use or has changed, and put back what
-   an earlier cleanup took down all the same;
+   an earlier cleanup suspended all the same;
 2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
    that can be undone;
 3. look once more, and put back what became live in between;
-4. write the ledger, settle the states, each only if nobody changed it since the scan, and close what cannot be opened
-   again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
+4. write the ledger, mark the states as retired, each only if nobody changed it since the scan, and close what cannot be
+   opened again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
 
-A group that is killed and tried again goes through the same steps; what is settled is counted and only finished. Every
+A group that is killed and tried again goes through the same steps; what is marked is counted and only finished. Every
 request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup.attempt`), and one that suspends a channel a look
 that is not older than a lease.
 """
@@ -18,7 +18,7 @@ that is not older than a lease.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -38,6 +38,7 @@ from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.group import RetiringGroup
 from flexsms.twilio.cleanup.live_channels import Look, Looks
 from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, Outcome
+from flexsms.twilio.cleanup.progress import ChannelProgress
 from flexsms.twilio.cleanup.restore import Restorer
 from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.cleanup.unanswered import Unanswered
@@ -57,139 +58,144 @@ class CleanupSteps:
         self, context: CleanupContext, channels: Sequence[DueChannel], scanned_at: datetime, attempt: Attempt
     ) -> None:
         self._context = context
-        self._channels = channels
+        self._name = channels[0].channel_sid
         self._attempt = attempt
         self._bookkeeping = Bookkeeping(
             context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
         ended_ms = {channel.channel_sid: channel.ended_ms for channel in channels}
         self._looks = Looks(context.source, context.tasks, scanned_at, ended_ms)
-        self._group = RetiringGroup(context, attempt)
+        self._group = RetiringGroup(context, channels, attempt)
         self._restorer = Restorer(self._group, self._looks, self._bookkeeping, attempt)
 
     async def run(self) -> BatchReport:
         """Go through the steps."""
-        group = self._channels
-        name = group[0].channel_sid
-        # An earlier try of the batch may not have come to this group.
-        was_announced = self._group.resumed and await self._attempt.recall(f"announced.{name}")
-        untouched = await self._attempt.recall(f"untouched.{name}") if self._group.resumed else None
-        self._group.resumed = untouched is not None
-        self._group.untouched = set(untouched or ())
-        if self._group.resumed:
-            await self._group.find_settled(group)
-        group = [channel for channel in group if channel.channel_sid not in self._group.report.errors]
-        quiet = await self._leave_alone_what_is_in_use(group)
+        was_announced = await self._resume()
+        channels = self._group.without_error()
+        quiet = await self._leave_alone_what_is_in_use(channels)
         if was_announced:
-            await self._group.with_lease(lambda: self._record_what_is_in_use(group))
-        todo = [channel for channel in quiet if channel.channel_sid not in self._group.settled]
+            await self._group.with_lease(lambda: self._record_what_is_in_use(channels))
+        todo = [progress for progress in quiet if not progress.was_marked]
         announced: list[str] = []
         if not self._context.dry_run:
-            await self._attempt.remember(f"announced.{name}", True)
-            announced = await self._group.with_lease(lambda: self._bookkeeping.announce(todo))
-            await self._attempt.remember(f"untouched.{name}", sorted(self._group.untouched))
+            announced = await self._announce(todo)
         await self._group.each(todo, self._suspend)
         if self._context.dry_run:
-            return self._group.report
-        if self._group.down:
-            await self._restorer.put_back_what_became_live()
+            return self._group.report()
+        if self._group.being_retired():
+            await self._restorer.restore_what_became_live()
         await self._group.with_lease(
             lambda: self._bookkeeping.record(
-                (c, self._group.report.outcomes[c.channel_sid]) for c in self._group.still_down()
+                (progress.channel, str(progress.outcome)) for progress in self._group.being_retired()
             )
         )
-        await self._group.each(self._group.still_down(), self._mark_retired)
-        unfinished = [channel for channel in quiet if channel.channel_sid in self._group.settled]
-        finished = [*self._group.still_down(), *unfinished]
+        await self._group.each(self._group.being_retired(), self._mark_retired)
+        finished = [*self._group.being_retired(), *(progress for progress in quiet if progress.was_marked)]
         await self._group.each(finished, self._close)
         await self._restorer.let_late_customers_go_on(finished)
         await self._group.each(finished, self._delete)
         await self._group.with_lease(lambda: self._record_the_end(todo, announced))
-        return self._group.report
+        return self._group.report()
 
-    async def _record_the_end(self, todo: Sequence[DueChannel], announced: Sequence[str]) -> None:
+    async def _resume(self) -> bool:
+        """Go on where an earlier try of the batch ended, if one came to this group; whether it announced it."""
+        if not self._attempt.resumed:
+            return False
+        was_announced = bool(await self._attempt.recall(f"announced.{self._name}"))
+        never_suspended = await self._attempt.recall(f"untouched.{self._name}")
+        if never_suspended is not None:
+            await self._group.resume(never_suspended)
+        return was_announced
+
+    async def _announce(self, todo: Sequence[ChannelProgress]) -> list[str]:
+        """Write down what is about to be suspended, for the next run and for the next try."""
+        await self._attempt.remember(f"announced.{self._name}", True)
+        channels = [progress.channel for progress in todo]
+        announced = await self._group.with_lease(lambda: self._bookkeeping.announce(channels))
+        never_suspended = [
+            progress.sid for progress in self._group.progress.values() if progress.never_suspended
+        ]
+        await self._attempt.remember(f"untouched.{self._name}", sorted(never_suspended))
+        return announced
+
+    async def _record_the_end(self, todo: Iterable[ChannelProgress], announced: Sequence[str]) -> None:
         """Say what became of the channels that were not retired; what failed stays unfinished for the next run."""
         await self._record_what_is_in_use(todo)
-        if not self._group.report.errors:
+        if not any(progress.error for progress in self._group.progress.values()):
             await self._bookkeeping.finish(announced)
 
-    async def _record_what_is_in_use(self, group: Sequence[DueChannel]) -> None:
+    async def _record_what_is_in_use(self, channels: Iterable[ChannelProgress]) -> None:
         """Say of the channels that are in use that they are not suspended."""
         skipped = (Outcome.SKIPPED_OPEN_TASK, Outcome.SKIPPED_CHANGED)
-        told = self._group.settled | self._group.moved
-        kept = [c for c in group if self._group.report.outcomes.get(c.channel_sid) in skipped]
-        await self._bookkeeping.record_correction(
-            [c for c in kept if c.channel_sid not in told], Healed.PUT_BACK
+        await self._bookkeeping.record(
+            (progress.channel, Healed.PUT_BACK)
+            for progress in channels
+            if progress.outcome in skipped and not progress.was_marked and not progress.moved_on
         )
 
-    async def _leave_alone_what_is_in_use(self, todo: Sequence[DueChannel]) -> list[DueChannel]:
-        if not todo:
+    async def _leave_alone_what_is_in_use(self, channels: Sequence[ChannelProgress]) -> list[ChannelProgress]:
+        if not channels:
             return []
         verdicts = (await self._looks.look()).verdicts
-        in_use = [channel for channel in todo if channel.channel_sid in verdicts]
-        for channel in in_use:
-            self._group.report.outcomes[channel.channel_sid] = verdicts[channel.channel_sid]
+        in_use = [progress for progress in channels if progress.sid in verdicts]
+        for progress in in_use:
+            progress.outcome = verdicts[progress.sid]
         if not self._context.dry_run:
             # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
             # them before its third. What the earlier try did is known; of others only what is live is put back.
-            live = [c for c in in_use if verdicts[c.channel_sid] is Outcome.SKIPPED_OPEN_TASK]
-            left = {channel.channel_sid for channel in in_use}
-            self._group.untouched = left & self._group.untouched if self._group.resumed else left
+            live = [p for p in in_use if p.outcome is Outcome.SKIPPED_OPEN_TASK]
+            for progress in self._group.progress.values():
+                is_new = progress.never_suspended or not self._group.resumed
+                progress.never_suspended = is_new and progress.error is None and progress.sid in verdicts
             await self._group.each(
-                [c for c in in_use if c.channel_sid not in self._group.untouched],
-                self._restorer.put_back_once,
+                [progress for progress in in_use if not progress.never_suspended], self._restorer.restore_once
             )
             await self._group.each(
-                [c for c in live if c.channel_sid in self._group.untouched], self._restorer.heal
+                [progress for progress in live if progress.never_suspended], self._restorer.heal
             )
-        return [channel for channel in todo if channel.channel_sid not in verdicts]
+        return [progress for progress in channels if progress.sid not in verdicts]
 
-    async def _suspend(self, channel: DueChannel) -> None:
-        sid = channel.channel_sid
+    async def _suspend(self, progress: ChannelProgress) -> None:
         look = await self._looks.recent(self._attempt.lease / 2)
-        if sid in look.verdicts:
-            self._group.report.outcomes[sid] = look.verdicts[sid]
+        if progress.sid in look.verdicts:
+            progress.outcome = look.verdicts[progress.sid]
             return
         try:
-            await self._take_down(channel, look)
+            await self._fetch_and_suspend(progress, look)
         except (NotFound, ProductGone, MissingSetting) as missing:
             # A 404 behind an answer is a contradiction, by which no channel is marked as retired.
-            never_met = isinstance(missing, NotFound) and sid not in self._group.met
-            if await self._has_moved(channel):
-                self._group.report.outcomes[sid] = Outcome.SKIPPED_CHANGED
-            elif never_met:
-                self._group.report.outcomes[sid] = Outcome.ALREADY_GONE
-                self._group.down[sid] = channel
+            never_found = isinstance(missing, NotFound) and not progress.was_found
+            if await self._has_moved(progress.channel):
+                progress.outcome = Outcome.SKIPPED_CHANGED
+            elif never_found:
+                progress.outcome = Outcome.ALREADY_GONE
+                progress.is_being_retired = True
             else:
                 raise
 
-    async def _take_down(self, channel: DueChannel, look: Look) -> None:
-        sid, stack = channel.channel_sid, self._group.stack(channel)
-        if channel.stack in self._group.lost:
-            raise self._group.lost[channel.stack]
-        snapshot = await stack.fetch(sid)
-        self._group.met.add(sid)
+    async def _fetch_and_suspend(self, progress: ChannelProgress, look: Look) -> None:
+        channel, stack = progress.channel, self._group.stack(progress.channel)
+        if channel.stack in self._group.lost_stacks:
+            raise self._group.lost_stacks[channel.stack]
+        snapshot = await stack.fetch(progress.sid)
+        progress.was_found = True
         if not await self._is_of_our_types(channel, snapshot):
-            self._group.report.outcomes[sid] = Outcome.SKIPPED_TYPE
+            progress.outcome = Outcome.SKIPPED_TYPE
             return
         found_retired = (
             snapshot.is_retired
             and not self._group.resumed
-            and sid not in self._group.ours
+            and not progress.retired_by_us
             and self._context.action is Action.DEACTIVATE
         )
-        if not snapshot.is_retired and await self._is_kept_for_a_text(channel, snapshot):
+        if not snapshot.is_retired and await self._is_kept_for_a_text(progress, snapshot):
             return
-        self._group.report.outcomes[sid] = (
-            Outcome.ALREADY_GONE if found_retired else DONE[self._context.action]
-        )
+        progress.outcome = Outcome.ALREADY_GONE if found_retired else DONE[self._context.action]
         if self._context.dry_run:
             return
-        self._group.down[sid] = channel
-        if not found_retired:
-            self._group.ours.add(sid)
-        if not snapshot.is_retired:
-            self._group.were_active.add(sid)
+        progress.is_being_retired = True
+        progress.retired_by_us |= not found_retired
+        progress.was_active |= not snapshot.is_retired
 
         def check() -> None:
             self._attempt.refuse_if_older(look.began)
@@ -201,7 +207,7 @@ class CleanupSteps:
         except TryReplaced:
             raise  # whoever replaced this try decides what becomes of the channel
         except FlexSmsError:
-            await self._restorer.put_back(channel)
+            await self._restorer.restore(progress)
             raise
 
     async def _is_of_our_types(self, channel: DueChannel, snapshot: ChannelSnapshot) -> bool:
@@ -218,31 +224,32 @@ class CleanupSteps:
             await self._context.store.merge(ChannelState(sid, channel.stack, links=learnt))
         return False
 
-    async def _is_kept_for_a_text(self, channel: DueChannel, snapshot: ChannelSnapshot) -> bool:
+    async def _is_kept_for_a_text(self, progress: ChannelProgress, snapshot: ChannelSnapshot) -> bool:
         """Whether a customer's text is in the channel that nobody was told of, so that an agent gets a task there."""
-        sid = channel.channel_sid
+        channel, sid = progress.channel, progress.sid
         if not await self._context.texts[channel.stack].is_waiting(snapshot, channel.ended_ms):
             return False
         # It may have had a task that came, and maybe went, while nobody looked.
         verdict = (await self._looks.fresh()).verdicts.get(sid)
         if verdict is not None:
-            await self._leave_alone(channel, snapshot, verdict)
+            await self._leave_alone(progress, snapshot, verdict)
             return True
-        if sid not in self._group.report.unanswered:
-            self._group.report.unanswered.append(sid)
+        progress.is_unanswered = True
         if self._context.unanswered is Unanswered.REPORT:
             logger.warning("A customer wrote in channel %s after its last task, and nobody was told.", sid)
             return False
-        await self._leave_alone(channel, snapshot, Outcome.SKIPPED_OPEN_TASK)
+        await self._leave_alone(progress, snapshot, Outcome.SKIPPED_OPEN_TASK)
         if not self._context.dry_run:
             await self._group.stack(channel).look_after(sid)
         return True
 
-    async def _leave_alone(self, channel: DueChannel, snapshot: ChannelSnapshot, verdict: Outcome) -> None:
+    async def _leave_alone(
+        self, progress: ChannelProgress, snapshot: ChannelSnapshot, verdict: Outcome
+    ) -> None:
         """Let a channel stay, and put it back if an earlier try has suspended it."""
-        self._group.report.outcomes[channel.channel_sid] = verdict
+        progress.outcome = verdict
         if bears_our_mark(snapshot.attributes) and not self._context.dry_run:
-            await self._restorer.put_back(channel)
+            await self._restorer.restore(progress)
 
     async def _has_moved(self, channel: DueChannel) -> bool:
         """Whether a chat channel goes on as a conversation; if so, the next run retires it as one.
@@ -261,17 +268,17 @@ class CleanupSteps:
             await self._context.store.merge(ChannelState(channel.channel_sid, StackName.CONVERSATIONS))
         return True
 
-    async def _close(self, channel: DueChannel) -> None:
+    async def _close(self, progress: ChannelProgress) -> None:
         """What cannot be undone, and so comes after the last guard: nobody changed the state since the scan."""
-        if self._group.was_done(channel):
-            is_whole = await self._or_mark_due_again(
+        if self._group.was_done(progress):
+            channel = progress.channel
+            progress.interaction_left = not await self._or_mark_due_again(
                 channel, lambda: self._group.stack(channel).close(channel.channel_sid, channel.links)
             )
-            if not is_whole:
-                self._group.report.interactions_left.append(channel.channel_sid)
 
-    async def _delete(self, channel: DueChannel) -> None:
-        if self._group.was_done(channel) and self._context.action is Action.DELETE:
+    async def _delete(self, progress: ChannelProgress) -> None:
+        if self._group.was_done(progress) and self._context.action is Action.DELETE:
+            channel = progress.channel
             await self._or_mark_due_again(
                 channel, lambda: self._group.stack(channel).delete(channel.channel_sid, channel.links)
             )
@@ -285,9 +292,8 @@ class CleanupSteps:
             await self._bookkeeping.mark_due_again(channel)
             raise
 
-    async def _mark_retired(self, channel: DueChannel) -> None:
-        sid = channel.channel_sid
-        gone = self._group.report.outcomes[sid] is Outcome.ALREADY_GONE
-        if not await self._bookkeeping.mark_retired(channel, gone=gone):
-            self._group.report.outcomes[sid] = Outcome.SKIPPED_CHANGED
-            await self._restorer.put_back(channel)
+    async def _mark_retired(self, progress: ChannelProgress) -> None:
+        gone = progress.outcome is Outcome.ALREADY_GONE
+        if not await self._bookkeeping.mark_retired(progress.channel, gone=gone):
+            progress.outcome = Outcome.SKIPPED_CHANGED
+            await self._restorer.restore(progress)
