@@ -14,6 +14,17 @@ from flexsms.options import choice_option, conn_id_option, option
 from flexsms.twilio.client.fields import CONN_ID
 
 # Without `section`, a field stands in the first part of the form.
+# A form says of a value that does not fit no more than the keyword of JSON schema that refused it, and repeats the
+# value. So the tasks check what they can say better: numbers, SIDs, texts that are too long.
+
+
+def form(**params: Param) -> dict[str, Param]:
+    """The params of a DAG. A title that is not the param's name gets it behind: errors and ``conf`` have the names."""
+    for name, param in params.items():
+        title = param.schema["title"]
+        if title.lower().replace(" ", "_") != name:
+            param.schema["title"] = f"{title} ({name})"
+    return params
 
 
 def conn_param(description: str = "The Airflow connection of type twilio.", **more: Any) -> Param:
@@ -46,11 +57,6 @@ def text_param(title: str, description: str, **more: Any) -> Param:
     return Param(None, description, title=title, type=["null", "string"], **more)
 
 
-def sid_param(prefix: str, title: str, description: str, **more: Any) -> Param:
-    """The SID of a thing in the account, which may be left out."""
-    return text_param(title, f"{prefix}… {description}", pattern=f"^{prefix}[0-9a-fA-F]{{32}}$", **more)
-
-
 def flag_param(default: bool, title: str, description: str, **more: Any) -> Param:
     """A switch."""
     return Param(default, description, title=title, type="boolean", **more)
@@ -80,7 +86,7 @@ def refuse_unknown(context: Context) -> None:
     :raises InvalidInput: with the nearest param, by its name or by its title in the form
     """
     params = context["dag"].params
-    titles = {str(params.get_param(name).schema["title"]).lower(): name for name in params}
+    titles = {params.get_param(name).schema["title"].partition(" (")[0].lower(): name for name in params}
     meant = titles | {name: name for name in params}
     for key in context["dag_run"].conf or {}:
         if key not in params:

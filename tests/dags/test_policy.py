@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from flexsms.retry_policy import FlexRetryPolicy
 
-from .conftest import DAGS
+from .conftest import DAGS, Run
 
 FORMS = {
     "flexsms_send": [
@@ -147,7 +148,9 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
     for name in params:
         param = params.get_param(name)
         assert param.description, name
-        assert param.schema["title"], name
+        title = param.schema["title"]
+        # What an error calls the field, the form calls it, too.
+        assert title.lower().replace(" ", "_") == name or title.endswith(f" ({name})")
         assert param.schema["type"], name
 
 
@@ -155,9 +158,6 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
     ("dag_id", "conf"),
     [
         ("flexsms_send", {"route": "voice"}),
-        ("flexsms_send", {"body": "x" * 1601}),
-        ("flexsms_send", {"target_worker_sid": "WK1"}),
-        ("flexsms_send", {"source_channel_sid": "IS" + "0" * 32}),
         ("flexsms_send", {"task_attributes": "vip"}),
         ("flexsms_send", {"twilio_conn_id": ""}),
         ("flexsms_track", {"source": "fax"}),
@@ -168,11 +168,7 @@ def test_the_form_has_the_fixed_fields_each_explained(dag_id: str, dags: dict[st
         ("flexsms_cleanup", {"dry_run": "no"}),
         ("flexsms_cleanup", {"limit": 0}),
         ("flexsms_cleanup", {"channel_types": ["sms"]}),
-        ("flexsms_setup", {"studio_flow_sid": "FW1"}),
-        ("flexsms_setup", {"workflow_sid": "WW1"}),
-        ("flexsms_setup", {"events_url": "example.com"}),
         ("flexsms_setup", {"kinesis": "arn"}),
-        ("flexsms_setup", {"stream_name": ""}),
     ],
 )
 def test_the_form_refuses_what_cannot_work(dag_id: str, conf: dict[str, Any], dags: dict[str, Any]) -> None:
@@ -197,6 +193,38 @@ def test_the_form_takes_what_can(dag_id: str, conf: dict[str, Any], dags: dict[s
     params = dags[dag_id].params.__copy__()
     params.update(conf)
     assert params.validate().items() >= conf.items()
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf", "sentence"),
+    [
+        ("flexsms_send", {"body": "x" * 1601}, "body: has 1601 characters; shorten it to 1600"),
+        ("flexsms_send", {"target_worker_sid": "WK1"}, "target_worker_sid: is not a Twilio SID of this kind"),
+        (
+            "flexsms_setup",
+            {"workflow_sid": "FW" + "0" * 32},
+            "workflow_sid: is not a Twilio SID of this kind",
+        ),
+        (
+            "flexsms_setup",
+            {"events_url": "example.com"},
+            "events_url: is neither the connection's nor with https",
+        ),
+        ("flexsms_setup", {"stream_name": ""}, "stream_name: is empty; give the text by which"),
+    ],
+)
+def test_a_task_says_what_no_form_could_say_as_well(
+    dag_id: str,
+    conf: dict[str, Any],
+    sentence: str,
+    run: Callable[..., Run],
+    writes: Callable[[], list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran = run(dag_id, **(FILLED if dag_id == "flexsms_send" else {}), **conf)
+    assert ran.state == "failed"
+    assert sentence in capsys.readouterr().out
+    assert writes() == []
 
 
 def test_parsing_is_quick_and_asks_nobody(airflow_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:

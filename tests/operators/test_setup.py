@@ -111,6 +111,7 @@ async def test_what_waits_for_a_person_fails_and_leaves_the_table_all_the_same(
         ({"preview": "perhaps"}, "dry_run: is 'perhaps'"),
         ({"overwrite": 1}, "overwrite: is 1"),
         ({"number": "0177"}, "number: has no country code"),
+        ({"studio_flow_sid": "WW" + "0" * 32}, "studio_flow_sid: is not a Twilio SID of this kind"),
     ],
 )
 async def test_a_wrong_argument_is_named(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Any
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import parse_number, remark
 from flexsms.core.redaction import mask_number
+from flexsms.core.validation import parse_sid, parse_text
 
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
 MAX_TASK_ATTRIBUTES_BYTES = 4096
@@ -106,10 +106,10 @@ class OutboundMessage:
             from_number=sender,
             to_number=recipient,
             body=_parse_body(body, Route(route)),
-            to_name=_parse_text("to_name", to_name),
-            target_worker_sid=_parse_sid("target_worker_sid", "WK", target_worker_sid),
+            to_name=parse_text("to_name", to_name),
+            target_worker_sid=parse_sid("target_worker_sid", "WK", target_worker_sid),
             worker_only=worker_only,
-            source_channel_sid=_parse_sid("source_channel_sid", "CH", source_channel_sid),
+            source_channel_sid=parse_sid("source_channel_sid", "CH", source_channel_sid),
             task_attributes=_parse_attributes(task_attributes),
         )
         if message.route is Route.STUDIO and message.target_worker_sid:
@@ -222,20 +222,8 @@ def count_segments(body: str) -> Segments:
     return Segments(encoding, count)
 
 
-def _parse_text(name: str, value: str | None) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidInput(name, f"is {type(value).__name__}, not text", "write it in quotes")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidInput(
-            name, "holds half an emoji", "write it again, or take it from where it was not cut"
-        )
-    return value.strip()
-
-
 def _parse_body(value: str | None, route: Route) -> str:
-    body = _parse_text("body", value)
+    body = parse_text("body", value)
     if not body and route is Route.STUDIO:
         raise InvalidInput(
             "body", "is empty", "write a text, or use route 'agent' and let the agent write first"
@@ -247,19 +235,6 @@ def _parse_body(value: str | None, route: Route) -> str:
             f"shorten it to {MAX_BODY_CHARACTERS}, the most Twilio takes",
         )
     return body
-
-
-def _parse_sid(name: str, prefix: str, value: str | None) -> str | None:
-    text = _parse_text(name, value)
-    if not text:
-        return None
-    if not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", text):
-        raise InvalidInput(
-            name,
-            "is not a Twilio SID of this kind",
-            f"copy it from the Console: {prefix} and 32 hexadecimal digits",
-        )
-    return text
 
 
 def _parse_attributes(value: Mapping[str, Any] | None) -> Mapping[str, Any]:

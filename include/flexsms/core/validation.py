@@ -1,12 +1,15 @@
-"""One sentence for a value that pydantic does not take: what is wrong with it, what to do."""
+"""One sentence for a value that cannot be taken, by pydantic or here: what is wrong with it, what to do."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
+
+from flexsms.core.exceptions import InvalidInput
 
 
 def _not_bool(value: object) -> object:
@@ -45,3 +48,36 @@ def sentence(error: ValidationError, schema: Mapping[str, Any]) -> tuple[str, st
 def _range(schema: Mapping[str, Any]) -> str:
     kind = "whole number" if schema["type"] == "integer" else "number"
     return f"give a {kind} between {schema['minimum']:g} and {schema['maximum']:g}"
+
+
+def parse_text(name: str, value: str | None) -> str:
+    """A text without blanks around it, empty where none is given.
+
+    :raises InvalidInput: naming the field
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(name, f"is {type(value).__name__}, not text", "write it in quotes")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInput(
+            name, "holds half an emoji", "write it again, or take it from where it was not cut"
+        )
+    return value.strip()
+
+
+def parse_sid(name: str, prefix: str, value: str | None) -> str | None:
+    """The SID of a thing at Twilio, None where none is given.
+
+    :raises InvalidInput: naming the field
+    """
+    text = parse_text(name, value)
+    if not text:
+        return None
+    if not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", text):
+        raise InvalidInput(
+            name,
+            "is not a Twilio SID of this kind",
+            f"copy it from the Console: {prefix} and 32 hexadecimal digits",
+        )
+    return text

@@ -35,7 +35,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.options import channel_types_option, cron_option, number_option, whole_number_option
-from flexsms.params import choice_param, conn_param, flag_param, refuse_unknown
+from flexsms.params import choice_param, conn_param, flag_param, form, refuse_unknown
 from flexsms.retry_policy import task_defaults
 
 with DAG(
@@ -51,17 +51,17 @@ with DAG(
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "cleanup"],
-    params={
-        "retention_days": Param(
+    params=form(
+        retention_days=Param(
             number_option("retention_days", low=0.0007, high=3650),
             type="number",
             minimum=0.0007,
             maximum=3650,
-            title="Retention (days)",
-            description="A channel is due when its last task ended at least so long ago. May be a fraction: 0.5 is "
-            "twelve hours.",
+            title="Retention",
+            description="In days: a channel is due when its last task ended at least this long ago. May be a "
+            "fraction: 0.5 is twelve hours.",
         ),
-        "action": choice_param(
+        action=choice_param(
             {
                 "deactivate": "make channels short-lived and inactive",
                 "delete": "remove channels with their history, for good",
@@ -70,33 +70,33 @@ with DAG(
             "How a due channel is retired.",
             from_option="cleanup_action",
         ),
-        "unanswered": choice_param(
+        unanswered=choice_param(
             {
                 "task": "an agent gets a task for it, and the channel stays",
                 "report": "name the channel in the report, and retire it",
             },
-            "A text that nobody was told of",
+            "Unanswered texts",
             "What to do about a due channel in which the customer wrote after the last task had ended, if no task was "
             "opened for that.",
         ),
-        "dry_run": flag_param(False, "Dry run", "Write nothing; only say what would be done."),
-        "limit": Param(
+        dry_run=flag_param(False, "Dry run", "Write nothing; only say what would be done."),
+        limit=Param(
             whole_number_option("cleanup_limit", low=1, high=100000),
             type="integer",
             minimum=1,
             maximum=100000,
-            title="At most",
-            description="Channels per run, those that have been quiet longest first. The next run takes the rest.",
+            title="Limit",
+            description="The maximum number of channels per run, longest-quiet first. The next run takes the rest.",
         ),
-        "channel_types": Param(
+        channel_types=Param(
             channel_types_option(),
             type="string",
-            title="Kinds of channels",
-            description="Which are retired, separated by commas, as tasks name them in channelType: sms, whatsapp, "
-            "web, custom, … Any other is left alone and counted.",
+            title="Channel types",
+            description="The kinds of channels to retire, separated by commas, as tasks name them in channelType: sms, "
+            "whatsapp, web, custom, … Channels of other kinds are left alone and counted.",
         ),
-        "twilio_conn_id": conn_param(),
-    },
+        twilio_conn_id=conn_param(),
+    ),
 ) as dag:
     shared: dict[str, Any] = {
         "action": "{{ params.action }}",

@@ -43,15 +43,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from flexsms.operators.send import FlexSendOperator
-from flexsms.params import (
-    choice_param,
-    conn_param,
-    flag_param,
-    phone_param,
-    refuse_unknown,
-    sid_param,
-    text_param,
-)
+from flexsms.params import choice_param, conn_param, flag_param, form, phone_param, refuse_unknown, text_param
 from flexsms.retry_policy import task_defaults
 from flexsms.sensors.delivery import FlexDeliverySensor
 
@@ -65,23 +57,22 @@ with DAG(
     catchup=False,
     default_args=task_defaults("send", execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "sms"],
-    params={
-        "from_number": phone_param(
+    params=form(
+        from_number=phone_param(
             "From",
-            "Your Twilio number, E.164, like +14155550100. On chat it needs a Flex Flow of its route.",
+            "Your Twilio number, E.164, like +14155550100.",
             from_option="from_number",
         ),
-        "to_number": phone_param("To", "The customer's number, E.164, like +14155550199."),
-        "to_name": text_param(
-            "Customer's name", "What agents see; without it, the number's last four digits.", maxLength=200
+        to_number=phone_param("To", "The customer's number, E.164, like +14155550199."),
+        to_name=text_param(
+            "Customer's name", "What agents see. Empty: the number's last four digits.", maxLength=200
         ),
-        "body": text_param(
+        body=text_param(
             "Text",
             "At most 1600 characters. With route agent it may be empty: the agent then writes first.",
             format="multiline",
-            maxLength=1600,
         ),
-        "route": choice_param(
+        route=choice_param(
             {
                 "agent": "opens a task for an agent",
                 "studio": "fire-and-forget, the reply runs the Studio flow",
@@ -89,60 +80,59 @@ with DAG(
             "Route",
             "Where the customer's reply goes.",
         ),
-        "target_worker_sid": sid_param(
-            "WK",
-            "For this agent",
-            "of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only with route "
-            "agent.",
+        target_worker_sid=text_param(
+            "Agent",
+            "WK… of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only with "
+            "route agent.",
             section="Routing",
         ),
-        "worker_only": flag_param(
+        worker_only=flag_param(
             False,
-            "Nobody else",
-            "Past the workflow, to this agent alone: who declines has canceled the task, and nobody else is asked. "
-            "Stack conversations; needs queue_sid.",
+            "This agent only",
+            "The task goes past the workflow, to the agent of target_worker_sid alone. If the agent declines, the "
+            "task is canceled and nobody else is asked. Only on the stack conversations, and only if the connection "
+            "has queue_sid.",
             section="Routing",
         ),
-        "source_channel_sid": sid_param(
-            "CH",
+        source_channel_sid=text_param(
             "Earlier conversation",
-            "of a conversation that the task is to refer to.",
+            "CH… of a conversation that the task refers to.",
             section="Routing",
         ),
-        "task_attributes": Param(
+        task_attributes=Param(
             {},
             type="object",
             title="Task attributes",
-            description='Further attributes for routing and for agents, like {"language": "de"}. No personal data: '
+            description='More attributes for routing and for agents, like {"language": "de"}. No personal data: '
             "they show in rendered fields.",
             section="Routing",
         ),
-        "wait_for_delivery": flag_param(
+        wait_for_delivery=flag_param(
             False,
-            "Wait for the delivery",
+            "Wait for delivery",
             "The run is green only when the text has reached the customer's handset.",
             section="Delivery",
         ),
-        "idempotency_key": text_param(
+        idempotency_key=text_param(
             "Idempotency key",
             "A text is sent once per key, like order-4711-shipped. Empty: once per run.",
             maxLength=256,
             section="Key and connection",
         ),
-        "twilio_conn_id": conn_param(
+        twilio_conn_id=conn_param(
             "The Airflow connection of type twilio to send with.", section="Key and connection"
         ),
-    },
+    ),
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.
-    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
-    wanted = form.pop("wait_for_delivery")
-    sent = FlexSendOperator(task_id="send", pre_execute=refuse_unknown, **form).output
+    filled: dict[str, Any] = {name: dag.param(name) for name in dag.params}
+    wanted = filled.pop("wait_for_delivery")
+    sent = FlexSendOperator(task_id="send", pre_execute=refuse_unknown, **filled).output
     FlexDeliverySensor(
         task_id="delivery",
         sent=sent,
         wanted=wanted,
-        twilio_conn_id=form["twilio_conn_id"],
+        twilio_conn_id=filled["twilio_conn_id"],
         poke_interval=timedelta(seconds=10),
         timeout=timedelta(minutes=15),
         # Waiting in the triggerer does not count; on a worker, with deferrable=False, it would.

@@ -37,9 +37,8 @@ from airflow.sdk import DAG, Param
 
 from flexsms.core.setup_report import STREAM_NAME
 from flexsms.operators.setup import FlexSetupOperator
-from flexsms.params import conn_param, flag_param, phone_param, refuse_unknown, sid_param, text_param
+from flexsms.params import conn_param, flag_param, form, phone_param, refuse_unknown, text_param
 from flexsms.retry_policy import task_defaults
-from flexsms.twilio.client.fields import EVENTS_URL
 
 with DAG(
     dag_id="flexsms_setup",
@@ -52,79 +51,77 @@ with DAG(
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(minutes=10)),
     tags=["flexsms", "twilio", "setup"],
-    params={
-        "dry_run": flag_param(True, "Dry run", "Change nothing; only say what would be done."),
-        "number": phone_param(
-            "Number",
-            "Your Twilio number to set up, E.164, like +14155550100. Empty: none.",
+    params=form(
+        dry_run=flag_param(True, "Dry run", "Change nothing; only say what would be done."),
+        number=phone_param(
+            "Your Twilio number",
+            "The number to set up, E.164, like +14155550100. Empty: no number is set up.",
             default=None,
             type=["null", "string"],
             section="Number",
         ),
-        "studio_flow_sid": sid_param(
-            "FW",
+        studio_flow_sid=text_param(
             "Studio flow",
-            "that runs when a customer writes. Empty: the connection's.",
+            "FW… of the flow that runs when a customer writes. Empty: the connection's.",
             section="Number",
         ),
-        "workflow_sid": sid_param(
-            "WW",
+        workflow_sid=text_param(
             "Workflow",
-            "that routes the tasks of texts that are sent on stack chat. Empty: the connection's.",
+            "Stack chat: WW… of the workflow that routes the tasks of texts that flexsms sends. Empty: the "
+            "connection's.",
             section="Number",
         ),
-        "long_lived": flag_param(
+        long_lived=flag_param(
             True,
-            "Long-lived",
+            "Long-lived channels",
             "Stack chat: channels stay open after their task, until flexsms_cleanup retires them.",
             section="Number",
         ),
-        "janitor": flag_param(
+        janitor=flag_param(
             True,
             "Janitor",
             "Stack chat: Flex closes the session of a task that was deleted outside the Flex UI.",
             section="Number",
         ),
-        "overwrite": flag_param(
+        overwrite=flag_param(
             False,
             "Overwrite",
-            "Change flows and address configurations of the number that lead elsewhere, too.",
+            "Also change flows and address configurations of the number that lead elsewhere.",
             section="Number",
         ),
-        "events_url": text_param(
+        events_url=text_param(
             "Events URL",
             "Where Twilio posts events, like https://airflow.example.com/flexsms/events: the connection's URL, or one "
-            "of this Airflow. Empty: events stay on their way, or go to the connection's URL; without any, no Event "
-            "Streams.",
-            pattern=f"^{EVENTS_URL}$",
+            "of this Airflow. Empty: set-up keeps the current sink, or uses the connection's URL. If there is neither, "
+            "it does not set up Event Streams.",
             section="Event Streams",
         ),
-        "kinesis": Param(
+        kinesis=Param(
             None,
             type=["null", "object"],
-            title="Kinesis",
-            description='Instead of a URL, {"arn": "…", "role_arn": "…", "external_id": "…"} of the connection\'s '
-            "kinesis_stream.",
+            title="Kinesis sink",
+            description='Instead of events_url: {"arn": "…", "role_arn": "…", "external_id": "…"} of the connection\'s '
+            "kinesis_stream. null: no Kinesis sink.",
             section="Event Streams",
         ),
-        "test_id": text_param(
-            "Test ID",
-            "data.test_id of the test event, when a run before has asked for it.",
+        test_id=text_param(
+            "Test event of the Kinesis sink",
+            "Only if the run before was red and asked for it: the value of data.test_id in the test event that Twilio "
+            "has put into the Kinesis stream.",
             section="Event Streams",
         ),
-        "stream_name": Param(
+        stream_name=Param(
             STREAM_NAME,
             type="string",
-            title="Description",
-            description="By this description flexsms knows its own sink. Give every Airflow that shares the account "
-            "another one.",
-            minLength=1,
+            title="Name of the sink",
+            description="The description of the sink at Twilio. flexsms recognises its own sink by it. Airflows that "
+            "share an account need different ones.",
             section="Event Streams",
         ),
-        "twilio_conn_id": conn_param(),
-    },
+        twilio_conn_id=conn_param(),
+    ),
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.
-    form: dict[str, Any] = {name: dag.param(name) for name in dag.params}
-    preview = form.pop("dry_run")
-    FlexSetupOperator(task_id="setup", pre_execute=refuse_unknown, preview=preview, **form)
+    filled: dict[str, Any] = {name: dag.param(name) for name in dag.params}
+    preview = filled.pop("dry_run")
+    FlexSetupOperator(task_id="setup", pre_execute=refuse_unknown, preview=preview, **filled)

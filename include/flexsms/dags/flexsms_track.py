@@ -37,7 +37,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 from flexsms.assets import INBOX
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.options import cron_option
-from flexsms.params import choice_param, conn_param, refuse_unknown, text_param
+from flexsms.params import choice_param, conn_param, form, refuse_unknown, text_param
 from flexsms.retry_policy import task_defaults
 
 with DAG(
@@ -53,8 +53,8 @@ with DAG(
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     tags=["flexsms", "twilio", "sync"],
-    params={
-        "source": choice_param(
+    params=form(
+        source=choice_param(
             {
                 "taskrouter": "TaskRouter's own list of events",
                 "inbox": "what Event Streams has posted",
@@ -62,26 +62,27 @@ with DAG(
                 "kinesis": "the stream that Event Streams writes to (needs the extra [kinesis])",
             },
             "Source",
-            "Where task events are pulled from. Runs that the inbox starts read the inbox.",
+            "Where task events are read from. Runs that the inbox starts read the inbox.",
             from_option="track_source",
         ),
-        "lookback_minutes": Param(
+        lookback_minutes=Param(
             15,
             type="number",
             minimum=0,
             maximum=43200,
-            title="Look back (minutes)",
-            description="How far before the last run's end reading starts, because events may come late.",
+            title="Look back",
+            description="In minutes: how far before the end of the last run reading starts, because events may come "
+            "late.",
         ),
-        "since": text_param(
+        since=text_param(
             "Read again from",
             "Only to fill a gap, with source taskrouter: reads from here on, whatever was read before. At most 30 "
             "days ago.",
             format="date-time",
         ),
-        "until": text_param("Read again until", "Where that ends; empty: now.", format="date-time"),
-        "twilio_conn_id": conn_param(),
-    },
+        until=text_param("Read again until", "The end of the gap. Empty: now.", format="date-time"),
+        twilio_conn_id=conn_param(),
+    ),
 ) as dag:
     FlexTrackOperator(
         task_id="track",

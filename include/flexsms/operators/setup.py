@@ -13,6 +13,7 @@ from airflow.sdk.log import mask_secret
 from flexsms.arguments import flag, spellings
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.setup_report import STREAM_NAME, table
+from flexsms.core.validation import parse_sid
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client.settings import TwilioSettings
@@ -113,8 +114,8 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
             kinesis=_kinesis(self.kinesis),
             test_id=self.test_id or "",
             stream_name=self.stream_name,
-            studio_flow_sid=self.studio_flow_sid or "",
-            workflow_sid=self.workflow_sid or "",
+            studio_flow_sid=parse_sid("studio_flow_sid", "FW", self.studio_flow_sid) or "",
+            workflow_sid=parse_sid("workflow_sid", "WW", self.workflow_sid) or "",
             long_lived=flag("long_lived", self.long_lived),
             janitor=flag("janitor", self.janitor),
             overwrite=flag("overwrite", self.overwrite),
