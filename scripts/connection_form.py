@@ -1,4 +1,4 @@
-"""Write the form of the Airflow connection, include/flexsms/connection_form.json, from the fields of TwilioSettings.
+"""Write the form of the Airflow connection, include/flexsms/connection_form.json, from the fields of the connection.
 
     python scripts/connection_form.py
 
@@ -17,7 +17,7 @@ from flexsms.twilio.client.settings import field_schemas
 FILE = Path(__file__).resolve().parents[1] / "include" / "flexsms" / "connection_form.json"
 # What the connection's own fields of Airflow hold.
 OWN = ("login", "password")
-SHOWN = ("pattern", "format", "minimum", "maximum", "enum", "values_display")
+SHOWN = ("section", "pattern", "format", "minimum", "maximum", "enum", "values_display")
 
 
 def field(schema: Mapping[str, Any]) -> dict[str, Any]:

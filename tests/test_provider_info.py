@@ -7,6 +7,7 @@ import json
 import re
 from importlib import import_module
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
@@ -66,6 +67,33 @@ def test_every_field_explains_itself(name: str) -> None:
     jsonschema.Draft7Validator.check_schema(field["schema"])
 
 
+def test_the_fields_that_everybody_needs_come_before_the_sections() -> None:
+    sections = [field["schema"].get("section") for field in CONNECTION_FIELDS.values()]
+    asked_first = sections.count(None)
+    assert asked_first + len(("login", "password")) == 8
+    assert sections[:asked_first] == [None] * asked_first
+    # A section is one block: Airflow shows the fields of the form in the order in which they come.
+    assert [name for name, _ in groupby(sections[asked_first:])] == [
+        "Flex Conversations",
+        "Programmable Chat",
+        "Event Streams",
+        "Other sources",
+        "Advanced",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in CONNECTION_FIELDS if name.endswith("_sid")])
+def test_a_sid_says_where_the_console_shows_it(name: str) -> None:
+    assert ". In the Twilio Console: " in CONNECTION_FIELDS[name]["description"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("timeout_s", "seconds"), ("close_after_days", "days"), ("inbox_keep_days", "days")]
+)
+def test_a_label_has_its_unit(name: str, unit: str) -> None:
+    assert f"({unit})" in CONNECTION_FIELDS[name]["label"]
+
+
 @pytest.mark.parametrize("name", CONNECTION_FIELDS)
 def test_no_field_has_a_default_that_a_form_could_write_over_what_is_there(name: str) -> None:
     schema = CONNECTION_FIELDS[name]["schema"]
@@ -116,10 +144,11 @@ def test_airflow_masks_the_secret_and_nothing_else(name: str) -> None:
 
 def test_placeholders_belong_to_fields_that_are_shown() -> None:
     behaviour = CONNECTION["ui-field-behaviour"]
-    shown = {"login", "password", *CONNECTION_FIELDS}
+    # Airflow 3.3 tests a stored connection only if its port is a number, so the form asks for it.
+    shown = {"login", "password", "port", *CONNECTION_FIELDS}
     assert set(behaviour["placeholders"]) <= shown
     assert set(behaviour["relabeling"]) <= shown
-    assert behaviour["hidden-fields"] == ["host", "schema", "port"]
+    assert behaviour["hidden-fields"] == ["host", "schema"]
 
 
 def test_airflow_lists_the_connection_type_with_its_form() -> None:

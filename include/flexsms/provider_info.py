@@ -159,16 +159,22 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": INTEGRATION,
                 "conn-fields": CONNECTION_FIELDS,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["host", "schema", "port"],
+                    "hidden-fields": ["host", "schema"],
                     "relabeling": {
                         "login": "Account SID or API key SID",
                         "password": "Auth Token or API key secret",
+                        # Airflow 3.3 tests a stored connection only if its port is a number.
+                        "port": "Port (0, for the Test button)",
                     },
                     "placeholders": {
                         "login": "AC… or SK…",
                         "password": "the token or secret that belongs to it",
+                        "port": "0",
                         "sync_service_sid": "IS…",
                         "workspace_sid": "WS…",
+                        "workflow_sid": "WW…",
+                        "studio_flow_sid": "FW…",
+                        "account_sid": "AC…",
                         "conversations_service_sid": "IS…",
                         "chat_service_sid": "IS…",
                         "session_service_sid": "KS…",

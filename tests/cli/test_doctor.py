@@ -155,6 +155,13 @@ def test_a_wrong_field_of_the_connection(connection: Connect) -> None:
     assert "timeout_s: is 'soon'" in wrong()["Connection"]
 
 
+def test_a_misspelt_field_of_the_connection(connection: Connect) -> None:
+    connection(workspacesid="WS", timeout_s="soon")
+    assert wrong()["Extra"] == "The extra has no field 'workspacesid'; did you mean workspace_sid?"
+    connection(workspacesid="WS")
+    assert list(wrong()) == ["Extra"]
+
+
 def test_wrong_credentials_are_one_line(connection: Connect) -> None:
     connection(password="nonsense")
     assert list(findings()) == ["Connection", "Credentials"]

@@ -1,4 +1,4 @@
-"""Airflow's own form of a connection: what nobody touched is kept."""
+"""Airflow's own form of a connection: what it asks for, what it keeps, and its Test button."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from playwright.sync_api import Page
 
+from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.support.api_server import ApiServer
 from tests.web.conftest import token_of
@@ -37,7 +38,9 @@ MADE_ELSEWHERE = {
 @pytest.fixture(scope="module")
 def airflow(airflow_db: Path) -> Iterator[ApiServer]:
     """Its web interface. It asks for a login, as every API server of the tests: they are forks of one."""
-    with ApiServer() as airflow:
+    airflow = ApiServer()
+    airflow.environment["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
+    with airflow:
         yield airflow
 
 
@@ -120,7 +123,7 @@ def test_a_field_that_is_edited_keeps_the_others(
 
     page.goto(f"{airflow.url}/connections")
     page.locator("tbody tr").filter(has_text="edited").get_by_role("button", name="Edit Connection").click()
-    page.get_by_role("button", name="Extra Fields", exact=True).click()
+    page.get_by_role("button", name="Flex Conversations", exact=True).click()
     page.locator("[name=element_close_after_days]").fill("9")
     page.keyboard.press("Tab")
     with page.expect_response(lambda answer: answer.request.method == "PATCH") as answer:
@@ -130,3 +133,59 @@ def test_a_field_that_is_edited_keeps_the_others(
     row = stored()
     assert row["password"] == PASSWORD
     assert row["extra"] == {**MADE_ELSEWHERE, "close_after_days": 9}
+
+
+@pytest.fixture
+def form(page: Page, airflow: ApiServer) -> Page:
+    """An empty form for a new connection of our type."""
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    page.get_by_role("combobox").last.click()
+    page.keyboard.type("Twilio Flex")
+    page.keyboard.press("Enter")
+    page.locator("[name=login]").wait_for()
+    return page
+
+
+def test_it_asks_for_eight_things_first(form: Page) -> None:
+    form.get_by_role("button", name="Extra Fields", exact=True).click()
+    form.locator("[name=element_account_sid]").wait_for()
+    extra = form.locator("[name^=element_]:visible").evaluate_all("all => all.map(one => one.name)")
+    assert {"login", "password", *(name.removeprefix("element_") for name in extra if name)} == {
+        *("login", "password", "account_sid", "workspace_sid", "sync_service_sid"),
+        *("workflow_sid", "studio_flow_sid"),
+    }
+    assert form.get_by_text("Stack", exact=True).is_visible()
+    for section in (
+        "Flex Conversations",
+        "Programmable Chat",
+        "Event Streams",
+        "Other sources",
+        "Advanced",
+    ):
+        assert form.get_by_role("button", name=section, exact=True).is_visible()
+
+
+def test_a_connection_that_was_made_in_the_form_can_be_tested(
+    form: Page, api: httpx.Client, sandbox: SandboxProcess
+) -> None:
+    api.delete("/api/v2/connections/made_here")
+    settings = sandbox.settings
+    form.locator("[name=connection_id]").fill("made_here")
+    form.locator("[name=login]").fill(settings["account_sid"])
+    form.locator("[name=password]").fill(settings["auth_token"])
+    form.locator("[name=port]").fill("0")
+    form.get_by_role("button", name="Extra Fields", exact=True).click()
+    form.locator("[name=element_sync_service_sid]").fill(settings["sync_service_sid"])
+    form.locator("[name=element_workspace_sid]").fill(settings["workspace_sid"])
+    form.get_by_role("button", name="Advanced", exact=True).click()
+    form.locator("[name=element_base_url]").fill(sandbox.base_url)
+    form.keyboard.press("Tab")
+    form.get_by_role("button", name="Save").click()
+    row = form.locator("tbody tr").filter(has_text="made_here")
+    with form.expect_response(lambda answer: answer.url.endswith("/connections/test")) as answer:
+        row.get_by_role("button", name="Test Connection").click()
+    assert answer.value.json() == {
+        "status": True,
+        "message": "Connected: Sync, TaskRouter, Conversations, Interactions answer.",
+    }

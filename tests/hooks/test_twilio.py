@@ -198,3 +198,29 @@ def test_a_restricted_key_names_every_product_it_may_not_use(
     assert not ok
     for product in ("Sync", "TaskRouter", "Chat", "Proxy", "Flex"):
         assert f"{product}: " in told
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("workspacesid", "workspace_sid"),
+        ("Sync_Service_SID", "sync_service_sid"),
+        ("flow_sid", "workflow_sid"),
+        ("timeout", "timeout_s"),
+    ],
+)
+def test_a_field_that_is_misspelt_is_named(name: str, meant: str, connect: Callable[..., TwilioHook]) -> None:
+    hook = connect(**{name: "x", "mine": {"kept": True}})
+    said = f"The extra has no field '{name}'; did you mean {meant}?"
+    assert hook.misspelt() == [said]
+    assert hook.test_connection() == (False, said)
+
+
+def test_a_field_that_is_misspelt_is_named_even_if_nothing_answers(
+    connect: Callable[..., TwilioHook],
+) -> None:
+    works, said = connect(timeout_s="soon", sync_service="IS").test_connection()
+    assert not works
+    assert said.startswith(
+        "The extra has no field 'sync_service'; did you mean sync_service_sid? Connection field"
+    )

@@ -58,12 +58,14 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
         return [*await doctor.examine(), *await _kinesis(account)]
 
     hook = TwilioHook(conn_id)
+    misspelt: list[Finding] = []
     try:
+        misspelt = [Finding("Extra", Verdict.WRONG, " ".join(told)) for told in [hook.misspelt()] if told]
         stack = hook.settings.stack
         found = hook.run(work)
     except FlexSmsError as error:
-        return [Finding("Connection", Verdict.WRONG, str(error))]
-    return [Finding("Connection", Verdict.OK, f"{conn_id}, stack {stack}"), *found]
+        return [Finding("Connection", Verdict.WRONG, str(error)), *misspelt]
+    return [Finding("Connection", Verdict.OK, f"{conn_id}, stack {stack}"), *misspelt, *found]
 
 
 async def _arrivals(account: Account) -> Arrivals:

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 
 from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
 from flexsms.twilio.client.fields import CONN_ID
-from flexsms.twilio.client.settings import TwilioSettings
+from flexsms.twilio.client.settings import TwilioSettings, unknown_fields
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -104,20 +104,36 @@ class TwilioHook(BaseHook):
 
         return plain_client(self.settings)
 
+    def misspelt(self) -> list[str]:
+        """A sentence for each name in the connection's extra that is close to a field of flexsms, and none.
+
+        :raises PermanentError: when there is no such connection
+        """
+        with self._named():
+            extra = self.get_connection(self.twilio_conn_id).extra_dejson
+        return [
+            f"The extra has no field '{name}'; did you mean {field}?"
+            for name, field in unknown_fields(extra).items()
+            if field
+        ]
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask every product that is configured whether it answers, and name what is wrong with each."""
         from flexsms.twilio.connection_check import Product, ask_products, other_account
+
+        wrong: list[str] = []
 
         async def ask(account: Account) -> tuple[list[Product], str]:
             products = await ask_products(account)
             return products, other_account(account, products)
 
         try:
+            wrong = self.misspelt()
             products, other = self.run(ask)
         except Exception as error:  # whatever it is, the form shows it
-            return False, str(error)
+            return False, " ".join([*wrong, str(error)])
         found = [product.name for product in products if not product.problem]
-        wrong = [f"{product.name}: {product.problem}" for product in products if product.problem]
+        wrong += [f"{product.name}: {product.problem}" for product in products if product.problem]
         wrong += [f"Account: {other}."] if other else []
         if wrong:
             return False, " ".join(wrong)

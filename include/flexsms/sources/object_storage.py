@@ -27,7 +27,7 @@ from flexsms.core.exceptions import MissingSetting, ServiceUnavailable
 from flexsms.sources.stores import PARTIAL, Bucket, Folder, Store
 from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
-from flexsms.twilio.client.settings import DEFAULT_INBOX_KEEP_DAYS
+from flexsms.twilio.client.connection_fields import DEFAULT_INBOX_KEEP_DAYS
 
 logger = logging.getLogger(__name__)
 

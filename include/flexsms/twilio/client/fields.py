@@ -13,6 +13,13 @@ CONN_ID = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 # Whether Twilio signs a user and password in the URL is not documented, and the SDK's validator mangles them.
 EVENTS_URL = r"https?://[^/?#@\s]+/[^?#\s]*"
 
+# The sections of the form. A field without one is asked for first.
+FLEX_CONVERSATIONS = "Flex Conversations"
+PROGRAMMABLE_CHAT = "Programmable Chat"
+EVENT_STREAMS = "Event Streams"
+OTHER_SOURCES = "Other sources"
+ADVANCED = "Advanced"
+
 Days = Annotated[int, Field(ge=1, le=3650), NotBool]
 
 
@@ -26,25 +33,42 @@ def entry(title: str, description: str, pattern: str = "", default: Any = "", **
     return Field(default, title=title, description=description, pattern=matched, json_schema_extra=more)
 
 
-def sid(prefix: str, title: str, description: str, why: str = "", default: Any = "") -> Any:
-    """The SID of a thing in the account."""
+def sid(
+    prefix: str,
+    title: str,
+    description: str,
+    where: str,
+    why: str = "",
+    *,
+    default: Any = "",
+    **more: Any,
+) -> Any:
+    """The SID of a thing in the account.
+
+    :param where: the menu of the Twilio Console that shows it
+    """
     about = {
         "problem": "is not a SID of this kind",
-        "remedy": f"give {prefix}… from the Twilio Console, {prefix} and 32 hexadecimal digits{why}",
+        "remedy": f"give {prefix} and 32 hexadecimal digits, from the Twilio Console under {where}{why}",
     }
-    return entry(title, f"{prefix}…; {description}", f"{prefix}[0-9a-fA-F]{{32}}", default, **about)
+    told = f"{prefix}…; {description} In the Twilio Console: {where}."
+    return entry(title, told, f"{prefix}[0-9a-fA-F]{{32}}", default, **about, **more)
 
 
 def conn_id(default: str, title: str, description: str) -> Any:
     """The name of another Airflow connection."""
     about = {"problem": "is no connection's name", "remedy": "give letters, digits, '_', '-' and '.'"}
-    return entry(title, description, CONN_ID, default, **about)
+    return entry(title, description, CONN_ID, default, section=OTHER_SOURCES, **about)
 
 
-def place(title: str, example: str) -> Any:
-    """A part of a host's name: credentials go to the host that it makes."""
+def place(title: str, example: str, other: str) -> Any:
+    """A part of a host's name: credentials go to the host that it makes.
+
+    :param other: the field that it goes with
+    """
     about = {"problem": "is no name of Twilio's", "remedy": "give it like dublin and ie1, or leave it empty"}
-    return entry(title, f"Like {example}; give edge and region together, or neither.", "[a-z0-9-]+", **about)
+    told = f"Like {example}. Give {other} as well, or leave both empty."
+    return entry(title, told, "[a-z0-9-]+", section=ADVANCED, **about)
 
 
 def required(problem: str, remedy: str, **more: Any) -> Any:
