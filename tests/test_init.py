@@ -24,6 +24,7 @@ PUBLIC = {
     "FlexTrackOperator",
     "PermanentError",
     "RetryableError",
+    "TEXT",
     "TwilioHook",
     "__version__",
     "task_defaults",

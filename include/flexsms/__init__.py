@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flexsms.assets import CHANNEL_STATE
+    from flexsms.assets import CHANNEL_STATE, TEXT
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CHANNEL_STATE",
+    "TEXT",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",
     "FlexCleanupReportOperator",
@@ -55,6 +56,7 @@ _MODULE_OF = {
     "FlexTrackOperator": "flexsms.operators.track",
     "PermanentError": "flexsms.core.exceptions",
     "RetryableError": "flexsms.core.exceptions",
+    "TEXT": "flexsms.assets",
     "TwilioHook": "flexsms.hooks.twilio",
     "task_defaults": "flexsms.retry_policy",
 }

@@ -12,6 +12,9 @@ from flexsms.triggers.inbox import InboxTrigger
 # `ends_key`, and the documents that were named to be deleted, by `leftovers_key`.
 CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
 
+# Sending and waiting for the delivery emit it, an event per text, for whoever counts. Nobody has to wait for it.
+TEXT = Asset(name="flexsms_text", uri="x-flexsms://texts")
+
 # What Event Streams has posted. Nobody emits it: the triggerer looks.
 INBOX = Asset(
     name="flexsms_inbox",

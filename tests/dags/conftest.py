@@ -116,10 +116,15 @@ class Run:
         return [one for one in fields if one is not None]
 
     def events(self) -> list[dict[str, Any]]:
-        """The extra of every asset event."""
+        """The extra of every asset event, in their order."""
         from airflow.models.asset import AssetEvent  # noqa: TID251
 
-        return [row.extra for row in self._session.query(AssetEvent).filter_by(source_run_id=self.run_id)]
+        return [
+            row.extra
+            for row in self._session.query(AssetEvent)
+            .filter_by(source_run_id=self.run_id)
+            .order_by(AssetEvent.id)
+        ]
 
     def instances(self, task_id: str) -> list[Any]:
         """A task's instances, by map index."""

@@ -12,6 +12,13 @@ from flexsms.sandbox.client import SandboxProcess
 from .conftest import Run, on_both_stacks
 
 SUMMARY = [
+    "kind",
+    "action",
+    "retention_days",
+    "channels",
+    "by_stack",
+    "by_type",
+    "ages",
     "scanned",
     "due",
     "deactivated",
@@ -26,9 +33,12 @@ SUMMARY = [
     "failures",
     "unanswered",
     "unanswered_channels",
+    "failed_by_code",
     "oldest_ended_at",
     "duration_s",
     "api_calls",
+    "calls",
+    "throttled",
 ]
 
 
@@ -65,6 +75,13 @@ def test_due_channels_are_retired_and_live_ones_stay(
     assert (summary["failed"], summary["failures"]) == (0, [])
     assert summary["oldest_ended_at"].endswith("+00:00")
     assert cleaned.events() == [summary]
+    assert (summary["kind"], summary["action"], summary["retention_days"]) == ("cleanup", "deactivate", 2)
+    assert summary["channels"] == {"open": 2, "waiting": 0, "due": 1}
+    assert (summary["by_stack"], summary["by_type"]) == ({stack: 3}, {"sms": 3})
+    assert sum(number for _, number in summary["ages"]) == 1
+    assert sum(summary["calls"].values()) == summary["api_calls"]
+    assert summary["calls"]["sync.twilio.com"] > 0
+    assert (summary["failed_by_code"], summary["throttled"]) == ({}, 0)
     assert [active(story[name]["channel_sid"]) for name in ("ada", "ben", "cleo")] == [
         False,
         True,

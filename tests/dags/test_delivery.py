@@ -38,6 +38,9 @@ def test_a_text_that_arrives(send: Callable[..., Run], sandbox: SandboxProcess) 
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("success", ["success"], ["success"])
     [text] = sandbox.control.outbox()
     assert sent.xcom("delivery") == {"status": "delivered", "error_code": None, "sms_sid": text["sid"]}
+    left, arrived = sent.events()
+    assert (left["outcome"], left["segments"]) == ("sent", 1)
+    assert arrived == {"kind": "send", "of": "delivery", "outcome": "delivered", "code": None}
 
 
 @on_both_stacks
@@ -62,6 +65,7 @@ def test_a_text_that_does_not_arrive_was_sent_all_the_same(
     becomes(sandbox, "undelivered", 30005, step_s)
     sent = send(wait_for_delivery=True)
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
+    assert [event["outcome"] for event in sent.events()] == ["sent"]
     # At once, although the task has tries left; and nothing was texted again.
     assert sent.tries("delivery") == [1]
     assert len(sandbox.control.outbox()) == 1

@@ -28,6 +28,7 @@ def test_an_agent_conversation_begins(
     sandbox: SandboxProcess,
     numbers: dict[str, str],
     table: Callable[[str], list[Any]],
+    stack: str,
 ) -> None:
     sent = run("flexsms_send", **numbers, body=TEXT)
     assert sent.state == "success"
@@ -44,6 +45,17 @@ def test_an_agent_conversation_begins(
         "sent_at",
     ]
     assert (result["reused_channel"], result["duplicate"]) == (False, False)
+    [figures] = sent.events()
+    assert figures.pop("calls")["sync.twilio.com"] > 0
+    assert figures == {
+        "kind": "send",
+        "outcome": "sent",
+        "code": None,
+        "route": "agent",
+        "stack": stack,
+        "segments": 1,
+        "new_channel": True,
+    }
     [text] = sandbox.control.outbox()
     assert (text["to"], text["body"]) == (TO, TEXT)
     [task] = table("tasks")

@@ -36,6 +36,14 @@ def test_the_first_run_reads_everything_and_the_second_only_what_is_new(
     assert report["created"] == report["channels"] > 0
     assert report["api_calls"] > 0
     assert first.events() == [report]
+    assert (report["kind"], report["source"], report["latency_s"]["n"]) == (
+        "track",
+        "taskrouter",
+        report["created"],
+    )
+    assert report["read_up_to"][:17] == report["cursor"][:17]
+    assert 0 <= report["behind_s"] <= report["latency_s"]["p50"] <= report["latency_s"]["p95"]
+    assert sum(report["calls"].values()) == report["api_calls"]
     reached = cursor()
     assert reached == report["cursor"]
     assert datetime.now(UTC) - datetime.fromisoformat(str(reached)) < timedelta(minutes=1)

@@ -21,7 +21,13 @@ PLAN: dict[str, Any] = {
     "failed": 0,
     "failures": [],
     "started_at": "2026-11-21T03:00:00+00:00",
+    "failed_by_code": {"0": 2},
     "api_calls": 20,
+    "calls": {"sync.twilio.com": 20},
+    "throttled": 1,
+    "action": "deactivate",
+    "retention_days": 2.0,
+    "census": {"channels": {"open": 4, "waiting": 7, "due": 310}},
     "batches": [200, 110],
 }
 NOW = datetime(2026, 11, 21, 3, 1, tzinfo=UTC)
@@ -44,10 +50,28 @@ def run(context: FakeContext, **arguments: Any) -> tuple[FlexCleanupReportOperat
 
 def test_plan_and_batches_add_up() -> None:
     parts = [
-        report(deactivated=199, failed=1, failures=[failure(1)]),
-        report(deactivated=107, skipped_open_task=3, unanswered=1, unanswered_channels=["CH2"]),
+        report(
+            deactivated=199,
+            failed=1,
+            failures=[failure(1)],
+            failed_by_code={"50400": 3},
+            calls={"sync.twilio.com": 10, "chat.twilio.com": 90},
+            throttled=4,
+        ),
+        report(
+            deactivated=107,
+            skipped_open_task=3,
+            unanswered=1,
+            unanswered_channels=["CH2"],
+            failed_by_code={"20403": 1},
+            calls={"chat.twilio.com": 100},
+        ),
     ]
     assert summarize(PLAN, parts, now=NOW) == {
+        "kind": "cleanup",
+        "action": "deactivate",
+        "retention_days": 2.0,
+        "channels": {"open": 4, "waiting": 7, "due": 310},
         "scanned": 1240,
         "due": 310,
         "deactivated": 306,
@@ -64,7 +88,10 @@ def test_plan_and_batches_add_up() -> None:
         "unanswered_channels": ["CH2"],
         "oldest_ended_at": "2026-11-01T00:00:00+00:00",
         "duration_s": 60.0,
+        "failed_by_code": {"0": 2, "50400": 3, "20403": 1},
         "api_calls": 220,
+        "calls": {"sync.twilio.com": 30, "chat.twilio.com": 190},
+        "throttled": 5,
     }
 
 
@@ -145,6 +172,7 @@ def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None
     assert (summary["deactivated"], summary["failed"], len(summary["failures"])) == (200, 110, 50)
     assert summary["failures"][0]["channel_sid"] == "CHb"
     assert "batch 2 ended without a report" in summary["failures"][0]["message"]
+    assert summary["failed_by_code"] == {"0": 112}
     assert context.event.extra == summary
 
 

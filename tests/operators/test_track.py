@@ -37,6 +37,9 @@ from .conftest import FakeContext, taskrouter_cursor
 
 EVENTS_URL = "https://airflow.example.com/flexsms/events"
 REPORT = [
+    "kind",
+    "source",
+    "read_up_to",
     "events",
     "ignored",
     "ignored_by",
@@ -50,7 +53,10 @@ REPORT = [
     "unchanged",
     "parked",
     "cursor",
+    "behind_s",
+    "latency_s",
     "api_calls",
+    "calls",
     "duration_s",
 ]
 

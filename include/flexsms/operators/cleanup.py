@@ -13,13 +13,14 @@ from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 from flexsms.arguments import flag, number, whole_number
 from flexsms.assets import CHANNEL_STATE, leftovers_key
 from flexsms.core.exceptions import ChannelsFailed, PermanentError
-from flexsms.core.retention import SMS, channel_types, window_ms
+from flexsms.core.retention import MS_PER_DAY, SMS, channel_types, window_ms
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.cleanup_xcom import (
     PLAN_KEY,
     REPORT_KEY,
     batches_of,
+    calls_of,
     planned_channels,
     push_channels,
     summary_of,
@@ -62,8 +63,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         channels that are due. These are packed under the keys ``channels.0``, ``channels.1`` and so on. Under the key
         ``plan`` also ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished",
         "unanswered", "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type",
-        "started_at", "api_calls", "batches"}``. ``failures`` are the
-        documents that hold no channel state and the channels that could not be put right, ``restored`` is how many
+        "started_at", "api_calls", "batches"}``, and what docs/monitoring.md lists. ``failures`` are the documents
+        that hold no channel state and the channels that could not be put right, ``restored`` is how many
         live ones were put back, ``finished`` how many settled ones were closed that an earlier batch had left,
         ``unanswered`` in how many of those a text was that nobody was told of,
         ``tasks_over`` how many tasks are over by TaskRouter's list alone, ``elsewhere`` how many due channels are
@@ -139,7 +140,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
                 cursor=last_cursor(source, context),
                 save_cursor=cursor_saver(source, context),
             )
-            calls = account.transport.total_calls
+            calls = calls_of(account)
             named = AssetValue(
                 context["asset_state_store"][CHANNEL_STATE],
                 leftovers_key(account.settings.need("sync_service_sid")),
@@ -151,7 +152,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         ti = context["ti"]
         push_channels(ti, scan.due)
         batches = batches_of(len(scan.due), size, plan.scanned_at, ti.task_id)
-        summary = summary_of(plan, size, began, calls)
+        summary = summary_of(plan, size, began) | calls
+        summary |= {"action": self.action, "retention_days": window / MS_PER_DAY}
         ti.xcom_push(PLAN_KEY, summary)
         if healed.restored:
             self.log.warning("%d live channels were out of use and are put back.", len(healed.restored))
@@ -258,7 +260,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
             report = await cleaner.retire(
                 channels, scanned_at=datetime.fromisoformat(scanned_at), attempt=self._attempt
             )
-            pushed = {**report.to_json(), "api_calls": account.transport.total_calls}
+            pushed = {**report.to_json(), **calls_of(account)}
         if preview:
             pushed["would"] = [
                 sid for sid, outcome in report.outcomes.items() if outcome in ("deactivated", "deleted")

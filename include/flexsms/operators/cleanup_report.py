@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -41,11 +42,12 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
     :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
     :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
     :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
-        "skipped_type", "other_types", "interactions_left", "failed", "failures", "unanswered", "unanswered_channels",
-        "oldest_ended_at", "duration_s", "api_calls"}``, which is the asset event's ``extra`` too. ``interactions_left``
-        counts closed conversations whose interaction may still be open, because no task named it.
-        ``unanswered_channels`` are those in which a customer wrote after the last task's end, and nobody was told, at
-        most 50. ``api_calls`` counts the last try of every task
+        "skipped_type", "other_types", "interactions_left", "failed", "failures", "unanswered",
+        "unanswered_channels", "oldest_ended_at", "duration_s", "api_calls"}`` and the figures that
+        docs/monitoring.md lists; it is the asset event's ``extra`` too. ``interactions_left`` counts closed
+        conversations whose interaction may still be open, because no task named it. ``unanswered_channels`` are
+        those in which a customer wrote after the last task's end, and nobody was told, at most 50. ``api_calls``
+        counts the last try of every task
     :raises PermanentError: when there is no plan to report on
     """
 
@@ -95,6 +97,10 @@ def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, 
     parts = [plan, *reports]
     counts = {str(outcome): sum(part.get(outcome, 0) for part in parts) for outcome in Outcome}
     return {
+        "kind": "cleanup",
+        "action": plan.get("action"),
+        "retention_days": plan.get("retention_days"),
+        **plan.get("census", {}),
         "scanned": plan["scanned"],
         "due": plan["due"],
         **counts,
@@ -105,9 +111,12 @@ def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, 
         "unanswered_channels": [sid for part in parts for sid in part.get("unanswered_channels", ())][
             :NAMED_FAILURES
         ],
+        "failed_by_code": _sums(parts, "failed_by_code"),
         "oldest_ended_at": plan["oldest_ended_at"],
         "duration_s": round((now - datetime.fromisoformat(plan["started_at"])).total_seconds(), 2),
         "api_calls": sum(part.get("api_calls", 0) for part in parts),
+        "calls": _sums(parts, "calls"),
+        "throttled": sum(part.get("throttled", 0) for part in parts),
     }
 
 
@@ -131,6 +140,14 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
         left = _many(summary["due"] - taken)
         found += f" (the {_many(taken)} longest quiet are taken, {left} are left for the next run)"
     return f"{found}: {', '.join(told)}." if told else f"{found}."
+
+
+def _sums(parts: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
+    """Counts of the same name in several parts, added up key by key."""
+    sums: Counter[str] = Counter()
+    for part in parts:
+        sums.update(part.get(name, {}))
+    return dict(sums)
 
 
 def _told(outcome: Outcome, summary: Mapping[str, Any], *, dry_run: bool) -> str:
@@ -160,4 +177,4 @@ def _unreported(ti: Any, batch: Mapping[str, Any], index: int) -> Json:
     )
     sids = [channel.channel_sid for channel in planned_channels(ti, batch)]
     failures = [{"channel_sid": sid, "code": 0, "message": message} for sid in sids[:NAMED_FAILURES]]
-    return {"failed": len(sids), "failures": failures}
+    return {"failed": len(sids), "failures": failures, "failed_by_code": {"0": len(sids)}}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import PermanentError
-from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome, failure
+from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome, by_code, failure
 from flexsms.twilio.cleanup.scan import DueChannel, pack, unpack
 
 if TYPE_CHECKING:
+    from flexsms.twilio.account import Account
     from flexsms.twilio.cleanup.plan import Plan
 
 PLAN_KEY = "plan"
@@ -71,18 +73,29 @@ def planned_channels(ti: Any, batch: Mapping[str, Any]) -> list[DueChannel]:
     return channels[start - first * PART_SIZE : end - first * PART_SIZE]
 
 
-def summary_of(plan: Plan, size: int, began: datetime, calls: int) -> dict[str, Any]:
+def calls_of(account: Account) -> dict[str, Any]:
+    """The requests of a task: how many, by host, and how many Twilio put off with 429."""
+    transport = account.transport
+    return {
+        "api_calls": transport.total_calls,
+        "calls": transport.calls_by_host(),
+        "throttled": transport.throttled,
+    }
+
+
+def summary_of(plan: Plan, size: int, began: datetime) -> dict[str, Any]:
     """What a plan says of its scan, and of what could not be put right.
 
     :param size: channels per batch
     :param began: when the plan was begun
-    :param calls: requests that it took
     """
     scan, healed = plan.scan, plan.healed
     failures = [
         {"channel_sid": document.channel_sid, "code": 0, "message": document.problem}
         for document in scan.unreadable
     ] + [failure(channel_sid, error) for channel_sid, error in healed.errors.items()]
+    codes = Counter(by_code(healed.errors.values()))
+    codes["0"] += len(scan.unreadable)
     oldest = datetime.fromtimestamp(scan.due[0].ended_ms / 1000, UTC).isoformat() if scan.due else None
     return {
         "scanned": scan.scanned,
@@ -90,6 +103,7 @@ def summary_of(plan: Plan, size: int, began: datetime, calls: int) -> dict[str, 
         "oldest_ended_at": oldest,
         "failed": len(failures),
         "failures": failures[:NAMED_FAILURES],
+        "failed_by_code": dict(+codes),
         "restored": len(healed.restored),
         "finished": len(healed.finished),
         "tasks_over": plan.tasks_over,
@@ -100,6 +114,6 @@ def summary_of(plan: Plan, size: int, began: datetime, calls: int) -> dict[str, 
         "unanswered": len(healed.unanswered),
         "unanswered_channels": healed.unanswered[:NAMED_FAILURES],
         "started_at": began.isoformat(),
-        "api_calls": calls,
+        "census": scan.census.to_json(),
         "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
     }

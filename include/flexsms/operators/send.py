@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from flexsms.arguments import flag, spellings
+from flexsms.assets import TEXT
 from flexsms.core.exceptions import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
@@ -106,7 +107,9 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         render_template_as_native_obj: bool | None = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(render_template_as_native_obj=render_template_as_native_obj, **kwargs)
+        super().__init__(
+            render_template_as_native_obj=render_template_as_native_obj, **{"outlets": [TEXT], **kwargs}
+        )
         self.from_number = from_number
         self.to_number = to_number
         self.body = body
@@ -160,6 +163,11 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
                     message, key=key, owner=owner, earlier_key=earlier_key, refusal=self._refusal
                 )
                 self.console_url = sender.console_url(result)
+                figures = _figures(message, result)
+                figures |= {
+                    "stack": str(account.settings.stack),
+                    "calls": account.transport.calls_by_host(),
+                }
         except ChannelInSetup as setup:
             self.log.info(
                 "Flex is setting up interaction channel %s; waiting.", setup.interaction_channel_sid
@@ -175,6 +183,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
             )
         tell = self.log.warning if result.duplicate and not is_own else self.log.info
         tell(told)
+        context["outlet_events"][TEXT].extra = figures
         return result.to_json()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
@@ -236,6 +245,19 @@ def _texts(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for inner in value for text in _texts(inner)]
     return [value] if isinstance(value, str) else []
+
+
+def _figures(message: OutboundMessage, result: SendResult) -> dict[str, Any]:
+    """What the asset event says of a text: no SID, no number and no text."""
+    has_left = not result.duplicate and result.message_sid is not None
+    return {
+        "kind": "send",
+        "outcome": "duplicate" if result.duplicate else "sent" if has_left else "no_text",
+        "code": None,
+        "route": str(message.route),
+        "segments": message.segments.count if has_left else 0,
+        "new_channel": not result.reused_channel,
+    }
 
 
 def _sentence(message: OutboundMessage, result: SendResult) -> str:

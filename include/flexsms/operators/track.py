@@ -10,7 +10,7 @@ from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.arguments import moment, number
 from flexsms.assets import CHANNEL_STATE
-from flexsms.core.event_source import EventSource
+from flexsms.core.event_source import EventSource, reason_of
 from flexsms.core.exceptions import InvalidInput, TwilioError
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
@@ -53,9 +53,10 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         where it is; ISO 8601, UTC if it names no offset, at most 30 days ago (templated)
     :param until: where that ends, by default now (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: ``{"events", "ignored", "ignored_by", "foreign", "placed", "rejected", "rejects", "channels", "created",
-        "updated", "unchanged", "parked", "cursor", "api_calls", "duration_s"}``, which is the asset event's ``extra``
-        too. A run that changed no document and left no event out emits no asset event
+    :return: ``{"events", "ignored", "ignored_by", "foreign", "placed", "rejected", "rejects", "channels",
+        "created", "updated", "unchanged", "parked", "cursor", "api_calls", "duration_s"}`` and the figures that
+        docs/monitoring.md lists; it is the asset event's ``extra`` too. A run that changed no document and left no
+        event out emits no asset event
     :raises InvalidInput: when an argument is wrong
     :raises InvalidInput: at the end, when the source gave events and none of them said what it is
     :raises UnreadableState: at the end, when it met a document that holds no state, for the first time
@@ -104,10 +105,17 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             raise InvalidInput("since", f"cannot go with source {self.source}", "choose source taskrouter")
         began = clock.monotonic_s()
         async with TwilioHook(self.twilio_conn_id).account() as account:
+            began_at = account.now()
             report = await self._track(account, timedelta(minutes=minutes), since, until, context)
             summary: dict[str, Any] = {
+                "kind": "track",
+                "source": self.source,
+                # A source is read to its end; of a range, that says nothing.
+                "read_up_to": None if since else account.earlier(began_at).isoformat(),
                 **report.to_json(),
+                **await self._left_in_inbox(account),
                 "api_calls": account.transport.total_calls,
+                "calls": account.transport.calls_by_host(),
                 "duration_s": round(clock.monotonic_s() - began, 2),
             }
         if report.is_news:
@@ -181,7 +189,7 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             collector = HttpCollector(settings.events_conn_id, settings.events_endpoint)
             return HttpSource(collector, now=account.latest, home=account.home)
         if self.source == InboxSource.name:
-            inbox = ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
+            inbox = self._inbox(account)
             # Without it the web app takes nothing in, and the inbox only looks empty.
             settings.need("events_url")
             return InboxSource(inbox, now=account.latest, home=account.home)
@@ -191,6 +199,20 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         if since:
             return account.taskrouter_range(since, until)
         return account.taskrouter(lookback=lookback)
+
+    def _inbox(self, account: Account) -> ObjectStorageInbox:
+        settings = account.settings
+        return ObjectStorageInbox(settings.need("inbox_path"), keep_days=settings.inbox_keep_days)
+
+    async def _left_in_inbox(self, account: Account) -> dict[str, int]:
+        """How many posts have arrived since the inbox was read; nothing of any other source."""
+        if self.source != InboxSource.name:
+            return {}
+        try:
+            return {"waiting": len(await self._inbox(account).names())}
+        except Exception as error:  # whatever the store raises: all that was read is stored
+            self.log.warning("The inbox could not be counted: %s", reason_of(error))
+            return {}
 
     def _has_gap(self, account: Account, context: Context) -> bool:
         """Whether what a stream may have lost was not looked for lately."""
@@ -222,4 +244,5 @@ async def drain(
         at_once=account.settings.max_in_flight,
         parked=parked or parked_states(account, context),
         ends=ends or task_ends(account, context),
+        now=account.theirs,
     )

@@ -12,6 +12,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from flexsms.arguments import flag
+from flexsms.assets import TEXT
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.core.exceptions import InvalidInput, NotDelivered
 from flexsms.hooks.twilio import TwilioHook
@@ -57,7 +58,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         deferrable: bool = True,
         **sensor: Any,
     ) -> None:
-        super().__init__(**sensor)
+        super().__init__(**{"outlets": [TEXT], **sensor})
         self.sent = sent
         self.wanted = wanted
         self.twilio_conn_id = twilio_conn_id
@@ -96,13 +97,13 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
             self._known = found if self._known is None else self._known.merge(found)
         if self._known is None or not self._known.status.is_final:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._outcome(self._known))
+        return PokeReturnValue(is_done=True, xcom_value=self._outcome(self._known, context))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on with what the trigger found out."""
         event = check(event)
         if event["status"] != TIMEOUT:
-            return self._outcome(Delivery.from_json(event))
+            return self._outcome(Delivery.from_json(event), context)
         if event["so_far"] is not None:
             self._known = Delivery.from_json(event["so_far"])
         sentence = self._too_late()
@@ -118,10 +119,17 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
                 raise
             raise type(error)(self._too_late()) from error
 
-    def _outcome(self, delivery: Delivery) -> dict[str, Any]:
+    def _outcome(self, delivery: Delivery, context: Context) -> dict[str, Any]:
         if delivery.status is not DeliveryStatus.DELIVERED:
             raise NotDelivered(delivery.sentence())
         self.log.info(delivery.sentence())
+        # Airflow emits no event of a task that fails, so a text that did not arrive has none.
+        context["outlet_events"][TEXT].extra = {
+            "kind": "send",
+            "of": "delivery",
+            "outcome": str(delivery.status),
+            "code": None,
+        }
         return delivery.to_json()
 
     def _text(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ async def test_the_original_host_becomes_the_first_path_segment(peer: Peer, acco
     await fetch(account)
     assert peer.seen[0][:2] == ("GET", f"/sync.twilio.com/v1/Services/{SERVICE}/Documents/x")
     assert account.transport.calls == {"GET sync.twilio.com/v1/Services/{id}/Documents/{id}": 1}
+    assert account.transport.calls_by_host() == {"sync.twilio.com": 1}
 
 
 @pytest.mark.parametrize(("zone", "hours"), [("GMT", 3), ("-0000", 3), ("+0200", 1)])
@@ -109,6 +110,7 @@ async def test_too_many_requests_are_repeated_whatever_the_method(
     peer.answers(refuses(429, code), says(201, {"sid": "IM" + "1" * 32}))
     assert (await post_text(account)).sid == "IM" + "1" * 32
     assert len(peer.seen) == 2
+    assert account.transport.throttled == 1
 
 
 async def test_retry_after_is_honoured(peer: Peer, account: Account) -> None:

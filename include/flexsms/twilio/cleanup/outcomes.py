@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -72,6 +74,7 @@ class BatchReport:
         return {
             **counts,
             "failures": failures,
+            "failed_by_code": by_code(self.errors.values()),
             "interactions_left": len(self.interactions_left),
             "unanswered": len(self.unanswered),
             "unanswered_channels": self.unanswered[:NAMED_FAILURES],
@@ -87,8 +90,13 @@ class BatchReport:
 
 def failure(channel_sid: str, error: FlexSmsError) -> dict[str, Any]:
     """A failure as the summary names it."""
-    return {
-        "channel_sid": channel_sid,
-        "code": error.code if isinstance(error, TwilioError) else 0,
-        "message": str(error),
-    }
+    return {"channel_sid": channel_sid, "code": _code(error), "message": str(error)}
+
+
+def by_code(errors: Iterable[FlexSmsError]) -> dict[str, int]:
+    """How many failures have which of Twilio's error codes; ``0`` where there is none."""
+    return dict(Counter(str(_code(error)) for error in errors))
+
+
+def _code(error: FlexSmsError) -> int:
+    return (error.code or 0) if isinstance(error, TwilioError) else 0

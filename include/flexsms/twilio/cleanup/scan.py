@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from flexsms.core.census import Census
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.retention import SMS, Verdict, judge, may_be_down, unheard_of
 from flexsms.core.stack_name import StackName
@@ -98,6 +99,7 @@ class Scan:
     :param other_types: how many due channels are of a kind that is not retired, by kind
     :param unreadable: documents that hold no channel state
     :param leftovers: documents of the original recipe about no channel
+    :param census: the channels of our workspace, counted before any is retired
     """
 
     scanned: int = 0
@@ -112,6 +114,7 @@ class Scan:
     other_types: Counter[str] = field(default_factory=Counter)
     unreadable: list[UnreadableDocument] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
+    census: Census = field(default_factory=Census)
 
 
 async def find_due(
@@ -166,14 +169,19 @@ def _consider(
     unheard = unheard_of(state, now_ms=rule.now_ms, workspace_sid=rule.workspace_sid)
     if unheard:
         result.unheard_of.append((DueChannel.of(state, revision), unheard))
-    if sid in kept or not rule.is_due(state):
+    if sid in kept:
         return
+    is_due = rule.is_due(state)
     if state.link("workspace") not in (None, rule.workspace_sid):
-        result.elsewhere += 1
+        result.elsewhere += is_due
         return
     kind = state.link("type")
-    if kind is not None and kind not in rule.channel_types:
-        result.other_types[kind] += 1
+    is_retired_kind = kind is None or kind in rule.channel_types
+    result.census.count(state, now_ms=rule.now_ms, is_due=is_due and is_retired_kind)
+    if not is_due:
+        return
+    if not is_retired_kind:
+        result.other_types[str(kind)] += 1
         return
     result.due_in_all += 1
     kept[sid] = DueChannel.of(state, revision)

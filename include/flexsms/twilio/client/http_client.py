@@ -36,7 +36,7 @@ from yarl import URL
 from flexsms import __version__
 from flexsms.core.exceptions import NotFound, RateLimited, ServiceUnavailable, TwilioError
 from flexsms.twilio.client import clock
-from flexsms.twilio.client.endpoints import endpoint
+from flexsms.twilio.client.endpoints import endpoint, host_of
 from flexsms.twilio.client.network import env_proxy, no_connection
 from flexsms.twilio.client.precondition import check_now
 from flexsms.twilio.client.rate_limits import Throttle
@@ -84,6 +84,7 @@ class TwilioTransport(AsyncHttpClient):
     def __init__(self, settings: TwilioSettings) -> None:
         super().__init__(logger, is_async=True, timeout=settings.timeout_s)
         self.calls: Counter[str] = Counter()
+        self.throttled = 0  # answers with status 429
         self._last_date = ""  # when Twilio gave its newest answer, as it writes it
         self._answered_s = 0.0  # and when that was, by a clock that nobody sets
         self._settings = settings
@@ -108,6 +109,13 @@ class TwilioTransport(AsyncHttpClient):
     def total_calls(self) -> int:
         """Requests sent so far, repeated ones included."""
         return self.calls.total()
+
+    def calls_by_host(self) -> dict[str, int]:
+        """Requests sent so far by Twilio's host, like ``sync.twilio.com``."""
+        hosts: Counter[str] = Counter()
+        for name, count in self.calls.items():
+            hosts[host_of(name)] += count
+        return dict(hosts)
 
     @property
     def twilio_now(self) -> datetime | None:
@@ -210,6 +218,7 @@ class TwilioTransport(AsyncHttpClient):
                     # What stands between us and Twilio may answer in any encoding, and name one that there is not.
                     text = (await answer.read()).decode(errors="replace")
                     self._last_date, self._answered_s = answer.headers.get("Date", ""), clock.monotonic_s()
+                    self.throttled += answer.status == 429
                     return Response(answer.status, text, answer.headers)
             # aiohttp's errors quote the URL, in which a number may stand, so none of them is chained.
             except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:

@@ -7,14 +7,18 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.event_source import NAMED_REJECTS, EventPage, EventSource
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, RetryableError, UnreadableState
+from flexsms.core.latency import percentiles
 from flexsms.core.task_events import NOT_UNDERSTOOD
+from flexsms.twilio.client import clock
+from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.unexpected_errors import contained
-from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, StoredState, SyncStore, Written
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 
@@ -33,6 +37,8 @@ class TrackReport:
     :param foreign: events of another workspace or account, by its SID
     :param placed: those of the ignored events that ended a task which had been seen on a channel; that has heard of it
     :param parked: channels whose documents hold no state; what is known of them waits
+    :param behind_s: seconds between the newest event that was read and the moment when all was stored; None: no event
+    :param latency_s: per changed channel, seconds between its newest event and the moment when its state was stored
     """
 
     events: int = 0
@@ -48,6 +54,8 @@ class TrackReport:
     unchanged: int = 0
     parked: list[str] = field(default_factory=list)
     cursor: str | None = None
+    behind_s: float | None = None
+    latency_s: list[float] = field(default_factory=list)
 
     @property
     def is_news(self) -> bool:
@@ -71,6 +79,9 @@ class TrackReport:
         self.foreign += other.foreign
         self.rejects.extend(other.rejects[: NAMED_REJECTS - len(self.rejects)])
         self.parked = sorted({*self.parked, *other.parked})
+        # The smaller one is that of the newest event of both.
+        self.behind_s = min((s for s in (self.behind_s, other.behind_s) if s is not None), default=None)
+        self.latency_s += other.latency_s
 
     def why_ignored(self) -> str:
         """The reasons for a sentence: ``3 voice, 1 redacted``; empty when there are none."""
@@ -82,6 +93,7 @@ class TrackReport:
             **{name: getattr(self, name) for name in self.__slots__},
             "ignored_by": dict(self.ignored_by),
             "foreign": dict(self.foreign.most_common(NAMED_REJECTS)),
+            "latency_s": percentiles(self.latency_s),
         }
 
 
@@ -94,6 +106,7 @@ async def track(
     at_once: int,
     parked: ParkedStates | None = None,
     ends: TaskEnds | None = None,
+    now: Now = clock.utc_now,
 ) -> TrackReport:
     """Bring the channel states up to now.
 
@@ -105,13 +118,15 @@ async def track(
     :param at_once: channels written at a time
     :param parked: channels whose documents hold no state; None: such a document ends the run
     :param ends: what is known of tasks from earlier runs; None: nothing
+    :param now: the present by Twilio's clock, by which events are dated
     :raises InvalidInput: at the end, when no event was understood; all of them are read
     :raises UnreadableState: at the end, when channels were parked; all others are up to now. Later runs only name them
     :raises FlexSmsError: when the source fails, or a channel could be neither written nor parked: then no other channel
         is tried, and the cursor stays before what is not stored
     """
-    recorder = Recorder(store, parked or ParkedStates(None), ends or TaskEnds(None), at_once=at_once)
+    recorder = Recorder(store, parked or ParkedStates(None), ends or TaskEnds(None), at_once=at_once, now=now)
     report, parked = recorder.report, recorder.parked
+    newest_ms = 0
     told = set(parked.news)
     pending = {state.channel_sid: state for state in parked.due()}
 
@@ -123,6 +138,7 @@ async def track(
     try:
         async with aclosing(source.read(cursor)) as pages:
             async for page in pages:
+                newest_ms = max(newest_ms, *(event.at_ms for event in page.events), 0)
                 absorb(page, pending, report, recorder.ends)
                 if page.cursor is not None or len(pending) >= MAX_PENDING:
                     await flush()
@@ -133,6 +149,8 @@ async def track(
         await flush()
     finally:
         name_what_is_left_out(report)
+    if newest_ms:
+        report.behind_s = _seconds_since(newest_ms, now())
     report.parked = parked.channels
     for sid, error in parked.news.items():
         if sid not in told:
@@ -146,14 +164,24 @@ class Recorder:
     """Stores what was learnt of channels.
 
     :param at_once: channels written at a time
+    :param now: the present by Twilio's clock
     """
 
-    def __init__(self, store: SyncStore, parked: ParkedStates, ends: TaskEnds, *, at_once: int) -> None:
+    def __init__(
+        self,
+        store: SyncStore,
+        parked: ParkedStates,
+        ends: TaskEnds,
+        *,
+        at_once: int,
+        now: Now = clock.utc_now,
+    ) -> None:
         self.report = TrackReport()
         self.parked = parked
         self.ends = ends
         self._store = store
         self._at_once = at_once
+        self._now = now
         self._failures: list[FlexSmsError] = []
 
     async def record(
@@ -203,6 +231,9 @@ class Recorder:
         else:
             parked.release(learnt)
             setattr(self.report, written, getattr(self.report, written) + 1)
+            if written is not Written.UNCHANGED:
+                newest_ms = max((*learnt.seen.values(), *learnt.ended.values()), default=0)
+                self.report.latency_s.append(_seconds_since(newest_ms, self._now()))
             return stored
         return None
 
@@ -226,6 +257,10 @@ def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackRepor
         if learnt is not None:
             report.placed += 1
             _add(pending, learnt)
+
+
+def _seconds_since(moment_ms: int, now: datetime) -> float:
+    return round(max(now.timestamp() - moment_ms / 1000, 0.0), 3)
 
 
 def _add(pending: dict[str, ChannelState], learnt: ChannelState) -> None:
