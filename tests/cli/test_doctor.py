@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -141,13 +142,22 @@ def test_nothing_is_wrong_with_a_whole_account(
 
 
 def test_no_connection() -> None:
+    home = os.environ["AIRFLOW_HOME"]
     assert examine("nowhere") == [
         Finding(
             "Connection",
             Verdict.WRONG,
-            "Airflow has no connection 'nowhere'; create it with type 'twilio', or give another twilio_conn_id.",
+            "Airflow has no connection 'nowhere'; create it with type 'twilio', or give another twilio_conn_id. "
+            f"This Airflow was asked: AIRFLOW_HOME {home}, database sqlite:///{home}/airflow.db.",
         )
     ]
+
+
+def test_the_database_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+psycopg2://ada:very-secret@db.example.com/airflow"
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", url)
+    [found] = examine("nowhere")
+    assert "database postgresql+psycopg2://ada:***@db.example.com/airflow." in found.text
 
 
 def test_a_wrong_field_of_the_connection(connection: Connect) -> None:
@@ -168,10 +178,14 @@ def test_wrong_credentials_are_one_line(connection: Connect) -> None:
     assert "check login and password" in wrong()["Credentials"]
 
 
-def test_a_key_without_rights_names_every_product(connection: Connect, sandbox: SandboxProcess) -> None:
+def test_a_key_without_rights_is_one_line_that_names_every_product(
+    connection: Connect, sandbox: SandboxProcess
+) -> None:
     settings = sandbox.settings
     connection(login=settings["restricted_key_sid"], password=settings["restricted_key_secret"])
-    assert {"Sync", "TaskRouter", "Chat", "Proxy", "Flex", "Numbers", "Event Streams"} <= set(wrong())
+    told = wrong()
+    assert list(told) == ["Credentials"]
+    assert told["Credentials"].endswith("None of these can be used: Sync, TaskRouter, Chat, Proxy, Flex.")
 
 
 def test_whether_lists_of_tasks_tell_what_is_in_use(connection: Connect, sandbox: SandboxProcess) -> None:
@@ -262,13 +276,35 @@ def test_conversations_that_are_not_in_the_default_service(
 def test_a_wrong_product(connection: Connect) -> None:
     connection(session_service_sid="KS" + "0" * 32, workspace_sid="")
     told = wrong()
-    assert told["Proxy"] == f"KS{'0' * 32} not found; check session_service_sid."
-    assert told["TaskRouter"] == "workspace_sid is empty."
+    assert told["Proxy"] == f"session_service_sid names nothing in this account; correct it (KS{'0' * 32})."
+    assert told["TaskRouter"].startswith(
+        "Connection field workspace_sid: is empty; give WS and 32 hexadecimal"
+    )
+    # What cannot be asked without the workspace says nothing of its own.
+    assert told["TaskRouter"].endswith("The same stops: Last event.")
+    assert set(told) == {"Proxy", "TaskRouter"}
 
 
-def test_nobody_there(connection: Connect) -> None:
+def test_a_workspace_that_is_missing_says_nothing_of_what_is_in_it(connection: Connect) -> None:
+    connection(
+        stack="conversations", workspace_sid="", workflow_sid="WW" + "0" * 32, queue_sid="WQ" + "0" * 32
+    )
+    assert list(wrong()) == ["TaskRouter"]
+    connection(stack="conversations", workspace_sid="WS" + "0" * 32)
+    assert not {"Workflow", "Queue"} & set(wrong())
+
+
+def test_nobody_there_is_one_line(connection: Connect) -> None:
     connection(base_url="http://127.0.0.1:9")
-    assert "check the network and base_url" in wrong()["Sync"]
+    assert list(findings()) == ["Connection", "Network"]
+    assert wrong()["Network"].endswith("; check the network and base_url.")
+
+
+def test_what_stops_several_checks_is_said_once(connection: Connect, sandbox: SandboxProcess) -> None:
+    sandbox.control.fault(match={"host": "flex-api.twilio.com"}, action="status", status=503, times=99)
+    told = wrong()
+    assert list(told) == ["Flex"]
+    assert told["Flex"].endswith("The same stops: Numbers.")
 
 
 def test_a_proxy_on_the_way_is_named(connection: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +313,8 @@ def test_a_proxy_on_the_way_is_named(connection: Connect, monkeypatch: pytest.Mo
         monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
     connection(base_url="", events_url="https://airflow.example/flexsms/events")
     told = wrong()
-    for about in ("Sync", "Chat", "Numbers", "Events URL"):
-        assert "no connection to the HTTP proxy 127.0.0.1:9" in told[about]
+    assert list(told) == ["Network"]
+    assert "no connection to the HTTP proxy 127.0.0.1:9" in told["Network"]
 
 
 # Numbers
@@ -286,7 +322,7 @@ def test_a_proxy_on_the_way_is_named(connection: Connect, monkeypatch: pytest.Mo
 
 def test_a_number_that_is_asked_for_has_to_be_complete(connection: Connect, sandbox: SandboxProcess) -> None:
     numbers = sandbox.settings["numbers"]
-    assert wrong(number=NUMBER) == {"Number …0177": "is not set up; run flexsms setup --number"}
+    assert wrong(number=NUMBER) == {"Number …0177": "is not set up; run flexsms setup --number … --write"}
     assert wrong(number=numbers["twilio"]) == {}
     assert "is not long-lived" in wrong(number=numbers["twilio_short_lived"])["Number …0101"]
     connection(stack="conversations")
@@ -547,7 +583,7 @@ def test_without_event_streams_it_polls(connection: Connect) -> None:
 
 def test_no_sink(connection: Connect, receiver: Any) -> None:
     connection(events_url=receiver.url)
-    assert wrong() == {"Event Streams": f"no sink is described {STREAM_NAME!r}; run flexsms setup"}
+    assert wrong() == {"Event Streams": f"no sink is described {STREAM_NAME!r}; run flexsms setup --write"}
 
 
 def test_a_sink_that_leads_elsewhere(connection: Connect, receiver: Any) -> None:
@@ -560,10 +596,13 @@ def test_a_sink_that_leads_elsewhere(connection: Connect, receiver: Any) -> None
 @pytest.mark.parametrize(
     ("about", "text"),
     [
-        ("failed", "is failed; run flexsms setup"),
-        ("subscription", "has none; run flexsms setup"),
-        ("types", f"{EVENT_TYPES[0]} is missing, {EVENT_TYPES[1]} has schema version 2; run flexsms setup"),
-        ("second", "should be gone; run flexsms setup"),
+        ("failed", "is failed; run flexsms setup --write"),
+        ("subscription", "has none; run flexsms setup --write"),
+        (
+            "types",
+            f"{EVENT_TYPES[0]} is missing, {EVENT_TYPES[1]} has schema version 2; run flexsms setup --write",
+        ),
+        ("second", "should be gone; run flexsms setup --write"),
     ],
 )
 def test_a_stream_that_is_not_whole(
@@ -807,10 +846,54 @@ def test_the_exit_status_and_a_line_each(connection: Connect, capsys: pytest.Cap
     assert cli.main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["ok", "Connection", "twilio_default,", "stack", "chat"]
+    *lines, empty, total = lines
     assert all(line.split()[0] in ("ok", "note") for line in lines)
+    verdicts = [line.split()[0] for line in lines]
+    assert (empty, total) == ("", f"0 wrong, {verdicts.count('note')} to note, {verdicts.count('ok')} ok.")
     connection(sync_service_sid="")
     assert cli.main(["doctor", "--conn-id", "twilio_default"]) == 1
-    assert "wrong  Sync           sync_service_sid is empty." in capsys.readouterr().out
+    assert (
+        "wrong  Sync           Connection field sync_service_sid: is empty; run flexsms setup --write, which creates a "
+        "Sync service and stores its SID." in capsys.readouterr().out
+    )
+
+
+def test_as_json(connection: Connect, sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox.control.fault(match={"host": "sync.twilio.com"}, action="status", status=503, times=99)
+    assert cli.main(["doctor", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    found = told["findings"]
+    assert found[0] == {"about": "Connection", "verdict": "ok", "text": "twilio_default, stack chat"}
+    assert told["total"].startswith("1 wrong, ")
+    [wrong] = [one for one in found if one["verdict"] == "wrong"]
+    # What to do comes before the call, which is long.
+    assert wrong["text"].endswith(f"(GET sync.twilio.com/v1/Services/{sandbox.settings['sync_service_sid']})")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_line_that_is_continued_stays_in_its_column(
+    columns: int, connection: Connect, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    connection(sync_service_sid="", base_url="http://127.0.0.1:9")
+    assert cli.main(["doctor"]) == 1
+    *lines, _, _ = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out).splitlines()
+    assert len(lines) > 3
+    assert all(len(line.rstrip()) <= columns for line in lines)
+    column = lines[0].index("twilio_default")
+    assert all(line[column - 1] == " " and line[column] != " " for line in lines)
+
+
+def test_it_says_what_it_does_where_somebody_watches(
+    connection: Connect, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["doctor"]) == 0
+    assert "Checking" not in capsys.readouterr().err
+    told: list[str] = []
+    findings(tell=told.append)
+    assert told[0] == "Products"
+    assert {"Numbers", "Event Streams", "Last event"} <= set(told)
 
 
 def test_on_a_terminal_there_are_marks(
@@ -884,4 +967,4 @@ def test_a_second_way_of_the_events_is_named(
     with_account(spoil)
     told = wrong()
     assert list(told) == ["Other sinks"]
-    assert told["Other sinks"].endswith("should be gone; run flexsms setup --kinesis")
+    assert told["Other sinks"].endswith("should be gone; run flexsms setup --kinesis … --write")

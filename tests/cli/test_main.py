@@ -82,6 +82,19 @@ def test_a_dry_run_has_nothing_to_write(capsys: pytest.CaptureFixture[str]) -> N
     assert "not allowed with argument --dry-run" in capsys.readouterr().err
 
 
+def test_the_doctor_needs_nothing_of_the_sandbox() -> None:
+    """A production environment has no extra `[sandbox]`."""
+    code = """
+import sys
+from flexsms.cli import main
+main.parser().parse_args(["doctor"])
+for name in ("uvicorn", "uvloop", "httptools", "orjson", "psutil", "requests"):
+    assert name not in sys.modules, name
+assert [name for name in sys.modules if name.startswith("flexsms.sandbox.")] == ["flexsms.sandbox.options"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_demo_is_run_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flexsms.demo.main.run", lambda args: 7 if args.exit else 0)
     assert cli.main(["demo", "--exit"]) == 7

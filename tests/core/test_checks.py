@@ -9,14 +9,20 @@ import pytest
 
 from flexsms.core.checks import (
     Arrivals,
+    Failed,
+    Finding,
     Verdict,
     judge_last_event,
     judge_limits,
     judge_rejected,
     judge_skew,
     judge_unread,
+    once_each,
+    total,
 )
+from flexsms.core.exceptions import MissingSetting, ServiceUnavailable
 
+OK, NOTE, WRONG = Verdict.OK, Verdict.NOTE, Verdict.WRONG
 NOW = datetime(2026, 11, 20, 12, 0, 10, tzinfo=UTC)
 DOCUMENTED = {"POST flex-api.twilio.com/v1/Channels": 10.0}
 
@@ -143,3 +149,36 @@ def test_what_was_rejected_long_ago_says_nothing_of_now() -> None:
     ago = NOW - timedelta(hours=216)
     assert judge_rejected(Arrivals(rejected=1, last_rejected=ago), NOW).verdict == "note"
     assert judge_rejected(Arrivals(ago - timedelta(hours=1), 1, ago), NOW).verdict == "wrong"
+
+
+def test_a_check_that_fails_says_the_call_apart() -> None:
+    call = "GET sync.twilio.com/v1/Services/IS0"
+    error = ServiceUnavailable(f"{call}: no answer within 15 s; it may be repeated.", where=call)
+    assert Failed.of("Sync", error) == Failed(
+        "Sync", WRONG, "no answer within 15 s; it may be repeated.", call
+    )
+    missing = MissingSetting("workspace_sid", "is empty", "give one")
+    assert Failed.of("Last event", missing) == Failed("Last event", WRONG, str(missing))
+
+
+def test_what_stops_several_checks_is_said_once_by_the_first() -> None:
+    fine = Finding("Sync", OK, "answers")
+    found = [Failed("Flex", WRONG, "No.", "GET a"), fine, Failed("Numbers", WRONG, "No.", "GET b")]
+    other = Failed("Inbox", WRONG, "Never.")
+    assert once_each([*found, other]) == [
+        Failed("Flex", WRONG, "No. The same stops: Numbers.", "GET a"),
+        fine,
+        other,
+    ]
+
+
+def test_findings_that_read_the_same_stay() -> None:
+    """Two numbers may lack the same."""
+    found = [Finding(f"Number …010{one}", WRONG, "is not set up") for one in range(2)]
+    assert once_each(found) == found
+
+
+def test_findings_are_counted() -> None:
+    found = [Finding("a", WRONG, ""), Finding("b", OK, ""), Finding("c", NOTE, ""), Finding("d", OK, "")]
+    assert total(found) == "1 wrong, 1 to note, 2 ok"
+    assert total([]) == "0 wrong, 0 to note, 0 ok"

@@ -7,7 +7,7 @@ import json
 import orjson
 import pytest
 
-from flexsms.demo.main import STACKS
+from flexsms.demo.options import STACKS
 from flexsms.demo.sandbox_state import Channel, channels
 from flexsms.sandbox.control.routes import Control
 

@@ -17,6 +17,7 @@ from flexsms.demo.console import View
 from flexsms.demo.event_latency import Followed
 from flexsms.demo.expectations import Cleaned
 from flexsms.demo.local_airflow import DemoFailed, LocalAirflow, free_ports, inherited, settings
+from flexsms.demo.options import STACKS
 from flexsms.demo.report import Told
 
 
@@ -247,7 +248,7 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     assert f"\nexport SANDBOX=http://127.0.0.1:1 ACCOUNT={account} SYNC=IS{'3' * 32}\n" in out
 
 
-@pytest.mark.parametrize("stack", main.STACKS)
+@pytest.mark.parametrize("stack", STACKS)
 def test_it_plays_on_the_stack_that_is_wanted(
     stack: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,7 +153,10 @@ def test_a_connection_says_what_answers_on_the_other_stack(
         "Connected: Sync, TaskRouter, Conversations, Interactions answer.",
     )
     ok, told = connect(stack="conversations", queue_sid="WQ" + "0" * 32).test_connection()
-    assert (ok, told) == (False, f"Queue: WQ{'0' * 32} not found; check queue_sid.")
+    assert (ok, told) == (
+        False,
+        f"Queue: queue_sid names nothing in this account; correct it (WQ{'0' * 32}).",
+    )
     settings = sandbox.settings
     restricted = connect(
         settings["restricted_key_sid"], settings["restricted_key_secret"], stack="conversations"
@@ -164,13 +167,15 @@ def test_a_connection_says_what_answers_on_the_other_stack(
 @pytest.mark.parametrize(
     ("extra", "sentence"),
     [
-        ({"sync_service_sid": "IS" + "0" * 32}, f"Sync: IS{'0' * 32} not found; check sync_service_sid."),
-        ({"workspace_sid": "WS" + "0" * 32}, f"TaskRouter: WS{'0' * 32} not found; check workspace_sid."),
-        ({"chat_service_sid": ""}, "Chat: chat_service_sid is empty."),
-        (
-            {"session_service_sid": "KS" + "0" * 32},
-            f"Proxy: KS{'0' * 32} not found; check session_service_sid.",
+        *(
+            ({field: f"{kind}{'0' * 32}"}, f": {field} names nothing in this account; correct it ({kind}000")
+            for field, kind in [
+                ("sync_service_sid", "IS"),
+                ("workspace_sid", "WS"),
+                ("session_service_sid", "KS"),
+            ]
         ),
+        ({"chat_service_sid": ""}, "Chat: Connection field chat_service_sid: is empty; give IS and 32"),
         ({"edge": "dublin"}, "Connection field region: is empty"),
         ({"base_url": "http://127.0.0.1:9"}, "check the network and base_url"),
         ({"login": "somebody"}, "Connection field login"),

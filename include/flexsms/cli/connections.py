@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from flexsms.core.exceptions import PermanentError
+from flexsms.core.exceptions import FlexSmsError, NoConnection, PermanentError
 
 
 def add_conn_id(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +39,18 @@ def in_airflow() -> Iterator[None]:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with redirect_stdout(sys.stderr):
         yield
+
+
+def told(error: FlexSmsError) -> str:
+    """The sentence of an error. Of a connection that is missing it says as well where it was looked for."""
+    if not isinstance(error, NoConnection):
+        return str(error)
+    from airflow.configuration import AIRFLOW_HOME
+    from airflow.sdk import conf
+    from sqlalchemy import make_url
+
+    database = make_url(conf.get("database", "sql_alchemy_conn")).render_as_string(hide_password=True)
+    return f"{error} This Airflow was asked: AIRFLOW_HOME {AIRFLOW_HOME}, database {database}."
 
 
 def store_extra(conn_id: str, extra: Mapping[str, str]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
-from flexsms.core.checks import Arrivals, Finding, Verdict
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, told
+from flexsms.core.checks import Arrivals, Failed, Finding, Verdict, total
 from flexsms.core.exceptions import FlexSmsError, MissingSetting
 from flexsms.core.setup_report import STREAM_NAME
 
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_conn_id(parser)
     parser.add_argument("--number", default="", help="a Twilio number that has to be complete, E.164")
     parser.add_argument("--stream-name", default=STREAM_NAME, help="as given to flexsms setup")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,16 +39,34 @@ def run(args: argparse.Namespace) -> int:
 
     :returns: 1 when anything is wrong, else 0
     """
-    with in_airflow():
-        findings = examine(conn_id_of(args), number=args.number, stream_name=args.stream_name)
-    _show(findings)
+    # Nothing is shown where standard error is no terminal.
+    with Console(stderr=True).status("Loading Airflow") as status, in_airflow():
+        findings = examine(
+            conn_id_of(args),
+            number=args.number,
+            stream_name=args.stream_name,
+            tell=lambda about: status.update(f"Checking: {about}"),
+        )
+    if args.json:
+        print(
+            json.dumps({"total": total(findings), "findings": [_as_json(one) for one in findings]}, indent=2)
+        )
+    else:
+        _show(findings)
     return 1 if any(one.verdict is Verdict.WRONG for one in findings) else 0
 
 
-def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -> list[Finding]:
+def examine(
+    conn_id: str,
+    *,
+    number: str = "",
+    stream_name: str = STREAM_NAME,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Finding]:
     """The connection, and all behind it.
 
     :param number: see :class:`flexsms.twilio.doctor.account.Doctor`
+    :param tell: called with the name of each check when it begins
     """
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.twilio.doctor.account import Doctor
@@ -54,7 +75,7 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
         async def arrivals() -> Arrivals:
             return await _arrivals(account)
 
-        doctor = Doctor(account, number=number, stream_name=stream_name, arrivals=arrivals)
+        doctor = Doctor(account, number=number, stream_name=stream_name, arrivals=arrivals, tell=tell)
         return [*await doctor.examine(), *await _kinesis(account)]
 
     hook = TwilioHook(conn_id)
@@ -64,7 +85,7 @@ def examine(conn_id: str, *, number: str = "", stream_name: str = STREAM_NAME) -
         stack = hook.settings.stack
         found = hook.run(work)
     except FlexSmsError as error:
-        return [Finding("Connection", Verdict.WRONG, str(error)), *misspelt]
+        return [Finding("Connection", Verdict.WRONG, told(error)), *misspelt]
     return [Finding("Connection", Verdict.OK, f"{conn_id}, stack {stack}"), *misspelt, *found]
 
 
@@ -109,14 +130,28 @@ async def _kinesis(account: Account) -> list[Finding]:
     return [Finding("Kinesis", Verdict.OK, f"{settings.kinesis_stream} can be read; shards: {len(shards)}")]
 
 
+def _as_json(finding: Finding) -> dict[str, str]:
+    return {"about": finding.about, "verdict": finding.verdict, "text": _with_call(finding)}
+
+
+def _with_call(finding: Finding) -> str:
+    """What to do comes first: the call that failed is for the log of Twilio, and long."""
+    call = finding.call if isinstance(finding, Failed) else ""
+    return f"{finding.text} ({call})" if call else finding.text
+
+
 def _show(findings: Sequence[Finding]) -> None:
-    width = max(len(one.about) for one in findings)
     console = Console(highlight=False)
-    for one in findings:
-        if console.is_terminal:
-            mark, style = MARKS[one.verdict]
-            console.print(
-                Text.assemble((f"{mark} ", style), (one.about.ljust(width), "bold"), f"  {one.text}")
-            )
-        else:
-            print(f"{one.verdict:<5}  {one.about.ljust(width)}  {one.text}")
+    if console.is_terminal:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for one in findings:
+            table.add_row(Text(*MARKS[one.verdict]), one.about, Text(_with_call(one)))
+        console.print(table)
+    else:
+        width = max(len(one.about) for one in findings)
+        for one in findings:
+            print(f"{one.verdict:<5}  {one.about.ljust(width)}  {_with_call(one)}")
+    print(f"\n{total(findings).capitalize()}.")

@@ -12,6 +12,8 @@ from typing import Any
 
 import flexsms
 from flexsms.cli import doctor, setup, verify
+from flexsms.demo import options as demo
+from flexsms.sandbox import options as sandbox
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 SETUP = """\
@@ -66,9 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `flexsms`."""
-    from flexsms.demo import main as demo
-    from flexsms.sandbox.server import main as sandbox
-
     root = argparse.ArgumentParser(prog="flexsms", description=DESCRIPTION)
     root.add_argument("--version", action="version", version=f"flexsms {flexsms.__version__}")
     commands = root.add_subparsers(
@@ -130,9 +129,9 @@ def how_to_connect(ready: dict[str, Any]) -> str:
 
     :param ready: the line that the sandbox prints when it listens
     """
-    from flexsms.demo.main import STACKS, connection
+    from flexsms.demo.main import connection
 
-    current, former = STACKS
+    current, former = demo.STACKS
     base_url, settings = ready["base_url"], ready["settings"]
     numbers = dict(settings["numbers"])
     ours = connection({**settings, "base_url": base_url}, current)

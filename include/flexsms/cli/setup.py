@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, store_extra
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, store_extra, told
 from flexsms.core.exceptions import FlexSmsError, InvalidInput
 from flexsms.core.setup_report import STREAM_NAME, Row, RowState, table
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 store_extra(conn_id, report.extra)
             print(f"Stored in the Airflow connection '{conn_id}'.")
     except FlexSmsError as error:
-        print(f"flexsms setup: {error}", file=sys.stderr)
+        print(f"flexsms setup: {told(error)}", file=sys.stderr)
         return 1
     return 1 if report.waiting else 0
 

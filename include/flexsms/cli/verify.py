@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flexsms import __version__
-from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow
+from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, told
 from flexsms.core.assumptions import ASSUMPTIONS
 from flexsms.core.exceptions import FlexSmsError, PermanentError
 from flexsms.core.redaction import mask_number
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _run(args)
     except FlexSmsError as error:
-        print(f"flexsms verify: {error}", file=sys.stderr)
+        print(f"flexsms verify: {told(error)}", file=sys.stderr)
         return 2
 
 

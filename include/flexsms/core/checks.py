@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from flexsms.core.exceptions import FlexSmsError, TwilioError
 
 # Cleanup compares dates of Twilio's with this clock, and tracking reads 15 minutes back.
 MOST_SKEW = timedelta(seconds=60)
@@ -39,6 +42,51 @@ class Finding:
     about: str
     verdict: Verdict
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Finding):
+    """A check that came to no end. What stopped it may stop others.
+
+    :param call: method and URL of the call that failed, empty if none did
+    """
+
+    call: str = ""
+
+    @classmethod
+    def of(cls, about: str, error: FlexSmsError) -> Failed:
+        """The check that an error has stopped."""
+        if isinstance(error, TwilioError):
+            return cls(about, Verdict.WRONG, error.cause, error.where)
+        return cls(about, Verdict.WRONG, str(error))
+
+
+def once_each(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with what has stopped several checks said once, by the first of them."""
+    stopped: dict[str, list[Failed]] = {}
+    told: list[Finding | str] = []
+    for one in findings:
+        if not isinstance(one, Failed):
+            told.append(one)
+        elif one.text in stopped:
+            stopped[one.text].append(one)
+        else:
+            stopped[one.text] = [one]
+            told.append(one.text)
+    return [_joined(stopped[one]) if isinstance(one, str) else one for one in told]
+
+
+def _joined(stopped: Sequence[Failed]) -> Failed:
+    first, *others = stopped
+    if not others:
+        return first
+    return replace(first, text=f"{first.text} The same stops: {', '.join(one.about for one in others)}.")
+
+
+def total(findings: Collection[Finding]) -> str:
+    """How many findings there are, by verdict."""
+    counts = Counter(one.verdict for one in findings)
+    return f"{counts[Verdict.WRONG]} wrong, {counts[Verdict.NOTE]} to note, {counts[Verdict.OK]} ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ FlexSmsError
 ├── PermanentError              trying again changes nothing: the task fails at once
 │   ├── InvalidInput            a field of the form, of the conf or of an event is wrong
 │   │   └── UnreadableState     a Sync document of ours holds no channel state
+│   ├── NoConnection            Airflow has no connection of this name
 │   ├── MissingSetting          the Airflow connection lacks a field, or holds a wrong one
 │   ├── TwilioRefused           Twilio answered 4xx
 │   │   ├── NotAuthorized       401, 403, and the codes that mean trouble with the account or its login
@@ -51,6 +52,10 @@ class PermanentError(FlexSmsError):
 
 class RetryableError(FlexSmsError):
     """Trying again later may help."""
+
+
+class NoConnection(PermanentError):
+    """Airflow has no connection of this name."""
 
 
 class InvalidInput(PermanentError):
@@ -175,6 +180,7 @@ class TwilioError(FlexSmsError):
     """What Twilio answered, or that it did not answer.
 
     :param message: one sentence, redacted
+    :param where: the call, by which the sentence begins; empty if it does not
     :param status: HTTP status, 0 when no answer came
     :param code: Twilio's error code (https://www.twilio.com/docs/api/errors), else the HTTP status
     :param endpoint: method, host and path without identifiers
@@ -186,6 +192,7 @@ class TwilioError(FlexSmsError):
         self,
         message: str,
         *,
+        where: str = "",
         status: int = 0,
         code: int = 0,
         endpoint: str = "",
@@ -193,11 +200,17 @@ class TwilioError(FlexSmsError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.where = where
         self.status = status
         self.code = code
         self.endpoint = endpoint
         self.detail = detail
         self.retry_after = retry_after
+
+    @property
+    def cause(self) -> str:
+        """The sentence without the call: the same for every call that fails for the same reason."""
+        return str(self).removeprefix(f"{self.where}: ")
 
 
 class TwilioRefused(TwilioError, PermanentError):

@@ -19,23 +19,9 @@ from flexsms.demo.report import show
 from flexsms.demo.story import DAGS, Story
 from flexsms.sandbox.client import Json, SandboxProcess, connection_extra
 
-STACKS = ("conversations", "chat")  # the first is the default
 SEED = "story:{stack},200:{stack}"
 INTERRUPTED = 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `flexsms demo`."""
-    parser.add_argument(
-        "--stack",
-        choices=STACKS,
-        default=STACKS[0],
-        help="conversations: Flex Conversations; chat: Programmable Chat and Proxy (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--exit", action="store_true", help="end when the story is told; 0 only if it came out as expected"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

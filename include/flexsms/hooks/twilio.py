@@ -15,7 +15,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
-from flexsms.core.exceptions import InvalidInput, MissingSetting, PermanentError
+from flexsms.core.exceptions import InvalidInput, MissingSetting, NoConnection
 from flexsms.twilio.client.fields import CONN_ID
 from flexsms.twilio.client.settings import TwilioSettings, unknown_fields
 
@@ -56,7 +56,7 @@ class TwilioHook(BaseHook):
         """The checked fields of the connection.
 
         :raises MissingSetting: when one is missing or wrong
-        :raises PermanentError: when there is no such connection
+        :raises NoConnection: when there is no such connection
         """
         with self._named():
             connection = self.get_connection(self.twilio_conn_id)
@@ -107,7 +107,7 @@ class TwilioHook(BaseHook):
     def misspelt(self) -> list[str]:
         """A sentence for each name in the connection's extra that is close to a field of flexsms, and none.
 
-        :raises PermanentError: when there is no such connection
+        :raises NoConnection: when there is no such connection
         """
         with self._named():
             extra = self.get_connection(self.twilio_conn_id).extra_dejson
@@ -132,8 +132,8 @@ class TwilioHook(BaseHook):
             products, other = self.run(ask)
         except Exception as error:  # whatever it is, the form shows it
             return False, " ".join([*wrong, str(error)])
-        found = [product.name for product in products if not product.problem]
-        wrong += [f"{product.name}: {product.problem}" for product in products if product.problem]
+        found = [product.name for product in products if not product.error]
+        wrong += [f"{product.name}: {product.error}" for product in products if product.error]
         wrong += [f"Account: {other}."] if other else []
         if wrong:
             return False, " ".join(wrong)
@@ -145,7 +145,7 @@ class TwilioHook(BaseHook):
         try:
             yield
         except AirflowNotFoundException:
-            raise PermanentError(
+            raise NoConnection(
                 f"Airflow has no connection '{self.twilio_conn_id}'; "
                 "create it with type 'twilio', or give another twilio_conn_id."
             ) from None

@@ -9,5 +9,6 @@ It imports nothing else of flexsms, so that the two cannot share a mistake. Each
     control/     the control plane under /_sandbox/: people to simulate, faults, bulk loads, histories, the journal
     server/      the process: command line, ASGI application, deliveries to sinks, and who may use the control plane
 
-`client.py` starts a sandbox and talks to its control plane, for tests, the demo and the benchmark.
+`client.py` starts a sandbox and talks to its control plane, for tests, the demo and the benchmark. `options.py` has the
+options of the command line, which load without anything that a server needs.
 """

@@ -8,7 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flexsms.core.exceptions import FlexSmsError, NotAuthorized, NotFound
+from flexsms.core.exceptions import (
+    FlexSmsError,
+    MissingSetting,
+    NotAuthorized,
+    NotFound,
+    ServiceUnavailable,
+    Unreachable,
+)
 from flexsms.core.stack_name import StackName
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
     from flexsms.twilio.account import Account
 
+IN_WORKSPACE = ("workflow_sid", "queue_sid")
 # Product, the connection field that names what is asked for (Flex needs none), and how to ask.
 Question = tuple[str, str, Callable[[str], Awaitable[object]]]
 
@@ -25,32 +33,47 @@ class Product:
     """What a product answered.
 
     :param field: the connection field that names what was asked for; empty for none
-    :param problem: a sentence; empty when it answers
-    :param is_unauthorized: whether it does not know the credentials
-    :param is_refused: whether it refuses the credentials, known or not
+    :param error: why it gives no answer, None: it answers
     :param account_sid: AC…, whose the thing is that was asked for; empty where nobody knows
     """
 
     name: str
     field: str
-    problem: str = ""
-    is_unauthorized: bool = False
-    is_refused: bool = False
+    error: FlexSmsError | None = None
     account_sid: str = ""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the settings say what to ask for."""
+        return not isinstance(self.error, MissingSetting)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it refuses the login."""
+        return isinstance(self.error, NotAuthorized)
+
+    @property
+    def is_unreached(self) -> bool:
+        """Whether nobody was asked, because nothing leads there."""
+        return isinstance(self.error, Unreachable | ServiceUnavailable) and not self.error.status
 
 
 async def ask_products(account: Account) -> list[Product]:
     """Ask every product that the settings name, all at once.
 
-    What refuses a login that is good for others is asked once more, because only by then its answer can say so.
+    What refuses a login that is good for others is asked once more, because only by then its answer can say so. What
+    stands in a workspace that is not there is left out.
     """
     questions = _questions(account)
     products = await asyncio.gather(*(_ask(account, *question) for question in questions))
-    if not all(product.problem for product in products):
+    if not all(product.error for product in products):
         for number, question in enumerate(questions):
             if products[number].is_refused:
                 products[number] = await _ask(account, *question)
-    return products
+    lost = any(
+        product.field == "workspace_sid" and isinstance(product.error, NotFound) for product in products
+    )
+    return [product for product in products if not (lost and product.field in IN_WORKSPACE)]
 
 
 def other_account(account: Account, products: Sequence[Product]) -> str:
@@ -69,17 +92,14 @@ def other_account(account: Account, products: Sequence[Product]) -> str:
 
 
 async def _ask(account: Account, name: str, field: str, ask: Callable[[str], Awaitable[object]]) -> Product:
-    sid = getattr(account.settings, field) if field else "(none)"
-    if not sid:
-        return Product(name, field, f"{field} is empty.")
+    sid: str = getattr(account.settings, field) if field else ""
     try:
-        found = await ask(sid)
-    except NotFound:
-        return Product(name, field, f"{sid} not found; check {field or 'the account'}.")
+        found = await ask(account.settings.need(field) if field else "")
+    except NotFound as error:
+        remedy = f"names nothing in this account; correct it ({sid})" if field else "has no such product"
+        return Product(name, field, NotFound(f"{field or 'The account'} {remedy}.", code=error.code))
     except FlexSmsError as error:
-        refused = isinstance(error, NotAuthorized)
-        unauthorized = isinstance(error, NotAuthorized) and error.status == 401
-        return Product(name, field, str(error), is_unauthorized=unauthorized, is_refused=refused)
+        return Product(name, field, error)
     return Product(name, field, account_sid=str(getattr(found, "account_sid", None) or ""))
 
 
@@ -110,7 +130,7 @@ def _questions(account: Account) -> list[Question]:
                 if settings.conversations_service_sid
             ),
             ("Interactions", "", lambda _: _ask_interactions(client)),
-            *(question for question in routing if getattr(settings, question[1])),
+            *(question for question in routing if settings.workspace_sid and getattr(settings, question[1])),
         ],
     }
     return [

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
 
 import orjson
 import uvicorn
@@ -17,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..control.journal import Recorder
 from ..control.routes import Control
+from ..options import add_arguments
 from .app import App
 from .delivery_worker import DeliveryWorker
 from .guard import names_of
@@ -33,53 +33,6 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {"flexsms.cut": self.transport.close}  # type: ignore[dict-item]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `flexsms sandbox` and of `python -m flexsms.sandbox`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port, 0 for a free one (default: %(default)s)")
-    parser.add_argument(
-        "--seed",
-        default="empty",
-        help="empty, or story and/or numbers of channels, of either stack: story:conversations,200",
-    )
-    parser.add_argument(
-        "--random-seed", type=int, default=1, help="SIDs and history follow from it (default: 1)"
-    )
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer (default: 0)")
-    parser.add_argument("--rate-limits", choices=("documented", "off"), default="off", help="(default: off)")
-    parser.add_argument(
-        "--record",
-        default=os.environ.get("FLEXSMS_SANDBOX_RECORD"),
-        help="directory for a recording of every exchange (or FLEXSMS_SANDBOX_RECORD)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="NAME=VALUE",
-        help="a switch of the account, as often as you like; GET /_sandbox/switches lists them",
-    )
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="another name under which the control plane may be called, besides --host and localhost",
-    )
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE`; a value is JSON, or else a text."""
-    name, equals, raw = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    try:
-        return name, orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return name, raw
 
 
 def run(args: argparse.Namespace) -> int:

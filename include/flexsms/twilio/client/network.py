@@ -70,7 +70,7 @@ def no_connection(
     barred, what = said_of(error, host) or _said_of_network(error, product, settings)
     kind = Unreachable if barred else ServiceUnavailable
     status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else 0
-    return kind(f"{where}: {what}.", status=status, code=status, endpoint=endpoint)
+    return kind(f"{where}: {what}.", where=where, status=status, code=status, endpoint=endpoint)
 
 
 def said_of(

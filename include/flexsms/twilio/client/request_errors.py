@@ -68,7 +68,8 @@ def lost(wanted: Request, what: str) -> TwilioError:
     """The error for a request that nobody knows the outcome of."""
     wanted.may_be_applied = True
     kind = error_class(0, 0, repeatable=wanted.is_repeatable)
-    return kind(f"{redact(wanted.where)}: {what}; {_remedy(wanted)}.", endpoint=wanted.name)
+    where = redact(wanted.where)
+    return kind(f"{where}: {what}; {_remedy(wanted)}.", where=where, endpoint=wanted.name)
 
 
 def _remedy(wanted: Request) -> str:
@@ -104,8 +105,10 @@ def refused(response: Response, wanted: Request, *, is_key: bool, works: bool) -
         remedy = advice(status, code)
     else:
         remedy = "" if code else _remedy(wanted)
+    where = redact(wanted.where)
     return kind(
-        f"{redact(wanted.where)}: {detail} ({code or status})" + (f"; {remedy}." if remedy else "."),
+        f"{where}: {detail} ({code or status})" + (f"; {remedy}." if remedy else "."),
+        where=where,
         status=status,
         code=code or status,
         endpoint=wanted.name,

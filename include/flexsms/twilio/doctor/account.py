@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flexsms.core.checks import (
     Arrivals,
+    Failed,
     Finding,
     Verdict,
     judge_last_event,
@@ -19,6 +21,7 @@ from flexsms.core.checks import (
     judge_rejected,
     judge_skew,
     judge_unread,
+    once_each,
 )
 from flexsms.core.exceptions import FlexSmsError, NotAuthorized
 from flexsms.core.phone_numbers import parse_number
@@ -26,7 +29,7 @@ from flexsms.core.redaction import mask_number
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
-from flexsms.twilio.connection_check import ask_products, other_account
+from flexsms.twilio.connection_check import Product, ask_products, other_account
 from flexsms.twilio.doctor.event_streams import StreamDoctor
 from flexsms.twilio.doctor.routing import RoutingDoctor
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
@@ -44,9 +47,18 @@ class Doctor:
     :param number: a Twilio number that has to be complete; empty: what is missing to any number is only noted
     :param stream_name: the description of our sink
     :param arrivals: tells what has come to the inbox
+    :param tell: called with the name of each check when it begins
     """
 
-    def __init__(self, account: Account, *, number: str, stream_name: str, arrivals: LookIntoInbox) -> None:
+    def __init__(
+        self,
+        account: Account,
+        *,
+        number: str,
+        stream_name: str,
+        arrivals: LookIntoInbox,
+        tell: Callable[[str], None],
+    ) -> None:
         self._account = account
         self._client = account.client
         self._settings = account.settings
@@ -54,12 +66,15 @@ class Doctor:
         self._routing = RoutingDoctor(account)
         self._stream = StreamDoctor(account.client, account.settings, stream_name)
         self._arrivals = arrivals
+        self._tell = tell
 
     async def examine(self) -> list[Finding]:
         """Everything, in the order in which a person would mend it."""
-        findings = await self._products()
-        if [one.about for one in findings if one.verdict is WRONG] == ["Credentials"]:
-            return findings
+        self._tell("Products")
+        products = await ask_products(self._account)
+        if for_all := _of_all(products):
+            return [for_all]
+        findings = self._of_products(products)
         checks: list[tuple[str, Callable[[], Awaitable[Sequence[Finding]]]]] = [
             ("Workflow", self._routing.workflow),
             ("Named agents", self._routing.named_agents),
@@ -75,25 +90,22 @@ class Doctor:
             ("Events URL", self._stream.events_url),
         ]
         for about, check in checks:
+            self._tell(about)
             try:
                 findings += await check()
             except FlexSmsError as error:
-                findings.append(Finding(about, WRONG, str(error)))
+                findings.append(Failed.of(about, error))
         for_twilio = not self._settings.base_url
         dated = self._account.transport.twilio_now is not None
         findings.append(judge_skew(self._account.skew() if dated else None))
         findings.append(judge_limits(self._settings.rate_limits, documented, for_twilio=for_twilio))
-        return findings
+        return once_each(findings)
 
-    async def _products(self) -> list[Finding]:
-        products = await ask_products(self._account)
-        asked = [product for product in products if product.problem != f"{product.field} is empty."]
-        if asked and all(product.is_unauthorized for product in asked):
-            return [Finding("Credentials", WRONG, asked[0].problem)]
+    def _of_products(self, products: Sequence[Product]) -> list[Finding]:
         other = other_account(self._account, products)
         of_account = [Finding("Account", WRONG, other)] if other else []
         return of_account + [
-            Finding(product.name, WRONG if product.problem else OK, product.problem or "answers")
+            Failed.of(product.name, product.error) if product.error else Finding(product.name, OK, "answers")
             for product in products
         ]
 
@@ -107,7 +119,7 @@ class Doctor:
             missing = problems.get(self._number, ["is not set up"])
             return [_of_number(self._number, missing, WRONG)]
         if not problems:
-            return [Finding("Numbers", WRONG, "no number is set up; run flexsms setup --number +…")]
+            return [Finding("Numbers", WRONG, "no number is set up; run flexsms setup --number … --write")]
         whole = [number for number, missing in problems.items() if not missing]
         # Other systems may have numbers in the account as well: theirs need not be as ours.
         findings = [
@@ -188,6 +200,21 @@ class Doctor:
         return [judge_unread(arrivals, now), judge_rejected(arrivals, now)]
 
 
+def _of_all(products: Sequence[Product]) -> Finding | None:
+    """What keeps every product from answering, None: at least one does, or there is more than one reason."""
+    asked = [product for product in products if product.is_asked]
+    first = asked[0].error if asked else None
+    if first is None:
+        return None
+    if all(product.is_unreached for product in asked):
+        return Failed.of("Network", first)
+    if all(product.is_refused for product in asked):
+        found = Failed.of("Credentials", first)
+        names = ", ".join(product.name for product in asked)
+        return replace(found, text=f"{found.text} None of these can be used: {names}.")
+    return None
+
+
 def _of_number(number: str, missing: Sequence[str], verdict: Verdict) -> Finding:
-    text = f"{'; '.join(missing)}; run flexsms setup --number" if missing else "complete"
+    text = f"{'; '.join(missing)}; run flexsms setup --number … --write" if missing else "complete"
     return Finding(f"Number {mask_number(number)}", verdict if missing else OK, text)

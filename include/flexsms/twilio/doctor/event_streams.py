@@ -39,7 +39,9 @@ class StreamDoctor:
         ours = [sink for sink in await list_sinks(self._client) if sink.description == self._name]
         if not ours:
             if url or stream:
-                return [Finding(about, WRONG, f"no sink is described {self._name!r}; run flexsms setup")]
+                return [
+                    Finding(about, WRONG, f"no sink is described {self._name!r}; run flexsms setup --write")
+                ]
             return [Finding(about, NOTE, "not set up; flexsms_track asks TaskRouter every ten minutes")]
         fitting = [sink for sink in ours if sink.posts_to(url) or sink.writes_to(stream)]
         if not fitting:
@@ -49,8 +51,8 @@ class StreamDoctor:
         others = ", ".join(one.sid for one in ours if one is not sink)
         if others:
             # Only a run that names its target takes a stream's sink away, or another one for a stream.
-            option = _option(sink) if any(one.kind == KINESIS for one in ours) else ""
-            said = f"{others} should be gone; run flexsms setup{option}"
+            option = f"{_option(sink)} …" if any(one.kind == KINESIS for one in ours) else ""
+            said = f"{others} should be gone; run flexsms setup{option} --write"
             findings.append(Finding("Other sinks", WRONG, said))
         return findings
 
@@ -77,7 +79,7 @@ class StreamDoctor:
 
     async def _of_subscription(self, sink: Sink) -> Finding:
         if not sink.subscriptions:
-            return Finding("Subscription", WRONG, f"{sink.sid} has none; run flexsms setup")
+            return Finding("Subscription", WRONG, f"{sink.sid} has none; run flexsms setup --write")
         sid = sink.subscriptions[0]
         wrong = await wrong_types(self._client, sid)
         if wrong:
@@ -85,7 +87,7 @@ class StreamDoctor:
                 f"{kind} has schema version {version}" if version else f"{kind} is missing"
                 for kind, version in wrong.items()
             )
-            return Finding("Subscription", WRONG, f"{sid}: {named}; run flexsms setup")
+            return Finding("Subscription", WRONG, f"{sid}: {named}; run flexsms setup --write")
         return Finding(
             "Subscription", OK, f"{sid}: {len(EVENT_TYPES)} task events, schema version {SCHEMA_VERSION}"
         )
@@ -167,7 +169,7 @@ def _unreached(error: Exception, url: str) -> str:
 
 def _of_sink(sink: Sink) -> Finding:
     if sink.status != ACTIVE:
-        return Finding("Sink", WRONG, f"{sink.sid} is {sink.status}; run flexsms setup")
+        return Finding("Sink", WRONG, f"{sink.sid} is {sink.status}; run flexsms setup --write")
     return Finding("Sink", OK, f"{sink.sid} is active")
 
 

@@ -163,8 +163,8 @@ class RoutingDoctor:
         workspace = self._client.taskrouter.v1.workspaces(workspace_sid)
 
         async def look_at_workspace() -> str:
-            if workspace_sid == self._settings.workspace_sid:
-                return ""  # which is asked for as a product
+            if self._settings.workspace_sid in ("", workspace_sid):
+                return ""  # which is looked at as a product
             await workspace.fetch_async()
             return f"workspace {workspace_sid} is not workspace_sid, whose tasks alone are tracked"
 
