@@ -78,7 +78,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 if TYPE_CHECKING:
     from flexsms.core import exceptions
     from flexsms.hooks.twilio import TwilioHook
-    from flexsms.operators import cleanup, cleanup_report, send, setup, track
+    from flexsms.operators import cleanup, cleanup_plan, cleanup_report, send, setup, track
     from flexsms.retry_policy import FlexRetryPolicy
     from flexsms.sensors.delivery import FlexDeliverySensor
 
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         retryable: flexsms.RetryableError,
     ) -> None:
         """Mypy knows each public name as what its module defines, and none as Any."""
-        assert_type(plan, cleanup.FlexCleanupPlanOperator)
+        assert_type(plan, cleanup_plan.FlexCleanupPlanOperator)
         assert_type(batch, cleanup.FlexCleanupOperator)
         assert_type(report, cleanup_report.FlexCleanupReportOperator)
         assert_type(text, send.FlexSendOperator)

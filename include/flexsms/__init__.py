@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from flexsms.assets import CHANNEL_STATE, TEXT
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
-    from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+    from flexsms.operators.cleanup import FlexCleanupOperator
+    from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
     from flexsms.operators.cleanup_report import FlexCleanupReportOperator
     from flexsms.operators.send import FlexSendOperator
     from flexsms.operators.setup import FlexSetupOperator
@@ -46,7 +47,7 @@ __all__ = [
 _MODULE_OF = {
     "CHANNEL_STATE": "flexsms.assets",
     "FlexCleanupOperator": "flexsms.operators.cleanup",
-    "FlexCleanupPlanOperator": "flexsms.operators.cleanup",
+    "FlexCleanupPlanOperator": "flexsms.operators.cleanup_plan",
     "FlexCleanupReportOperator": "flexsms.operators.cleanup_report",
     "FlexDeliverySensor": "flexsms.sensors.delivery",
     "FlexRetryPolicy": "flexsms.retry_policy",

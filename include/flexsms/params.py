@@ -92,4 +92,6 @@ def refuse_unknown(context: Context) -> None:
         if key not in params:
             near = get_close_matches(key.lower(), meant, n=1)
             remedy = f"did you mean {meant[near[0]]}?" if near else f"give one of {', '.join(params)}"
-            raise InvalidInput("conf", f"there is no '{redact(key)}'", remedy)
+            error = InvalidInput("conf", f"there is no '{redact(key)}'", remedy)
+            context["task"].log.error("%s", error)
+            raise error

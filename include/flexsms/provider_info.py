@@ -130,6 +130,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.send",
                     "flexsms.operators.track",
                     "flexsms.operators.cleanup",
+                    "flexsms.operators.cleanup_plan",
                     "flexsms.operators.cleanup_report",
                     "flexsms.operators.setup",
                 ],

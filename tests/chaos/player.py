@@ -12,7 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup import FlexCleanupOperator
+from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.operators.cleanup_xcom import REPORT_KEY
 from flexsms.operators.send import FlexSendOperator

@@ -29,7 +29,7 @@ def test_set_up_send_and_track(cluster: Cluster) -> None:
     assert line.startswith("ok "), line
     assert cluster.api.import_errors() == []
 
-    conf = {"from_number": number, "to_number": CUSTOMER, "body": BODY, "wait_for_delivery": True}
+    conf = {"from_number": number, "to_number": CUSTOMER, "body": BODY}
     run = cluster.api.trigger("flexsms_send", conf)
     sent = cluster.finish("flexsms_send", run)
     assert cluster.api.returned("flexsms_send", run, "delivery")["status"] == "delivered"

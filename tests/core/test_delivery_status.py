@@ -102,20 +102,20 @@ def test_what_is_no_delivery(value: object) -> None:
 @pytest.mark.parametrize(
     ("delivery", "sentence"),
     [
-        (Delivery(DeliveryStatus.QUEUED), "The text is still at Twilio, waiting to be sent."),
+        (Delivery(DeliveryStatus.QUEUED), "Not known yet: the SMS is still at Twilio, waiting to be sent."),
         (
             Delivery(DeliveryStatus.SENT, None, SMS),
-            f"{SMS} was handed to the carrier; the handset has not confirmed it.",
+            f"Not known yet: the carrier has the text, and the handset has not confirmed it ({SMS}).",
         ),
-        (Delivery(DeliveryStatus.DELIVERED, None, SMS), f"{SMS} was delivered."),
+        (Delivery(DeliveryStatus.DELIVERED, None, SMS), f"Delivered ({SMS})."),
         (
             Delivery(DeliveryStatus.UNDELIVERED, 30003, SMS),
-            f"{SMS} was not delivered (undelivered): error 30003, the handset is switched off or out of reach; "
-            "send again later under another idempotency_key.",
+            "Not delivered: the handset is switched off or out of reach; send again later under another "
+            f"idempotency_key (undelivered, error 30003, {SMS}).",
         ),
         (
             Delivery(DeliveryStatus.FAILED),
-            "The text was not delivered (failed): Twilio gives no reason; look at the message in the Twilio Console.",
+            "Not delivered: Twilio gives no reason; look at the message in the Twilio Console (failed).",
         ),
     ],
 )
@@ -127,11 +127,11 @@ def test_the_sentence(delivery: Delivery, sentence: str) -> None:
     "code", [21211, 21408, 21610, 21614, 30001, 30003, 30004, 30005, 30006, 30007, 30008, 30034, 63018]
 )
 def test_a_known_code_says_what_is_wrong_and_what_to_do(code: int) -> None:
-    what, _, remedy = reason(code).removeprefix(f"error {code}, ").partition("; ")
+    what, _, remedy = reason(code).partition("; ")
     assert len(what) > 20
     assert len(remedy) > 15
     assert ERROR_PAGE not in reason(code)
 
 
 def test_an_unknown_code_leads_to_its_page() -> None:
-    assert reason(12345) == "error 12345, see https://www.twilio.com/docs/api/errors/12345"
+    assert reason(12345) == "the reason is explained at https://www.twilio.com/docs/api/errors/12345"

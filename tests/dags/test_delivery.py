@@ -1,4 +1,4 @@
-"""flexsms_send with wait_for_delivery, run by Airflow: green and red say what became of the text."""
+"""flexsms_send, run by Airflow: green, red and skipped say what became of the text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def becomes(sandbox: SandboxProcess, status: str, error_code: int | None = None,
 @on_both_stacks
 def test_a_text_that_arrives(send: Callable[..., Run], sandbox: SandboxProcess) -> None:
     becomes(sandbox, "delivered")
-    sent = send(wait_for_delivery=True)
+    sent = send()
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("success", ["success"], ["success"])
     [text] = sandbox.control.outbox()
     assert sent.xcom("delivery") == {"status": "delivered", "error_code": None, "sms_sid": text["sid"]}
@@ -63,37 +63,68 @@ def test_a_text_that_does_not_arrive_was_sent_all_the_same(
 
     monkeypatch.setattr(FlexDeliverySensor, "defer", defer_and_let_time_pass)
     becomes(sandbox, "undelivered", 30005, step_s)
-    sent = send(wait_for_delivery=True)
+    sent = send()
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
     assert [event["outcome"] for event in sent.events()] == ["sent"]
     # At once, although the task has tries left; and nothing was texted again.
     assert sent.tries("delivery") == [1]
     assert len(sandbox.control.outbox()) == 1
     printed = capsys.readouterr().out
-    assert "error 30005, the number is unknown or no longer in service; ask the customer" in printed
+    assert "Not delivered: the number is unknown or no longer in service; ask the customer" in printed
+    # The first line of the log, so that it is not cut off.
+    assert printed.index("Not delivered: ") < printed.index("Traceback")
     pauses = [line for line in printed.splitlines() if "Pausing task as DEFERRED" in line]
     assert any("task_id=delivery" in line for line in pauses) is (step_s > 0)
+
+
+@on_both_stacks
+def test_a_customer_who_said_stop_makes_the_run_red(
+    send: Callable[..., Run], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    becomes(sandbox, "failed", 21610)
+    sent = send()
+    assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
+    printed = capsys.readouterr().out
+    assert "Not delivered: the recipient has opted out (STOP); do not text this number until they" in printed
+
+
+def test_a_carrier_that_reports_nothing_is_no_failure(
+    send: Callable[..., Run],
+    sandbox: SandboxProcess,
+    dags: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    task = dags["flexsms_send"].get_task("delivery")
+    monkeypatch.setattr(task, "poke_interval", 0.1)
+    monkeypatch.setattr(task, "timeout", 0.1)
+    becomes(sandbox, "delivered", step_s=3600)
+    sent = send()
+    assert (sent.state, sent.states("delivery")) == ("success", ["skipped"])
+    assert "Not known yet: " in capsys.readouterr().out
 
 
 def test_nobody_waits_who_did_not_ask(
     send: Callable[..., Run], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     becomes(sandbox, "undelivered", 30005)
-    sent = send()
-    assert (sent.state, sent.states("delivery")) == ("success", ["skipped"])
-    assert "Nobody asked to wait for the delivery." in capsys.readouterr().out
+    sent = send(wait_for_delivery=False)
+    assert (sent.state, sent.states("delivery")) == ("success", ["success"])
+    assert sent.xcom("delivery") is None
+    assert [event["outcome"] for event in sent.events()] == ["sent"]
+    assert "Nobody asked to wait for the delivery: " in capsys.readouterr().out
 
 
 def test_where_the_agent_writes_first_there_is_nothing_to_wait_for(
     send: Callable[..., Run], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sent = send(body=None, wait_for_delivery=True)
-    assert (sent.state, sent.states("delivery")) == ("success", ["skipped"])
+    sent = send(body=None)
+    assert (sent.state, sent.states("delivery")) == ("success", ["success"])
     assert "the agent writes first" in capsys.readouterr().out
 
 
 def test_a_text_that_was_refused_is_not_waited_for(send: Callable[..., Run]) -> None:
-    sent = send(to_number="+1202555", wait_for_delivery=True)
+    sent = send(to_number="+1202555")
     assert (sent.states("send"), sent.states("delivery")) == (["failed"], ["upstream_failed"])
 
 
@@ -101,7 +132,7 @@ def test_a_key_that_was_used_before_leads_to_the_text_of_then(
     send: Callable[..., Run], sandbox: SandboxProcess
 ) -> None:
     becomes(sandbox, "delivered")
-    first, second = (send(wait_for_delivery=True, idempotency_key="0815") for _ in range(2))
+    first, second = (send(idempotency_key="0815") for _ in range(2))
     assert second.xcom("send")["duplicate"]
     assert second.xcom("delivery") == first.xcom("delivery")
     assert len(sandbox.control.outbox()) == 1
@@ -109,7 +140,7 @@ def test_a_key_that_was_used_before_leads_to_the_text_of_then(
 
 def test_nothing_personal_is_left(send: Callable[..., Run], sandbox: SandboxProcess) -> None:
     becomes(sandbox, "delivered")
-    sent = send(wait_for_delivery=True, body="Your parcel 0815 is here")
+    sent = send(body="Your parcel 0815 is here")
     [fields] = [fields for fields in sent.rendered() if "wanted" in fields]
     left = str([fields, sent.xcom("delivery")])
     assert sent.xcom("send")["message_sid"] in left

@@ -18,15 +18,16 @@ SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 
 @pytest.fixture
-def numbers(number: str) -> dict[str, str]:
-    return {"from_number": number, "to_number": TO}
+def numbers(number: str) -> dict[str, Any]:
+    """What becomes of a text is in test_delivery.py."""
+    return {"from_number": number, "to_number": TO, "wait_for_delivery": False}
 
 
 @on_both_stacks
 def test_an_agent_conversation_begins(
     run: Callable[..., Run],
     sandbox: SandboxProcess,
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     table: Callable[[str], list[Any]],
     stack: str,
 ) -> None:
@@ -73,7 +74,7 @@ def test_an_agent_conversation_begins(
 
 
 def test_the_web_interface_shows_the_link(
-    run: Callable[..., Run], numbers: dict[str, str], dags: dict[str, Any]
+    run: Callable[..., Run], numbers: dict[str, Any], dags: dict[str, Any]
 ) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
@@ -89,7 +90,7 @@ def test_the_web_interface_shows_the_link(
 
 @on_both_stacks
 def test_a_second_text_goes_into_the_same_conversation(
-    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
+    run: Callable[..., Run], numbers: dict[str, Any], sandbox: SandboxProcess
 ) -> None:
     first = run("flexsms_send", **numbers, body="One").xcom("send")
     sandbox.control.advance(2)  # Twilio tells the age of a channel in whole seconds
@@ -100,7 +101,7 @@ def test_a_second_text_goes_into_the_same_conversation(
 
 
 @on_both_stacks
-def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess) -> None:
+def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, Any], sandbox: SandboxProcess) -> None:
     conf = {**numbers, "body": TEXT, "idempotency_key": "0815"}
     first, second = (run("flexsms_send", **conf).xcom("send") for _ in range(2))
     assert first["sent_by"] is first["sent_at"] is None
@@ -112,7 +113,7 @@ def test_a_key_sends_once(run: Callable[..., Run], numbers: dict[str, str], sand
 
 def test_a_run_that_was_deleted_and_made_again_under_its_name_is_no_plain_success(
     run: Callable[..., Run],
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     sandbox: SandboxProcess,
     session: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +129,7 @@ def test_a_run_that_was_deleted_and_made_again_under_its_name_is_no_plain_succes
     session.commit()
     assert first.instances("send") == []
     capsys.readouterr()
-    second = run("flexsms_send", **numbers, body=TEXT, wait_for_delivery=True)
+    second = run("flexsms_send", **{**numbers, "wait_for_delivery": True}, body=TEXT)
     assert second.states("send") == second.states("delivery") == ["skipped"]
     left = second.xcom("send")
     assert left == {
@@ -143,7 +144,7 @@ def test_a_run_that_was_deleted_and_made_again_under_its_name_is_no_plain_succes
 
 @on_both_stacks
 def test_studio_is_fire_and_forget(
-    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
+    run: Callable[..., Run], numbers: dict[str, Any], sandbox: SandboxProcess
 ) -> None:
     sent = run("flexsms_send", **numbers, body=TEXT, route="studio")
     assert sent.state == "success"
@@ -154,7 +155,7 @@ def test_studio_is_fire_and_forget(
 @on_both_stacks
 def test_an_agent_may_write_first(
     run: Callable[..., Run],
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     sandbox: SandboxProcess,
     table: Callable[[str], list[Any]],
 ) -> None:
@@ -172,7 +173,7 @@ def test_an_agent_may_write_first(
 @pytest.mark.parametrize("stack", ["conversations"], indirect=True)
 def test_waiting_for_the_interaction_holds_no_worker(
     run: Callable[..., Run],
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     sandbox: SandboxProcess,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -186,7 +187,7 @@ def test_waiting_for_the_interaction_holds_no_worker(
 @pytest.mark.parametrize("stack", ["conversations"], indirect=True)
 def test_an_interaction_that_fails_is_told_and_sends_nothing(
     run: Callable[..., Run],
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     sandbox: SandboxProcess,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -200,7 +201,7 @@ def test_an_interaction_that_fails_is_told_and_sends_nothing(
 
 @pytest.mark.parametrize("body", ["123", "007", "None", "[1, 2]", "+49", "1e5", "{{ ds }}", "'quoted'"])
 def test_a_text_that_looks_like_something_else_stays_a_text(
-    body: str, run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess
+    body: str, run: Callable[..., Run], numbers: dict[str, Any], sandbox: SandboxProcess
 ) -> None:
     sent = run("flexsms_send", **numbers, body=body, idempotency_key="4711", to_name="42")
     assert sent.state == "success"
@@ -209,7 +210,7 @@ def test_a_text_that_looks_like_something_else_stays_a_text(
 
 @on_both_stacks
 def test_nobody_reads_a_number_or_a_text(
-    run: Callable[..., Run], numbers: dict[str, str], caplog: pytest.LogCaptureFixture
+    run: Callable[..., Run], numbers: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     conf = {**numbers, "body": TEXT, "to_name": "Augusta", "task_attributes": {"callback": f"call {TO}"}}
     sent = run("flexsms_send", **conf)
@@ -237,7 +238,7 @@ def test_bad_input_fails_at_once_and_is_named(
     conf: dict[str, Any],
     named: str,
     run: Callable[..., Run],
-    numbers: dict[str, str],
+    numbers: dict[str, Any],
     sandbox: SandboxProcess,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -250,7 +251,7 @@ def test_bad_input_fails_at_once_and_is_named(
 
 @on_both_stacks
 def test_a_lost_answer_does_not_send_twice(
-    run: Callable[..., Run], numbers: dict[str, str], sandbox: SandboxProcess, tries: Callable[[int], None]
+    run: Callable[..., Run], numbers: dict[str, Any], sandbox: SandboxProcess, tries: Callable[[int], None]
 ) -> None:
     tries(2)
     messages = {"method": "POST", "path": "/Messages$"}

@@ -15,11 +15,8 @@ import pytest
 
 from flexsms.core.exceptions import ChannelsFailed, InvalidInput, MissingSetting, PermanentError, TryReplaced
 from flexsms.core.stack_name import StackName
-from flexsms.operators.cleanup import (
-    MAX_LIMIT,
-    FlexCleanupOperator,
-    FlexCleanupPlanOperator,
-)
+from flexsms.operators.cleanup import FlexCleanupOperator
+from flexsms.operators.cleanup_plan import MAX_LIMIT, FlexCleanupPlanOperator
 from flexsms.operators.cleanup_xcom import planned_channels
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect

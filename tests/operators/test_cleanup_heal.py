@@ -13,7 +13,8 @@ import pytest
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.core.stack_name import StackName
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup import FlexCleanupOperator
+from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.clock import utc_now

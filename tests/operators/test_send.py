@@ -181,17 +181,21 @@ def test_empty_attributes_are_none() -> None:
 @pytest.mark.parametrize(
     ("body", "changes", "sentence"),
     [
-        ("Hi", {}, "Sent IM1 on CH1 (new channel), 1 GSM-7 segment to …0199."),
-        ("é" * 161, {"reused_channel": True}, "Sent IM1 on CH1 (reused channel), 2 GSM-7 segments to …0199."),
+        ("Hi", {}, "Sent to …0199, 1 segment (GSM-7), new channel CH1, message IM1."),
+        (
+            "é" * 161,
+            {"reused_channel": True},
+            "Sent to …0199, 2 segments (GSM-7), reused channel CH1, message IM1.",
+        ),
         (
             "",
             {"message_sid": None},
-            "Opened CH1 (new channel) to …0199 without a text; the agent writes first.",
+            "No text sent to …0199: the agent writes first, in new channel CH1.",
         ),
         (
             "Hi",
             {"duplicate": True, "sent_by": "dag/run/send/-1", "sent_at": "2026-11-19T18:00:00+00:00"},
-            "Nothing sent: dag/run/send/-1 was first, at 2026-11-19T18:00:00+00:00, with IM1 on CH1 (new channel).",
+            "Nothing sent: dag/run/send/-1 was first, at 2026-11-19T18:00:00+00:00: message IM1, new channel CH1.",
         ),
     ],
 )

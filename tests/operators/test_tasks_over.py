@@ -11,7 +11,7 @@ import pytest
 from flexsms.core.channel_state import ChannelState
 from flexsms.core.task_events import to_ms
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import FlexCleanupPlanOperator
+from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
 from flexsms.operators.cleanup_xcom import planned_channels
 from flexsms.operators.track import FlexTrackOperator
 from flexsms.sandbox.client import SandboxProcess

@@ -97,17 +97,22 @@ class Delivery:
         return cls(DeliveryStatus(value["status"]), value.get("error_code"), value.get("sms_sid"))
 
     def sentence(self) -> str:
-        """What there is to say, and to do."""
-        text = self.sms_sid or "The text"
+        """What there is to say, and to do; SIDs and codes come last."""
+        status = str(self.status) if self.status.rank > DeliveryStatus.DELIVERED.rank else ""
+        error = f"error {self.error_code}" if self.error_code else ""
+        named = ", ".join(filter(None, [status, error, self.sms_sid]))
+        details = f" ({named})" if named else ""
         match self.status:
             case DeliveryStatus.QUEUED:
-                return f"{text} is still at Twilio, waiting to be sent."
+                return f"Not known yet: the SMS is still at Twilio, waiting to be sent{details}."
             case DeliveryStatus.SENT:
-                return f"{text} was handed to the carrier; the handset has not confirmed it."
+                return (
+                    f"Not known yet: the carrier has the text, and the handset has not confirmed it{details}."
+                )
             case DeliveryStatus.DELIVERED:
-                return f"{text} was delivered."
+                return f"Delivered{details}."
             case _:
-                return f"{text} was not delivered ({self.status}): {reason(self.error_code)}."
+                return f"Not delivered: {reason(self.error_code)}{details}."
 
 
 def reason(error_code: int | None) -> str:
@@ -117,8 +122,7 @@ def reason(error_code: int | None) -> str:
     """
     if error_code is None:
         return "Twilio gives no reason; look at the message in the Twilio Console"
-    known = _REASONS.get(error_code) or f"see {ERROR_PAGE}{error_code}"
-    return f"error {error_code}, {known}"
+    return _REASONS.get(error_code) or f"the reason is explained at {ERROR_PAGE}{error_code}"
 
 
 # What it means; what to do. https://www.twilio.com/docs/api/errors/<code>

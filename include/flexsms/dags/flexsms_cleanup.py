@@ -32,7 +32,8 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
-from flexsms.operators.cleanup import FlexCleanupOperator, FlexCleanupPlanOperator
+from flexsms.operators.cleanup import FlexCleanupOperator
+from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
 from flexsms.options import channel_types_option, cron_option, number_option, whole_number_option
 from flexsms.params import choice_param, conn_param, flag_param, form, refuse_unknown

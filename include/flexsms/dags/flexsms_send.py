@@ -80,6 +80,12 @@ with DAG(
             "Route",
             "Where the customer's reply goes.",
         ),
+        wait_for_delivery=flag_param(
+            True,
+            "Wait for delivery",
+            "The run says whether the text has reached the customer's handset, and is red if it has not. Off: the run "
+            "ends when Twilio has accepted the text.",
+        ),
         target_worker_sid=text_param(
             "Agent",
             "WK… of the agent who should get the task: your workflow prefers them by targetWorkerSid. Only with "
@@ -107,12 +113,6 @@ with DAG(
             "they show in rendered fields.",
             section="Routing",
         ),
-        wait_for_delivery=flag_param(
-            False,
-            "Wait for delivery",
-            "The run is green only when the text has reached the customer's handset.",
-            section="Delivery",
-        ),
         idempotency_key=text_param(
             "Idempotency key",
             "A text is sent once per key, like order-4711-shipped. Empty: once per run.",
@@ -135,6 +135,8 @@ with DAG(
         twilio_conn_id=filled["twilio_conn_id"],
         poke_interval=timedelta(seconds=10),
         timeout=timedelta(minutes=15),
+        # Some carriers report nothing: that is no failure.
+        soft_fail=True,
         # Waiting in the triggerer does not count; on a worker, with deferrable=False, it would.
         execution_timeout=timedelta(minutes=20),
     )

@@ -87,7 +87,7 @@ class Story:
         roles = self._roles(texts, sent)
         problems = [
             *problems_of_sending([(text.number, text.body) for text in texts], left),
-            *problems_of_delivery([found["delivery"] for found in sent.values() if found["delivery"]], left),
+            *problems_of_delivery([found["delivery"] for found in sent.values()], left),
             *followed.problems(),
             *first.problems(RETENTION_DAYS),
             *second.problems_of_repetition(),
@@ -99,12 +99,7 @@ class Story:
     def _texts(self) -> list[Text]:
         cleo = self._people["cleo"]
         return [
-            Text(
-                "Cleo",
-                cleo["customer_number"],
-                "Hello Cleo, your prescription is ready.",
-                more={"wait_for_delivery": True},
-            ),
+            Text("Cleo", cleo["customer_number"], "Hello Cleo, your prescription is ready."),
             Text(
                 "Dora",
                 "+14155550164",
@@ -121,7 +116,7 @@ class Story:
         """All texts, then one of them again under the same key. Returns what each run says of its text, by name."""
         with self._view.step("Send") as step:
             runs = finish(self._api, SEND, [text.conf(self._number) for text in texts], step.tell)
-            sent = {text.name: self._sent(text, run) for text, run in zip(texts, runs, strict=True)}
+            sent = {text.name: self._sent(run) for text, run in zip(texts, runs, strict=True)}
             [repeated] = finish(self._api, SEND, [texts[1].conf(self._number)], step.tell)
             duplicate = self._api.returned(SEND, repeated, "send")["duplicate"]
             step.result = (
@@ -131,11 +126,10 @@ class Story:
             )
         return sent
 
-    def _sent(self, text: Text, run: str) -> Json:
-        """What its run says of a text, and of its delivery where that was waited for."""
+    def _sent(self, run: str) -> Json:
+        """What its run says of a text, and of its delivery."""
         found: Json = self._api.returned(SEND, run, "send")
-        waited = text.more.get("wait_for_delivery")
-        return {**found, "delivery": self._api.returned(SEND, run, "delivery") if waited else None}
+        return {**found, "delivery": self._api.returned(SEND, run, "delivery")}
 
     def _set_up(self) -> None:
         with self._view.step("Set up") as step:
@@ -231,4 +225,4 @@ class Story:
 
 def _kind(sent: Json) -> str:
     kind = "goes on" if sent["reused_channel"] else "new"
-    return f"{kind}, {sent['delivery']['status']}" if sent["delivery"] else kind
+    return f"{kind}, {sent['delivery']['status']}"

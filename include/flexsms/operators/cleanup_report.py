@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, Context
 from flexsms.arguments import flag
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
+from flexsms.failure_log import tell_failure
 from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
@@ -38,7 +39,7 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
 
         [plan, retire] >> report.as_teardown()
 
-    :param plan_task_id: the task of :class:`flexsms.operators.cleanup.FlexCleanupPlanOperator`
+    :param plan_task_id: the task of :class:`flexsms.operators.cleanup_plan.FlexCleanupPlanOperator`
     :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
     :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
     :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
@@ -62,6 +63,7 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
         self.batch_task_id = batch_task_id
         self.preview = preview
 
+    @tell_failure
     def execute(self, context: Context) -> Json:
         """Gather, sum up, tell."""
         ti = context["ti"]

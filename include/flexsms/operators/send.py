@@ -17,6 +17,7 @@ from flexsms.assets import TEXT
 from flexsms.core.exceptions import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
+from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
 from flexsms.templates import LiteralRows
@@ -89,6 +90,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"task_attributes": "json"}
     operator_extra_links = (ChannelLink(),)
     ui_color = "#e8f4ea"
+    execute = tell_failure(BaseAsyncOperator.execute)
 
     def __init__(
         self,
@@ -199,7 +201,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
                 )
         except PermanentError as refusal:
             self._refusal = refusal
-        return self.execute(context)  # type: ignore[no-untyped-call]  # Airflow's own
+        return self.execute(context)
 
     def _wait_for(self, setup: ChannelInSetup) -> NoReturn:
         self.defer(
@@ -261,13 +263,14 @@ def _figures(message: OutboundMessage, result: SendResult) -> dict[str, Any]:
 
 
 def _sentence(message: OutboundMessage, result: SendResult) -> str:
-    channel = f"{result.channel_sid} ({'reused' if result.reused_channel else 'new'} channel)"
+    """What became of the text, for a person; SIDs come last."""
+    channel = f"{'reused' if result.reused_channel else 'new'} channel {result.channel_sid}"
     if result.duplicate:
-        sent = result.message_sid or "a task without a text"
-        return f"Nothing sent: {result.sent_by} was first, at {result.sent_at}, with {sent} on {channel}."
+        sent = f"message {result.message_sid}" if result.message_sid else "a task without a text"
+        return f"Nothing sent: {result.sent_by} was first, at {result.sent_at}: {sent}, {channel}."
     recipient = mask_number(message.to_number)
     if result.message_sid is None:
-        return f"Opened {channel} to {recipient} without a text; the agent writes first."
+        return f"No text sent to {recipient}: the agent writes first, in {channel}."
     parts = message.segments
     unit = "segment" if parts.count == 1 else "segments"
-    return f"Sent {result.message_sid} on {channel}, {parts.count} {parts.encoding} {unit} to {recipient}."
+    return f"Sent to {recipient}, {parts.count} {unit} ({parts.encoding}), {channel}, message {result.message_sid}."

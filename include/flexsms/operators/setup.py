@@ -14,6 +14,7 @@ from flexsms.arguments import flag, spellings
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.setup_report import STREAM_NAME, table
 from flexsms.core.validation import parse_sid
+from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client.settings import TwilioSettings
@@ -66,6 +67,7 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"kinesis": "json"}
     ui_color = "#efe8f8"
+    execute = tell_failure(BaseAsyncOperator.execute)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from flexsms.arguments import moment, number
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.event_source import EventSource, reason_of
 from flexsms.core.exceptions import InvalidInput, TwilioError
+from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.sources.http import HttpSource
@@ -71,6 +72,7 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         "twilio_conn_id",
     )
     ui_color = "#e8eef8"
+    execute = tell_failure(BaseAsyncOperator.execute)
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from flexsms.arguments import flag
 from flexsms.assets import TEXT
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.core.exceptions import InvalidInput, NotDelivered
+from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
@@ -35,11 +36,12 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
     ``deferrable=False``, and with it ``mode`` as for any sensor.
 
     :param sent: the XCom of FlexSendOperator, an object or its JSON (templated)
-    :param wanted: whether to wait at all; the task is skipped otherwise (templated)
+    :param wanted: whether to wait at all; otherwise the task succeeds at once (templated)
     :param twilio_conn_id: the Airflow connection that the text was sent with (templated)
     :param deferrable: wait in the triggerer instead of on a worker
     :param sensor: of BaseSensorOperator, among them ``timeout`` and ``poke_interval`` in seconds, and ``soft_fail``
-    :return: ``{"status", "error_code", "sms_sid"}``: no number and no text
+    :return: ``{"status", "error_code", "sms_sid"}``: no number and no text; None where nobody wants to wait, or no text
+        was sent
     :raises NotDelivered: when the text did not reach the handset
     :raises AirflowSensorTimeout: when nobody knows in time
     :raises InvalidInput: when an argument is wrong
@@ -65,12 +67,15 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         self.deferrable = deferrable
         self._known: Delivery | None = None
 
+    @tell_failure
     def execute(self, context: Context) -> Any:
         """Look once; if nobody knows yet, wait."""
         if not flag("wanted", self.wanted):
-            raise AirflowSkipException("Nobody asked to wait for the delivery.")
+            return self._nothing(
+                "Nobody asked to wait for the delivery: whether the text arrived is not known."
+            )
         if self._text()["message_sid"] is None:
-            raise AirflowSkipException("No text was sent, so none can be delivered: the agent writes first.")
+            return self._nothing("No text was sent, so none can be delivered: the agent writes first.")
         if not self.deferrable:
             return self._wait_here(context)
         seen = self.poke(context)
@@ -99,6 +104,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._outcome(self._known, context))
 
+    @tell_failure
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on with what the trigger found out."""
         event = check(event)
@@ -106,10 +112,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
             return self._outcome(Delivery.from_json(event), context)
         if event["so_far"] is not None:
             self._known = Delivery.from_json(event["so_far"])
-        sentence = self._too_late()
-        if self.soft_fail:  # Airflow then puts its own words in the place of these
-            self.log.warning(sentence)
-        raise AirflowSensorTimeout(sentence)
+        raise AirflowSensorTimeout(self._too_late())
 
     def _wait_here(self, context: Context) -> Any:
         try:
@@ -132,6 +135,11 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         }
         return delivery.to_json()
 
+    def _nothing(self, why: str) -> None:
+        """There is nothing to wait for, and nothing that an asset event could tell."""
+        self.log.info(why)
+        self.outlets = [outlet for outlet in self.outlets if outlet != TEXT]
+
     def _text(self) -> dict[str, Any]:
         """Which text it is: the SIDs of its channel, its session and itself."""
         sent = self.sent
@@ -152,16 +160,24 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         return text
 
     def _too_late(self) -> str:
-        """How far the text came in time, and what that means."""
-        within = f"within {self.timeout:g} s"
+        """Say in the log how far the text came in time, and what that means: soft_fail has words of its own."""
+        sentence = f"Not known yet: {self._how_far(f'within {self.timeout:g} s')}."
+        (self.log.warning if self.soft_fail else self.log.error)("%s", sentence)
+        return sentence
+
+    def _how_far(self, within: str) -> str:
         if self._known is None:
             text = self._text()
             return (
-                f"{text['message_sid']} is in the conversation, but no SMS left {within}: the conversation, or on "
-                f"stack chat its Proxy session, was probably closed under it; look at {text['channel_sid']} in the "
-                "Twilio Console, then send again under another idempotency_key."
+                f"no SMS left {within}, although the text is in the conversation. The conversation, or on stack chat "
+                "its Proxy session, was probably closed under it; look at the conversation in the Twilio Console, then "
+                f"send again under another idempotency_key ({text['message_sid']} in {text['channel_sid']})"
             )
-        sms = self._known.sms_sid or "The SMS"
+        sms = f" ({self._known.sms_sid})" if self._known.sms_sid else ""
         if self._known.status is DeliveryStatus.QUEUED:
-            return f"{sms} did not leave Twilio {within}; look at it in the Twilio Console before you send again."
-        return f"{sms} was handed to the carrier, and no receipt came {within}; that is normal for some carriers."
+            return (
+                f"the SMS did not leave Twilio {within}; look at it in the Console before you send again{sms}"
+            )
+        return (
+            f"the carrier has the text, and no receipt came {within}; that is normal for some carriers{sms}"
+        )
