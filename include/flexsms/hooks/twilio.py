@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from flexsms.core.exceptions import InvalidInput, MissingSetting, NoConnection
+from flexsms.telemetry import CallMetrics
 from flexsms.twilio.client.fields import CONN_ID
 from flexsms.twilio.client.settings import TwilioSettings, unknown_fields
 
@@ -78,7 +79,7 @@ class TwilioHook(BaseHook):
 
         settings = await self.asettings()
         with self._named():
-            async with connect(settings) as account:
+            async with connect(settings, observer=CallMetrics()) as account:
                 yield account
 
     def run(self, work: Callable[[Account], Awaitable[T]]) -> T:
@@ -88,7 +89,7 @@ class TwilioHook(BaseHook):
         settings = self.settings
 
         async def connected() -> T:
-            async with connect(settings) as account:
+            async with connect(settings, observer=CallMetrics()) as account:
                 return await work(account)
 
         with self._named():

@@ -16,6 +16,7 @@ from flexsms.core.retention import SMS, channel_types
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.cleanup_xcom import REPORT_KEY, calls_of, planned_channels
+from flexsms.telemetry import span
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, parse_action
 from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
@@ -99,9 +100,10 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
             self._attempt = account.attempt(
                 _Checkpoint(context["task_state_store"]), batch=f"batch.{scanned_at}", number=ti.try_number
             )
-            report = await cleaner.retire(
-                channels, scanned_at=datetime.fromisoformat(scanned_at), attempt=self._attempt
-            )
+            with span("retire"):
+                report = await cleaner.retire(
+                    channels, scanned_at=datetime.fromisoformat(scanned_at), attempt=self._attempt
+                )
             pushed = {**report.to_json(), **calls_of(account)}
         if preview:
             pushed["would"] = [

@@ -14,6 +14,7 @@ from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.asset_state import AssetValue, cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.operators.cleanup_xcom import PLAN_KEY, batches_of, calls_of, push_channels, summary_of
+from flexsms.telemetry import span
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, parse_action
 from flexsms.twilio.cleanup.scan import BATCH_SIZE
@@ -121,13 +122,14 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
                 unanswered=unanswered,
                 dry_run=preview,
             )
-            plan = await planner.plan(
-                window_ms=window,
-                limit=limit,
-                channel_types=kinds,
-                cursor=last_cursor(source, context),
-                save_cursor=cursor_saver(source, context),
-            )
+            with span("plan"):
+                plan = await planner.plan(
+                    window_ms=window,
+                    limit=limit,
+                    channel_types=kinds,
+                    cursor=last_cursor(source, context),
+                    save_cursor=cursor_saver(source, context),
+                )
             calls = calls_of(account)
             named = AssetValue(
                 context["asset_state_store"][CHANNEL_STATE],

@@ -14,6 +14,7 @@ from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
 from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
+from flexsms.telemetry import Metric, count, gauge
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
 from flexsms.twilio.client import clock
@@ -87,8 +88,17 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             self.outlets = []  # nothing changed, so nobody is told that something did
         else:
             context["outlet_events"][CHANNEL_STATE].extra = summary
+            _measure(summary)
         self.log.info(sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         return summary
+
+
+def _measure(summary: Mapping[str, Any]) -> None:
+    for state, number in summary.get("channels", {}).items():
+        gauge(Metric.CHANNELS, number, state=state)
+    gauge(Metric.DUE, summary["due"])
+    for outcome in Outcome:
+        count(Metric.RETIRED, summary[outcome], outcome=str(outcome))
 
 
 def summarize(plan: Mapping[str, Any], reports: Sequence[Mapping[str, Any]], *, now: datetime) -> Json:

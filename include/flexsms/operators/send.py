@@ -20,6 +20,7 @@ from flexsms.core.redaction import mask_number, redact
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.links import ChannelLink
+from flexsms.telemetry import Metric, count, span
 from flexsms.templates import LiteralRows
 from flexsms.triggers.interaction_channel import FlexChannelTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
@@ -161,9 +162,10 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
         try:
             async with TwilioHook(self.twilio_conn_id).account() as account:
                 sender = account.sender()
-                result = await sender.send(
-                    message, key=key, owner=owner, earlier_key=earlier_key, refusal=self._refusal
-                )
+                with span("send"):
+                    result = await sender.send(
+                        message, key=key, owner=owner, earlier_key=earlier_key, refusal=self._refusal
+                    )
                 self.console_url = sender.console_url(result)
                 figures = _figures(message, result)
                 figures |= {
@@ -175,6 +177,7 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
                 "Flex is setting up interaction channel %s; waiting.", setup.interaction_channel_sid
             )
             self._wait_for(setup)
+        count(Metric.SENT, 1, **{name: str(figures[name]) for name in ("route", "stack", "outcome")})
         told = _sentence(message, result)
         is_own = result.sent_by == owner
         if is_own and ti.try_number == 1 and not self.idempotency_key:

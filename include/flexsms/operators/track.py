@@ -20,6 +20,7 @@ from flexsms.sources.inbox import InboxSource
 from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_stream import KinesisStream
 from flexsms.sources.object_storage import ObjectStorageInbox
+from flexsms.telemetry import Metric, count, span, timing
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
@@ -108,7 +109,8 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         began = clock.monotonic_s()
         async with TwilioHook(self.twilio_conn_id).account() as account:
             began_at = account.now()
-            report = await self._track(account, timedelta(minutes=minutes), since, until, context)
+            with span("track"):
+                report = await self._track(account, timedelta(minutes=minutes), since, until, context)
             summary: dict[str, Any] = {
                 "kind": "track",
                 "source": self.source,
@@ -120,6 +122,7 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
                 "calls": account.transport.calls_by_host(),
                 "duration_s": round(clock.monotonic_s() - began, 2),
             }
+        self._measure(report)
         if report.is_news:
             context["outlet_events"][CHANNEL_STATE].extra = summary
         else:
@@ -139,6 +142,13 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
             report.rejected,
         )
         return summary
+
+    def _measure(self, report: TrackReport) -> None:
+        outcomes = {"read": report.events, "ignored": report.ignored, "rejected": report.rejected}
+        for outcome, many in outcomes.items():
+            count(Metric.EVENTS, many, source=self.source, outcome=outcome)
+        if report.behind_s is not None:
+            timing(Metric.EVENT_LAG, report.behind_s, source=self.source)
 
     async def _track(
         self,

@@ -17,6 +17,7 @@ from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.core.exceptions import InvalidInput, NotDelivered
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.telemetry import Metric, count
 from flexsms.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
@@ -123,6 +124,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
             raise type(error)(self._too_late()) from error
 
     def _outcome(self, delivery: Delivery, context: Context) -> dict[str, Any]:
+        _count(str(delivery.status), delivery.error_code)
         if delivery.status is not DeliveryStatus.DELIVERED:
             raise NotDelivered(delivery.sentence())
         self.log.info(delivery.sentence())
@@ -160,7 +162,8 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         return text
 
     def _too_late(self) -> str:
-        """Say in the log how far the text came in time, and what that means: soft_fail has words of its own."""
+        """Count the text, and say in the log how far it came in time: soft_fail has words of its own."""
+        _count("unknown")
         sentence = f"Not known yet: {self._how_far(f'within {self.timeout:g} s')}."
         (self.log.warning if self.soft_fail else self.log.error)("%s", sentence)
         return sentence
@@ -181,3 +184,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         return (
             f"the carrier has the text, and no receipt came {within}; that is normal for some carriers{sms}"
         )
+
+
+def _count(status: str, error_code: int | None = None) -> None:
+    count(Metric.DELIVERY, status=status, error_code=str(error_code or 0))

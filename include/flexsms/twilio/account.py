@@ -21,6 +21,7 @@ from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.http_client import TwilioTransport, twilio_client
+from flexsms.twilio.client.observer import CallObserver
 from flexsms.twilio.client.settings import (
     ATTEMPT_IN_TIMEOUTS,
     LEASE_IN_TIMEOUTS,
@@ -252,12 +253,15 @@ class Account:
 
 
 @asynccontextmanager
-async def connect(settings: TwilioSettings, *, now: Now | None = None) -> AsyncIterator[Account]:
+async def connect(
+    settings: TwilioSettings, *, now: Now | None = None, observer: CallObserver | None = None
+) -> AsyncIterator[Account]:
     """An account for as long as the block lasts; its connections are closed behind it.
 
     :param now: the present; this machine's clock unless given
+    :param observer: hears of every call
     :raises Unexpected: when an answer could not be read in the block, in a way that nobody foresaw
     """
-    async with TwilioTransport(settings) as transport:
+    async with TwilioTransport(settings, observer) as transport:
         with contained():
             yield Account(settings, transport, now or clock.utc_now)

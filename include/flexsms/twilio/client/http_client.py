@@ -38,6 +38,7 @@ from flexsms.core.exceptions import NotFound, RateLimited, ServiceUnavailable, T
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.endpoints import endpoint, host_of
 from flexsms.twilio.client.network import env_proxy, no_connection
+from flexsms.twilio.client.observer import CallObserver
 from flexsms.twilio.client.precondition import check_now
 from flexsms.twilio.client.rate_limits import Throttle
 from flexsms.twilio.client.request_errors import Request, lost, refused
@@ -50,6 +51,8 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 8
 _backoff = wait_exponential(multiplier=0.1, max=10) + wait_random(0, 0.25)
 LONGEST_RETRY_AFTER_S = 60
+# A request that found a place at once has not waited.
+SHORTEST_WAIT_S = 0.001
 
 
 def open_session(settings: TwilioSettings) -> aiohttp.ClientSession:
@@ -79,15 +82,17 @@ class TwilioTransport(AsyncHttpClient):
     """An HTTP client for the SDK. Belongs to one event loop; use it as an async context manager.
 
     :param settings: limits, timeout and base_url
+    :param observer: hears of every call
     """
 
-    def __init__(self, settings: TwilioSettings) -> None:
+    def __init__(self, settings: TwilioSettings, observer: CallObserver | None = None) -> None:
         super().__init__(logger, is_async=True, timeout=settings.timeout_s)
         self.calls: Counter[str] = Counter()
         self.throttled = 0  # answers with status 429
         self._last_date = ""  # when Twilio gave its newest answer, as it writes it
         self._answered_s = 0.0  # and when that was, by a clock that nobody sets
         self._settings = settings
+        self._observer = observer
         self._throttle: Throttle | None = None
         self._session: aiohttp.ClientSession | None = None
         self._login_works = False
@@ -187,10 +192,16 @@ class TwilioTransport(AsyncHttpClient):
                     return Response(204, "")  # the try before has done it
                 raise
 
+        def before_pause(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, RateLimited):
+                self._waited(wanted, state.upcoming_sleep)
+
         repeat = AsyncRetrying(
             retry=retry_if_exception_type((RateLimited, ServiceUnavailable)),
             wait=_wait,
             stop=stop_after_attempt(ATTEMPTS),
+            before_sleep=before_pause,
             reraise=True,
         )
         return await repeat(attempt)
@@ -210,15 +221,19 @@ class TwilioTransport(AsyncHttpClient):
     async def _ask(self, wanted: Request) -> Response:
         if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
+        began = clock.monotonic_s()
         async with self._throttle.slot(wanted.name):
             check_now()
+            self._waited(wanted, clock.monotonic_s() - began)
             self.calls[wanted.name] += 1
+            status = 0
             try:
                 async with self._session.request(wanted.method, wanted.target, **wanted.sent) as answer:
                     # What stands between us and Twilio may answer in any encoding, and name one that there is not.
                     text = (await answer.read()).decode(errors="replace")
                     self._last_date, self._answered_s = answer.headers.get("Date", ""), clock.monotonic_s()
-                    self.throttled += answer.status == 429
+                    status = answer.status
+                    self.throttled += status == 429
                     return Response(answer.status, text, answer.headers)
             # aiohttp's errors quote the URL, in which a number may stand, so none of them is chained.
             except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
@@ -234,6 +249,13 @@ class TwilioTransport(AsyncHttpClient):
                 raise lost(wanted, f"no answer within {self._settings.timeout_s:g} s") from None
             except (aiohttp.ClientError, OSError, ValueError):
                 raise lost(wanted, "the connection was lost") from None
+            finally:
+                if self._observer:
+                    self._observer.answered(host_of(wanted.name), status)
+
+    def _waited(self, wanted: Request, seconds: float) -> None:
+        if self._observer and seconds >= SHORTEST_WAIT_S:
+            self._observer.throttled(host_of(wanted.name), seconds)
 
 
 def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Client:
