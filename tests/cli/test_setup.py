@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -83,10 +84,18 @@ def extra_of(printed: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("in_environment")
 def test_it_sets_up_and_says_what_to_paste(
-    sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+    sandbox: SandboxProcess,
+    capsys: pytest.CaptureFixture[str],
+    in_environment: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    airflow_db: Path,
 ) -> None:
-    assert cli.main(["setup", "--number", NUMBER, "--events-url", URL]) == 0
-    first = capsys.readouterr().out
+    # What comes from the environment is created, too; only a person can store the extra there.
+    command = ["setup", "--number", NUMBER, "--events-url", URL, "--write"]
+    assert cli.main(command) == 1
+    first, said = capsys.readouterr()
+    assert "does not come from Airflow's database" in said
+    assert "Add this to the extra of the Airflow connection 'twilio_default':" in first
     lines = first.splitlines()
     assert [line.split("  ")[0] for line in lines[:5]] == [
         "Sync service",
@@ -98,54 +107,83 @@ def test_it_sets_up_and_says_what_to_paste(
     assert all(" made " in line for line in lines[:5])
     extra = extra_of(first)
     assert extra["sync_service_sid"] in lines[0]
-    assert extra["events_url"] == URL
+    assert extra == {"sync_service_sid": extra["sync_service_sid"], "events_url": URL}
     for hidden in ("4155550177", sandbox.settings["auth_token"]):
         assert hidden not in first
     sandbox.control.clear_journal()
-    assert cli.main(["setup", "--number", NUMBER, "--events-url", URL]) == 0
+    in_environment["extra"] |= extra
+    monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(in_environment))
+    assert cli.main(command) == 0
     second = capsys.readouterr().out
     assert second.count(" exists ") == 5
-    assert extra_of(second) == extra
+    assert "The Airflow connection 'twilio_default' has all of it." in second
     assert all(entry["method"] == "GET" for entry in sandbox.control.journal())
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_a_dry_run_changes_nothing(sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["setup", "--dry-run", "--events-url", URL]) == 0
+def test_without_write_nothing_is_written(
+    sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["setup", "--number", NUMBER, "--events-url", URL]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("would be made") == 3
-    assert "A dry run: nothing was changed." in printed
+    assert printed.count("would be made") == 5
+    assert "Dry run: nothing was written. Run it with --write to do this." in printed
     assert all(entry["method"] == "GET" for entry in sandbox.control.journal())
 
 
-@pytest.mark.usefixtures("in_environment")
+@pytest.mark.usefixtures("stored")
 def test_every_option_reaches_set_up(sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
     studio, workflow = "FW" + "1" * 32, "WW" + "1" * 32
     given = ["--studio-flow-sid", studio, "--workflow-sid", workflow, "--no-long-lived", "--no-janitor"]
-    assert cli.main(["setup", "--number", NUMBER, *given]) == 0
+    command = ["setup", "--conn-id", "twilio_setup", "--number", NUMBER]
+    assert cli.main([*command, *given, "--write"]) == 0
     flows = [row for row in sandbox.control.state()["tables"]["flows"] if row["contact_identity"] == NUMBER]
     assert [(row["long_lived"], row["janitor_enabled"]) for row in flows] == [(False, False)] * 2
     assert (flows[0]["integration"]["flow_sid"], flows[1]["integration"]["workflow_sid"]) == (
         studio,
         workflow,
     )
-    assert cli.main(["setup", "--number", NUMBER]) == 0
+    of_account = [sandbox.settings["studio_flow_sid"], "--workflow-sid", sandbox.settings["workflow_sid"]]
+    assert cli.main([*command, "--studio-flow-sid", *of_account]) == 0
     assert capsys.readouterr().out.count("left as it is") == 2
-    assert (
-        cli.main(["setup", "--number", NUMBER, "--overwrite", "--stream-name", "x", "--events-url", URL]) == 0
-    )
+    more = ["--overwrite", "--stream-name", "x", "--events-url", URL, "--write"]
+    assert cli.main([*command, *more]) == 0
     [sink] = sandbox.control.state()["tables"]["sinks"]
     assert sink["description"] == "x"
 
 
-@pytest.mark.usefixtures("in_environment", "hurried")
+@pytest.mark.usefixtures("stored", "hurried")
 def test_what_waits_for_a_person_is_no_success(
     sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["setup", "--kinesis", json.dumps(KINESIS)]) == 1
+    command = ["setup", "--conn-id", "twilio_setup", "--kinesis", json.dumps(KINESIS), "--write"]
+    assert cli.main(command) == 1
     assert "waits for you" in capsys.readouterr().out
     [sink] = sandbox.control.state()["tables"]["sinks"]
-    assert cli.main(["setup", "--kinesis", json.dumps(KINESIS), "--test-id", sink["test_id"]]) == 0
+    assert cli.main([*command, "--test-id", sink["test_id"]]) == 0
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("options", [[], ["--write"]], ids=["dry run", "write"])
+def test_as_json(options: list[str], sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["setup", "--conn-id", "twilio_setup", "--events-url", URL, "--json", *options]
+    assert cli.main(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["dry_run"] is not bool(options)
+    assert [row["what"] for row in report["rows"]][:2] == ["Sync service", "Sink"]
+    assert report["lacking"]["events_url"] == report["connection_extra"]["events_url"] == URL
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_an_events_url_without_an_inbox_is_warned_of(
+    connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["setup", "--events-url", URL]) == 0
+    assert "The connection has no inbox_path." in capsys.readouterr().out
+    connection["extra"]["inbox_path"] = "file:///tmp/inbox"
+    monkeypatch.setenv("AIRFLOW_CONN_TWILIO_DEFAULT", json.dumps(connection))
+    assert cli.main(["setup", "--events-url", URL]) == 0
+    assert "inbox_path" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("in_environment")
@@ -187,8 +225,11 @@ def test_the_extra_is_stored_and_everything_else_stays(
     stored: Callable[[], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = stored()
-    command = ["setup", "--conn-id", "twilio_setup", "--events-url", URL, "--write"]
+    command = ["setup", "--conn-id", "twilio_setup", "--events-url", URL]
     assert cli.main(command) == 0
+    assert stored() == before
+    capsys.readouterr()
+    assert cli.main([*command, "--write"]) == 0
     printed = capsys.readouterr().out
     assert "Stored in the Airflow connection 'twilio_setup'." in printed
     after = stored()
@@ -241,12 +282,19 @@ def test_what_is_behind_the_environment_is_not_written(
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_on_a_terminal_it_is_a_table(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_narrow_terminal_cuts_no_sid_and_no_url(
+    sandbox: SandboxProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "160")
-    assert cli.main(["setup"]) == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    url = f"https://airflow.{'x' * 60}.example.com/flexsms/events"
+    number = sandbox.settings["numbers"]["twilio"]
+    assert cli.main(["setup", "--number", number, "--events-url", url]) == 0
     printed = capsys.readouterr().out
     assert "\x1b[" in printed
-    assert "give number to set one up" in printed
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()
+    assert f"    {url}" in lines
+    flows = [line for line in lines if line.startswith("Flex Flow")]
+    assert {line.split()[-1] for line in flows} <= set(sandbox.settings["flex_flow_sids"].values())
+    assert len(flows) == 2
+    assert all(len(line) <= 80 for line in flows)

@@ -248,7 +248,7 @@ class TestSettings:
         said = [line for line in caplog.messages if "Nothing is taken in" in line]
         assert said == [
             "Nothing is taken in under /flexsms/events: Connection field events_url: is empty; give https://<your "
-            "Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url stores it."
+            "Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url … --write stores it."
         ]
 
     @pytest.mark.parametrize("host", ["", "a:99999999", "[::1", "a:b", "evil.example"])

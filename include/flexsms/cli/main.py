@@ -17,11 +17,11 @@ from flexsms.sandbox import options as sandbox
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 SETUP = """\
-Makes what flexsms needs in a Twilio account and is missing: a Sync service, an Event Streams sink with its
-subscription, and, by the stack of the connection, the Flex Flows or the address configuration of a number. Run again,
-also after it was interrupted, it makes nothing a second time. What is not ours is named and left. It ends with what
-belongs in the extra of the Airflow connection; --write stores it there. Exit status 1 when something is wrong or waits
-for you."""
+Says what flexsms needs in a Twilio account and is missing: a Sync service, an Event Streams sink with its
+subscription, and, by the stack of the connection, the Flex Flows or the address configuration of a number. With
+--write it creates that, and stores the SIDs in the extra of the Airflow connection. Without --write, nothing is
+written. Run again, also after it was interrupted, it creates nothing a second time. What is not ours is named and
+left. Exit status 1 when something is wrong or waits for you."""
 DOCTOR = """\
 Looks at an Airflow connection and the Twilio account behind it: credentials, products, numbers, Event Streams, the age
 of the last event, clock, rate limits, and whether the events URL refuses what Twilio has not signed. A line each, with

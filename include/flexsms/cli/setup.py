@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from flexsms.cli.connections import add_conn_id, conn_id_of, in_airflow, store_extra, told
@@ -52,32 +51,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="also change flows and addresses that lead elsewhere"
     )
-    last = parser.add_mutually_exclusive_group()
-    last.add_argument("--dry-run", action="store_true", help="change nothing, and say what would be done")
-    last.add_argument("--write", action="store_true", help="store the extra in the Airflow connection")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="create what is missing, and store the extra in the Airflow connection; without it, nothing is written",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Set up and show the table.
 
-    :returns: 0 when all is set up, 1 when something is wrong or waits for somebody
+    :returns: 0 when all went well, 1 when something is wrong or waits for somebody
     """
     try:
         with in_airflow():
             conn_id = conn_id_of(args)
-            report = _set_up(conn_id, args)
-        _show(report, conn_id)
-        if args.write:
+            report, lacking = _set_up(conn_id, args)
+        (_show_json if args.json else _show)(report, conn_id, lacking)
+        if args.write and lacking:
             with in_airflow():
-                store_extra(conn_id, report.extra)
-            print(f"Stored in the Airflow connection '{conn_id}'.")
+                store_extra(conn_id, lacking)
+            if not args.json:
+                print(f"Stored in the Airflow connection '{conn_id}'.")
     except FlexSmsError as error:
         print(f"flexsms setup: {told(error)}", file=sys.stderr)
         return 1
     return 1 if report.waiting else 0
 
 
-def _set_up(conn_id: str, args: argparse.Namespace) -> SetupReport:
+def _set_up(conn_id: str, args: argparse.Namespace) -> tuple[SetupReport, Mapping[str, str]]:
+    """The report, and what of its extra the connection lacks."""
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.twilio.setup.run import Wishes, set_up
 
@@ -92,9 +96,11 @@ def _set_up(conn_id: str, args: argparse.Namespace) -> SetupReport:
         long_lived=args.long_lived,
         janitor=args.janitor,
         overwrite=args.overwrite,
-        dry_run=args.dry_run,
+        dry_run=not args.write,
     )
-    return TwilioHook(conn_id).run(lambda account: set_up(account, wishes))
+    hook = TwilioHook(conn_id)
+    report = hook.run(lambda account: set_up(account, wishes))
+    return report, report.lacking(hook.settings)
 
 
 def _kinesis(text: str) -> dict[str, Any]:
@@ -107,23 +113,35 @@ def _kinesis(text: str) -> dict[str, Any]:
     return found
 
 
-def _show(report: SetupReport, conn_id: str) -> None:
+def _show_json(report: SetupReport, _conn_id: str, lacking: Mapping[str, str]) -> None:
+    print(json.dumps({**report.to_json(), "lacking": lacking}, indent=2))
+
+
+def _show(report: SetupReport, conn_id: str, lacking: Mapping[str, str]) -> None:
     _show_rows(report.rows)
-    where = f"the extra of the Airflow connection '{conn_id}'"
-    print(f"\nTo paste into {where}, besides what is there:\n{json.dumps(dict(report.extra), indent=2)}\n")
+    print(f"\n{report.warning}\n" if report.warning else "")
+    if lacking:
+        print(
+            f"Add this to the extra of the Airflow connection '{conn_id}':\n{json.dumps(lacking, indent=2)}\n"
+        )
+    else:
+        print(f"The Airflow connection '{conn_id}' has all of it.")
     if report.dry_run:
-        print("A dry run: nothing was changed.")
+        todo = " Run it with --write to do this." if report.would_change or lacking else ""
+        print(f"Dry run: nothing was written.{todo}")
 
 
-def _show_rows(rows: Iterable[Row]) -> None:
+def _show_rows(rows: Sequence[Row]) -> None:
+    """A note has a line of its own at a terminal, which breaks no SID and no URL of it."""
     console = Console(highlight=False)
     if not console.is_terminal:
         print(table(rows))
         return
-    shown = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "", "SID", ""):
-        shown.add_column(name)
+    width = max(len(row.what) for row in rows)
+    states = max(len(row.state) for row in rows)
     for row in rows:
-        state = Text(row.state, COLOURS.get(row.state, ""))
-        shown.add_row(row.what, state, row.sid, Text(row.note))
-    console.print(shown)
+        state = Text(row.state.ljust(states), COLOURS.get(row.state, ""))
+        line = Text.assemble((row.what.ljust(width), "bold"), "  ", state, "  ", row.sid)
+        console.print(line, soft_wrap=True)
+        if row.note:
+            console.print(Text(f"    {row.note}", "dim"), soft_wrap=True)

@@ -40,6 +40,9 @@ class RowState(StrEnum):
     WAITS = "waits for you"
 
 
+WOULD = (RowState.WOULD_MAKE, RowState.WOULD_CHANGE, RowState.WOULD_REMOVE)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A line of the table.

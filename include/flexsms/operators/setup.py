@@ -130,10 +130,12 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
             "%s\n%s", "Dry run, nothing was changed:" if report.dry_run else "Set up:", table(report.rows)
         )
         self.log.info(
-            "In the extra of the connection '%s' belongs, besides what is there:\n%s",
+            "Add this to the extra of the connection '%s':\n%s",
             self.twilio_conn_id,
             json.dumps(report.extra, indent=2),
         )
+        if report.warning:
+            self.log.warning("%s", report.warning)
         result = report.to_json()
         if report.waiting and not report.dry_run:
             context["ti"].xcom_push("return_value", result)

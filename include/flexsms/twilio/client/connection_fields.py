@@ -134,7 +134,8 @@ class ConnectionFields:
         EVENTS_URL,
         problem="is not a URL",
         remedy="give https://host/flexsms/events as Twilio calls it, without a user, a password or a ?",
-        missing="give https://<your Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url stores it",
+        missing="give https://<your Airflow>/flexsms/events as Twilio calls it; flexsms setup --events-url … --write "
+        "stores it",
         section=EVENT_STREAMS,
     )
     auth_token: Annotated[str, Field(repr=False)] = entry(

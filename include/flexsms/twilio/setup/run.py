@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import InvalidInput, MissingSetting, NotFound
 from flexsms.core.phone_numbers import parse_number
-from flexsms.core.setup_report import KINESIS, STREAM_NAME, Row, RowState, Target, standing, webhook
+from flexsms.core.setup_report import (
+    KINESIS,
+    STREAM_NAME,
+    WEBHOOK,
+    WOULD,
+    Row,
+    RowState,
+    Target,
+    standing,
+    webhook,
+)
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.settings import SETTLE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.setup.event_streams import Patience, StreamSetup
@@ -26,6 +36,10 @@ if TYPE_CHECKING:
 
 SYNC_NAME = "flexsms"
 KINESIS_FIELDS = ("arn", "role_arn", "external_id")
+NO_INBOX = (
+    "The connection has no inbox_path. The Airflow behind the events URL needs one in its connection, or it answers "
+    "Twilio's posts with 503."
+)
 # What the connection has to hold for what was set up; no secrets.
 EXTRA_FIELDS = (
     "stack",
@@ -99,17 +113,31 @@ class SetupReport:
 
     :param extra: what the connection's extra has to hold for it; a field that must not say otherwise is empty
     :param api_calls: requests, repeated ones included
+    :param warning: what will not work all the same, empty for nothing
     """
 
     rows: Sequence[Row]
     extra: Mapping[str, str]
     dry_run: bool
     api_calls: int
+    warning: str = ""
 
     @property
     def waiting(self) -> Sequence[Row]:
         """What somebody has to do before set-up can go on."""
         return [row for row in self.rows if row.state is RowState.WAITS]
+
+    @property
+    def would_change(self) -> bool:
+        """Whether a run that is no dry run would write something."""
+        return any(row.state in WOULD for row in self.rows)
+
+    def lacking(self, settings: TwilioSettings) -> dict[str, str]:
+        """What of the extra a connection does not say yet.
+
+        :param settings: the connection's
+        """
+        return {name: value for name, value in self.extra.items() if str(getattr(settings, name)) != value}
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -169,7 +197,9 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
     extra = {name: str(value) for name in EXTRA_FIELDS if (value := getattr(found, name))}
     if target:
         extra |= _way(target, settings, is_only=is_only_way)
-    return SetupReport(works.rows, extra, wishes.dry_run, account.transport.total_calls)
+    has_no_inbox = target is not None and target.kind == WEBHOOK and not settings.inbox_path
+    warning = NO_INBOX if has_no_inbox else ""
+    return SetupReport(works.rows, extra, wishes.dry_run, account.transport.total_calls, warning)
 
 
 def _way(target: Target, settings: TwilioSettings, *, is_only: bool) -> dict[str, str]:

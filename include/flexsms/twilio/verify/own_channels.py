@@ -133,4 +133,4 @@ class OwnChannels:
         for flow in await sms_flows(self._own.client):
             if (flow.contact_identity, flow.integration_type) == (self._wishes.number, TASK):
                 return str(flow.sid)
-        raise NotPossible(f"the number has no Flex Flow of type {TASK}; run flexsms setup --number")
+        raise NotPossible(f"the number has no Flex Flow of type {TASK}; run flexsms setup --number … --write")
