@@ -79,7 +79,7 @@ async def clean(sandbox: SandboxProcess, **arguments: Any) -> dict[str, Any]:
     plan = context.pushed["plan"]
     for batch in batches:
         await FlexCleanupOperator(task_id="retire", batch=batch).aexecute(context)
-        plan = {**plan, **context.pushed["report"]}
+        plan = {**plan, **context.pushed.get("report", {})}
     return dict(plan)
 
 

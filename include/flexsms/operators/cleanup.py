@@ -88,6 +88,9 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         scanned_at = str(self.batch["scanned_at"])
         channels = planned_channels(ti, self.batch)
         preview = flag("dry_run", self.preview)
+        if not channels:
+            self.log.info("Nothing is due, so nothing is retired.")
+            return
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
                 action=parse_action(self.action),

@@ -33,18 +33,23 @@ def push_channels(ti: Any, due: Sequence[DueChannel]) -> None:
 def batches_of(due: int, size: int, scanned_at: datetime, task_id: str) -> list[dict[str, Any]]:
     """The batches that a plan returns: from where to where among the channels that are due.
 
+    Where nothing is due, that is one empty batch: Airflow would skip a task that is mapped over none, and so would
+    what follows it.
+
     :param due: how many channels there are
     :param task_id: the task that has left them
     """
     return [
         {
-            "label": f"channels {start + 1} to {min(start + size, due)} of {due}",
+            "label": f"channels {start + 1} to {min(start + size, due)} of {due}"
+            if due
+            else "nothing is due",
             "scanned_at": scanned_at.isoformat(),
             "task_id": task_id,
             "start": start,
             "end": min(start + size, due),
         }
-        for start in range(0, due, size)
+        for start in range(0, max(due, 1), size)
     ]
 
 
