@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from flexsms.cli import main as cli
-from flexsms.sandbox.client import connection_extra
+from flexsms.cli import sandbox as people
+from flexsms.sandbox.client import SandboxControl, connection_extra
 from flexsms.sandbox.control.routes import Control
 
 FLEXSMS = str(Path(sys.executable).with_name("flexsms"))
@@ -62,8 +64,8 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
         (["--help"], "send, track, clean up"),
         (["demo", "--help"], "Ctrl-C leaves no process behind"),
         (["sandbox", "--help"], "--latency-ms"),
-        (["setup", "--help"], "Without --write, nothing is\nwritten"),
-        (["doctor", "--help"], "Exit status 1 when anything is wrong"),
+        (["setup", "--help"], "Without\n--write, nothing is written"),
+        (["doctor", "--help"], "It ends with 1\nwhen something is wrong"),
         (["verify", "--help"], "It says what it costs before it begins"),
         (["--version"], "flexsms "),
     ],
@@ -88,6 +90,45 @@ assert [name for name in sys.modules if name.startswith("flexsms.sandbox.")] == 
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_help_fits_eighty_columns_and_has_examples(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"] if command else ["--help"])
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    examples = shown.partition("\nexamples:\n")[2].splitlines()
+    assert len(examples) >= 3
+    for example in examples:
+        name, *given = re.split(r" {3,}", example.strip())[0].split()
+        assert name == "flexsms"
+        cli.parser().parse_args(given)
+
+
+def test_a_shell_completes_it() -> None:
+    """As argcomplete's shell function asks."""
+    asked = "flexsms doctor --str"
+    environment = {**os.environ, "_ARGCOMPLETE": "1", "COMP_LINE": asked, "COMP_POINT": str(len(asked))}
+    done = subprocess.run(
+        ["bash", "-c", f"{FLEXSMS} 8>&1 >/dev/null 2>&1"], env=environment, capture_output=True, check=False
+    )
+    assert done.stdout.decode().strip() == "--stream-name"
+
+
+def test_what_the_extra_brings_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "flexsms.sandbox.server.main", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert cli.main(["sandbox"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "flexsms sandbox: there is no uvicorn; install flexsms with its extra: pip install 'flexsms[sandbox]'.\n"
+    )
+
+
 def test_demo_is_run_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flexsms.demo.main.run", lambda args: 7 if args.exit else 0)
     assert cli.main(["demo", "--exit"]) == 7
@@ -95,7 +136,7 @@ def test_demo_is_run_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_connection_can_be_copied(ready: dict[str, Any]) -> None:
-    told = cli.how_to_connect(ready)
+    told = people.how_to_connect(ready)
     [line] = [line for line in told.splitlines() if line.startswith("export AIRFLOW_CONN_TWILIO_DEFAULT='")]
     connection = json.loads(line.partition("=")[2].strip("'"))
     assert connection["conn_type"] == "twilio"
@@ -107,7 +148,7 @@ def test_the_connection_can_be_copied(ready: dict[str, Any]) -> None:
 
 
 def test_every_number_is_told_with_its_stack(ready: dict[str, Any]) -> None:
-    [line] = [line for line in cli.how_to_connect(ready).splitlines() if "numbers" in line]
+    [line] = [line for line in people.how_to_connect(ready).splitlines() if "numbers" in line]
     numbers = ready["settings"]["numbers"]
     assert f"{numbers['conversations']} of stack conversations" in line
     assert f"{numbers['twilio']} and {numbers['twilio_short_lived']} of stack chat" in line
@@ -115,8 +156,8 @@ def test_every_number_is_told_with_its_stack(ready: dict[str, Any]) -> None:
 
 def test_a_person_gets_sentences_for_the_ready_line(ready: dict[str, Any]) -> None:
     out = io.StringIO()
-    cli.ReadyLine(out).write(json.dumps(ready) + "\n")
-    assert out.getvalue() == cli.how_to_connect(ready)
+    people.ReadyLine(out).write(json.dumps(ready) + "\n")
+    assert out.getvalue() == people.how_to_connect(ready)
 
 
 @pytest.fixture
@@ -130,7 +171,22 @@ def terminal() -> Iterator[tuple[int, int]]:
 def test_sandbox_on_a_terminal_speaks_to_a_person(terminal: tuple[int, int]) -> None:
     master, slave = terminal
     process = subprocess.Popen([FLEXSMS, "sandbox"], stdout=slave, stderr=subprocess.PIPE)
-    assert os.read(master, 4096).startswith(b"The local Twilio is listening.")
+    shown = b""
+    while b"Ctrl-C ends the local Twilio." not in shown:
+        shown += os.read(master, 4096)
+    assert shown.startswith(b"The local Twilio is listening.")
+    for command in re.findall(r"^curl (\S+) -d '(.*)'\r$", shown.decode(), re.MULTILINE):
+        assert set(json.loads(command[1])) in ({"from", "to", "body"}, {"action", "channel_sid"})
+    [base_url] = re.findall(r"base URL +(\S+)\r", shown.decode())
+    control = SandboxControl(base_url)
+    number = control.settings()["numbers"]["conversations"]
+    channel = control.customer("+14155550166", number, "Hello?")["channel_sid"]
+    control.agent("write", channel_sid=channel, body="Hello Fay, how can we help?")
+    line = b""
+    while not line.endswith(b"\n") or not line.strip():
+        line += os.read(master, 4096)
+    assert re.search(r"\d\d:\d\d:\d\d  text to …0166 left: SM[0-9a-f]{32}, 27 characters", line.decode())
+    assert "Fay" not in line.decode()
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=10)[1] == b""
 
@@ -160,5 +216,7 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         told = refused("--port", str(taken.getsockname()[1]))
-    assert "Address already in use" in told
-    assert told.count("\n") == 1
+        port = taken.getsockname()[1]
+    assert told == (
+        f"flexsms sandbox: 127.0.0.1:{port}: Address already in use; give another --port, or none for a free one.\n"
+    )

@@ -18,7 +18,7 @@ def add_conn_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conn-id",
         default="",
-        help="the Airflow connection of type twilio (default: the one that the option [flexsms] twilio_conn_id names)",
+        help="the Airflow connection of type twilio (default: option twilio_conn_id of section flexsms)",
     )
 
 

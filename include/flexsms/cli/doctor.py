@@ -19,6 +19,19 @@ from flexsms.core.setup_report import STREAM_NAME
 if TYPE_CHECKING:
     from flexsms.twilio.account import Account
 
+HELP = "say what is wrong with an account, and what to do; change nothing"
+DESCRIPTION = """\
+Looks at an Airflow connection and the Twilio account behind it: credentials,
+products, numbers, Event Streams, the age of the last event, clock and rate
+limits, and whether the events URL refuses what Twilio has not signed. It
+prints a line for each, with what to do, and changes nothing. It ends with 1
+when something is wrong."""
+EXAMPLES = """\
+examples:
+  flexsms doctor
+  flexsms doctor --number +14155550100
+  flexsms doctor --conn-id twilio_other --json
+"""
 MARKS = {
     Verdict.OK: ("✓", "green"),
     Verdict.NOTE: ("–", "dim"),
@@ -29,8 +42,10 @@ MARKS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `flexsms doctor`."""
     add_conn_id(parser)
-    parser.add_argument("--number", default="", help="a Twilio number that has to be complete, E.164")
-    parser.add_argument("--stream-name", default=STREAM_NAME, help="as given to flexsms setup")
+    parser.add_argument("--number", default="", help="a Twilio number that has to be set up, E.164")
+    parser.add_argument(
+        "--stream-name", default=STREAM_NAME, help="the description of our sink, as given to flexsms setup"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 

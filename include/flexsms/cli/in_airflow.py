@@ -10,11 +10,7 @@ from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
 from flexsms.cli import doctor, setup, verify
 
-COMMANDS = {
-    "setup": (setup, "Make what is missing in a Twilio account"),
-    "doctor": (doctor, "Say what is wrong, and what to do"),
-    "verify": (verify, "Try what is assumed of Twilio on your account"),
-}
+COMMANDS = {"setup": setup, "doctor": doctor, "verify": verify}
 
 
 class Options(Arg):
@@ -34,12 +30,20 @@ class Options(Arg):
 
 def get_commands() -> list[CLICommand]:
     """What provider_info names as `cli`."""
-    commands = [_action(name, command, text) for name, (command, text) in COMMANDS.items()]
+    commands = [_action(name, command) for name, command in COMMANDS.items()]
     return [GroupCommand(name="flexsms", help="Twilio Flex SMS conversations", subcommands=commands)]
 
 
-def _action(name: str, command: ModuleType, text: str) -> ActionCommand:
+def _action(name: str, command: ModuleType) -> ActionCommand:
     def run(args: argparse.Namespace) -> None:
         sys.exit(command.run(args))
 
-    return ActionCommand(name=name, help=text, func=run, args=[Options(command)])
+    description = " ".join(command.DESCRIPTION.split())
+    return ActionCommand(
+        name=name,
+        help=command.HELP.capitalize(),
+        func=run,
+        args=[Options(command)],
+        description=description,
+        epilog=command.EXAMPLES.replace("  flexsms ", "  airflow flexsms "),
+    )

@@ -18,6 +18,21 @@ from flexsms.core.setup_report import STREAM_NAME, Row, RowState, table
 if TYPE_CHECKING:
     from flexsms.twilio.setup.run import SetupReport
 
+HELP = "create what is missing in a Twilio account; without --write, only say it"
+DESCRIPTION = """\
+Says what flexsms needs in a Twilio account and does not find there: a Sync
+service, an Event Streams sink with its subscription, and, by the stack of the
+connection, the Flex Flows or the address configuration of a number. With
+--write it creates that, and stores the SIDs in the Airflow connection. Without
+--write, nothing is written. Run it as often as you like: it creates nothing
+twice, and names and leaves what is not its own. It ends with 1 when something
+is wrong or waits for you."""
+EXAMPLES = """\
+examples:
+  flexsms setup --number +14155550100
+  flexsms setup --number +14155550100 --write
+  flexsms setup --events-url https://airflow.example.com/flexsms/events --write
+"""
 COLOURS = {
     RowState.EXISTS: "green",
     RowState.MADE: "bold green",
@@ -31,23 +46,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `flexsms setup`."""
     on_off = argparse.BooleanOptionalAction
     add_conn_id(parser)
-    parser.add_argument("--number", default="", help="your Twilio number to set up, E.164; none unless given")
     parser.add_argument(
-        "--events-url", default="", help="where Twilio posts events; unless given, they stay on their way"
+        "--number", default="", help="your Twilio number, E.164; without it, no number is set up"
     )
     parser.add_argument(
-        "--kinesis", default="", metavar="JSON", help='instead: {"arn": …, "role_arn": …, "external_id": …}'
+        "--events-url", default="", help="where Twilio posts events; without it, an existing sink stays"
     )
-    parser.add_argument("--test-id", default="", help="data.test_id of the test event, when it was asked for")
+    parser.add_argument(
+        "--kinesis",
+        default="",
+        metavar="JSON",
+        help='a Kinesis sink instead: {"arn": …, "role_arn": …, "external_id": …}',
+    )
+    parser.add_argument(
+        "--test-id", default="", help="data.test_id of the sink's test event, if a run has asked for it"
+    )
     parser.add_argument(
         "--stream-name",
         default=STREAM_NAME,
-        help="the description by which our sink is known; one for every Airflow of an account (default: %(default)s)",
+        help="the description of our sink; every Airflow that shares the account needs its own (default: %(default)s)",
     )
-    parser.add_argument("--studio-flow-sid", default="", help="FW…; the connection's unless given")
-    parser.add_argument("--workflow-sid", default="", help="WW…; the connection's unless given")
-    parser.add_argument("--long-lived", action=on_off, default=True, help="stack chat: of the Flex Flows")
-    parser.add_argument("--janitor", action=on_off, default=True, help="stack chat: of the Flex Flows")
+    parser.add_argument(
+        "--studio-flow-sid",
+        default="",
+        help="FW… of the Studio flow that answers customers (default: the connection's)",
+    )
+    parser.add_argument(
+        "--workflow-sid",
+        default="",
+        help="WW…, stack chat: routes the tasks of texts that flexsms sends (default: the connection's)",
+    )
+    parser.add_argument(
+        "--long-lived", action=on_off, default=True, help="stack chat: channels stay open after their task"
+    )
+    parser.add_argument(
+        "--janitor",
+        action=on_off,
+        default=True,
+        help="stack chat: Flex closes the session of a task that was deleted outside the Flex UI",
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="also change flows and addresses that lead elsewhere"
     )

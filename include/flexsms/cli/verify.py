@@ -28,6 +28,20 @@ if TYPE_CHECKING:
     from flexsms.twilio.account import Account
     from flexsms.twilio.verify.own import Own, Patience, Wishes
 
+HELP = "try on your account what flexsms assumes of Twilio"
+DESCRIPTION = """\
+Tries on the account of an Airflow connection what flexsms assumes of Twilio
+where its documentation is silent: one small experiment each, with things of
+its own, which it removes at the end. It says what it costs before it begins.
+The table says what was assumed, what was found, and what follows. It ends with
+0 when all is as assumed, with 1 when something differs, with 2 when nothing
+could be tried or something was left behind."""
+EXAMPLES = """\
+examples:
+  flexsms verify --list
+  flexsms verify --number +14155550100
+  flexsms verify --number +14155550100 --handset +14155550142 --json found.json
+"""
 COLOURS = {Outcome.AS_ASSUMED: "green", Outcome.DIFFERS: "bold red", Outcome.NOT_TRIED: "yellow"}
 
 

@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         default="empty",
-        help="empty, or story and/or numbers of channels, of either stack: story:conversations,200",
+        help="empty, or story and/or a number of channels, each with its stack (chat if it has none): "
+        "story:conversations,200:conversations (default: %(default)s)",
     )
     parser.add_argument(
         "--random-seed", type=int, default=1, help="SIDs and history follow from it (default: 1)"

@@ -48,7 +48,7 @@ class Plan:
 def from_option(account: EmulatedAccount, option: str) -> None:
     """What --seed takes: `empty`, or `story` and numbers of channels, with commas between them.
 
-    Each is of the chat stack, or with `:conversations` behind it of that one: `story:conversations,200`.
+    Each is of the chat stack, or with `:conversations` behind it of that one: `story:conversations,200:conversations`.
     """
     wanted: dict[str, dict[str, Any]] = {}
     for part in option.split(","):

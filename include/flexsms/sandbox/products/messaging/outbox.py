@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from ...state.account import EmulatedAccount, timer
 from ...state.rows.messaging import Sms
 
 LONGEST_SMS = 1600
+# Silent unless somebody watches: see flexsms/cli/sandbox.py.
+texts = logging.getLogger("flexsms.sandbox.texts")
+texts.setLevel(logging.WARNING)
 
 
 def dispatch(
@@ -30,6 +35,8 @@ def dispatch(
     account.store.outbox.add(sms)
     opted_out = f"{to}>{from_}" in account.opted_out
     refused = 21610 if opted_out else 21617 if len(body) > LONGEST_SMS else None
+    fate = f"was refused ({refused})" if refused else "left"
+    texts.info("text to …%s %s: %s, %d characters", to[-4:], fate, sid, len(body))
     if refused:
         move(account, sms, "failed", refused)
     else:
