@@ -25,7 +25,7 @@ from flexsms.twilio.cleanup.plan import PLAN_LOOKBACK
 from flexsms.twilio.cleanup.scan import Rule, Scan, find_due
 from flexsms.twilio.client.clock import utc_now
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, SETTLED_TTL_S
+from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX, RETIRED_TTL_S
 from flexsms.twilio.sync.map import ONE_YEAR
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES
 from flexsms.twilio.tracking.parked_states import ParkedStates
@@ -157,8 +157,8 @@ async def bare(settings: TwilioSettings) -> AsyncIterator[Bare]:
 async def floor(settings: TwilioSettings, batch_size: int) -> int:
     """The same calls in the same numbers as flexsms makes them, each as soon as a connection is free.
 
-    It does not wait for a look at the open tasks before it acts, nor for the others of a batch before it settles:
-    nothing that keeps a live channel safe, and so nothing that costs time. Returns how many channels it retired.
+    It does not wait for a look at the open tasks before it acts, nor for the others of a batch before it marks them as
+    retired: nothing that keeps a live channel safe, and so nothing that costs time. Returns how many it retired.
     """
     async with bare(settings) as client:
         due = [one async for one in client.documents(page_size=100) if one["data"]["status"] == "ended"]
@@ -242,7 +242,7 @@ async def _retire(client: Bare, document: Json) -> None:
     channel_sid = document["data"]["channel_sid"]
     before = await client.retire_attributes(channel_sid)
     await client.call("POST", f"{client.proxy}/Sessions/{before['proxySession']}", {"Status": "closed"})
-    form = {"Data": json.dumps({**document["data"], "status": "retired"}), "Ttl": str(SETTLED_TTL_S)}
+    form = {"Data": json.dumps({**document["data"], "status": "retired"}), "Ttl": str(RETIRED_TTL_S)}
     url = f"{client.sync}/Documents/{document['unique_name']}"
     await client.call("POST", url, form, headers={"If-Match": document["revision"]})
 

@@ -46,7 +46,7 @@ DUPLICATES = 0.2
 SPREAD_S = 600.0
 # Virtual seconds: more than Twilio waits before it tries again.
 LONGEST_PAUSE_S = 1000.0
-SETTLED_S = 11.0  # what is pulled over HTTP has to be ten seconds old
+PULL_DELAY_S = 11.0  # what is pulled over HTTP has to be ten seconds old
 PAUSE_S, POLL_S = 1.0, 0.01
 AT_ONCE = 64
 STREAM, REGION, SHARDS = "flexsms", "us-east-1", 3
@@ -134,7 +134,7 @@ class _Play:
                         self._follow(account, Recorded(source, outcome.stories[name], self._clock))
                     )
                 await self._deliver()
-                await asyncio.sleep(SETTLED_S)
+                await asyncio.sleep(PULL_DELAY_S)
                 self._all_delivered = True
             outcome.seconds = self._clock()
             await self._audit(account)

@@ -226,7 +226,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "no second look",
-        "nobody looks again between suspending and settling",
+        "nobody looks again between suspending and marking as retired",
         [(f"{STEPS}.run", "await self._restorer.restore_what_became_live()", "pass")],
     ),
     Mutation(
@@ -322,8 +322,8 @@ MUTATIONS: Sequence[Mutation] = (
         ],
     ),
     Mutation(
-        "settled whatever was written",
-        "the state is settled although somebody wrote to it since the scan",
+        "retired whatever was written",
+        "the state is marked as retired although somebody wrote to it since the scan",
         [
             (
                 "twilio.cleanup.bookkeeping:Bookkeeping.mark_retired",
@@ -334,7 +334,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "ledger after the states",
-        "the ledger is written when the states are settled already",
+        "the ledger is written when the states are marked already",
         [
             (
                 "twilio.cleanup.ledger:CleanupLedger.announce",
@@ -344,7 +344,7 @@ MUTATIONS: Sequence[Mutation] = (
         ],
     ),
     Mutation(
-        "settled again and again",
+        "retired again and again",
         "what is retired is due once more",
         [("core.retention:judge", "if state.is_retired:", "if False:")],
     ),

@@ -154,7 +154,7 @@ class Wire:
         def deliver(outcome: Answer | Exception) -> None:
             if not process.alive or process.loop.is_closed():
                 return
-            process.loop.call_soon(_settle, future, outcome)
+            process.loop.call_soon(_resolve, future, outcome)
 
         def arrive() -> None:
             exchange.at_s = self.universe.now_s
@@ -273,7 +273,7 @@ def _spoil(kind: str, answer: Answer) -> Answer | Exception:
     return answer
 
 
-def _settle(future: asyncio.Future[Answer], outcome: Answer | Exception) -> None:
+def _resolve(future: asyncio.Future[Answer], outcome: Answer | Exception) -> None:
     if future.done():
         return
     if isinstance(outcome, Exception):

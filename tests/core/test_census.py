@@ -35,7 +35,7 @@ def test_each_channel_is_open_waiting_or_due() -> None:
         ended(1),
         ended(1.99),
         ended(2),
-        ended(2).settle(NOW, "deactivate"),
+        ended(2).mark_retired(NOW, "deactivate"),
         ChannelState("CH" + "2" * 32, StackName.CONVERSATIONS),
         ChannelState(
             "CH" + "3" * 32, StackName.CONVERSATIONS, seen={TASK: NOW - 1}, links={"type": (1, "whatsapp")}

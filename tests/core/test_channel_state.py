@@ -60,7 +60,9 @@ def test_order_repetition_and_batches_do_not_matter(
 def states() -> st.SearchStrategy[ChannelState]:
     of_one = st.lists(events.filter(lambda e: e.channel_sid == CHANNEL), min_size=1, max_size=120)
     folded = of_one.map(lambda history: fold(history)[CHANNEL])
-    return st.one_of(folded, st.builds(lambda s, at: s.settle(at, "deactivate"), folded, st.integers(1, 500)))
+    return st.one_of(
+        folded, st.builds(lambda s, at: s.mark_retired(at, "deactivate"), folded, st.integers(1, 500))
+    )
 
 
 @given(states(), states(), states())
@@ -147,20 +149,20 @@ def test_a_customer_who_wrote_again_is_never_due(later: int) -> None:
     assert judge(state, now_ms=NOW + later, window_ms=1) is Verdict.OPEN_TASK
 
 
-def test_a_settled_state_stays_settled_under_late_events_and_wakes_up_under_new_ones() -> None:
+def test_a_retired_state_stays_retired_under_late_events_and_wakes_up_under_new_ones() -> None:
     state = fold([event(TaskEventType.CREATED, 1, 100), event(TaskEventType.COMPLETED, 1, 200)])[CHANNEL]
-    settled = state.settle(1000, "deactivate")
-    assert settled.is_retired
-    assert settled.last_ended_ms == 200
-    assert settled.merge(ChannelState.of(event(TaskEventType.CREATED, 1, 100))).is_retired
-    awake = settled.merge(ChannelState.of(event(TaskEventType.CREATED, 2, 2000)))
+    retired = state.mark_retired(1000, "deactivate")
+    assert retired.is_retired
+    assert retired.last_ended_ms == 200
+    assert retired.merge(ChannelState.of(event(TaskEventType.CREATED, 1, 100))).is_retired
+    awake = retired.merge(ChannelState.of(event(TaskEventType.CREATED, 2, 2000)))
     assert not awake.is_retired
     assert awake.open_tasks == {task(2)}
 
 
-def test_a_clock_behind_twilios_still_settles() -> None:
+def test_a_clock_behind_twilios_still_retires() -> None:
     state = fold([event(TaskEventType.COMPLETED, 1, 5000)])[CHANNEL]
-    assert state.settle(1000, "deactivate").is_retired
+    assert state.mark_retired(1000, "deactivate").is_retired
 
 
 def test_the_newest_link_wins() -> None:
@@ -189,7 +191,7 @@ def test_states_of_different_channels_do_not_merge() -> None:
 def test_the_document_says_how_the_channel_stands(history: list[TaskEvent], status: str) -> None:
     state = fold(history).get(CHANNEL, ChannelState(CHANNEL, StackName.CHAT))
     assert state.to_json()["status"] == status
-    assert state.settle(5, "deactivate").to_json()["status"] == "retired"
+    assert state.mark_retired(5, "deactivate").to_json()["status"] == "retired"
 
 
 @pytest.mark.parametrize(

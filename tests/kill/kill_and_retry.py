@@ -337,7 +337,7 @@ class Rig:
         return {fact["sourceChatChannelSid"] for fact in facts if "sourceChatChannelSid" in fact}
 
     def whole(self, sid: str, *, live: bool) -> None:
-        """A channel is as it was, or retired with texts kept out and its state settled."""
+        """A channel is as it was, or retired with texts kept out and its state retired."""
         usable = self.is_usable(sid)
         if live:
             check(
@@ -351,7 +351,7 @@ class Rig:
         check(not usable, f"{sid} is retired and texts still get through")
         stored = self.ask(lambda account: account.store.load(sid))
         check(
-            stored is not None and stored.state.is_retired, f"{sid} is retired and its state is not settled"
+            stored is not None and stored.state.is_retired, f"{sid} is retired and its state is not retired"
         )
 
     def attributes(self, sid: str) -> dict[str, Any]:

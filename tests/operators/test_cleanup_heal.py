@@ -213,15 +213,15 @@ async def test_what_a_batch_had_suspended_is_put_back_although_nothing_is_live_a
 @pytest.mark.parametrize("stack", [StackName.CONVERSATIONS], indirect=True)
 @pytest.mark.parametrize("action", ["deactivate", "delete"])
 @pytest.mark.parametrize("writes", [False, True], ids=["quiet", "the customer writes"])
-async def test_what_a_batch_had_settled_and_not_closed_is_finished_by_the_next_run(
+async def test_what_a_batch_had_retired_and_not_closed_is_finished_by_the_next_run(
     centre: Centre, sandbox: SandboxProcess, days_ago: Any, action: str, *, writes: bool
 ) -> None:
     """Somebody marked it failed in this moment, so no other try of it came."""
     days_ago(3)
     context: Any = FakeContext()
     (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
-    settle = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
-    await die(context, batch, sandbox, settle, action=action)
+    mark = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
+    await die(context, batch, sandbox, mark, action=action)
     if writes:
         centre.writes()
     found = await clean(sandbox)
@@ -264,7 +264,7 @@ async def test_a_late_text_whose_task_ended_with_the_close_is_found_by_the_next_
 async def test_a_run_whose_window_is_short_writes_nothing_the_second_time(
     centre: Centre, sandbox: SandboxProcess, days_ago: Any
 ) -> None:
-    """What the plan reads again, a day of it, is known to the settled states."""
+    """What the plan reads again, a day of it, is known to the retired states."""
     days_ago(0.6)
     assert (await clean(sandbox))["deactivated"] == 1
     sandbox.control.clear_journal()

@@ -40,7 +40,7 @@ CUSTOMER = "+14155551001"
 OTHER = "+14155551002"
 RETIRED = {"status": "INACTIVE", "long_lived": False}
 STATE = {"method": "GET", "host": "sync.twilio.com", "path": "/Documents/"}
-SETTLE = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
+MARK_RETIRED = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
 LEDGER = {"method": "POST", "host": "sync.twilio.com", "path": "/Items"}
 BATCH = "batch"
 DELAY_MS = 100
@@ -91,7 +91,7 @@ class House(ABC):
     :cvar calls: what retiring a channel costs, by endpoint
     :cvar half_done: what a later run says of a channel that bears both attributes and was not finished
     :cvar arrives: what the sandbox says of a text into a channel that is in use
-    :cvar finished_again: whether a second try repeats the last request for a channel that is settled
+    :cvar finished_again: whether a second try repeats the last request for a channel that is marked as retired
     """
 
     stack: ClassVar[StackName]
@@ -291,7 +291,7 @@ class ChatHouse(House):
     mark: ClassVar[Match] = {"method": "POST", "host": "chat.twilio.com", "path": "/Channels/CH[^/]*$"}
     delete: ClassVar[Match] = {"method": "DELETE", "host": "chat.twilio.com", "path": "/Channels/CH"}
     session: ClassVar[Match] = {"method": "POST", "host": "proxy.twilio.com", "path": "/Sessions/KC"}
-    steps = (fetch, session, mark, LEDGER, SETTLE)
+    steps = (fetch, session, mark, LEDGER, MARK_RETIRED)
     kept = (
         (None, ""),
         (fetch, "before"),
@@ -336,7 +336,7 @@ class ChatHouse(House):
 
 
 class ConversationsHouse(House):
-    """Flex Conversations: the conversation is made inactive, and its interaction channel closed when all is settled."""
+    """Flex Conversations: the conversation is made inactive, and its interaction channel closed when all is retired."""
 
     stack = StackName.CONVERSATIONS
     number_name = "conversations"
@@ -357,7 +357,7 @@ class ConversationsHouse(House):
         "path": "/Conversations/CH",
     }
     close: ClassVar[Match] = {"method": "POST", "host": "flex-api.twilio.com", "path": "/Channels/UO"}
-    steps = (fetch, mark, LEDGER, SETTLE, close)
+    steps = (fetch, mark, LEDGER, MARK_RETIRED, close)
     kept = ((None, ""), (fetch, "before"), (fetch, "after"), (mark, "before"), (mark, "after"))
     last = close
     calls = frozenset(

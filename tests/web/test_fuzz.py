@@ -164,7 +164,7 @@ async def test_what_twilio_signs_is_taken_in_or_named_and_can_be_pulled(
     assert status in {204, 400}
     from flexsms.web import event_streams
 
-    monkeypatch.setattr(event_streams, "SETTLED_AFTER", event_streams.SETTLED_AFTER * 0)
+    monkeypatch.setattr(event_streams, "PULL_DELAY", event_streams.PULL_DELAY * 0)
     token = [(b"authorization", login("user")["authorization"].encode())]
     status, page = await call(server, "GET", "/events", b"", token, [])
     assert status == 200

@@ -118,7 +118,9 @@ async def test_what_moves_while_it_is_pulled_is_not_missed(
     assert await pull() == ([event(n) for n in range(3)], names[-1])
 
 
-async def test_what_is_still_settling_waits(pull: Callable[..., Any], arrive: Callable[..., str]) -> None:
+async def test_what_is_may_still_be_joined_by_older_ones_waits(
+    pull: Callable[..., Any], arrive: Callable[..., str]
+) -> None:
     old = arrive(event(1), ago_s=30)
     arrive(event(2), ago_s=1)
     arrive(event(3), ago_s=-60)
@@ -163,7 +165,7 @@ async def test_a_folder_among_the_posts_is_none(
 async def test_a_post_that_comes_again_is_pulled_once(
     pull: Callable[..., Any], api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.PULL_DELAY", timedelta())
     body = json.dumps([event(1)]).encode()
     assert [(await api.post(content=body, **signed(body))).status_code for _ in range(7)] == [204] * 7
     page, cursor = await pull()
@@ -222,7 +224,7 @@ async def test_another_airflow_pulls_all_that_arrived_here(
     api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The source `http` against this endpoint, through pages, with posts of all sizes."""
-    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.PULL_DELAY", timedelta())
     monkeypatch.setattr("flexsms.sources.http.EVENTS_PER_PAGE", 7)
     channels = [f"CH{number:032x}" for number in range(60)]
     start = 0
@@ -253,7 +255,7 @@ async def test_half_an_emoji_is_taken_in_and_handed_out(
     api: httpx.AsyncClient, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """JSON allows what a text ends in that was cut in the middle of a character; some parsers do not."""
-    monkeypatch.setattr("flexsms.web.event_streams.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("flexsms.web.event_streams.PULL_DELAY", timedelta())
     body = json.dumps([event(1, text="Hello \ud83d"), event(2)]).encode()
     assert (await api.post(content=body, **signed(body))).status_code == 204
     page = (await api.get(PATH, headers=login("user"))).json()

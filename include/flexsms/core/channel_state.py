@@ -118,10 +118,10 @@ class ChannelState:
         stamped = self.links.get(name)
         return stamped[1] if stamped else None
 
-    def settle(self, at_ms: int, action: str) -> ChannelState:
+    def mark_retired(self, at_ms: int, action: str) -> ChannelState:
         """The short state of a retired channel: every task known so far is over."""
         newest = max((*self.seen.values(), *self.ended.values(), self.forgotten_ms))
-        # Our clock may be behind Twilio's: what is settled must never look older than what it settles.
+        # Our clock may be behind Twilio's: the mark must never look older than what it is about.
         return replace(self, seen={}, ended={}, forgotten_ms=newest, retired=(max(at_ms, newest), action))
 
     def to_json(self) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from flexsms.twilio.client.http_client import TwilioTransport, twilio_client
 from flexsms.twilio.client.observer import CallObserver
 from flexsms.twilio.client.settings import (
     ATTEMPT_IN_TIMEOUTS,
+    GRACE_IN_TIMEOUTS,
     LEASE_IN_TIMEOUTS,
-    SETTLE_IN_TIMEOUTS,
     TwilioSettings,
 )
 from flexsms.twilio.client.unexpected_errors import contained
@@ -133,7 +133,7 @@ class Account:
             now=self.now,
             lease=self._lease,
         )
-        return Sender(self.stack, ledger, self.store, settle=self._settle, now=self.now)
+        return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
 
     def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
         """The source of task events that every account has."""
@@ -150,8 +150,8 @@ class Account:
         return TaskRouterRange(self.taskrouter(), since, until)
 
     @property
-    def _settle(self) -> timedelta:
-        return timedelta(seconds=self.settings.timeout_s) * SETTLE_IN_TIMEOUTS
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self.settings.timeout_s) * GRACE_IN_TIMEOUTS
 
     @property
     def _lease(self) -> timedelta:
@@ -169,7 +169,7 @@ class Account:
             self.settings.need("sync_service_sid"),
             now=self.now,
             duration=self._lease,
-            settle=self._settle,
+            grace=self._grace,
         )
 
     @property
@@ -180,7 +180,7 @@ class Account:
         """One try of a batch of a cleanup; see :class:`flexsms.twilio.cleanup.attempt.Attempt`."""
         lease = timedelta(seconds=self.settings.timeout_s) * ATTEMPT_IN_TIMEOUTS
         lease = max(lease, SHORTEST_ATTEMPT)
-        return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._settle)
+        return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._grace)
 
     def healer(self, *, run_id: str, unanswered: Unanswered = Unanswered.TASK) -> Healer:
         """Puts back live channels that an earlier cleanup took down."""

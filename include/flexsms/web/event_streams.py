@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 STORE_WITHIN_S = 4
 # Pulling passes over what is younger. By then every replica's write is either done or was answered with 503, so that
 # nothing turns up later before a cursor that was handed out. It also covers some seconds between their clocks.
-SETTLED_AFTER = timedelta(seconds=10)
+PULL_DELAY = timedelta(seconds=10)
 # A page ends with the post that brings it to so many events, or bytes.
 PAGE = 1000
 PAGE_BYTES = 4 * MAX_BODY
@@ -134,8 +134,8 @@ def _not_stored(reason: str) -> HTTPException:
 
 async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list[bytes], str | None]:
     """Events as they were written, and the name of the last post."""
-    settled = name_at(clock.utc_now() - SETTLED_AFTER)
-    keys = [key for key in await inbox.kept(after, limit) if key.rpartition("/")[2] < settled]
+    newest_name = name_at(clock.utc_now() - PULL_DELAY)
+    keys = [key for key in await inbox.kept(after, limit) if key.rpartition("/")[2] < newest_name]
     page: list[bytes] = []
     cursor, found, size = None, 0, 0
     for start in range(0, len(keys), READ_AT_ONCE):

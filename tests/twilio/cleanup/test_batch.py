@@ -18,10 +18,10 @@ from flexsms.twilio.cleanup.unanswered import SAMPLE
 from tests.support.cleanup_scenarios import (
     HOUSES,
     LEDGER,
+    MARK_RETIRED,
     OPEN_TASKS,
     OTHER,
     RETIRED,
-    SETTLE,
     STATE,
     ConversationsHouse,
     House,
@@ -100,7 +100,7 @@ class TestWhatIsDue:
         assert outcome(await house.clean(), sid) is house.half_done
         await house.assert_retired(sid)
 
-    async def test_a_channel_that_is_gone_is_settled(self, house: House) -> None:
+    async def test_a_channel_that_is_gone_is_retired(self, house: House) -> None:
         sid = house.conversation()
         await house.retiring.delete(sid, {})
         await house.retiring.delete(sid, {})
@@ -215,7 +215,7 @@ class TestWhoWritesInBetween:
         house.fault(house.fetch, after=house.comes_and_goes(sid))
         assert outcome(await house.retire(due), sid) is Outcome.SKIPPED_CHANGED
 
-    async def test_a_state_that_was_tracked_in_between_is_not_settled_over(self, house: House) -> None:
+    async def test_a_state_that_was_tracked_in_between_is_not_retired_over(self, house: House) -> None:
         sid = house.conversation()
         before = await house.attributes(sid)
         due = await house.due()
@@ -298,10 +298,10 @@ class TestWhatGoesWrong:
         house.fault(house.delete, action=action)
         assert outcome(await house.clean(Action.DELETE), sid) is Outcome.DELETED
 
-    async def test_a_state_that_keeps_changing_fails_and_the_next_run_settles_it(self, house: House) -> None:
+    async def test_a_state_that_keeps_changing_fails_and_the_next_run_retires_it(self, house: House) -> None:
         sid = house.conversation()
         due = await house.due()
-        house.fault(SETTLE, times=None, action="status", status=412, code=54103)
+        house.fault(MARK_RETIRED, times=None, action="status", status=412, code=54103)
         report = await house.retire(due)
         assert isinstance(report.errors[sid], RevisionMismatch)
         assert report.worth_retrying
@@ -346,7 +346,7 @@ class TestWhatGoesWrong:
         report = await house.retire(due)
         assert report.outcomes == {sid: Outcome.SKIPPED_OPEN_TASK, other: Outcome.DEACTIVATED}
 
-    async def test_a_state_that_somebody_removes_needs_no_settling(self, house: House) -> None:
+    async def test_a_state_that_somebody_removes_needs_no_mark(self, house: House) -> None:
         sid = house.conversation()
         due = await house.due()
         service = house.account.client.sync.v1.services(house.account.settings.sync_service_sid)
@@ -434,7 +434,7 @@ class TestASecondTry:
         assert report.worth_retrying
         assert outcome(await house.retire(due), sid) is Outcome.DEACTIVATED
 
-    async def test_what_is_settled_is_counted_and_not_touched_again(self, house: House) -> None:
+    async def test_what_is_retired_is_counted_and_not_touched_again(self, house: House) -> None:
         quiet, gone = house.conversation(), house.conversation(OTHER)
         await house.retiring.delete(gone, {})
         due = await house.due()
@@ -442,7 +442,7 @@ class TestASecondTry:
         assert first.outcomes == {gone: Outcome.ALREADY_GONE, quiet: Outcome.DEACTIVATED}
         house.control.clear_journal()
         assert (await house.retire(due)).outcomes == first.outcomes
-        # The try before may have died between settling and finishing, and to finish twice is harmless.
+        # The try before may have died between marking and finishing, and to finish twice is harmless.
         repeated = {entry["path"] for entry in house.control.journal() if entry["method"] != "GET"}
         assert len(repeated) == house.finished_again
         await house.assert_retired(quiet)
@@ -526,7 +526,7 @@ class TestKilled:
         await house.assert_live(sid, before)
 
     @pytest.mark.parametrize("house", [ConversationsHouse], indirect=True)
-    @pytest.mark.parametrize("skip", [0, 1], ids=["as it was announced", "as it was about to be settled"])
+    @pytest.mark.parametrize("skip", [0, 1], ids=["as it was announced", "as it was about to be retired"])
     async def test_the_ledger_ends_with_what_is_true(self, house: House, skip: int) -> None:
         """The try that died had written that the channel is retired, and then somebody wrote in it."""
         house.conversation(OTHER)
@@ -537,10 +537,10 @@ class TestKilled:
         assert (await house.ledger())[sid] == "put back"
 
 
-async def test_the_ledger_is_written_before_any_state_is_settled(house: House) -> None:
+async def test_the_ledger_is_written_before_any_state_is_retired(house: House) -> None:
     house.conversation()
     due = await house.due()
     await house.retire(due)
     sync = [line for line in house.written() if "sync.twilio.com" in line]
-    settled = next(n for n, line in enumerate(sync) if SETTLE["path"] in line)
-    assert any(LEDGER["path"] in line for line in sync[:settled])
+    marked = next(n for n, line in enumerate(sync) if MARK_RETIRED["path"] in line)
+    assert any(LEDGER["path"] in line for line in sync[:marked])

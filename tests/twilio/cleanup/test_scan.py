@@ -55,7 +55,7 @@ async def test_due_are_those_that_ended_a_window_ago_and_have_no_open_task(stack
         state(1, NOW - WINDOW, stack=stack),
         state(2, NOW - WINDOW + 1),
         state(3, 5, opened_ms=NOW - 1),
-        state(4, 5).settle(6, "deactivate"),
+        state(4, 5).mark_retired(6, "deactivate"),
         ChannelState(sid(5), StackName.CHAT),
         UnreadableDocument(sid(6), "odd"),
     )

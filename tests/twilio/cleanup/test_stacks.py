@@ -205,7 +205,7 @@ class TestConversations:
         await house.retire([due])
         assert await self.state(house, sid) == "closed"
 
-    async def test_a_second_try_closes_what_the_first_one_only_settled(
+    async def test_a_second_try_closes_what_the_first_one_only_retired(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 2)

@@ -122,7 +122,7 @@ async def test_news_costs_one_call_and_a_new_channel_two(
     sandbox.control.clear_journal()
     listed = await scan.run(event(0, 0, 9, ends=True), event(1, 1, 1), event(2, 2, 9))
     assert calls() == {f"GET {SYNC}": 1, f"POST {SYNC}/{{id}}": 1, f"GET {SYNC}/{{id}}": 1, f"POST {SYNC}": 1}
-    # With the revisions by which cleaning up settles them.
+    # With the revisions by which cleaning up retires them.
     assert listed == await scan.stored(3)
     assert listed[sid(0)].state.open_tasks == frozenset()
 

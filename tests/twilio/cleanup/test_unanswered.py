@@ -169,7 +169,7 @@ async def test_a_text_into_what_an_earlier_try_had_suspended(house: House) -> No
 
 
 @pytest.mark.parametrize("house", [HOUSES[1]], indirect=True)
-async def test_a_text_into_what_a_dead_batch_had_settled_and_not_closed(house: House) -> None:
+async def test_a_text_into_what_a_dead_batch_had_retired_and_not_closed(house: House) -> None:
     nobody_is_told(house)
     sid = house.conversation()
     before = await house.attributes(sid)

@@ -272,7 +272,7 @@ async def test_of_several_flows_the_one_for_texts_that_is_enabled_counts(desk: D
     posted = [entry for entry in desk.sandbox.control.journal() if entry["path"].endswith("/v1/Channels")]
     assert [entry["form"]["FlexFlowSid"] for entry in posted] in ([sid], [[sid]])
     async with desk.account() as account:
-        works = Works(dry_run=True, settle=timedelta())
+        works = Works(dry_run=True, grace=timedelta())
         wishes = NumberWishes(number=desk.number)
         await NumberSetup(account.client, works, settings=account.settings, wishes=wishes).flex_flows()
     assert sid in [row.sid for row in works.rows]

@@ -1,7 +1,7 @@
 """A send to a customer whose chat channel is being retired: one text, and nobody ends up where no agent is.
 
-Cleaning up closes the session, makes the channel inactive, looks for tasks once more, and settles the state. Each test
-lets a part of that happen at one instant of a send, or a send at one instant of that.
+Cleaning up closes the session, makes the channel inactive, looks for tasks once more, and marks the state as retired.
+Each test lets a part of that happen at one instant of a send, or a send at one instant of that.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ async def all_but_deleted(desk: Desk, channel_sid: str) -> None:
         await account.store.merge(ChannelState(channel_sid, desk.stack))
         stored = await account.store.load(channel_sid)
         assert stored
-        settled = stored.state.settle(to_ms("now", desk.clock()), "delete")
-        await account.store.settle(settled, stored.revision)
+        retired = stored.state.mark_retired(to_ms("now", desk.clock()), "delete")
+        await account.store.mark_retired(retired, stored.revision)
 
 
 async def deleted(desk: Desk, channel_sid: str) -> None:
@@ -171,8 +171,8 @@ async def test_a_text_that_left_before_its_channel_was_retired_is_not_sent_again
 @pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize(
     ("kind", "step"),
-    [(ChatSessions, "close"), (ChatChannels, "write"), (SyncStore, "settle")],
-    ids=["close", "write", "settle"],
+    [(ChatSessions, "close"), (ChatChannels, "write"), (SyncStore, "mark_retired")],
+    ids=["close", "write", "mark_retired"],
 )
 async def test_a_send_at_any_step_of_a_cleanup_ends_well(
     desk: Desk,
@@ -211,7 +211,7 @@ async def test_a_cleanup_that_stands_between_close_and_write_gives_way(
     assert_nobody_is_lost(desk)
 
 
-async def test_a_state_that_was_settled_behind_the_opened_session_is_seen(
+async def test_a_state_that_was_retired_behind_the_opened_session_is_seen(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sid = await quiet_channel(desk, "studio")
@@ -224,8 +224,8 @@ async def test_a_state_that_was_settled_behind_the_opened_session_is_seen(
             await session(desk, sid, "in-progress")  # as the send has left it
             stored = await account.store.load(sid)
             assert stored
-            settled = stored.state.settle(to_ms("now", desk.clock()), "deactivate")
-            await account.store.settle(settled, stored.revision)
+            retired = stored.state.mark_retired(to_ms("now", desk.clock()), "deactivate")
+            await account.store.mark_retired(retired, stored.revision)
 
     at(monkeypatch, SyncStore, "load", before=retire_the_rest)
     sent = await desk.send("For you.", route="studio")

@@ -300,11 +300,11 @@ async def test_a_customer_who_was_added_by_a_request_that_seemed_refused_is_text
     ("kind", "step"),
     [
         (ConversationsStack, "suspend"),
-        (SyncStore, "settle"),
+        (SyncStore, "mark_retired"),
         (ConversationsStack, "close"),
         (ConversationsStack, "delete"),
     ],
-    ids=["suspend", "settle", "close", "delete"],
+    ids=["suspend", "mark_retired", "close", "delete"],
 )
 async def test_a_send_at_any_step_of_a_cleanup_ends_where_somebody_answers(
     desk: Desk,

@@ -144,7 +144,7 @@ async def test_when_the_service_does_not_answer_nobody_knows(
 
 
 async def test_a_product_that_goes_away_in_the_middle_of_a_run(house: ChatHouse) -> None:
-    """What is suspended by then is settled as usual, the rest waits."""
+    """What is suspended by then is retired as usual, the rest waits."""
     sids = [house.conversation(customer) for customer in CUSTOMERS]
     due = await house.due()
     house.fault(house.fetch, skip=2, times=None, action="status", status=410)

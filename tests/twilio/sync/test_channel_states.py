@@ -117,19 +117,19 @@ async def test_a_document_that_keeps_changing_is_given_up_with_its_name(
         await account.store.merge(state(b=2))
 
 
-async def test_settling_is_guarded_and_the_document_goes_by_itself(account: Account, clock: Any) -> None:
+async def test_marking_is_guarded_and_the_document_goes_by_itself(account: Account, clock: Any) -> None:
     await account.store.merge(state(a=1))
     stored = await account.store.load(CHANNEL)
     assert stored is not None
     await account.store.merge(state(b=2))
     with pytest.raises(RevisionMismatch):
-        await account.store.settle(stored.state.settle(5, "deactivate"), stored.revision)
+        await account.store.mark_retired(stored.state.mark_retired(5, "deactivate"), stored.revision)
     fresh = await account.store.load(CHANNEL)
     assert fresh is not None
-    await account.store.settle(fresh.state.settle(5, "deactivate"), fresh.revision)
-    settled = await account.store.load(CHANNEL)
-    assert settled is not None
-    assert settled.state.is_retired
+    await account.store.mark_retired(fresh.state.mark_retired(5, "deactivate"), fresh.revision)
+    retired = await account.store.load(CHANNEL)
+    assert retired is not None
+    assert retired.state.is_retired
     clock.advance(days=3)
     assert await account.store.load(CHANNEL) is None
 

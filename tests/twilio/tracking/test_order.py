@@ -1,4 +1,4 @@
-"""Whatever order events come in, however often and in what portions, and whenever their channel is settled in between,
+"""Whatever order events come in, however often and in what portions, and whenever their channel is marked in between,
 its document in Sync ends up the same."""
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ async def follow(account: Account, portions: Sequence[Sequence[TaskEvent]]) -> N
     await track(Portions(portions), account.store, cursor=None, save_cursor=save, at_once=4)
 
 
-async def settle(account: Account, stored: StoredState, at_ms: int) -> ChannelState:
-    settled = stored.state.settle(at_ms, "deactivate")
-    await account.store.settle(settled, stored.revision)
-    return settled
+async def mark_retired(account: Account, stored: StoredState, at_ms: int) -> ChannelState:
+    marked = stored.state.mark_retired(at_ms, "deactivate")
+    await account.store.mark_retired(marked, stored.revision)
+    return marked
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some tasks, after which the channel is settled.
+    """Some tasks, after which the channel is marked.
 
     :param kinds: of every task, what happens to it, a minute apart
     :param late: of every event, in which phase it comes in, counted from this one
@@ -92,7 +92,7 @@ PHASES = st.lists(
 
 
 @given(phases=PHASES, last_is_open=st.booleans(), chance=st.randoms(use_true_random=False))
-@example(  # all at once, and settled before the end of the second task is known
+@example(  # all at once, and marked before the end of the second task is known
     phases=[
         Phase([[CREATED, COMPLETED], [CREATED, COMPLETED]], [0, 0, 1, 1, 0, 0]),
         Phase([[CREATED, COMPLETED]], [0] * 6),
@@ -103,7 +103,7 @@ PHASES = st.lists(
 @hypothesis.settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_order_repetition_and_portions_do_not_matter_whenever_it_is_settled(
+def test_order_repetition_and_portions_do_not_matter_whenever_it_is_marked(
     settings: TwilioSettings, phases: list[Phase], last_is_open: bool, chance: random.Random
 ) -> None:
     async def play() -> None:
@@ -117,7 +117,7 @@ async def check(account: Account, phases: list[Phase], *, last_is_open: bool, ch
     sid, moment, tasks = channel(), BEGAN_MS, count(1)
     coming: list[list[TaskEvent]] = [[] for _ in range(len(phases) + 1)]
     told: list[TaskEvent] = []
-    settled: list[ChannelState] = []
+    marked: list[ChannelState] = []
     for number, phase in enumerate(phases):
         late = iter(phase.late)
         for kinds in phase.kinds:
@@ -134,16 +134,16 @@ async def check(account: Account, phases: list[Phase], *, last_is_open: bool, ch
         moment += MINUTE_MS
         # Cleanup leaves alone what has an open task, by the document or by TaskRouter.
         if stored and not stored.state.open_tasks and not fold(told)[sid].open_tasks:
-            settled.append(await settle(account, stored, moment))
+            marked.append(await mark_retired(account, stored, moment))
     await follow(account, portions(coming[-1], chance))
 
     truth = fold(told)[sid]
-    expected = reduce(ChannelState.merge, settled, truth)
+    expected = reduce(ChannelState.merge, marked, truth)
     found = await account.store.load(sid)
     assert found is not None
     assert found.state == expected
-    # The judgement is that of the events alone, unless the channel is settled and nothing has happened since.
-    retired = settled[-1].retired if settled else None
+    # The judgement is that of the events alone, unless the channel is marked and nothing has happened since.
+    retired = marked[-1].retired if marked else None
     if retired and told[-1].at_ms <= retired[0]:
         assert found.state.is_retired
     else:
@@ -160,8 +160,8 @@ def portions(events: Sequence[TaskEvent], chance: random.Random) -> list[list[Ta
 
 
 @pytest.mark.anyio
-async def test_events_that_are_late_while_a_channel_is_settled(house: House, account: Account) -> None:
-    """TaskRouter lists them minutes after they happened: when cleanup has settled the channel already."""
+async def test_events_that_are_late_while_a_channel_is_marked(house: House, account: Account) -> None:
+    """TaskRouter lists them minutes after they happened: when cleanup has marked the channel already."""
     sid = house.conversation()
     await house.track()
     house.clock.advance(days=3)
@@ -173,14 +173,14 @@ async def test_events_that_are_late_while_a_channel_is_settled(house: House, acc
     await house.track()
     stored = await account.store.load(sid)
     assert stored is not None
-    settled = await settle(account, stored, to_ms("now", house.clock()))
+    marked = await mark_retired(account, stored, to_ms("now", house.clock()))
     house.clock.advance(minutes=15)
     await house.track()
     late = await account.store.load(sid)
     assert late is not None
     told = [event async for page in account.taskrouter().read(None) for event in page.events]
     assert len({event.task_sid for event in told}) == 2
-    assert late.state == fold(told)[sid].merge(settled)
+    assert late.state == fold(told)[sid].merge(marked)
     assert (late.state.open_tasks, late.state.is_retired) == (frozenset(), True)
     # What happens after it counts as ever, and what is read once more changes nothing.
     house.clock.advance(minutes=1)

@@ -15,7 +15,7 @@ from flexsms.twilio.cleanup.outcomes import Action, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
 from flexsms.twilio.sync.channel_states import SyncStore
 
-SETTLE_ATTEMPTS = 5
+MARK_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class Bookkeeping:
         links = {name: (channel.ended_ms, linked) for name, linked in channel.links.items()}
         state = ChannelState(sid, channel.stack, forgotten_ms=channel.ended_ms, links=links)
         revision = channel.revision
-        for _ in range(SETTLE_ATTEMPTS):
+        for _ in range(MARK_ATTEMPTS):
             try:
-                await self.store.settle(state.settle(to_ms("now", self.now()), mark), revision)
+                await self.store.mark_retired(state.mark_retired(to_ms("now", self.now()), mark), revision)
             except NotFound:
                 return True
             except RevisionMismatch:
@@ -76,14 +76,14 @@ class Bookkeeping:
             else:
                 return True
         raise RevisionMismatch(
-            f"The state of {sid} kept changing while it was settled; the next run settles it."
+            f"The state of {sid} kept changing, so it could not be marked as retired; the next run marks it."
         )
 
     async def mark_due_again(self, channel: DueChannel) -> None:
         """Let the next run find a channel that could not be finished."""
         stored = await self.store.load(channel.channel_sid)
         if stored is not None and stored.state.is_retired:
-            await self.store.settle(replace(stored.state, retired=None), stored.revision)
+            await self.store.mark_retired(replace(stored.state, retired=None), stored.revision)
         await self.record([(channel, "not finished")])
 
     def _is_in_use(self, state: ChannelState, channel: DueChannel) -> bool:

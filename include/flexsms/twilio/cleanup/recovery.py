@@ -2,7 +2,8 @@
 
 A try that was replaced and went on, or a batch that ended between its steps, may leave a live channel out of use.
 Nothing that Airflow remembers is needed to find it: TaskRouter says that it has an open task, its state that it was due
-before, and the channel itself bears our two attributes. What such a batch had settled and not closed is in the ledger.
+before, and the channel itself bears our two attributes. What such a batch had marked as retired and not closed is in
+the ledger.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class HealReport:
     """What was put right.
 
     :param restored: by SID, live channels that were out of use, and what became of them
-    :param finished: settled channels that were closed at last
+    :param finished: retired channels that were closed at last
     :param errors: by channel, what went wrong
-    :param unanswered: settled channels in which a customer wrote, and nobody was told
+    :param unanswered: retired channels in which a customer wrote, and nobody was told
     """
 
     restored: dict[str, tuple[DueChannel, Healed]] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Healer:
         return await self.ledger.unfinished(self.now() - LOOKBACK)
 
     async def heal(self, scan: Scan, unfinished: Unfinished) -> HealReport:
-        """Put back live channels that are out of use, and finish what is settled and not closed.
+        """Put back live channels that are out of use, and finish what is marked as retired and not closed.
 
         One call per 1000 open tasks and one or two per channel that came back to life after a whole window; none where
         there is nothing to look at.
@@ -83,13 +84,13 @@ class Healer:
             return report
         live = await self.tasks.open_channels()
         told = unfinished.outcomes
-        # What was heard of a closed channel after it was settled is a late text, also if its task is over; and what was
+        # What was heard of a closed channel after it was retired is a late text, also if its task is over; and what was
         # suspended and is not due any more was in use since.
         late = [c for c in scan.late if told[c.channel_sid] in DONE.values() and self._is_closed(c)]
-        used = [c for c in (*scan.revived, *scan.settled) if c.channel_sid in live]
+        used = [c for c in (*scan.revived, *scan.retired) if c.channel_sid in live]
         wanted = {channel.channel_sid: channel for channel in (*used, *late, *scan.suspended)}
         await self._restore(list(wanted.values()), report, unfinished.moved)
-        await self._finish([c for c in scan.settled if c.channel_sid not in live], unfinished, report)
+        await self._finish([c for c in scan.retired if c.channel_sid not in live], unfinished, report)
         lines = [(sid, channel.ended_ms, str(healed)) for sid, (channel, healed) in report.restored.items()]
         await self.ledger.append(lines, run_id=self.run_id)
         if not report.errors:
@@ -111,7 +112,7 @@ class Healer:
     async def _finish(
         self, channels: Sequence[DueChannel], unfinished: Unfinished, report: HealReport
     ) -> None:
-        """Close what is settled, look who wrote in between, and only then delete."""
+        """Close what is retired, look who wrote in between, and only then delete."""
 
         async def close(channel: DueChannel, stack: RetiringStack) -> None:
             if await self._is_kept_for_a_text(channel, stack, report):

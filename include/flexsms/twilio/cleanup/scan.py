@@ -91,9 +91,9 @@ class Scan:
     :param due: the longest quiet first, no more than were asked for
     :param due_in_all: how many are due, those beyond the limit included
     :param revived: channels with an open task that an earlier cleanup may have taken down
-    :param settled: those of the watched channels that an earlier cleanup has settled
-    :param suspended: those of the watched channels that are neither settled nor due
-    :param late: those of the watched channels of which something was heard after they were settled
+    :param retired: those of the watched channels that an earlier cleanup has marked as retired
+    :param suspended: those of the watched channels that are neither retired nor due
+    :param late: those of the watched channels of which something was heard after they were retired
     :param unheard_of: of channels with open tasks that were not heard of for long: these tasks
     :param elsewhere: how many due channels are another workspace's, which is left to decide on them
     :param other_types: how many due channels are of a kind that is not retired, by kind
@@ -106,7 +106,7 @@ class Scan:
     due: list[DueChannel] = field(default_factory=list)
     due_in_all: int = 0
     revived: list[DueChannel] = field(default_factory=list)
-    settled: list[DueChannel] = field(default_factory=list)
+    retired: list[DueChannel] = field(default_factory=list)
     suspended: list[DueChannel] = field(default_factory=list)
     late: list[DueChannel] = field(default_factory=list)
     unheard_of: list[tuple[DueChannel, frozenset[str]]] = field(default_factory=list)
@@ -150,7 +150,7 @@ async def find_due(
 def _sort_watched(result: Scan, state: ChannelState, revision: str, rule: Rule) -> None:
     channel = DueChannel.of(state, revision)
     if state.retired is not None:
-        (result.settled if state.is_retired else result.late).append(channel)
+        (result.retired if state.is_retired else result.late).append(channel)
     elif not rule.is_due(state):
         result.suspended.append(channel)
 

@@ -17,7 +17,7 @@ from flexsms.core.validation import sentence
 from flexsms.twilio.client.connection_fields import CONFIG, ConnectionFields
 
 # A text whose answer was lost may still turn up for as long as a request may take, and as much again.
-SETTLE_IN_TIMEOUTS = 2
+GRACE_IN_TIMEOUTS = 2
 # A try of a batch writes for so long after it has made sure that it is the newest.
 ATTEMPT_IN_TIMEOUTS = 2
 # A key is held long enough to post, to wait for a lost text, and to try again.

@@ -64,7 +64,7 @@ class ChannelsInUse:
     async def _learn(self, conversation: OpenConversation) -> ChannelState:
         """Write the session into the channel's state; returns what is there by then.
 
-        A clean-up that has closed the session settles nothing after this, but puts the channel back.
+        A clean-up that has closed the session marks nothing as retired after this, but puts the channel back.
         """
         links = {"session": (to_ms("now", self._now()), str(conversation.session_sid))}
         state = ChannelState(conversation.channel_sid, self._stack.name, links=links)
@@ -73,5 +73,5 @@ class ChannelsInUse:
 
 
 def _is_deleted_next(state: ChannelState) -> bool:
-    """Whether a clean-up has settled the channel and deletes it next, if it has not done so."""
+    """Whether a clean-up has marked the channel as retired and deletes it next, if it has not done so."""
     return state.is_retired and (state.retired or (0, ""))[1] == "delete"

@@ -18,7 +18,7 @@ LOOK_UP_EVERY_S = 1.0
 class PostedTexts:
     """Looks for texts.
 
-    :param settle: how long a text whose answer was lost may still turn up
+    :param grace: how long a text whose answer was lost may still turn up
     :param now: the present, an aware datetime
     """
 
@@ -26,19 +26,19 @@ class PostedTexts:
         self,
         stack: SendingStack,
         *,
-        settle: timedelta,
+        grace: timedelta,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._stack = stack
-        self._settle = settle
+        self._grace = grace
         self._now = now
         self._sleep = sleep
 
     async def find(self, claim: Claim) -> str | None:
         """Look for the text until it cannot turn up any more."""
         # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
-        gives_up_ms = to_ms("now", self._now()) + round(self._settle.total_seconds() * 1000)
+        gives_up_ms = to_ms("now", self._now()) + round(self._grace.total_seconds() * 1000)
         # An earlier try that is thought to be dead may still post until its lease is over.
         gives_up_ms = max(gives_up_ms, claim.held_until_ms)
         channel_sid = result_of(claim).channel_sid
@@ -54,7 +54,7 @@ class PostedTexts:
 
     async def relay(self, conversation: OpenConversation, sid: str) -> Relay:
         """What became of a text; looks until it cannot leave any more."""
-        until = self._now() + self._settle
+        until = self._now() + self._grace
         while True:
             try:
                 relay = await self._stack.relay(conversation, sid)

@@ -6,7 +6,7 @@ ledger how far it came; between the last two steps it looks for the text itself,
 
 A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
 there before is looked at once more behind the text: what has certainly not left goes out in a fresh one. Whoever takes
-a channel back writes that into its state first: a clean-up that has not settled it yet then gives way, and of one that
+a channel back writes that into its state first: a clean-up that has not marked it yet then gives way, and of one that
 has it shows what comes next.
 """
 
@@ -57,7 +57,7 @@ UNKEPT = ("created_at", "session_updated_at")
 class Sender:
     """Sends texts over one stack.
 
-    :param settle: how long a text whose answer was lost may still turn up
+    :param grace: how long a text whose answer was lost may still turn up
     :param now: the present, an aware datetime
     """
 
@@ -67,15 +67,15 @@ class Sender:
         ledger: SendLedger,
         store: SyncStore,
         *,
-        settle: timedelta,
+        grace: timedelta,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._stack = stack
         self._ledger = ledger
         self._channels = ChannelsInUse(stack, store, now=now)
-        self._texts = PostedTexts(stack, settle=settle, now=now, sleep=sleep)
-        self._settle = settle
+        self._texts = PostedTexts(stack, grace=grace, now=now, sleep=sleep)
+        self._grace = grace
         self._now = now
 
     async def send(
@@ -181,7 +181,7 @@ class Sender:
 
     async def _open(self, message: OutboundMessage, progress: Progress) -> OpenConversation:
         """The conversation, ready for a text."""
-        if self._left_s(progress.claim) < 2 * self._settle.total_seconds():
+        if self._left_s(progress.claim) < 2 * self._grace.total_seconds():
             # Looking for the text of an earlier try has taken most of the lease.
             progress.claim = await self._ledger.advance(progress.claim)
         claim = progress.claim
@@ -240,7 +240,7 @@ class Sender:
 
     def _left_s(self, claim: Claim) -> float:
         """Seconds for which something may still leave under a claim."""
-        return claim.lease_until_ms / 1000 - self._now().timestamp() - self._settle.total_seconds()
+        return claim.lease_until_ms / 1000 - self._now().timestamp() - self._grace.total_seconds()
 
     def _refuse_if_late(self, claim: Claim) -> None:
         if self._left_s(claim) < 0:

@@ -97,7 +97,7 @@ class NumberSetup:
         if kind == STUDIO and not flow.enabled:
             elsewhere["enabled"] = True
         changes = _differences(lives, vars(flow))
-        await self._settle(what, str(flow.sid), changes, elsewhere, flows(flow.sid).update_async)
+        await self._apply_changes(what, str(flow.sid), changes, elsewhere, flows(flow.sid).update_async)
 
     def _integration(self, kind: str, setting: Callable[[str], str]) -> dict[str, str]:
         """Where a flow leads.
@@ -155,11 +155,11 @@ class NumberSetup:
         changes, elsewhere = ({}, wrong) if auto.get("enabled") else (wrong, {})
         if changes:
             changes = goal
-        await self._settle(what, str(found.sid), changes, elsewhere, addresses(found.sid).update_async)
+        await self._apply_changes(what, str(found.sid), changes, elsewhere, addresses(found.sid).update_async)
 
     # both
 
-    async def _settle(
+    async def _apply_changes(
         self,
         what: str,
         sid: str,

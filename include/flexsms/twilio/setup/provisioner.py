@@ -24,13 +24,13 @@ class Works:
     """Does the works, or, in a dry run, only says which there would be.
 
     :param dry_run: send nothing that changes anything
-    :param settle: how long a request whose answer was lost may still take effect
+    :param grace: how long a request whose answer was lost may still take effect
     """
 
-    def __init__(self, *, dry_run: bool, settle: timedelta) -> None:
+    def __init__(self, *, dry_run: bool, grace: timedelta) -> None:
         self.dry_run = dry_run
         self.rows: list[Row] = []
-        self._settle = settle
+        self._grace = grace
 
     def note(self, what: str, state: RowState, sid: str = "", note: str = "") -> None:
         """Write a line of the table."""
@@ -84,7 +84,7 @@ class Works:
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T | None:
         """Look again and again for as long as a lost request may take; None when nothing turns up."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settle.total_seconds()
+        deadline = loop.time() + self._grace.total_seconds()
         while True:
             found = await look()
             if found is not None or loop.time() >= deadline:

@@ -25,7 +25,7 @@ from flexsms.core.setup_report import (
     webhook,
 )
 from flexsms.core.stack_name import StackName
-from flexsms.twilio.client.settings import SETTLE_IN_TIMEOUTS, TwilioSettings
+from flexsms.twilio.client.settings import GRACE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.setup.event_streams import Patience, StreamSetup
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
 from flexsms.twilio.setup.provisioner import Works
@@ -167,7 +167,7 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
     target, stream_name = wishes.target(), wishes.stream_name.strip()
     if not stream_name:
         raise InvalidInput("stream_name", "is empty", "give the text by which flexsms knows its own sink")
-    works = Works(dry_run=wishes.dry_run, settle=timedelta(seconds=settings.timeout_s) * SETTLE_IN_TIMEOUTS)
+    works = Works(dry_run=wishes.dry_run, grace=timedelta(seconds=settings.timeout_s) * GRACE_IN_TIMEOUTS)
     sync_service_sid = await _sync_service(account, works, settings)
     if target is None and (settings.events_url or settings.kinesis_stream or wishes.test_id):
         sinks = await list_sinks(account.client)

@@ -28,7 +28,7 @@ DOCUMENT_PREFIX = "flexsms."
 RECIPE_PREFIX = "ChannelSIDIS"
 PAGE_SIZE = 100
 # How long the state of a retired channel stays, so that late events do not bring it back: seconds.
-SETTLED_TTL_S = 2 * 86_400
+RETIRED_TTL_S = 2 * 86_400
 # How long the state of a channel without a task stays, which is never due: seconds. The first task takes this away.
 # TaskRouter keeps its events as long, and what is lost then is the SID of a session, for which its name can be asked.
 TASKLESS_TTL_S = 30 * 86_400
@@ -132,8 +132,8 @@ class SyncStore:
             f"The state of {learnt.channel_sid} changed {WRITE_ATTEMPTS} times while it was written; try again."
         )
 
-    async def settle(self, state: ChannelState, revision: str) -> None:
-        """Replace the state by its settled form, which Sync removes by itself after a while.
+    async def mark_retired(self, state: ChannelState, revision: str) -> None:
+        """Replace the state by that of a retired channel, which Sync removes by itself after a while.
 
         :raises RevisionMismatch: when the state changed since it was read
         """
@@ -210,7 +210,7 @@ class SyncStore:
 def _ttl_s(state: ChannelState) -> int:
     """How long a document stays after this write, seconds; 0 is for ever."""
     if state.is_retired:
-        return SETTLED_TTL_S
+        return RETIRED_TTL_S
     has_tasks = bool(state.seen) or state.last_ended_ms is not None
     return 0 if has_tasks else TASKLESS_TTL_S
 

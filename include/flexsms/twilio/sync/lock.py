@@ -57,7 +57,7 @@ class SyncLock:
     """Hands out leases, one per channel at a time.
 
     :param duration: after this time without a release the lock is anybody's
-    :param settle: how long a request whose answer was lost may still take effect
+    :param grace: how long a request whose answer was lost may still take effect
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class SyncLock:
         *,
         now: Callable[[], datetime],
         duration: timedelta,
-        settle: timedelta,
+        grace: timedelta,
     ) -> None:
         self._client = client
         self._service_sid = service_sid
         self._now = now
         self._duration = duration
-        self._settle = settle
+        self._grace = grace
 
     async def once(
         self,
@@ -95,7 +95,7 @@ class SyncLock:
         :param doubtful: an earlier try may have sent the request without having the lock
         :raises SendInProgress: when somebody else keeps the lock and makes nothing, or nobody knows what was made
         """
-        until = self._now() + self._settle
+        until = self._now() + self._grace
         while (lease := await self._take(channel_sid, owner)) is None:
             found = await look()
             if found is not None:
@@ -106,10 +106,10 @@ class SyncLock:
                 )
             await asyncio.sleep(LOOK_AGAIN_EVERY_S)
         known_missing = looked and lease.is_first and not doubtful
-        how_long = self._settle if lease.inherited or doubtful else timedelta()
+        how_long = self._grace if lease.inherited or doubtful else timedelta()
         found = None
         try:
-            async with asyncio.timeout((self._duration - self._settle).total_seconds()):
+            async with asyncio.timeout((self._duration - self._grace).total_seconds()):
                 with checked_before_sending(lambda: self._refuse_if_late(lease)):
                     found = None if known_missing else await self._look_for(look, how_long)
                     if found is None:
@@ -136,10 +136,10 @@ class SyncLock:
         """
         try:
             # Once the lease is over another send may take the lock, so nothing may leave after that.
-            async with asyncio.timeout((self._duration - 2 * self._settle).total_seconds()):
+            async with asyncio.timeout((self._duration - 2 * self._grace).total_seconds()):
                 return await make()
         except (OutcomeUnknown, TimeoutError) as error:
-            found = await self._look_for(look, self._settle)
+            found = await self._look_for(look, self._grace)
             if found is None:
                 told = str(error) or "No answer in time."
                 raise SendInProgress(f"{told} It was not found; trying again later.") from error
@@ -147,7 +147,7 @@ class SyncLock:
 
     def _refuse_if_late(self, lease: Lease) -> None:
         """Once the lease is over another send may take the lock, also if this machine stood still meanwhile."""
-        if lease.taken.age > self._duration - self._settle:
+        if lease.taken.age > self._duration - self._grace:
             raise SendInProgress(f"{lease.key} took too long; trying again later.")
 
     async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:

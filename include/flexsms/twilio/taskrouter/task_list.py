@@ -29,7 +29,7 @@ RECENT_PAGE_SIZE = 100
 AT_ONCE = 16
 TOKEN_REQUIRED = 20001
 # Dates are in whole seconds: what changed so short a time ago may change again and bear the same one.
-UNSETTLED = timedelta(minutes=1)
+MAY_STILL_CHANGE = timedelta(minutes=1)
 
 Tasks = dict[str, Any]
 
@@ -156,7 +156,7 @@ class TaskList:
         if key in self._fetched:
             return self._fetched[key]
         attributes = await attributes_of(task)
-        if attributes is not None and changed_at < self._now() - UNSETTLED:
+        if attributes is not None and changed_at < self._now() - MAY_STILL_CHANGE:
             self._fetched[key] = attributes
         return attributes
 
