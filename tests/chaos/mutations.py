@@ -119,8 +119,8 @@ MUTATIONS: Sequence[Mutation] = (
         "text not marked",
         "the text does not bear the digest of its key",
         [
-            ("twilio.stacks.chat.channels:ChatChannels.post", "{KEY_ATTRIBUTE: key}", "{}"),
-            ("twilio.stacks.conversations.stack:ConversationsStack.post", "{KEY_ATTRIBUTE: key}", "{}"),
+            ("twilio.stacks.chat.channels:ChatChannels.post", "{DIGEST_ATTRIBUTE: digest}", "{}"),
+            ("twilio.stacks.conversations.stack:ConversationsStack.post", "{DIGEST_ATTRIBUTE: digest}", "{}"),
         ],
     ),
     Mutation(

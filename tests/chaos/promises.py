@@ -96,11 +96,11 @@ def of_a_send(player: Player, task: TaskRun) -> list[Broken]:
 
 
 def _keys(player: Player, task: TaskRun) -> Check:
-    marker = player.key_of(task.run.name)
+    digest = player.key_of(task.run.name)
     exchanges = [one for one in player.wire.tape.exchanges if one.owner == task.name]
     if any(one.host.startswith("sync") and (one.fault or not one.status) for one in exchanges):
         return  # it could not, maybe
-    item = _item(player, SENDS + marker[0], marker)
+    item = _item(player, SENDS + digest[0], digest)
     is_for_good = not task.was_hit and task.state == "failed" and isinstance(task.error, PermanentError)
     if item is not None and is_for_good and item.data["owner"].startswith(f"flexsms_{task.run.name}/"):
         left_s = item.data["lease_until_ms"] / 1000 - EPOCH_S - player.universe.now_s
@@ -108,7 +108,7 @@ def _keys(player: Player, task: TaskRun) -> Check:
             yield Broken("keys", f"{task.name} has failed for good and holds its key for {left_s:.0f} s")
     # Where an answer was lost, the turn is kept on purpose, and runs out. It belongs to all sends with this key.
     of_this_key = [
-        one for name in player.sends if player.key_of(name) == marker for one in player.runs[name].tasks
+        one for name in player.sends if player.key_of(name) == digest for one in player.runs[name].tasks
     ]
     names = {one.name for one in of_this_key}
     was_troubled = any(one.was_hit for one in of_this_key) or any(
@@ -117,7 +117,7 @@ def _keys(player: Player, task: TaskRun) -> Check:
     if task.state == "success" and not was_troubled:
         for row in player.world.store.map_items:
             owner = player.world.store.maps.get(row.parent)
-            if owner and str(owner.name).startswith(TURNS) and row.data["by"] == marker:
+            if owner and str(owner.name).startswith(TURNS) and row.data["by"] == digest:
                 yield Broken("keys", f"{task.name} is through and keeps the turn of {row.name}")
 
 

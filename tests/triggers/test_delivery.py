@@ -118,9 +118,9 @@ async def test_what_is_known_is_not_forgotten(sandbox: SandboxProcess, connectio
         texts.control.advance(3601)
         trigger = waiting_for(sent)
         async with TwilioHook().account() as account:
-            assert await trigger.look(account) is None
+            assert await trigger.poll(account) is None
             texts.account.proxy.sessions(sent["session_sid"]).delete()
-            assert await trigger.look(account) is None
+            assert await trigger.poll(account) is None
     assert trigger.so_far()["so_far"]["status"] == "sent"
 
 
@@ -133,7 +133,7 @@ async def test_an_earlier_status_that_comes_late_changes_nothing(
         queued = texts.control.state()
         texts.control.advance(3601)
         async with TwilioHook().account() as account:
-            assert await trigger.look(account) is None
+            assert await trigger.poll(account) is None
             texts.control.restore(queued)
-            assert await trigger.look(account) is None
+            assert await trigger.poll(account) is None
     assert trigger.so_far()["so_far"]["status"] == "sent"

@@ -38,7 +38,7 @@ class Scripted(PollingTrigger):
         super().__init__(**{"poll_interval_s": 0.01, "timeout_s": 5, **polling})
         self.name = name
 
-    async def look(self, account: Account) -> dict[str, Any] | None:
+    async def poll(self, account: Account) -> dict[str, Any] | None:
         seen = LOOKS.pop(0) if len(LOOKS) > 1 else LOOKS[0]
         if isinstance(seen, Exception):
             raise seen

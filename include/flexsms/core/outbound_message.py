@@ -23,12 +23,12 @@ ROW_KEY_ROUNDS = 600_000
 
 # Written by flexsms and by Flex itself; a caller who could overwrite them would cut the task off its channel.
 # A text and its task bear the digest of the idempotency key in this attribute.
-KEY_ATTRIBUTE = "flexsms_key"
+DIGEST_ATTRIBUTE = "flexsms_key"
 RESERVED_TASK_ATTRIBUTES = frozenset(
     {"channelSid", "conversationSid", "channelType", "from", "to", "name", "direction"}
     | {"customerAddress", "customerName"}
     | {"flexInteractionSid", "flexInteractionChannelSid", "sourceChatChannelSid", "targetWorkerSid"}
-    | {KEY_ATTRIBUTE}
+    | {DIGEST_ATTRIBUTE}
 )
 
 _GSM7 = frozenset(

@@ -142,7 +142,7 @@ class ObjectStorageInbox:
         :param most: only so many; no more days are listed than that takes
         """
 
-        def look() -> list[str]:
+        def list_names() -> list[str]:
             found: dict[str, str] = {}
 
             def add(folder: str) -> None:
@@ -157,7 +157,7 @@ class ObjectStorageInbox:
             add(REJECTED)
             return [found[name] for name in sorted(found)[:most]]
 
-        return await self._do(look)
+        return await self._do(list_names)
 
     async def read(self, name: str) -> bytes | None:
         """A post that is not read yet, None when somebody else was quicker."""
@@ -166,7 +166,7 @@ class ObjectStorageInbox:
     async def read_kept(self, key: str) -> bytes | None:
         """A post by its key, also when it was moved meanwhile; None when it is gone."""
 
-        def look() -> bytes | None:
+        def read() -> bytes | None:
             name = key.rpartition("/")[2]
             body = self._store.read(key)
             for folder in (NEW, _day_of(name), REJECTED):
@@ -174,7 +174,7 @@ class ObjectStorageInbox:
                     body = self._store.read(f"{folder}/{name}")
             return body
 
-        return await self._do(look)
+        return await self._do(read)
 
     async def done(self, name: str) -> None:
         """A post is read, and all that was in it is stored."""

@@ -34,7 +34,7 @@ class FlexDeliveryTrigger(PollingTrigger):
         self.message_sid = message_sid
         self._known: Delivery | None = None
 
-    async def look(self, account: Account) -> dict[str, Any] | None:
+    async def poll(self, account: Account) -> dict[str, Any] | None:
         """The delivery, once nothing more will follow."""
         reader = account.deliveries(self.session_sid)
         found = await reader.delivery(self.channel_sid, self.session_sid, self.message_sid)

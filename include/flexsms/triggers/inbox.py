@@ -27,7 +27,7 @@ class InboxTrigger(BaseEventTrigger):
     It never ends and never fails. Without an inbox it asks for the connection once a minute, and is silent.
 
     :param twilio_conn_id: the Airflow connection; by default the one of the web app
-    :param poll_interval_s: seconds between two looks
+    :param poll_interval_s: seconds between two polls
     """
 
     def __init__(self, *, twilio_conn_id: str | None = None, poll_interval_s: float = 10) -> None:

@@ -36,7 +36,7 @@ class FlexChannelTrigger(PollingTrigger):
         self.interaction_channel_sid = interaction_channel_sid
         self._misses = 0
 
-    async def look(self, account: Account) -> dict[str, Any] | None:
+    async def poll(self, account: Account) -> dict[str, Any] | None:
         """The channel's status, once it is another than ``setup``."""
         interaction = account.client.flex_api.v1.interaction(self.interaction_sid)
         try:

@@ -1,4 +1,4 @@
-"""Waiting for something at Twilio by looking every so often.
+"""Waiting for something at Twilio by polling it.
 
 Airflow may run a trigger twice at the same time, and again after a restart, so all it does is read.
 """
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 TIMEOUT, ERROR = "timeout", "error"
 # A trigger gives up by itself and says how far it came. Where no triggerer runs, Airflow ends the wait so much later.
 TRIGGERER_GRACE = timedelta(minutes=2)
-# Looks in a row that may fail. The client has repeated each for some ten seconds already, but not a 404: what was
+# Polls in a row that may fail. The client has repeated each for some ten seconds already, but not a 404: what was
 # only just made may not show yet, and what is gone does not come back.
 MOST_FAILURES = 5
 
 
 class PollingTrigger(BaseTrigger):
-    """Looks every so often, until there is something to tell; then it fires one event.
+    """Polls Twilio until there is something to tell; then it fires one event.
 
-    The event is what :meth:`look` returned, or ``{"status": "timeout", …}`` with what :meth:`so_far` has to add, or
+    The event is what :meth:`poll` returned, or ``{"status": "timeout", …}`` with what :meth:`so_far` has to add, or
     ``{"status": "error", "message", "retryable"}``, which :func:`check` makes an exception again. All that the task
     needs is in there, because ``dag.test()`` forgets what else was given to ``defer``.
 
     :cvar wanted: the arguments of the subclass, by name; JSON values, and no secrets
     :param twilio_conn_id: the Airflow connection
-    :param poll_interval_s: seconds between two looks
+    :param poll_interval_s: seconds between two polls
     :param timeout_s: seconds from now on until it gives up
     :param deadline: seconds since 1970, instead of ``timeout_s``: a trigger that is restarted does not begin anew
     """
@@ -65,7 +65,7 @@ class PollingTrigger(BaseTrigger):
         return f"{kind.__module__}.{kind.__qualname__}", {name: getattr(self, name) for name in names}
 
     @abstractmethod
-    async def look(self, account: Account) -> dict[str, Any] | None:
+    async def poll(self, account: Account) -> dict[str, Any] | None:
         """The event, None when there is none yet.
 
         An error that may heal by itself, or a 404 that may not be true, is no reason to stop before it comes several
@@ -90,10 +90,10 @@ class PollingTrigger(BaseTrigger):
         while True:
             try:
                 with contained():
-                    event = await self.look(account)
+                    event = await self.poll(account)
             except (RetryableError, NotFound) as error:
                 failures += 1
-                self.log.warning("Look failed, %d of %d in a row: %s", failures, MOST_FAILURES, error)
+                self.log.warning("Poll failed, %d of %d in a row: %s", failures, MOST_FAILURES, error)
                 if failures == MOST_FAILURES:
                     return {
                         "status": ERROR,
@@ -114,7 +114,7 @@ def check(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event of a polling trigger, if it is no error.
 
     :raises ServiceUnavailable: when Twilio gave no useful answer several times in a row
-    :raises PermanentError: when looking again changes nothing
+    :raises PermanentError: when another poll changes nothing
     """
     if event["status"] == ERROR:
         raise (ServiceUnavailable if event["retryable"] else PermanentError)(event["message"])

@@ -11,7 +11,7 @@ import pytest
 from flexsms.core.exceptions import InvalidInput, TwilioRefused
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
-from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.provisioner import Provisioner
 from tests.support.send_scenarios import CONVERSATIONS, CUSTOMER, PROXY, Desk
 
 if TYPE_CHECKING:
@@ -272,10 +272,10 @@ async def test_of_several_flows_the_one_for_texts_that_is_enabled_counts(desk: D
     posted = [entry for entry in desk.sandbox.control.journal() if entry["path"].endswith("/v1/Channels")]
     assert [entry["form"]["FlexFlowSid"] for entry in posted] in ([sid], [[sid]])
     async with desk.account() as account:
-        works = Works(dry_run=True, grace=timedelta())
+        provisioner = Provisioner(dry_run=True, grace=timedelta())
         wishes = NumberWishes(number=desk.number)
-        await NumberSetup(account.client, works, settings=account.settings, wishes=wishes).flex_flows()
-    assert sid in [row.sid for row in works.rows]
+        await NumberSetup(account.client, provisioner, settings=account.settings, wishes=wishes).flex_flows()
+    assert sid in [row.sid for row in provisioner.rows]
 
 
 async def test_a_number_that_was_migrated_is_told_apart_from_one_without_a_flow(desk: Desk) -> None:

@@ -186,8 +186,8 @@ async def test_a_reply_dated_before_the_claim_does_not_hide_the_text(desk: Desk)
     desk.answers()
     ahead = desk.clock() + timedelta(seconds=30)
     async with desk.account() as account:
-        marker = hashlib.sha256(b"k1").hexdigest()[:32]
-        assert await account.stack.find_post(sent.channel_sid, marker, ahead) == sent.message_sid
+        digest = hashlib.sha256(b"k1").hexdigest()[:32]
+        assert await account.stack.find_post(sent.channel_sid, digest, ahead) == sent.message_sid
 
 
 async def test_a_text_whose_channel_is_gone_says_so_and_no_more(desk: Desk) -> None:

@@ -321,17 +321,17 @@ async def test_a_task_that_was_taken_over_does_not_send(desk: Desk, monkeypatch:
     desk.sandbox.control.settings(interaction_setup_s=0)
     async with desk.account() as account:
         kind: Any = account.stack.__class__
-        opened = kind.open
+        opened = kind.open_conversation
 
         async def open_and_lose_the_key(stack: Any, message: Any, key: str, **more: Any) -> Any:
             conversation = await opened(stack, message, key, **more)
-            monkeypatch.setattr(kind, "open", opened)
+            monkeypatch.setattr(kind, "open_conversation", opened)
             later = datetime.now(UTC) + timedelta(hours=1)
             async with connect(account.settings, now=lambda: later) as other:
                 await other.sender().send(message, key="k1", owner="the faster")
             return conversation
 
-        monkeypatch.setattr(kind, "open", open_and_lose_the_key)
+        monkeypatch.setattr(kind, "open_conversation", open_and_lose_the_key)
         with pytest.raises(SendInProgress, match="taken this key over"):
             await account.sender().send(desk.text(), key="k1", owner="the sleeper")
     assert desk.texts() == ["Your results are in."]
@@ -400,7 +400,9 @@ async def test_a_failing_look_up_tells_no_number(desk: Desk) -> None:
 async def test_a_lost_post_is_an_unknown_outcome(desk: Desk) -> None:
     desk.sandbox.control.settings(interaction_setup_s=0)
     async with desk.account() as account:
-        conversation = await account.stack.open(desk.text(), "marker", resumed=False, since=desk.clock())
+        conversation = await account.stack.open_conversation(
+            desk.text(), "marker", resumed=False, since=desk.clock()
+        )
         desk.fault_post(action="drop_after")
         with pytest.raises(OutcomeUnknown):
             await account.stack.post(conversation, "Hi", "marker")

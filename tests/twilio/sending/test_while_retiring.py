@@ -137,7 +137,9 @@ def assert_nobody_is_lost(desk: Desk) -> None:
 
 
 @ROUTES
-@pytest.mark.parametrize("instant", [(ChatSessions, "open"), (ChatChannels, "post")], ids=["session", "text"])
+@pytest.mark.parametrize(
+    "instant", [(ChatSessions, "open_session"), (ChatChannels, "post")], ids=["session", "text"]
+)
 @pytest.mark.parametrize("how", ["deactivate", "delete"])
 async def test_a_channel_that_is_retired_in_the_middle_of_a_send_is_not_gone_on_with(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, route: str, instant: tuple[type, str], how: str
@@ -263,7 +265,7 @@ async def test_a_text_that_left_is_not_sent_again_where_the_next_channel_is_abou
 
     async def retire_this() -> None:
         await all_but_deleted(desk, sid)
-        at(monkeypatch, ChatSessions, "open", before=retire_the_next)
+        at(monkeypatch, ChatSessions, "open_session", before=retire_the_next)
 
     at(monkeypatch, ChatChannels, "post", after=retire_this)
     with pytest.raises(SendInProgress, match=r"The text has left as IM.* was retired in this very moment"):
@@ -371,7 +373,7 @@ async def test_what_others_made_of_a_channel_stays_where_a_send_keeps_it(
         found = json.loads((await channel.fetch_async()).attributes)
         theirs = {**found, "long_lived": False}
         await channel.update_async(attributes=json.dumps(theirs))
-    at(monkeypatch, ChatSessions, "open", before=lambda: desk.retire(sid))
+    at(monkeypatch, ChatSessions, "open_session", before=lambda: desk.retire(sid))
     sent = await desk.send_until_done("For you.")
     assert sent.channel_sid == sid
     (row,) = (row for row in rows(desk, "channels") if row["sid"] == sid)

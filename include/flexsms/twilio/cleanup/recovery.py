@@ -148,7 +148,7 @@ class Healer:
         if self.unanswered is Unanswered.REPORT:
             return False
         await stack.heal(sid, channel.links)
-        await stack.look_after(sid)
+        await stack.assign_to_agent(sid)
         report.restored[sid] = (channel, Healed.PUT_BACK)
         return True
 

@@ -240,7 +240,7 @@ class CleanupSteps:
             return False
         await self._leave_alone(progress, snapshot, Outcome.SKIPPED_OPEN_TASK)
         if not self._context.dry_run:
-            await self._group.stack(channel).look_after(sid)
+            await self._group.stack(channel).assign_to_agent(sid)
         return True
 
     async def _leave_alone(

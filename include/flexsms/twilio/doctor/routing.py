@@ -147,13 +147,13 @@ class RoutingDoctor:
         :raises NotAuthorized: when this login may not look at it
         """
 
-        async def look() -> str:
+        async def examine() -> str:
             flow: Any = await self._client.studio.v2.flows(flow_sid).fetch_async()
             return (
                 f"Studio flow {flow_sid} is a draft that was never published" if flow.status == DRAFT else ""
             )
 
-        return await self._once(f"Studio flow {flow_sid}", look)
+        return await self._once(f"Studio flow {flow_sid}", examine)
 
     async def task_problem(self, workspace_sid: str, workflow_sid: str) -> str:
         """What is wrong with where tasks are made, empty: nothing.
@@ -162,24 +162,24 @@ class RoutingDoctor:
         """
         workspace = self._client.taskrouter.v1.workspaces(workspace_sid)
 
-        async def look_at_workspace() -> str:
+        async def examine_workspace() -> str:
             if self._settings.workspace_sid in ("", workspace_sid):
                 return ""  # which is looked at as a product
             await workspace.fetch_async()
             return f"workspace {workspace_sid} is not workspace_sid, whose tasks alone are tracked"
 
-        async def look_at_workflow() -> str:
+        async def examine_workflow() -> str:
             await workspace.workflows(workflow_sid).fetch_async()
             return ""
 
-        return await self._once(f"workspace {workspace_sid}", look_at_workspace) or await self._once(
-            f"workflow {workflow_sid}", look_at_workflow
+        return await self._once(f"workspace {workspace_sid}", examine_workspace) or await self._once(
+            f"workflow {workflow_sid}", examine_workflow
         )
 
-    async def _once(self, what: str, look: Callable[[], Awaitable[str]]) -> str:
+    async def _once(self, what: str, examine: Callable[[], Awaitable[str]]) -> str:
         if what not in self._problems:
             try:
-                self._problems[what] = await look()
+                self._problems[what] = await examine()
             except NotFound:
                 self._problems[what] = f"{what} is not in this account"
         return self._problems[what]

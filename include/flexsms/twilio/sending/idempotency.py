@@ -46,7 +46,7 @@ class Stage(StrEnum):
 class Claim:
     """A key in our hands (or, when ``stage`` is ``sent``, one that is used up).
 
-    :param marker: the digest of the key that marks the text itself
+    :param digest: that of the key; it marks the text itself
     :param nonce: tells our own writes from those of a task that took over
     :param claimed_at: when the key was first taken, by Twilio's clock
     :param written_at: when the claim was last written down, by Twilio's clock
@@ -56,7 +56,7 @@ class Claim:
     :param result: from ``posting`` on, what the send will leave in XCom; without the text's SID until it is sent
     """
 
-    marker: str
+    digest: str
     owner: str
     nonce: str
     fingerprint: str
@@ -118,15 +118,15 @@ class SendLedger:
         :raises SendInProgress: when another task holds the key
         :raises InvalidInput: when the key was used for another text
         """
-        marker = _marker(key)
+        digest = _digest(key)
         fingerprint = message.fingerprint(self._secret)
         for _ in range(TAKE_ATTEMPTS):
-            fresh = self._fresh(marker, fingerprint, owner)
+            fresh = self._fresh(digest, fingerprint, owner)
             try:
-                item = await self._map(marker).create(marker, fresh.to_json())
+                item = await self._map(digest).create(digest, fresh.to_json())
                 return replace(fresh, revision=item.revision, claimed_at=item.created_at)
             except AlreadyExists:
-                held = _read(marker, await self._map(marker).fetch(marker))
+                held = _read(digest, await self._map(digest).fetch(digest))
             if held.nonce == fresh.nonce:
                 return held  # our own claim, whose answer was lost
             is_same = message.is_text_of(held.fingerprint, self._secret)
@@ -153,12 +153,12 @@ class SendLedger:
 
     async def knows(self, key: str, message: OutboundMessage) -> bool:
         """Whether a key was taken for this text, as far as anybody can tell."""
-        marker = _marker(key)
+        digest = _digest(key)
         try:
-            item = await self._map(marker).fetch(marker)
+            item = await self._map(digest).fetch(digest)
         except NotFound:
             return False
-        return message.is_text_of(_read(marker, item).fingerprint, self._secret)
+        return message.is_text_of(_read(digest, item).fingerprint, self._secret)
 
     async def advance(self, claim: Claim) -> Claim:
         """Write the claim down with a renewed lease.
@@ -176,29 +176,29 @@ class SendLedger:
 
     async def give_up(self, key: str, *, owner: str) -> None:
         """Give back what an earlier try of a task has kept of a key, if any; takes the same as :meth:`take`."""
-        marker = _marker(key)
+        digest = _digest(key)
         with suppress(FlexSmsError):
-            held = _read(marker, await self._map(marker).fetch(marker))
+            held = _read(digest, await self._map(digest).fetch(digest))
             if held.owner == owner and held.stage is not Stage.SENT and held.lease_until_ms > self._now_ms():
                 await self.give_back(held)
 
     async def _write(self, claim: Claim) -> Claim:
-        sends = self._map(claim.marker)
+        sends = self._map(claim.digest)
         try:
-            item = await sends.update(claim.marker, claim.to_json(), revision=claim.revision)
+            item = await sends.update(claim.digest, claim.to_json(), revision=claim.revision)
         except RevisionMismatch:
             # Either a task took over, or this is our own write, repeated because its answer was lost.
-            item = await sends.fetch(claim.marker)
+            item = await sends.fetch(claim.digest)
             if item.data != claim.to_json():
                 raise SendInProgress(
                     "idempotency_key: another task has taken this key over; it will send."
                 ) from None
         return replace(claim, revision=item.revision)
 
-    def _fresh(self, marker: str, fingerprint: str, owner: str) -> Claim:
+    def _fresh(self, digest: str, fingerprint: str, owner: str) -> Claim:
         now = self._now()
         return Claim(
-            marker=marker,
+            digest=digest,
             owner=owner,
             nonce=secrets.token_hex(8),
             fingerprint=fingerprint,
@@ -209,23 +209,23 @@ class SendLedger:
             revision="",
         )
 
-    def _map(self, marker: str) -> SyncMap:
+    def _map(self, digest: str) -> SyncMap:
         # Sync takes 20 writes/s per map, so the keys are spread over 16 of them.
-        return SyncMap(self._client, self._service_sid, MAP_PREFIX + marker[0])
+        return SyncMap(self._client, self._service_sid, MAP_PREFIX + digest[0])
 
     def _now_ms(self) -> int:
         return to_ms("now", self._now())
 
 
-def _marker(key: str) -> str:
+def _digest(key: str) -> str:
     """What Sync and the text itself show of a key."""
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def _read(marker: str, item: MapItem) -> Claim:
+def _read(digest: str, item: MapItem) -> Claim:
     data = item.data
     return Claim(
-        marker=marker,
+        digest=digest,
         owner=data["owner"],
         nonce=data["nonce"],
         fingerprint=data["fingerprint"],

@@ -44,7 +44,7 @@ class PostedTexts:
         channel_sid = result_of(claim).channel_sid
         while True:
             try:
-                sid = await self._stack.find_post(channel_sid, claim.marker, claim.claimed_at)
+                sid = await self._stack.find_post(channel_sid, claim.digest, claim.claimed_at)
             except NotFound as error:
                 raise _undecided(channel_sid) from error
             left_ms = gives_up_ms - to_ms("now", self._now())

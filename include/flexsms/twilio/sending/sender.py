@@ -161,7 +161,7 @@ class Sender:
             return
         progress.claim = replace(claim, opened=None)
         with told_if_left(opened.channel_sid):
-            await self._stack.take_back(opened, claim.marker, since=claim.claimed_at)
+            await self._stack.take_back(opened, claim.digest, since=claim.claimed_at)
 
     async def _go_on(self, message: OutboundMessage, progress: Progress) -> SendResult | None:
         """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
@@ -190,11 +190,11 @@ class Sender:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 with checked_before_sending(lambda: self._refuse_if_late(claim)):
-                    conversation = await self._stack.open(
-                        message, claim.marker, resumed=claim.resumed, since=claim.claimed_at
+                    conversation = await self._stack.open_conversation(
+                        message, claim.digest, resumed=claim.resumed, since=claim.claimed_at
                     )
             progress.opened = conversation
-            is_ready = await self._stack.is_ready(conversation, claim.marker, waited=bool(claim.opened))
+            is_ready = await self._stack.is_ready(conversation, claim.digest, waited=bool(claim.opened))
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh; the stack itself has taken everything back.
             progress.claim, progress.opened = replace(claim, opened=None), None
@@ -223,7 +223,7 @@ class Sender:
             # Once the lease is over another task may take the key, so nothing may leave after that.
             async with asyncio.timeout(self._left_s(claim)):
                 with checked_before_sending(lambda: self._refuse_if_late(claim)):
-                    return await self._stack.post(conversation, message.body, claim.marker)
+                    return await self._stack.post(conversation, message.body, claim.digest)
         except TwilioRefused as error:
             if error.status != TIMED_OUT:
                 progress.nothing_left()

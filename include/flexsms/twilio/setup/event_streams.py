@@ -27,7 +27,7 @@ from flexsms.core.setup_report import (
     Target,
     choose,
 )
-from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.provisioner import Provisioner
 from flexsms.twilio.setup.sinks import as_sink, list_sinks, wrong_types
 
 if TYPE_CHECKING:
@@ -56,11 +56,18 @@ class StreamSetup:
     """
 
     def __init__(
-        self, client: Client, works: Works, *, name: str, target: Target, test_id: str, patience: Patience
+        self,
+        client: Client,
+        provisioner: Provisioner,
+        *,
+        name: str,
+        target: Target,
+        test_id: str,
+        patience: Patience,
     ) -> None:
         self._client = client.events.v1
         self._all = client
-        self._works = works
+        self._provisioner = provisioner
         self._name = name
         self._target = target
         self._test_id = test_id
@@ -72,32 +79,34 @@ class StreamSetup:
 
         :return: whether events have no other way any more
         """
-        sink, is_new = await self._works.find_or_make(
-            "Sink", self._look, self._make, self._sink_fields, self._target.address
+        sink, is_new = await self._provisioner.ensure(
+            "Sink", self._find, self._make, self._sink_fields, self._target.address
         )
         if sink and not is_new:
-            self._works.note("Sink", RowState.EXISTS, sink.sid, self._target.address)
+            self._provisioner.note("Sink", RowState.EXISTS, sink.sid, self._target.address)
         for other in self._choice.foreign:
-            self._works.note("Sink", RowState.NOT_OURS, other.sid, f"{redact(other.description)!r} stays")
+            self._provisioner.note(
+                "Sink", RowState.NOT_OURS, other.sid, f"{redact(other.description)!r} stays"
+            )
         for other in self._choice.left:
             note = "leads elsewhere; give events_url or kinesis to keep only what that names"
-            self._works.note("Sink", RowState.LEFT, other.sid, note)
+            self._provisioner.note("Sink", RowState.LEFT, other.sid, note)
         # A sink that failed before it was subscribed never had an event.
         await self._remove(self._choice.dead, "it had failed")
         replaced = self._choice.replaced
         if sink and not await self._is_active(sink):
             for old in replaced:
-                self._works.note("Sink", RowState.EXISTS, old.sid, "delivers until the new one does")
+                self._provisioner.note("Sink", RowState.EXISTS, old.sid, "delivers until the new one does")
             return not replaced
         await self._subscribe(sink)
-        if any(old.subscriptions for old in replaced) and not self._works.dry_run:
+        if any(old.subscriptions for old in replaced) and not self._provisioner.dry_run:
             await asyncio.sleep(self._patience.drain.total_seconds())
         await self._remove(replaced, "replaced")
-        return not self._choice.left and not (self._works.dry_run and replaced)
+        return not self._choice.left and not (self._provisioner.dry_run and replaced)
 
     # Sinks
 
-    async def _look(self) -> Sink | None:
+    async def _find(self) -> Sink | None:
         self._choice = choose(await list_sinks(self._all), self._name, self._target)
         return self._choice.keep
 
@@ -116,14 +125,16 @@ class StreamSetup:
         sink = await self._wait(sink)
         if sink.status == ACTIVE:
             return True
-        if self._works.dry_run:
-            self._works.note("Sink", RowState.WAITS, sink.sid, f"it is {sink.status}, and has to be active")
+        if self._provisioner.dry_run:
+            self._provisioner.note(
+                "Sink", RowState.WAITS, sink.sid, f"it is {sink.status}, and has to be active"
+            )
             return False
         if self._test_id:
             return await self._validate(sink)
         if sink.status == "initialized":
             await self._send_test(sink)
-        self._works.note(
+        self._provisioner.note(
             "Sink",
             RowState.WAITS,
             sink.sid,
@@ -156,7 +167,7 @@ class StreamSetup:
                 now = await self._fetch(sink)
                 return None if now.status == "initialized" else now
 
-            if await self._works.until(is_sent) is None:
+            if await self._provisioner.poll(is_sent) is None:
                 raise
 
     async def _validate(self, sink: Sink) -> bool:
@@ -168,14 +179,16 @@ class StreamSetup:
                 f"Twilio does not take it for {sink.sid} ({error.code})",
                 "give data.test_id of the newest test event",
             ) from error
-        self._works.note("Sink", RowState.CHANGED, sink.sid, "is validated")
+        self._provisioner.note("Sink", RowState.CHANGED, sink.sid, "is validated")
 
         async def is_active() -> bool | None:
             return True if (await self._fetch(sink)).status == ACTIVE else None
 
-        if await self._works.until(is_active):
+        if await self._provisioner.poll(is_active):
             return True
-        self._works.note("Sink", RowState.WAITS, sink.sid, "it is validated, and not yet active; run again")
+        self._provisioner.note(
+            "Sink", RowState.WAITS, sink.sid, "it is validated, and not yet active; run again"
+        )
         return False
 
     async def _fetch(self, sink: Sink) -> Sink:
@@ -186,10 +199,10 @@ class StreamSetup:
     async def _subscribe(self, sink: Sink | None) -> None:
         note = f"{len(EVENT_TYPES)} task events, schema version {SCHEMA_VERSION}"
         if sink is None:
-            self._works.note("Subscription", RowState.WOULD_MAKE, note=note)
+            self._provisioner.note("Subscription", RowState.WOULD_MAKE, note=note)
             return
 
-        async def look() -> Any:
+        async def find() -> Any:
             found = await self._client.subscriptions.list_async(sink_sid=sink.sid, limit=1)
             return found[0] if found else None
 
@@ -197,16 +210,16 @@ class StreamSetup:
             types = [{"type": kind, "schema_version": SCHEMA_VERSION} for kind in EVENT_TYPES]
             return {"description": self._name, "sink_sid": sink.sid, "types": types}
 
-        found, is_new = await self._works.find_or_make(
-            "Subscription", look, self._client.subscriptions.create_async, fields, note
+        found, is_new = await self._provisioner.ensure(
+            "Subscription", find, self._client.subscriptions.create_async, fields, note
         )
         if found is None or is_new:
             return
         wrong = await wrong_types(self._all, str(found.sid))
         if not wrong:
-            self._works.note("Subscription", RowState.EXISTS, str(found.sid), note)
+            self._provisioner.note("Subscription", RowState.EXISTS, str(found.sid), note)
         for kind, version in wrong.items():
-            await self._works.change(
+            await self._provisioner.change(
                 "Subscription",
                 str(found.sid),
                 f"{kind}: {f'schema version {version}' if version else 'missing'}, now {SCHEMA_VERSION}",
@@ -225,7 +238,7 @@ class StreamSetup:
             async def is_there() -> bool | None:
                 return None if kind in await wrong_types(self._all, subscription_sid) else True
 
-            if not await self._works.until(is_there):
+            if not await self._provisioner.poll(is_there):
                 raise
 
     # What is over
@@ -234,5 +247,5 @@ class StreamSetup:
         for sink in sinks:
             for sid in sink.subscriptions:
                 gone = self._client.subscriptions(sid).delete_async
-                await self._works.remove("Subscription", sid, note, gone)
-            await self._works.remove("Sink", sink.sid, note, self._client.sinks(sink.sid).delete_async)
+                await self._provisioner.remove("Subscription", sid, note, gone)
+            await self._provisioner.remove("Sink", sink.sid, note, self._client.sinks(sink.sid).delete_async)

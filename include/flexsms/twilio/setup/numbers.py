@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flexsms.core.redaction import mask_number
 from flexsms.core.setup_report import RowState
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.provisioner import Provisioner
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class NumberSetup:
     """
 
     def __init__(
-        self, client: Client, works: Works, *, settings: TwilioSettings, wishes: NumberWishes
+        self, client: Client, provisioner: Provisioner, *, settings: TwilioSettings, wishes: NumberWishes
     ) -> None:
         self._client = client
-        self._works = works
+        self._provisioner = provisioner
         self._settings = settings
         self._wishes = wishes
         self._ending = mask_number(wishes.number)
@@ -70,7 +70,7 @@ class NumberSetup:
         flows, wishes = self._client.flex_api.v1.flex_flow, self._wishes
         lives = {"long_lived": wishes.long_lived, "janitor_enabled": wishes.janitor}
 
-        async def look() -> Any:
+        async def find() -> Any:
             return flow_of(await sms_flows(self._client), wishes.number, kind)
 
         def fields() -> dict[str, Any]:
@@ -87,7 +87,7 @@ class NumberSetup:
             }
 
         what = f"Flex Flow, {kind}"
-        flow, is_new = await self._works.find_or_make(what, look, flows.create_async, fields, self._ending)
+        flow, is_new = await self._provisioner.ensure(what, find, flows.create_async, fields, self._ending)
         if flow is None or is_new:
             return
         elsewhere = _differences(
@@ -118,7 +118,7 @@ class NumberSetup:
         """The number's address configuration: a text that finds no conversation makes one, and runs Studio."""
         addresses, number = self._client.conversations.v1.address_configurations, self._wishes.number
 
-        async def look() -> Any:
+        async def find() -> Any:
             found = await sms_addresses(self._client)
             return next((one for one in found if one.address == number), None)
 
@@ -137,8 +137,8 @@ class NumberSetup:
             }
 
         what = "Address configuration"
-        found, is_new = await self._works.find_or_make(
-            what, look, addresses.create_async, fields, self._ending
+        found, is_new = await self._provisioner.ensure(
+            what, find, addresses.create_async, fields, self._ending
         )
         if found is None or is_new:
             return
@@ -172,12 +172,12 @@ class NumberSetup:
             changes, elsewhere = {**changes, **elsewhere}, {}
         if changes:
             named = ", ".join(f"{name}={_text(value)}" for name, value in changes.items())
-            await self._works.change(what, sid, f"{self._ending}: {named}", partial(update, **changes))
+            await self._provisioner.change(what, sid, f"{self._ending}: {named}", partial(update, **changes))
         elif not elsewhere:
-            self._works.note(what, RowState.EXISTS, sid, self._ending)
+            self._provisioner.note(what, RowState.EXISTS, sid, self._ending)
         if elsewhere:
             named = ", ".join(f"{name} is not {_text(value)}" for name, value in elsewhere.items())
-            self._works.note(
+            self._provisioner.note(
                 what, RowState.LEFT, sid, f"{self._ending}: {named}; run again with overwrite to change it"
             )
 

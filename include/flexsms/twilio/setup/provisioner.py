@@ -1,7 +1,7 @@
-"""How set-up makes, changes and removes things: look first, adopt what is there, and write everything down.
+"""How set-up makes, changes and removes things: search first, adopt what is there, and write everything down.
 
 Most of what set-up makes has no natural key, so Twilio would make a second one without a question. A POST whose answer
-was lost is therefore looked up, and if nothing is found, left to the next try, which looks first as well.
+was lost is therefore searched for, and if nothing is found, left to the next try, which searches first as well.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from flexsms.core.setup_report import Row, RowState
 
 T = TypeVar("T")
 
-LOOK_AGAIN_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 
 
-class Works:
-    """Does the works, or, in a dry run, only says which there would be.
+class Provisioner:
+    """Makes, changes and removes things, or, in a dry run, only says what it would do.
 
     :param dry_run: send nothing that changes anything
     :param grace: how long a request whose answer was lost may still take effect
@@ -36,22 +36,22 @@ class Works:
         """Write a line of the table."""
         self.rows.append(Row(what, state, sid, note))
 
-    async def find_or_make(
+    async def ensure(
         self,
         what: str,
-        look: Callable[[], Awaitable[T | None]],
+        find: Callable[[], Awaitable[T | None]],
         make: Callable[..., Awaitable[T]],
         fields: Callable[[], Mapping[str, Any]],
         note: str = "",
     ) -> tuple[T | None, bool]:
-        """What ``look`` finds, else what ``make`` makes, and whether it is new. Only what is new gets its line here.
+        """What ``find`` finds, else what ``make`` makes, and whether it is new. Only what is new gets its line here.
 
         :param fields: what ``make`` is called with; asked only if it is missing, and in a dry run as well, so that a
             setting that is missing is named by it
         :return: None in a dry run when it is not there
         :raises OutcomeUnknown: when nobody knows whether it was made
         """
-        found = await look()
+        found = await find()
         if found is not None:
             return found, False
         values = fields()
@@ -61,7 +61,7 @@ class Works:
         try:
             made = await make(**values)
         except OutcomeUnknown:
-            late = await self.until(look)
+            late = await self.poll(find)
             if late is None:
                 raise
             made = late
@@ -81,12 +81,12 @@ class Works:
                 await send()
         self.note(what, RowState.WOULD_REMOVE if self.dry_run else RowState.REMOVED, sid, note)
 
-    async def until(self, look: Callable[[], Awaitable[T | None]]) -> T | None:
-        """Look again and again for as long as a lost request may take; None when nothing turns up."""
+    async def poll(self, find: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Search again and again for as long as a lost request may take; None when nothing turns up."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace.total_seconds()
         while True:
-            found = await look()
+            found = await find()
             if found is not None or loop.time() >= deadline:
                 return found
-            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
+            await asyncio.sleep(POLL_INTERVAL_S)

@@ -28,7 +28,7 @@ from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.settings import GRACE_IN_TIMEOUTS, TwilioSettings
 from flexsms.twilio.setup.event_streams import Patience, StreamSetup
 from flexsms.twilio.setup.numbers import NumberSetup, NumberWishes
-from flexsms.twilio.setup.provisioner import Works
+from flexsms.twilio.setup.provisioner import Provisioner
 from flexsms.twilio.setup.sinks import list_sinks
 
 if TYPE_CHECKING:
@@ -167,8 +167,10 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
     target, stream_name = wishes.target(), wishes.stream_name.strip()
     if not stream_name:
         raise InvalidInput("stream_name", "is empty", "give the text by which flexsms knows its own sink")
-    works = Works(dry_run=wishes.dry_run, grace=timedelta(seconds=settings.timeout_s) * GRACE_IN_TIMEOUTS)
-    sync_service_sid = await _sync_service(account, works, settings)
+    provisioner = Provisioner(
+        dry_run=wishes.dry_run, grace=timedelta(seconds=settings.timeout_s) * GRACE_IN_TIMEOUTS
+    )
+    sync_service_sid = await _sync_service(account, provisioner, settings)
     if target is None and (settings.events_url or settings.kinesis_stream or wishes.test_id):
         sinks = await list_sinks(account.client)
         target = standing(sinks, stream_name, url=settings.events_url, stream=settings.kinesis_stream)
@@ -177,21 +179,21 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         note = "give events_url or kinesis for events at once; without, flexsms_track asks every ten minutes"
         if settings.inbox_path:
             note = "give events_url; without it nothing is taken in to inbox_path"
-        works.note("Sink", RowState.SKIPPED, note=note)
+        provisioner.note("Sink", RowState.SKIPPED, note=note)
     else:
         is_only_way = await StreamSetup(
             account.client,
-            works,
+            provisioner,
             name=stream_name,
             target=target,
             test_id=wishes.test_id,
             patience=patience or Patience(),
         ).run()
     if not number:
-        works.note("Number", RowState.SKIPPED, note="give number to set one up")
+        provisioner.note("Number", RowState.SKIPPED, note="give number to set one up")
     else:
         of_number = NumberWishes(number, wishes.long_lived, wishes.janitor, wishes.overwrite)
-        setup = NumberSetup(account.client, works, settings=settings, wishes=of_number)
+        setup = NumberSetup(account.client, provisioner, settings=settings, wishes=of_number)
         await (setup.flex_flows() if settings.stack is StackName.CHAT else setup.address_configuration())
     found = replace(settings, sync_service_sid=sync_service_sid)
     extra = {name: str(value) for name in EXTRA_FIELDS if (value := getattr(found, name))}
@@ -199,7 +201,7 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         extra |= _way(target, settings, is_only=is_only_way)
     has_no_inbox = target is not None and target.kind == WEBHOOK and not settings.inbox_path
     warning = NO_INBOX if has_no_inbox else ""
-    return SetupReport(works.rows, extra, wishes.dry_run, account.transport.total_calls, warning)
+    return SetupReport(provisioner.rows, extra, wishes.dry_run, account.transport.total_calls, warning)
 
 
 def _way(target: Target, settings: TwilioSettings, *, is_only: bool) -> dict[str, str]:
@@ -217,7 +219,7 @@ def _way(target: Target, settings: TwilioSettings, *, is_only: bool) -> dict[str
     return way
 
 
-async def _sync_service(account: Account, works: Works, settings: TwilioSettings) -> str:
+async def _sync_service(account: Account, provisioner: Provisioner, settings: TwilioSettings) -> str:
     """The service that the connection names, or one of our own. Returns its SID, in a dry run perhaps none."""
     services = account.client.sync.v1.services
     if settings.sync_service_sid:
@@ -229,16 +231,16 @@ async def _sync_service(account: Account, works: Works, settings: TwilioSettings
                 "names no Sync service of this account",
                 "correct it, or leave it empty for set-up to make one",
             ) from error
-        works.note("Sync service", RowState.EXISTS, settings.sync_service_sid)
+        provisioner.note("Sync service", RowState.EXISTS, settings.sync_service_sid)
         return settings.sync_service_sid
 
-    async def look() -> Any:
+    async def find() -> Any:
         ours = [one for one in await services.list_async(page_size=100) if one.friendly_name == SYNC_NAME]
         return min(ours, key=lambda one: (str(one.date_created), str(one.sid)), default=None)
 
-    found, is_new = await works.find_or_make(
-        "Sync service", look, services.create_async, lambda: {"friendly_name": SYNC_NAME}, SYNC_NAME
+    found, is_new = await provisioner.ensure(
+        "Sync service", find, services.create_async, lambda: {"friendly_name": SYNC_NAME}, SYNC_NAME
     )
     if found and not is_new:
-        works.note("Sync service", RowState.EXISTS, str(found.sid), SYNC_NAME)
+        provisioner.note("Sync service", RowState.EXISTS, str(found.sid), SYNC_NAME)
     return str(found.sid) if found else ""

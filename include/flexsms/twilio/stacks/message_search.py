@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flexsms.core.attributes import parse_attributes
-from flexsms.core.outbound_message import KEY_ATTRIBUTE
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.protocol import NewestText
@@ -38,8 +38,8 @@ async def newest_text(messages: Any, *, author: str) -> NewestText | None:
     return None
 
 
-async def find_marked(page: Any, key: str, since: datetime) -> str | None:
-    """The SID of the message marked with a key.
+async def find_marked(page: Any, digest: str, since: datetime) -> str | None:
+    """The SID of the message marked with a digest.
 
     :param page: the first page of a channel's messages, newest first
     :param since: look no further back than a minute before
@@ -47,7 +47,7 @@ async def find_marked(page: Any, key: str, since: datetime) -> str | None:
     """
     async with aclosing(_posted(page, since)) as posted:
         async for sid, mark in posted:
-            if mark == key:
+            if mark == digest:
                 return sid
     return None
 
@@ -62,7 +62,7 @@ async def has_unmarked(page: Any, since: datetime) -> bool:
 
 
 async def _posted(page: Any, since: datetime) -> AsyncGenerator[tuple[str, str | None]]:
-    """The messages of a channel, newest first, each with the key that it is marked with."""
+    """The messages of a channel, newest first, each with the digest that it is marked with."""
     while page is not None:
         for message in page:
             posted_at = utc(message.date_created)
@@ -70,5 +70,5 @@ async def _posted(page: Any, since: datetime) -> AsyncGenerator[tuple[str, str |
                 return
             # Twilio may show attributes only where a single message is fetched, and unmarked must not mean unsent.
             shown = message if message.attributes is not None else await twice(message.fetch_async)
-            yield str(message.sid), parse_attributes(shown.attributes).get(KEY_ATTRIBUTE)
+            yield str(message.sid), parse_attributes(shown.attributes).get(DIGEST_ATTRIBUTE)
         page = await page.next_page_async()

@@ -123,42 +123,42 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def open(
-        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    async def open_conversation(
+        self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
     ) -> OpenConversation:
         """Start or continue the conversation; repeating it gives the same one.
 
         After a permanent error nothing that was made for it is left.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param resumed: an earlier try of the same send may have come as far as this
         :param since: when the key was first taken, by Twilio's clock
         :raises ChannelClosed: when it was closed in this very moment
         """
         ...
 
-    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
+    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> None:
         """Take back what a send has made that came to nothing, unless somebody else is using it by now.
 
         That is its task, and a conversation that it has started.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param since: when the key was first taken, by Twilio's clock
         """
         ...
 
-    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
+    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:
         """Whether a text may go out; if not, Flex is still setting up the interaction.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param waited: it had time to do so
         :raises InteractionFailed: when Flex gave up
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
         ...
 
-    async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
-        """Send the text, marked with the key; returns its IM… SID.
+    async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
+        """Send the text, marked with the digest; returns its IM… SID.
 
         :raises OutcomeUnknown: when the answer was lost
         :raises ChannelClosed: when the conversation was closed before, so that nothing was sent
@@ -193,8 +193,8 @@ class SendingStack(Protocol):
         """
         ...
 
-    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
-        """The SID of the text marked with the key, if there is one; looks no further back than ``since``.
+    async def find_post(self, channel_sid: str, digest: str, since: datetime) -> str | None:
+        """The SID of the text marked with the digest, if there is one; looks no further back than ``since``.
 
         :raises NotFound: when the channel is gone, so that nobody can tell
         """
@@ -268,7 +268,7 @@ class RetiringStack(Protocol):
         """The newest message, whoever wrote it; None where there is none; one call."""
         ...
 
-    async def look_after(self, channel_sid: str) -> None:
+    async def assign_to_agent(self, channel_sid: str) -> None:
         """Open a task for a customer whose text nobody was told of, unless the channel has one.
 
         :raises InteractionFailed: when its customer is no longer in it

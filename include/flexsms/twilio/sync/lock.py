@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 # The name is in customers' accounts, and so it stays.
 MAP_PREFIX = "flexsms.turns."
-LOOK_AGAIN_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 NOBODY = ""
 
 
@@ -79,41 +79,41 @@ class SyncLock:
         self,
         channel_sid: str,
         owner: str,
-        look: Callable[[], Awaitable[T | None]],
+        find: Callable[[], Awaitable[T | None]],
         make: Callable[[], Awaitable[T]],
         *,
         tidy: Callable[[T, Lease], Awaitable[T]] | None = None,
-        looked: bool = False,
+        just_searched: bool = False,
         doubtful: bool = False,
     ) -> T:
-        """What ``look`` finds on the channel, or, if nobody else makes it meanwhile, what ``make`` makes.
+        """What ``find`` finds on the channel, or, if nobody else makes it meanwhile, what ``make`` makes.
 
         :param owner: the same for all tries of one send, another for every other send
         :param make: a request that must not be repeated blindly
         :param tidy: what else has to be so before the next one has the lock; returns what is there then
-        :param looked: ``look`` has just found nothing, so a lock that nobody had lately needs no second look
+        :param just_searched: ``find`` has just found nothing, so a lock that nobody had lately needs no second search
         :param doubtful: an earlier try may have sent the request without having the lock
         :raises SendInProgress: when somebody else keeps the lock and makes nothing, or nobody knows what was made
         """
         until = self._now() + self._grace
         while (lease := await self._take(channel_sid, owner)) is None:
-            found = await look()
+            found = await find()
             if found is not None:
                 return found
             if self._now() >= until:
                 raise SendInProgress(
                     f"Another send is busy on {channel_sid}; trying again once it is through."
                 )
-            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
-        known_missing = looked and lease.is_first and not doubtful
+            await asyncio.sleep(POLL_INTERVAL_S)
+        known_missing = just_searched and lease.is_first and not doubtful
         how_long = self._grace if lease.inherited or doubtful else timedelta()
         found = None
         try:
             async with asyncio.timeout((self._duration - self._grace).total_seconds()):
                 with checked_before_sending(lambda: self._refuse_if_late(lease)):
-                    found = None if known_missing else await self._look_for(look, how_long)
+                    found = None if known_missing else await self._poll(find, how_long)
                     if found is None:
-                        found = await self.make(look, make)
+                        found = await self.make(find, make)
                     if tidy is not None:
                         found = await tidy(found, lease)
         except TimeoutError as error:
@@ -129,8 +129,8 @@ class SyncLock:
         await self._release(lease)
         return found
 
-    async def make(self, look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
-        """What ``make`` makes, or what ``look`` finds where its answer was lost.
+    async def make(self, find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+        """What ``make`` makes, or what ``find`` finds where its answer was lost.
 
         :raises SendInProgress: when nobody knows what was made
         """
@@ -139,7 +139,7 @@ class SyncLock:
             async with asyncio.timeout((self._duration - 2 * self._grace).total_seconds()):
                 return await make()
         except (OutcomeUnknown, TimeoutError) as error:
-            found = await self._look_for(look, self._grace)
+            found = await self._poll(find, self._grace)
             if found is None:
                 told = str(error) or "No answer in time."
                 raise SendInProgress(f"{told} It was not found; trying again later.") from error
@@ -150,13 +150,13 @@ class SyncLock:
         if lease.taken.age > self._duration - self._grace:
             raise SendInProgress(f"{lease.key} took too long; trying again later.")
 
-    async def _look_for(self, look: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
+    async def _poll(self, find: Callable[[], Awaitable[T | None]], how_long: timedelta) -> T | None:
         until = self._now() + how_long
         while True:
-            found = await look()
+            found = await find()
             if found is not None or self._now() >= until:
                 return found
-            await asyncio.sleep(LOOK_AGAIN_EVERY_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _take(self, channel_sid: str, owner: str) -> Lease | None:
         items, nonce, now = self._map(channel_sid), secrets.token_hex(8), Instant.now()

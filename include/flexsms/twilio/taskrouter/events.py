@@ -169,8 +169,8 @@ class TaskRouterSource:
         )
 
     async def open_tasks(self) -> list[ListedTask]:
-        """The tasks that are not over, all of them, by TaskRouter itself; see :meth:`TaskList.open`."""
-        return await self._tasks.open()
+        """The tasks that are not over, all of them, by TaskRouter itself; see :meth:`TaskList.open_tasks`."""
+        return await self._tasks.open_tasks()
 
     async def open_channels(self) -> frozenset[str]:
         """The channels that have a task which is not over; see :meth:`open_tasks`."""

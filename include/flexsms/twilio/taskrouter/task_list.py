@@ -58,7 +58,7 @@ class TaskList:
         # What was fetched of single tasks, by SID and the date of their last change.
         self._fetched: dict[tuple[str, datetime], Mapping[str, Any]] = {}
 
-    async def open(self) -> list[ListedTask]:
+    async def open_tasks(self) -> list[ListedTask]:
         """All tasks that are not over: one call per 1000, and one per task that is listed without its attributes.
 
         Where there are more than fit on a page, and no further page, six calls find up to 2000 of each step.

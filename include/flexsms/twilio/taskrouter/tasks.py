@@ -11,7 +11,7 @@ from typing import Any
 
 from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import InvalidInput, NotFound, TwilioRefused
-from flexsms.core.outbound_message import KEY_ATTRIBUTE
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.task_list import OPEN_STATUSES, ListedTask, TaskList
 
@@ -69,7 +69,7 @@ async def find_tasks_of(workspace: Any, customers: Collection[str], *, other_tha
     """
     return [
         task
-        for task in await TaskList(workspace, now=clock.utc_now).open()
+        for task in await TaskList(workspace, now=clock.utc_now).open_tasks()
         if any(task.attributes.get(name) in customers for name in ("from", "to"))
         and task.attributes.get("channelSid") not in (None, other_than)
     ]
@@ -106,18 +106,20 @@ async def end_open_tasks(workspace: Any, attribute: str, channel_sid: str, *, re
         await end_task(workspace, task, reason)
 
 
-async def end_own_tasks(workspace: Any, attribute: str, channel_sid: str, key: str, *, reason: str) -> bool:
+async def end_own_tasks(
+    workspace: Any, attribute: str, channel_sid: str, digest: str, *, reason: str
+) -> bool:
     """End the open tasks that one send has made, wherever they are; two calls, and one per task.
 
     :param attribute: the task attribute that names a channel on this stack
     :param channel_sid: the channel that the send was for
-    :param key: the marker of the send, which its tasks bear
+    :param digest: that of the send's idempotency key, which its tasks bear
     :param reason: what TaskRouter keeps as the reason
     :return: whether the channel has other open tasks
     """
     # Two filters of TaskRouter's: whether a list shows attributes is not certain.
     of_channel = {str(task.sid) for task in await open_tasks(workspace, attribute, channel_sid)}
-    own = await open_tasks(workspace, KEY_ATTRIBUTE, key)
+    own = await open_tasks(workspace, DIGEST_ATTRIBUTE, digest)
     for task in own:
         await end_task(workspace, task, reason)
     return bool(of_channel - {str(task.sid) for task in own})

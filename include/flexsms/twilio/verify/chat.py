@@ -89,7 +89,7 @@ async def sessions(own: Own, note: Note) -> None:
     async def stamped() -> bool | None:
         return (await ours.attributes(channel_sid)).get("proxySession") == session_sid or None
 
-    note("session-stamped", "yes" if await own.until(stamped) else "no")
+    note("session-stamped", "yes" if await own.poll(stamped) else "no")
     other = f"{own.mark}.other"
     note("pair-taken", _pair_refusal(await refusal(ours.open_session(other))))
     if own.wishes.wants("relay-named"):  # a text costs money
@@ -134,7 +134,7 @@ async def _relayed(own: Own, ours: OwnChannels, channel_sid: str, session_sid: s
     async def shown() -> list[Any] | None:
         return await ours.sessions(session_sid).interactions.list_async(limit=20) or None
 
-    found = await own.until(shown)
+    found = await own.poll(shown)
     if found is None:
         return "nothing is relayed"
     return "yes" if any(one.inbound_resource_sid == message.sid for one in found) else "no"

@@ -9,7 +9,7 @@ import asyncio
 import json
 from datetime import timedelta
 
-from flexsms.core.outbound_message import KEY_ATTRIBUTE
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.conversations.address_pairs import PAIR_TAKEN
@@ -47,7 +47,7 @@ async def messages(own: Own, note: Note) -> None:
     sid = await conversations.make()
     await conversations(sid).update_async(state="inactive")
     posted = conversations(sid).messages
-    await posted.create_async(body="flexsms verify", attributes=json.dumps({KEY_ATTRIBUTE: own.mark}))
+    await posted.create_async(body="flexsms verify", attributes=json.dumps({DIGEST_ATTRIBUTE: own.mark}))
     note("message-reactivates", "yes" if await conversations.state(sid) == "active" else "no")
     listed = await posted.list_async(limit=1)
     note("message-list-attributes", "yes" if own.mark in str(listed[0].attributes) else "no")

@@ -23,6 +23,6 @@ async def sinks(own: Own, note: Note) -> None:
     if str(sink.status) == ACTIVE:
         note("sink-active", "at once")
     else:
-        note("sink-active", "later" if await own.until(active) else "not by itself")
+        note("sink-active", "later" if await own.poll(active) else "not by itself")
     shown = [one for one in await list_sinks(own.client) if one.sid == sink.sid]
     note("sink-configuration", "yes" if shown and shown[0].posts_to(url) else "no")

@@ -48,7 +48,7 @@ async def lives(own: Own, note: Note) -> None:
     async def closed() -> bool | None:
         return await conversations.state(sid) == "closed" or None
 
-    ends = {"task": await own.until(partial(_is_over, own, task)), "conversation": await own.until(closed)}
+    ends = {"task": await own.poll(partial(_is_over, own, task)), "conversation": await own.poll(closed)}
     note("closing-interaction", " and ".join(what for what, is_over in ends.items() if is_over) or "nothing")
     invites = conversations.interactions(interaction).channels(channel).invites
     refused = await refusal(invites.create_async(routing={"properties": conversations.routing()}))
@@ -74,7 +74,7 @@ async def workers(own: Own, note: Note) -> None:
         found = await own.workspace.events.list_async(task_sid=task, event_type=RESERVED)
         return next((str(one.event_data.get("worker_sid")) for one in found), None)
 
-    got = await own.until(offered)
+    got = await own.poll(offered)
     if got is None:
         raise NotPossible("nobody was offered the task; make the agent available, and try again")
     note("interaction-worker", "yes" if got == wanted else "no, another one")
@@ -93,7 +93,7 @@ async def agents(own: Own, note: Note) -> None:
 
     request = "Accept the task of 'flexsms verify' in Flex, and leave it the way your agents do."
     await own.ask(request, partial(_is_over, own, task))
-    note("agent-completes", "is closed" if await own.until(closed, own.patience.ended) else "stays open")
+    note("agent-completes", "is closed" if await own.poll(closed, own.patience.ended) else "stays open")
 
 
 @experiment(
@@ -131,7 +131,7 @@ async def late_texts(own: Own, note: Note) -> None:
         found = await own.tasks("conversationSid", where, assignment_status=OPEN_STATUSES)
         return found[0] if found else None
 
-    task = await own.until(opened)
+    task = await own.poll(opened)
     note("late-text-task", "no" if task is None else "yes")
     if task is not None:
         note("task-channel-type", channel_type_of(await attributes_of(task) or {}) or "none")

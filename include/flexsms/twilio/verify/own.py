@@ -86,7 +86,7 @@ class Patience:
     :param machine: for Twilio
     :param ended: after a task has ended, for what becomes of it and of its conversation
     :param person: for somebody to do what they were asked for
-    :param every: between two looks
+    :param every: between two polls
     """
 
     machine: timedelta = timedelta(seconds=60)
@@ -140,8 +140,8 @@ class Own:
 
     # Waiting
 
-    async def until(
-        self, look: Callable[[], Awaitable[T | None]], within: timedelta | None = None
+    async def poll(
+        self, find: Callable[[], Awaitable[T | None]], within: timedelta | None = None
     ) -> T | None:
         """Look again and again; None when nothing turns up.
 
@@ -150,18 +150,18 @@ class Own:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self.patience.machine if within is None else within).total_seconds()
         while True:
-            found = await look()
+            found = await find()
             if found is not None or loop.time() >= deadline:
                 return found
             await asyncio.sleep(self.patience.every.total_seconds())
 
-    async def ask(self, request: str, look: Callable[[], Awaitable[T | None]]) -> T:
+    async def ask(self, request: str, find: Callable[[], Awaitable[T | None]]) -> T:
         """Ask a person for something, and wait until it shows.
 
         :raises NotPossible: when it does not
         """
         self._person(f"{request} Waiting for {self.patience.person.total_seconds():g} s.")
-        found = await self.until(look, self.patience.person)
+        found = await self.poll(find, self.patience.person)
         if found is None:
             raise NotPossible("nobody did what was asked for in time")
         return found

@@ -144,7 +144,7 @@ class OwnConversations:
             channel: Any = await self.interactions(interaction_sid).channels(channel_sid).fetch_async()
             return None if str(channel.status) == "setup" else channel
 
-        channel = await self._own.until(over)
+        channel = await self._own.poll(over)
         if channel is None or str(channel.status) == "failed":
             code = f" ({channel.error_code})" if channel is not None else ""
             raise NotPossible(f"Flex does not set up an interaction{code}; check workflow_sid")

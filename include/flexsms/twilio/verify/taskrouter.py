@@ -24,7 +24,7 @@ async def tasks(own: Own, note: Note) -> None:
         found = await own.tasks()
         return found if len(found) == 2 else None
 
-    found = await own.until(listed)
+    found = await own.poll(listed)
     if found is None:
         raise NotPossible("TaskRouter does not list the tasks that it was given")
     note("task-list-attributes", "no" if any(shown(task) is None for task in found) else "yes")
@@ -53,7 +53,7 @@ async def events(own: Own, note: Note) -> None:
         kinds = [str(one.event_type) for one in found]
         return kinds if {CREATED, CANCELED} <= set(kinds) else None
 
-    kinds = await own.until(both)
+    kinds = await own.poll(both)
     note("event-list-delay", "within a minute" if kinds else "later")
     if kinds:
         is_newest_first = kinds.index(CANCELED) < kinds.index(CREATED)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.attributes import parse_attributes, write_attributes
 from flexsms.core.exceptions import NotFound, OutcomeUnknown, ServiceUnavailable
-from flexsms.core.outbound_message import KEY_ATTRIBUTE
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.stacks.chat.service_check import ServiceCheck
@@ -125,10 +125,10 @@ class ChatChannels:
         created_at = utc(channel.date_created)
         return not channel.messages_count and created_at is not None and created_at >= since
 
-    async def post(self, channel_sid: str, body: str, key: str) -> str:
-        """Add a message marked with a key; returns its SID. Proxy relays it as an SMS."""
+    async def post(self, channel_sid: str, body: str, digest: str) -> str:
+        """Add a message marked with a digest; returns its SID. Proxy relays it as an SMS."""
         message = await self._channels(channel_sid).messages.create_async(
-            body=body, attributes=json.dumps({KEY_ATTRIBUTE: key}), x_twilio_webhook_enabled="true"
+            body=body, attributes=json.dumps({DIGEST_ATTRIBUTE: digest}), x_twilio_webhook_enabled="true"
         )
         return str(message.sid)
 
@@ -136,9 +136,9 @@ class ChatChannels:
         """The newest message of a channel."""
         return await newest_text(self._channels(channel_sid).messages, author="_from")
 
-    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
-        """Look for the message marked with a key, newest first, no further back than ``since``."""
-        return await find_marked(await self._newest(channel_sid), key, since)
+    async def find_post(self, channel_sid: str, digest: str, since: datetime) -> str | None:
+        """Look for the message marked with a digest, newest first, no further back than ``since``."""
+        return await find_marked(await self._newest(channel_sid), digest, since)
 
     async def has_texts_of_others(self, channel_sid: str, since: datetime) -> bool:
         """Whether anybody else has written than flexsms, a customer mostly, no longer ago than ``since``."""

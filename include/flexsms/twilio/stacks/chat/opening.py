@@ -20,7 +20,7 @@ from flexsms.core.exceptions import (
     PermanentError,
     SendInProgress,
 )
-from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage, Route
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive
@@ -68,45 +68,45 @@ class ChatOpening:
         await self._flows.of(message)
         await check_worker(self._tasks.workspace, message.target_worker_sid)
 
-    async def open(
-        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    async def open_conversation(
+        self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
     ) -> tuple[OpenConversation, bool]:
         """Get the active channel of the two numbers, or a new one, with an open session.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param resumed: an earlier try of the same send may have come as far as this
         :param since: what was made before is none of this send
         :return: the conversation, and False when it was retired in this very moment
         """
         flow = await self._flows.of(message)
         is_agents = message.route is Route.AGENT
-        channel = await self._channel(message, flow, marked(message, key) if is_agents else None)
+        channel = await self._channel(message, flow, marked(message, digest) if is_agents else None)
         try:
             try:
-                session = await self._sessions.open(channel.sid, message)
+                session = await self._sessions.open_session(channel.sid, message)
             except PairTaken as taken:
                 if taken.channel_sid is None:
-                    taken = await self._search(taken, message, flow, key, resumed=resumed)
-                opened = await self._where_the_customer_is(taken, message, flow, channel, key)
+                    taken = await self._search(taken, message, flow, digest, resumed=resumed)
+                opened = await self._where_the_customer_is(taken, message, flow, channel, digest)
             else:
                 opened = await self._opened(channel, session)
             if resumed and is_agents:
-                await self._end_strays(key, other_than=opened[0].channel_sid)
+                await self._end_strays(digest, other_than=opened[0].channel_sid)
         except PermanentError:
             with told_if_left(str(channel.sid)):
-                await self.take_back(str(channel.sid), key, since=since)
+                await self.take_back(str(channel.sid), digest, since=since)
             raise
         return opened
 
-    async def take_back(self, channel_sid: str, key: str, *, since: datetime) -> None:
+    async def take_back(self, channel_sid: str, digest: str, *, since: datetime) -> None:
         """Take back what a send has made that came to nothing: its task, and a new channel that nobody is in.
 
         A customer who has written meanwhile keeps both.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param since: a channel that was made before is none of this send
         """
-        for task in await open_tasks(self._tasks.workspace, KEY_ATTRIBUTE, key):
+        for task in await open_tasks(self._tasks.workspace, DIGEST_ATTRIBUTE, digest):
             attributes = await attributes_of(task)
             if attributes is not None and not await self._has_texts(str(attributes.get("channelSid")), since):
                 await end_task(self._tasks.workspace, task, "its text was not sent")
@@ -141,14 +141,14 @@ class ChatOpening:
             body="",
             source_channel_sid=channel_sid,
         )
-        conversation, _ = await self.open(
+        conversation, _ = await self.open_conversation(
             message, f"after-{channel_sid}", resumed=True, since=clock.utc_now()
         )
         return conversation
 
-    async def _end_strays(self, key: str, *, other_than: str) -> None:
+    async def _end_strays(self, digest: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""
-        for task in await open_tasks(self._tasks.workspace, KEY_ATTRIBUTE, key):
+        for task in await open_tasks(self._tasks.workspace, DIGEST_ATTRIBUTE, digest):
             channel_sid = str(parse_attributes(task.attributes).get("channelSid"))
             if channel_sid != other_than and await self._sessions.find(channel_sid) is None:
                 await end_task(self._tasks.workspace, task, ELSEWHERE)
@@ -179,13 +179,13 @@ class ChatOpening:
         return conversation, is_live
 
     async def _where_the_customer_is(
-        self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any, key: str
+        self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any, digest: str
     ) -> tuple[OpenConversation, bool]:
         """The conversation whose session has the customer, or the new one when that is a leftover."""
         if taken.channel_sid is None:
             # It may have been a channel that was retired meanwhile.
             try:
-                return await self._opened(channel, await self._sessions.open(channel.sid, message))
+                return await self._opened(channel, await self._sessions.open_session(channel.sid, message))
             except PairTaken as again:
                 await self._discard_if_empty(channel)
                 raise again.refusal from taken
@@ -197,18 +197,18 @@ class ChatOpening:
         if await self._channels.is_live(taken.channel_sid):
             logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
             await self._discard_if_empty(channel)
-            return await self._continue(taken.channel_sid, taken.session, message, flow, key)
+            return await self._continue(taken.channel_sid, taken.session, message, flow, digest)
         # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
         await self._sessions.close(taken.channel_sid, taken.session.sid)
         try:
-            return await self._opened(channel, await self._sessions.open(channel.sid, message))
+            return await self._opened(channel, await self._sessions.open_session(channel.sid, message))
         except PairTaken as again:
             raise SendInProgress(
                 f"The customer wrote at this very moment ({again}); trying again."
             ) from again
 
     async def _search(
-        self, taken: PairTaken, message: OutboundMessage, flow: Any, key: str, *, resumed: bool
+        self, taken: PairTaken, message: OutboundMessage, flow: Any, digest: str, *, resumed: bool
     ) -> PairTaken:
         """Look for the holder of a pair that Proxy does not name: the active channel of the number's other flow.
 
@@ -216,7 +216,7 @@ class ChatOpening:
         back, and it may open a task, which bears a mark. A text of the customer meanwhile opens none beside that,
         also while an earlier try was at work.
         """
-        mark = {"flexsms_search": key, KEY_ATTRIBUTE: key}
+        mark = {"flexsms_search": digest, DIGEST_ATTRIBUTE: digest}
         for other in await self._flows.of_number(message.from_number):
             if str(other.sid) == str(flow.sid):
                 continue
@@ -228,7 +228,9 @@ class ChatOpening:
                 since = opened_at - TRIES_TAKE if resumed else opened_at
                 is_waiting = await self._may_somebody_wait(sid, since)
                 task_sid = (
-                    await self._tasks.ensure(sid, message, other, key, is_own=False) if is_waiting else None
+                    await self._tasks.ensure(sid, message, other, digest, is_own=False)
+                    if is_waiting
+                    else None
                 )
             session = await self._sessions.find(sid)
             if session is not None or (task_sid and await self._tasks.is_open(task_sid)):
@@ -243,11 +245,11 @@ class ChatOpening:
             return True  # nobody can tell, and an agent who looks in vain does no harm
 
     async def _continue(
-        self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, key: str
+        self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, digest: str
     ) -> tuple[OpenConversation, bool]:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
         is_agents = message.route is Route.AGENT
-        task_sid = await self._tasks.ensure(channel_sid, message, flow, key) if is_agents else None
+        task_sid = await self._tasks.ensure(channel_sid, message, flow, digest) if is_agents else None
         # Behind the task, because a clean-up looks for tasks once more after it has made the channel inactive.
         snapshot = None
         with suppress(NotFound):
@@ -283,15 +285,15 @@ class ChatOpening:
             if session is not None:
                 await self._sessions.close(sid, session.sid)
 
-    async def look_after(self, channel_sid: str, customer: str, number: str) -> None:
+    async def assign_to_agent(self, channel_sid: str, customer: str, number: str) -> None:
         """Open a task for a customer who wrote in a channel after its last task had ended.
 
         :param number: the Twilio number, whose flow routes the task
         """
         message = OutboundMessage(Route.AGENT, from_number=number, to_number=customer, body="")
-        key = f"unanswered-{channel_sid}"
+        digest = f"unanswered-{channel_sid}"
         task_sid = await self._tasks.ensure(
-            channel_sid, message, await self._flows.of(message), key, is_own=False
+            channel_sid, message, await self._flows.of(message), digest, is_own=False
         )
         logger.warning(
             "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task_sid

@@ -77,7 +77,7 @@ class ChatSessions:
         self._sessions = service.sessions
         self._check = ServiceCheck(service, "session_service_sid")
 
-    async def open(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
+    async def open_session(self, channel_sid: str, message: OutboundMessage) -> OpenSession:
         """Make sure that the channel has an open session with its customer in it.
 
         :raises PairTaken: when the customer is in a session of another channel

@@ -65,27 +65,29 @@ class ChatStack:
         """Make sure that the number has a flow of the route, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(
-        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    async def open_conversation(
+        self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
     ) -> OpenConversation:
         """Get the conversation that the customer is in, or a new one."""
-        conversation, is_live = await self._opening.open(message, key, resumed=resumed, since=since)
+        conversation, is_live = await self._opening.open_conversation(
+            message, digest, resumed=resumed, since=since
+        )
         if is_live:
             return conversation
         return replace(conversation, session_updated_at=None, is_reconnected=True, is_out_of_use=True)
 
-    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> None:
+    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> None:
         """End the send's task, and remove a channel that it has made and nobody has written in."""
-        await self._opening.take_back(conversation.channel_sid, key, since=since)
+        await self._opening.take_back(conversation.channel_sid, digest, since=since)
 
-    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:  # noqa: ARG002
+    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:  # noqa: ARG002
         """A chat channel takes texts at once."""
         return True
 
-    async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
+    async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Post the chat message that Proxy relays as an SMS."""
         try:
-            return await self._channels.post(conversation.channel_sid, body, key)
+            return await self._channels.post(conversation.channel_sid, body, digest)
         except NotFound as error:
             # One 404 is no proof.
             if await self._channels.is_live(conversation.channel_sid):
@@ -131,9 +133,9 @@ class ChatStack:
         await self._sessions.close(conversation.channel_sid, conversation.session_sid)
         return conversation.task_sid is not None and await self._tasks.end(conversation.task_sid)
 
-    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
+    async def find_post(self, channel_sid: str, digest: str, since: datetime) -> str | None:
         """Look through the channel's messages, down to the moment the key was taken."""
-        return await self._channels.find_post(channel_sid, key, since)
+        return await self._channels.find_post(channel_sid, digest, since)
 
     def console_url(self, channel_sid: str) -> str:
         """The channel among those of the chat service."""
@@ -216,7 +218,7 @@ class ChatStack:
             if message is None:
                 await self._sessions.reopen(sid, channel.session_sid or links.get("session"))
             else:
-                await self._sessions.open(sid, message)
+                await self._sessions.open_session(sid, message)
         except PairTaken:
             return False
         except TwilioRefused as error:
@@ -272,10 +274,10 @@ class ChatStack:
         """The newest message of the chat channel."""
         return await self._channels.newest_text(channel_sid)
 
-    async def look_after(self, channel_sid: str) -> None:
+    async def assign_to_agent(self, channel_sid: str) -> None:
         """Open a task by the number's Flex Flow."""
         for customer, number in (await self._sessions.customers(channel_sid)).items():
-            await self._opening.look_after(channel_sid, customer, number)
+            await self._opening.assign_to_agent(channel_sid, customer, number)
             return
         raise InteractionFailed(
             f"Somebody wrote in {channel_sid} and nobody was told, and its customer is in no session of it, so no task "

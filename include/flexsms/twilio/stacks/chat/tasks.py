@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import NotFound, TwilioRefused
-from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage, Route
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage, Route
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.own_numbers import sms_flows
 from flexsms.twilio.sync.lock import SyncLock
@@ -59,11 +59,11 @@ class ChatTasks:
         return task if str(task.assignment_status) in OPEN_STATUSES else None
 
     async def ensure(
-        self, channel_sid: str, message: OutboundMessage, flow: Any, key: str, *, is_own: bool = True
+        self, channel_sid: str, message: OutboundMessage, flow: Any, digest: str, *, is_own: bool = True
     ) -> str:
         """The open task of a channel, or a new one by the flow's routing.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param is_own: whether the task goes with the send, and bears its mark
         """
 
@@ -73,7 +73,7 @@ class ChatTasks:
 
         async def make() -> str:
             routing: Mapping[str, Any] = flow.integration or {}
-            task_attributes = marked(message, key) if is_own else message.routing_attributes()
+            task_attributes = marked(message, digest) if is_own else message.routing_attributes()
             attributes = {**task_attributes, "channelSid": channel_sid, "channelType": "sms"}
             task = await self.workspace.tasks.create_async(
                 attributes=json.dumps(attributes),
@@ -85,7 +85,7 @@ class ChatTasks:
         found = await find()
         if found is not None:
             return found
-        return await self._lock.once(channel_sid, key, find, make, looked=True)
+        return await self._lock.once(channel_sid, digest, find, make, just_searched=True)
 
     async def _prefer_another(self, channel_sid: str, task_sid: str) -> str:
         """The task of a customer who has just written, if there is one, and else the one that was just made."""
@@ -122,6 +122,6 @@ class ChatTasks:
         return None
 
 
-def marked(message: OutboundMessage, key: str) -> dict[str, Any]:
+def marked(message: OutboundMessage, digest: str) -> dict[str, Any]:
     """The attributes of a send's task, by which its next try finds the task again."""
-    return {**message.routing_attributes(), KEY_ATTRIBUTE: key}
+    return {**message.routing_attributes(), DIGEST_ATTRIBUTE: digest}

@@ -62,30 +62,30 @@ class ConversationPairs:
         self._services = ConversationServices(client, settings)
         self._close_after_days = settings.close_after_days
 
-    async def open(
+    async def find_or_start(
         self,
         message: OutboundMessage,
-        key: str,
+        digest: str,
         *,
         resumed: bool,
         prepare: Callable[[str], Awaitable[object]] | None = None,
     ) -> OpenConversation:
-        """The open conversation of the pair, or a new one named after the send's key.
+        """The open conversation of the pair, or a new one named after the digest of the send's key.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param resumed: an earlier try may have started one already
         :param prepare: what a new conversation gets before the customer is in it, so before anybody else can find it
         :raises InvalidInput: when Twilio takes one of the numbers for none
         :raises ChannelClosed: when it was closed in this very moment
         """
-        own = await self._started(key, message) if resumed else None
+        own = await self._started(digest, message) if resumed else None
         if own is None:
             # A customer of many years has many closed ones; on whichever page the open one is, the refusal below
             # names it, so one page is enough.
             found = await self._find(message, first_page_only=True)
             if found is not None:
                 return found
-            own = await self._start(message, key)
+            own = await self._start(message, digest)
             if prepare is not None and not resumed:
                 try:
                     await prepare(str(own.sid))
@@ -94,18 +94,18 @@ class ConversationPairs:
                     raise
         return await self._claim(own, message)
 
-    async def release(self, channel_sid: str, key: str) -> bool:
+    async def release(self, channel_sid: str, digest: str) -> bool:
         """Let the customer of a conversation go that a send started in vain, so that others reach them again.
 
         It is closed and not deleted: another send that is about to use it starts afresh then, and no text is destroyed.
 
-        :param key: the marker of the send that started it; a conversation of anybody else is left alone
+        :param digest: that of the send's idempotency key; a conversation that another send started is left alone
         :return: False when somebody wrote in it, so that a person has to look after it
         """
         resource = self._client.conversations(channel_sid)
         try:
             conversation: Any = await resource.fetch_async()
-            if str(conversation.unique_name) not in _names(key):
+            if str(conversation.unique_name) not in _names(digest):
                 return True
             if not await self.is_silent(channel_sid):
                 return False
@@ -151,9 +151,9 @@ class ConversationPairs:
             page = None if first_page_only else await page.next_page_async()
         return None
 
-    async def _started(self, key: str, message: OutboundMessage) -> Any:
+    async def _started(self, digest: str, message: OutboundMessage) -> Any:
         """What an earlier try of the send started, unless it is closed."""
-        for name in _names(key):
+        for name in _names(digest):
             try:
                 conversation: Any = await self._client.conversations(name).fetch_async()
             except NotFound:
@@ -182,14 +182,14 @@ class ConversationPairs:
             (str(one["address"]), str(one.get("proxy_address"))) for one in bindings if one.get("address")
         ]
 
-    async def _start(self, message: OutboundMessage, key: str) -> Any:
+    async def _start(self, message: OutboundMessage, digest: str) -> Any:
         # Timers without a state can be refused (https://www.twilio.com/docs/api/errors/50382).
         timers = (
             {"state": "active", "timers_closed": f"P{self._close_after_days}D"}
             if self._close_after_days
             else {}
         )
-        for name in _names(key):
+        for name in _names(digest):
             try:
                 return await self._client.conversations.create_async(
                     unique_name=name,
@@ -280,6 +280,6 @@ def _pair(message: OutboundMessage) -> tuple[str, str]:
     return message.to_number, message.from_number
 
 
-def _names(key: str) -> list[str]:
+def _names(digest: str) -> list[str]:
     """Unique names for the conversations of a send: a closed one keeps its name."""
-    return [f"{NAME_PREFIX}{key}", *(f"{NAME_PREFIX}{key}.{number}" for number in range(2, 6))]
+    return [f"{NAME_PREFIX}{digest}", *(f"{NAME_PREFIX}{digest}.{number}" for number in range(2, 6))]

@@ -59,57 +59,57 @@ class ConversationOpening:
             self._settings.need("queue_sid")
         await check_worker(workspace, message.target_worker_sid)
 
-    async def open(
-        self, message: OutboundMessage, key: str, *, resumed: bool, since: datetime
+    async def open_conversation(
+        self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
     ) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
         # The customer may write as soon as they are in it, and then the flow has to be there already.
         prepare = self._prepare_studio if message.route is Route.STUDIO else None
-        conversation = await self._pairs.open(message, key, resumed=resumed, prepare=prepare)
+        conversation = await self._pairs.find_or_start(message, digest, resumed=resumed, prepare=prepare)
         try:
-            return await self._with_care(conversation, message, key, resumed=resumed)
+            return await self._with_care(conversation, message, digest, resumed=resumed)
         except PermanentError as error:
             if await self._is_over(conversation.channel_sid, error):
                 closed = f"{conversation.channel_sid} was closed before anybody could look after it."
                 raise ChannelClosed(closed) from error
             with told_if_left(conversation.channel_sid):
-                if not await self.take_back(conversation, key, since=since):
+                if not await self.take_back(conversation, digest, since=since):
                     error.args = (
                         f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}",
                         *error.args[1:],
                     )
             raise
 
-    async def take_back(self, conversation: OpenConversation, key: str, *, since: datetime) -> bool:
+    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> bool:
         """End the send's task, close the conversation that it has started, and give another one its flow back.
 
         A customer who has written meanwhile keeps all of it.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param since: when the send began
         :return: False when a text waits in a conversation that nobody was told of
         """
         if conversation.is_new:
-            return await self._let_go(conversation.channel_sid, key)
+            return await self._let_go(conversation.channel_sid, digest)
         if await self._pairs.has_texts_of_others(conversation.channel_sid, since):
             return True
-        others = await self._end_own_tasks(conversation.channel_sid, key)
+        others = await self._end_own_tasks(conversation.channel_sid, digest)
         if conversation.lost_flow and not others:
-            await self._ensure_task_or_flow(conversation.channel_sid, key, doubtful=False)
+            await self._ensure_task_or_flow(conversation.channel_sid, digest, doubtful=False)
         return True
 
     async def _with_care(
-        self, conversation: OpenConversation, message: OutboundMessage, key: str, *, resumed: bool
+        self, conversation: OpenConversation, message: OutboundMessage, digest: str, *, resumed: bool
     ) -> OpenConversation:
         """The conversation with a task or, on the other route and without one, with the Studio flow."""
         is_fresh = bool(conversation.is_new) and not resumed
         sid = conversation.channel_sid
         if message.route is Route.AGENT:
-            task = await self.ensure_task(sid, message, key, is_fresh=is_fresh, resumed=resumed)
+            task = await self.ensure_task(sid, message, digest, is_fresh=is_fresh, resumed=resumed)
         elif is_fresh:
             return conversation
         else:
-            found = await self._ensure_task_or_flow(sid, key, doubtful=bool(conversation.is_new))
+            found = await self._ensure_task_or_flow(sid, digest, doubtful=bool(conversation.is_new))
             if not isinstance(found, OpenTask):
                 return conversation
             if resumed:
@@ -126,15 +126,15 @@ class ConversationOpening:
         )
 
     async def ensure_task(
-        self, channel_sid: str, message: OutboundMessage, key: str, *, is_fresh: bool, resumed: bool
+        self, channel_sid: str, message: OutboundMessage, digest: str, *, is_fresh: bool, resumed: bool
     ) -> OpenTask:
         """The conversation's open task, or a new one, and no flow beside it.
 
         A task that an earlier try made may have the flow or another task still beside it, so a later try looks under
         its lock.
         """
-        looked = not is_fresh and not resumed
-        if looked:
+        just_searched = not is_fresh and not resumed
+        if just_searched:
             found = await self._open_task(channel_sid)
             if found is not None:
                 return found
@@ -143,19 +143,19 @@ class ConversationOpening:
             if is_fresh and lease.is_first:
                 return task
             if task.is_invited or resumed:
-                task = await self._tasks.keep_one(channel_sid, task, key)
+                task = await self._tasks.keep_one(channel_sid, task, digest)
             return replace(task, replaces_flow=await self._flow.detach(channel_sid))
 
         return await self._lock.once(
             channel_sid,
-            key,
+            digest,
             lambda: self._open_task(channel_sid),
-            lambda: self._tasks.make(channel_sid, message, key, is_fresh=is_fresh),
+            lambda: self._tasks.make(channel_sid, message, digest, is_fresh=is_fresh),
             tidy=detach_flow,
-            looked=looked,
+            just_searched=just_searched,
         )
 
-    async def _ensure_task_or_flow(self, channel_sid: str, key: str, *, doubtful: bool) -> OpenTask | str:
+    async def _ensure_task_or_flow(self, channel_sid: str, digest: str, *, doubtful: bool) -> OpenTask | str:
         """The conversation's open task, or else its Studio flow.
 
         :param doubtful: an earlier try may have asked for the flow
@@ -174,21 +174,21 @@ class ConversationOpening:
 
         return await self._lock.once(
             channel_sid,
-            key,
+            digest,
             lambda: self._task_or_flow(channel_sid),
             lambda: self._flow.attach(channel_sid),
             tidy=prefer_task,
-            looked=True,
+            just_searched=True,
             doubtful=doubtful,
         )
 
     async def _task_or_flow(self, channel_sid: str) -> OpenTask | str | None:
         return await self._open_task(channel_sid) or await self._flow.find(channel_sid)
 
-    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
+    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:
         """Whether the interaction channel is active.
 
-        :param key: the marker of the send
+        :param digest: that of the send's idempotency key
         :param waited: it had time to be set up
         :raises InteractionFailed: when Flex gave it up; the customer of a conversation that was made for it is let go
         :raises ChannelClosed: when the conversation was closed meanwhile
@@ -210,15 +210,15 @@ class ConversationOpening:
             # the conversation is what carries the text.
             return waited or not conversation.is_new_interaction
         if str(channel.status) == "failed":
-            await self._give_up(conversation, key, channel)
+            await self._give_up(conversation, digest, channel)
         return str(channel.status) != "setup"
 
-    async def _give_up(self, conversation: OpenConversation, key: str, channel: Any) -> NoReturn:
+    async def _give_up(self, conversation: OpenConversation, digest: str, channel: Any) -> NoReturn:
         if channel.error_code in CLOSED_CODES:
             raise ChannelClosed(f"{conversation.channel_sid} was closed; the next try starts a fresh one.")
         if conversation.lost_flow:
-            await self._ensure_task_or_flow(conversation.channel_sid, key, doubtful=False)
-        released = await self._let_go(conversation.channel_sid, key)
+            await self._ensure_task_or_flow(conversation.channel_sid, digest, doubtful=False)
+        released = await self._let_go(conversation.channel_sid, digest)
         raise InteractionFailed(
             f"Flex could not set up interaction channel {conversation.interaction_channel_sid}: "
             f"{redact(str(channel.error_message or 'no reason given'))} ({channel.error_code}); nothing was sent. "
@@ -237,19 +237,19 @@ class ConversationOpening:
             return True
         return str(conversation.state) == "closed"
 
-    async def _let_go(self, channel_sid: str, key: str) -> bool:
+    async def _let_go(self, channel_sid: str, digest: str) -> bool:
         """Release the pair, unless somebody else is at work in the conversation; False when a text waits in it."""
         if not await self._pairs.is_silent(channel_sid):
             return await self._open_task(channel_sid) is not None
         try:
-            others = await self._end_own_tasks(channel_sid, key)
+            others = await self._end_own_tasks(channel_sid, digest)
         except PermanentError:  # TaskRouter itself refuses, and so can have given nobody a task for us
             others = False
-        return others or await self._pairs.release(channel_sid, key)
+        return others or await self._pairs.release(channel_sid, digest)
 
-    async def _end_own_tasks(self, channel_sid: str, key: str) -> bool:
+    async def _end_own_tasks(self, channel_sid: str, digest: str) -> bool:
         reason = "its text was not sent"
-        return await end_own_tasks(self.workspace(), "conversationSid", channel_sid, key, reason=reason)
+        return await end_own_tasks(self.workspace(), "conversationSid", channel_sid, digest, reason=reason)
 
     async def _open_task(self, channel_sid: str) -> OpenTask | None:
         return await self._tasks.find(channel_sid)

@@ -21,7 +21,7 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
@@ -66,42 +66,42 @@ class ConversationsStack:
         """Make sure that the settings of the route are there, and that the worker exists."""
         await self._opening.check(message)
 
-    async def open(
+    async def open_conversation(
         self,
         message: OutboundMessage,
-        key: str,
+        digest: str,
         *,
         resumed: bool,
         since: datetime,
     ) -> OpenConversation:
         """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
-        conversation = await self._opening.open(message, key, resumed=resumed, since=since)
+        conversation = await self._opening.open_conversation(message, digest, resumed=resumed, since=since)
         self._service_sid = conversation.service_sid or self._service_sid
         return conversation
 
     async def take_back(
         self,
         conversation: OpenConversation,
-        key: str,
+        digest: str,
         *,
         since: datetime,
     ) -> None:
         """End the send's task, close the conversation that it has started, and give another one its flow back."""
-        await self._opening.take_back(conversation, key, since=since)
+        await self._opening.take_back(conversation, digest, since=since)
 
-    async def is_ready(self, conversation: OpenConversation, key: str, *, waited: bool) -> bool:
+    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:
         """Whether the interaction channel is active."""
         self._service_sid = conversation.service_sid or self._service_sid
-        return await self._opening.is_ready(conversation, key, waited=waited)
+        return await self._opening.is_ready(conversation, digest, waited=waited)
 
-    async def post(self, conversation: OpenConversation, body: str, key: str) -> str:
+    async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Add the message that Twilio texts to the customer.
 
         Without the header that runs webhooks: the Studio flow is for the customer's answer, not for our text.
         """
         try:
             message = await self._conversations(conversation.channel_sid).messages.create_async(
-                body=body, attributes=json.dumps({KEY_ATTRIBUTE: key})
+                body=body, attributes=json.dumps({DIGEST_ATTRIBUTE: digest})
             )
         except TwilioRefused as error:
             await self._check_closed(conversation, error)
@@ -141,10 +141,10 @@ class ConversationsStack:
         """Closing ends the task."""
         return False
 
-    async def find_post(self, channel_sid: str, key: str, since: datetime) -> str | None:
+    async def find_post(self, channel_sid: str, digest: str, since: datetime) -> str | None:
         """Look through the conversation's messages, down to the moment the key was taken."""
         messages = self._conversations(channel_sid).messages
-        return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), key, since)
+        return await find_marked(await messages.page_async(order="desc", page_size=PAGE_SIZE), digest, since)
 
     def console_url(self, channel_sid: str) -> str:
         """The conversation among those of its service, which Twilio tells with it."""
@@ -226,9 +226,9 @@ class ConversationsStack:
         """The newest message of the conversation."""
         return await newest_text(self._conversations(channel_sid).messages, author="author")
 
-    async def look_after(self, channel_sid: str) -> None:
+    async def assign_to_agent(self, channel_sid: str) -> None:
         """Invite an agent to the conversation."""
-        await self._unanswered.look_after(channel_sid)
+        await self._unanswered.assign_to_agent(channel_sid)
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
         """Close the interaction channel, which closes the conversation; where it does not, close that itself.

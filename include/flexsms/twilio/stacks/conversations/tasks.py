@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.attributes import parse_attributes
 from flexsms.core.exceptions import InvalidInput, NotAuthorized, ServiceUnavailable, TwilioRefused
-from flexsms.core.outbound_message import KEY_ATTRIBUTE, OutboundMessage
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.services import in_service
 from flexsms.twilio.sync.channel_states import SyncStore
@@ -64,12 +64,14 @@ class ConversationTasks:
         task = await find_open_task(self._workspace(), "conversationSid", channel_sid)
         return None if task is None else OpenTask(str(task.sid), *await _mapped(task))
 
-    async def make(self, channel_sid: str, message: OutboundMessage, key: str, *, is_fresh: bool) -> OpenTask:
+    async def make(
+        self, channel_sid: str, message: OutboundMessage, digest: str, *, is_fresh: bool
+    ) -> OpenTask:
         """Open a task on the conversation, for one agent or by the workflow.
 
         Neither request may be repeated blindly.
 
-        :param key: the marker of the send, which its task bears
+        :param digest: that of the send's idempotency key, which its task bears
         :param is_fresh: the conversation was only just made, so that there is no earlier interaction
         """
         known = None if is_fresh else await self._known(channel_sid)
@@ -79,13 +81,13 @@ class ConversationTasks:
             if found is not None:
                 return found
             try:
-                return await self._invite(channel_sid, known, message, key)
+                return await self._invite(channel_sid, known, message, digest)
             except NotAuthorized:
                 raise
             except TwilioRefused as error:
                 logger.info("The interaction of %s takes no invite (%s); starting one.", channel_sid, error)
         try:
-            return await self._start(channel_sid, message, key)
+            return await self._start(channel_sid, message, digest)
         except TwilioRefused as error:
             if error.code != ALREADY_MAPPED:
                 raise
@@ -94,18 +96,18 @@ class ConversationTasks:
             if found is not None:
                 return found
             mapped = await self._look_up(channel_sid, error, known)
-        return await self._invite(channel_sid, mapped, message, key)
+        return await self._invite(channel_sid, mapped, message, digest)
 
-    async def keep_one(self, channel_sid: str, found: OpenTask, key: str) -> OpenTask:
+    async def keep_one(self, channel_sid: str, found: OpenTask, digest: str) -> OpenTask:
         """The conversation's one task: the customer may have written right before our invite, and opened another.
 
         One call; one more to end ours when there is another.
 
         :param found: one of its tasks
-        :param key: the marker of the send, which its task bears
+        :param digest: that of the send's idempotency key, which its task bears
         """
         tasks = await open_tasks(self._workspace(), "conversationSid", channel_sid)
-        own = [task for task in tasks if (await attributes_of(task) or {}).get(KEY_ATTRIBUTE) == key]
+        own = [task for task in tasks if (await attributes_of(task) or {}).get(DIGEST_ATTRIBUTE) == digest]
         others = [task for task in tasks if task not in own]
         if not others or not own:
             return found
@@ -149,22 +151,24 @@ class ConversationTasks:
         found.append((attributes.get("interactionSid"), attributes.get("channelSid")))
         return [(str(interaction), str(channel)) for interaction, channel in found if interaction and channel]
 
-    async def _invite(self, channel_sid: str, mapped: Mapped, message: OutboundMessage, key: str) -> OpenTask:
+    async def _invite(
+        self, channel_sid: str, mapped: Mapped, message: OutboundMessage, digest: str
+    ) -> OpenTask:
         interaction, channel = mapped
         sids = {
             "conversationSid": channel_sid,
             "flexInteractionSid": interaction,
             "flexInteractionChannelSid": channel,
-            KEY_ATTRIBUTE: key,
+            DIGEST_ATTRIBUTE: digest,
         }
         invites = self._interaction(interaction).channels(channel).invites
         invite: Any = await invites.create_async(
-            routing={"properties": self._routing(message, {**sids, KEY_ATTRIBUTE: key})}
+            routing={"properties": self._routing(message, {**sids, DIGEST_ATTRIBUTE: digest})}
         )
         routed = (invite.routing or {}).get("properties") or {}
         return OpenTask(routed.get("sid"), interaction, channel, is_invited=True)
 
-    async def _start(self, channel_sid: str, message: OutboundMessage, key: str) -> OpenTask:
+    async def _start(self, channel_sid: str, message: OutboundMessage, digest: str) -> OpenTask:
         """Start an interaction, always on a conversation that is there.
 
         One that makes its own has no natural key, so a lost answer would leave a second one.
@@ -175,7 +179,7 @@ class ConversationTasks:
                 "initiated_by": "api",
                 "properties": {"media_channel_sid": channel_sid},
             },
-            routing={"properties": self._routing(message, {KEY_ATTRIBUTE: key})},
+            routing={"properties": self._routing(message, {DIGEST_ATTRIBUTE: digest})},
         )
         routed = (interaction.routing or {}).get("properties") or {}
         return OpenTask(routed.get("sid"), str(interaction.sid), str(interaction.channel["sid"]), is_new=True)

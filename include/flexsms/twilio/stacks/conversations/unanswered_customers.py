@@ -32,7 +32,9 @@ class UnansweredCustomers:
         :raises InteractionFailed: when nobody is in the closed conversation whom a fresh one could be opened for
         """
         message = await self._message_after(closed_sid)
-        fresh = await self._opening.open(message, f"after-{closed_sid}", resumed=True, since=clock.utc_now())
+        fresh = await self._opening.open_conversation(
+            message, f"after-{closed_sid}", resumed=True, since=clock.utc_now()
+        )
         if fresh.task_sid:
             await refer_to(self._opening.workspace(), fresh.task_sid, closed_sid)
         # Nobody can answer in a closed conversation.
@@ -46,14 +48,14 @@ class UnansweredCustomers:
             fresh.channel_sid,
         )
 
-    async def look_after(self, channel_sid: str) -> None:
+    async def assign_to_agent(self, channel_sid: str) -> None:
         """Open a task for a customer who wrote in the conversation after its last task had ended.
 
         :raises InteractionFailed: when that customer is no longer in it
         """
         message = replace(await self._message_after(channel_sid), source_channel_sid=None)
-        key = f"unanswered-{channel_sid}"
-        task = await self._opening.ensure_task(channel_sid, message, key, is_fresh=False, resumed=True)
+        digest = f"unanswered-{channel_sid}"
+        task = await self._opening.ensure_task(channel_sid, message, digest, is_fresh=False, resumed=True)
         logger.warning(
             "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task.task_sid
         )
