@@ -320,7 +320,7 @@ async def test_a_key_that_died_with_its_task_is_taken_over_after_the_lease(desk:
 async def test_a_task_that_was_taken_over_does_not_send(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.sandbox.control.settings(interaction_setup_s=0)
     async with desk.account() as account:
-        kind: Any = account.stack.__class__
+        kind: Any = account.stack.opening.__class__
         opened = kind.open_conversation
 
         async def open_and_lose_the_key(stack: Any, message: Any, key: str, **more: Any) -> Any:
@@ -400,7 +400,7 @@ async def test_a_failing_look_up_tells_no_number(desk: Desk) -> None:
 async def test_a_lost_post_is_an_unknown_outcome(desk: Desk) -> None:
     desk.sandbox.control.settings(interaction_setup_s=0)
     async with desk.account() as account:
-        conversation = await account.stack.open_conversation(
+        conversation = await account.stack.opening.open_conversation(
             desk.text(), "marker", resumed=False, since=desk.clock()
         )
         desk.fault_post(action="drop_after")

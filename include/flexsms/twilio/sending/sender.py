@@ -102,7 +102,7 @@ class Sender:
         :raises UndecidedSend: when a text may have left and its channel is gone
         """
         try:
-            await self._stack.check(message)
+            await self._stack.opening.check(message)
             if earlier_key and await self._ledger.knows(earlier_key, message):
                 key = earlier_key
             claim = await self._ledger.take(key, message, owner=owner)
@@ -161,7 +161,7 @@ class Sender:
             return
         progress.claim = replace(claim, opened=None)
         with told_if_left(opened.channel_sid):
-            await self._stack.take_back(opened, claim.digest, since=claim.claimed_at)
+            await self._stack.opening.take_back(opened, claim.digest, since=claim.claimed_at)
 
     async def _go_on(self, message: OutboundMessage, progress: Progress) -> SendResult | None:
         """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
@@ -190,11 +190,13 @@ class Sender:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 with checked_before_sending(lambda: self._refuse_if_late(claim)):
-                    conversation = await self._stack.open_conversation(
+                    conversation = await self._stack.opening.open_conversation(
                         message, claim.digest, resumed=claim.resumed, since=claim.claimed_at
                     )
             progress.opened = conversation
-            is_ready = await self._stack.is_ready(conversation, claim.digest, waited=bool(claim.opened))
+            is_ready = await self._stack.opening.is_ready(
+                conversation, claim.digest, waited=bool(claim.opened)
+            )
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh; the stack itself has taken everything back.
             progress.claim, progress.opened = replace(claim, opened=None), None

@@ -111,10 +111,8 @@ class Relay(StrEnum):
     MISSING = "missing"
 
 
-class SendingStack(Protocol):
-    """What sending needs of a generation of Flex messaging."""
-
-    name: StackName
+class Opening(Protocol):
+    """Opens conversations for sending, and takes them back."""
 
     async def check(self, message: OutboundMessage) -> None:
         """Find out what can be found out before anything is written.
@@ -155,6 +153,17 @@ class SendingStack(Protocol):
         :raises InteractionFailed: when Flex gave up
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
+        ...
+
+
+class SendingStack(Protocol):
+    """What sending needs of a generation of Flex messaging."""
+
+    name: StackName
+
+    @property
+    def opening(self) -> Opening:
+        """What opens its conversations."""
         ...
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:

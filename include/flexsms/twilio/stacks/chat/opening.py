@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from flexsms.core.exceptions import (
     SendInProgress,
 )
 from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage, Route
-from flexsms.twilio.client import clock
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.stacks.chat.channels import ChatChannels, is_inactive
 from flexsms.twilio.stacks.chat.flows import ChatFlows
@@ -49,13 +49,18 @@ class ChatOpening:
     """Opens conversations; belongs to :class:`flexsms.twilio.stacks.chat.stack.ChatStack`."""
 
     def __init__(
-        self, client: Client, channels: ChatChannels, sessions: ChatSessions, tasks: ChatTasks
+        self,
+        client: Client,
+        channels: ChatChannels,
+        sessions: ChatSessions,
+        tasks: ChatTasks,
+        flows: ChatFlows,
     ) -> None:
         self._flex = client.flex_api.v1
         self._channels = channels
         self._sessions = sessions
         self._tasks = tasks
-        self._flows = ChatFlows(client)
+        self._flows = flows
 
     async def check(self, message: OutboundMessage) -> None:
         """Make sure that the number has a flow of the route, and that the worker exists."""
@@ -70,13 +75,14 @@ class ChatOpening:
 
     async def open_conversation(
         self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
-    ) -> tuple[OpenConversation, bool]:
+    ) -> OpenConversation:
         """Get the active channel of the two numbers, or a new one, with an open session.
+
+        It is out of use when it was retired in this very moment.
 
         :param digest: that of the send's idempotency key
         :param resumed: an earlier try of the same send may have come as far as this
         :param since: what was made before is none of this send
-        :return: the conversation, and False when it was retired in this very moment
         """
         flow = await self._flows.of(message)
         is_agents = message.route is Route.AGENT
@@ -91,14 +97,18 @@ class ChatOpening:
             else:
                 opened = await self._opened(channel, session)
             if resumed and is_agents:
-                await self._end_strays(digest, other_than=opened[0].channel_sid)
+                await self._end_strays(digest, other_than=opened.channel_sid)
         except PermanentError:
             with told_if_left(str(channel.sid)):
-                await self.take_back(str(channel.sid), digest, since=since)
+                await self.take_back(OpenConversation(str(channel.sid), None), digest, since=since)
             raise
         return opened
 
-    async def take_back(self, channel_sid: str, digest: str, *, since: datetime) -> None:
+    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:  # noqa: ARG002
+        """A chat channel takes texts at once."""
+        return True
+
+    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> None:
         """Take back what a send has made that came to nothing: its task, and a new channel that nobody is in.
 
         A customer who has written meanwhile keeps both.
@@ -106,6 +116,7 @@ class ChatOpening:
         :param digest: that of the send's idempotency key
         :param since: a channel that was made before is none of this send
         """
+        channel_sid = conversation.channel_sid
         for task in await open_tasks(self._tasks.workspace, DIGEST_ATTRIBUTE, digest):
             attributes = await attributes_of(task)
             if attributes is not None and not await self._has_texts(str(attributes.get("channelSid")), since):
@@ -128,24 +139,6 @@ class ChatOpening:
         except NotFound:
             return False
 
-    async def go_on_elsewhere(self, channel_sid: str, customer: str, number: str) -> OpenConversation:
-        """Open a task wherever a customer is who has left a channel, to lead an agent to that channel as well.
-
-        :param customer: E.164
-        :param number: the Twilio number that they text with
-        """
-        message = OutboundMessage(
-            route=Route.AGENT,
-            from_number=number,
-            to_number=customer,
-            body="",
-            source_channel_sid=channel_sid,
-        )
-        conversation, _ = await self.open_conversation(
-            message, f"after-{channel_sid}", resumed=True, since=clock.utc_now()
-        )
-        return conversation
-
     async def _end_strays(self, digest: str, *, other_than: str) -> None:
         """End what an earlier try has opened on another channel, which was the customer's at that time."""
         for task in await open_tasks(self._tasks.workspace, DIGEST_ATTRIBUTE, digest):
@@ -165,7 +158,7 @@ class ChatOpening:
             task_attributes=None if attributes is None else json.dumps(attributes),
         )
 
-    async def _opened(self, channel: Any, session: OpenSession) -> tuple[OpenConversation, bool]:
+    async def _opened(self, channel: Any, session: OpenSession) -> OpenConversation:
         conversation = OpenConversation(
             channel_sid=channel.sid,
             created_at=utc(channel.date_created),
@@ -176,11 +169,11 @@ class ChatOpening:
         )
         # Cleaning up closes the session first: one that was open belonged to a channel in use.
         is_live = not session.was_closed or (session.is_open and await self._channels.is_live(channel.sid))
-        return conversation, is_live
+        return conversation if is_live else _out_of_use(conversation)
 
     async def _where_the_customer_is(
         self, taken: PairTaken, message: OutboundMessage, flow: Any, channel: Any, digest: str
-    ) -> tuple[OpenConversation, bool]:
+    ) -> OpenConversation:
         """The conversation whose session has the customer, or the new one when that is a leftover."""
         if taken.channel_sid is None:
             # It may have been a channel that was retired meanwhile.
@@ -246,7 +239,7 @@ class ChatOpening:
 
     async def _continue(
         self, channel_sid: str, session: OpenSession, message: OutboundMessage, flow: Any, digest: str
-    ) -> tuple[OpenConversation, bool]:
+    ) -> OpenConversation:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
         is_agents = message.route is Route.AGENT
         task_sid = await self._tasks.ensure(channel_sid, message, flow, digest) if is_agents else None
@@ -262,7 +255,8 @@ class ChatOpening:
             session_sid=session.sid,
             session_updated_at=session.updated_at,
         )
-        return conversation, snapshot is not None and not is_inactive(snapshot.attributes)
+        is_live = snapshot is not None and not is_inactive(snapshot.attributes)
+        return conversation if is_live else _out_of_use(conversation)
 
     async def _discard_if_empty(self, channel: Any) -> None:
         """Take back a channel that was only just made, with its tasks.
@@ -285,16 +279,7 @@ class ChatOpening:
             if session is not None:
                 await self._sessions.close(sid, session.sid)
 
-    async def assign_to_agent(self, channel_sid: str, customer: str, number: str) -> None:
-        """Open a task for a customer who wrote in a channel after its last task had ended.
 
-        :param number: the Twilio number, whose flow routes the task
-        """
-        message = OutboundMessage(Route.AGENT, from_number=number, to_number=customer, body="")
-        digest = f"unanswered-{channel_sid}"
-        task_sid = await self._tasks.ensure(
-            channel_sid, message, await self._flows.of(message), digest, is_own=False
-        )
-        logger.warning(
-            "A customer wrote in %s and nobody was told; an agent gets task %s.", channel_sid, task_sid
-        )
+def _out_of_use(conversation: OpenConversation) -> OpenConversation:
+    """A conversation that was retired in this very moment."""
+    return replace(conversation, session_updated_at=None, is_reconnected=True, is_out_of_use=True)

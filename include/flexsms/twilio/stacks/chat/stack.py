@@ -8,16 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import (
     ChannelClosed,
-    InteractionFailed,
-    InvalidInput,
     NotFound,
-    SendInProgress,
     ServiceUnavailable,
     TwilioRefused,
 )
@@ -26,9 +22,11 @@ from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
+from flexsms.twilio.stacks.chat.flows import ChatFlows
 from flexsms.twilio.stacks.chat.opening import ChatOpening
 from flexsms.twilio.stacks.chat.proxy_sessions import PAIR_TAKEN, ChatSessions, PairTaken
 from flexsms.twilio.stacks.chat.tasks import ChatTasks
+from flexsms.twilio.stacks.chat.unanswered_customers import UnansweredCustomers
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, Healed, NewestText, OpenConversation, Relay
 from flexsms.twilio.stacks.short_lived import BEFORE, bears_our_mark, marks, restored, retired
 from flexsms.twilio.sync.lock import SyncLock
@@ -59,30 +57,9 @@ class ChatStack:
         self._deliveries = ChatDelivery(client, settings.need("session_service_sid"), settings.account_sid)
         self._workspace: Any = client.taskrouter.v1.workspaces(settings.need("workspace_sid"))
         self._tasks = ChatTasks(client, self._workspace, lock)
-        self._opening = ChatOpening(client, self._channels, self._sessions, self._tasks)
-
-    async def check(self, message: OutboundMessage) -> None:
-        """Make sure that the number has a flow of the route, and that the worker exists."""
-        await self._opening.check(message)
-
-    async def open_conversation(
-        self, message: OutboundMessage, digest: str, *, resumed: bool, since: datetime
-    ) -> OpenConversation:
-        """Get the conversation that the customer is in, or a new one."""
-        conversation, is_live = await self._opening.open_conversation(
-            message, digest, resumed=resumed, since=since
-        )
-        if is_live:
-            return conversation
-        return replace(conversation, session_updated_at=None, is_reconnected=True, is_out_of_use=True)
-
-    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> None:
-        """End the send's task, and remove a channel that it has made and nobody has written in."""
-        await self._opening.take_back(conversation.channel_sid, digest, since=since)
-
-    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:  # noqa: ARG002
-        """A chat channel takes texts at once."""
-        return True
+        flows = ChatFlows(client)
+        self.opening = ChatOpening(client, self._channels, self._sessions, self._tasks, flows)
+        self._unanswered = UnansweredCustomers(self.opening, self._sessions, self._tasks, flows)
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Post the chat message that Proxy relays as an SMS."""
@@ -238,7 +215,7 @@ class ChatStack:
             await refer_to(self._workspace, other, channel_sid)
         elif await open_tasks(self._workspace, "channelSid", channel_sid):
             # A studio send is where they are, and no agent there learns what they wrote here.
-            there = await self._go_on_elsewhere(channel_sid, customers)
+            there = await self._unanswered.go_on_elsewhere(channel_sid, customers)
             if there is None or there == channel_sid:
                 return there is None
         await end_open_tasks(
@@ -255,34 +232,13 @@ class ChatStack:
                 return str(task.sid)
         return None
 
-    async def _go_on_elsewhere(self, channel_sid: str, customers: Mapping[str, str]) -> str | None:
-        """Open a task where the customer is, and tell in which channel; None where that is not possible."""
-        why = "nobody is in its session"
-        try:
-            for customer, number in customers.items():
-                return (await self._opening.go_on_elsewhere(channel_sid, customer, number)).channel_sid
-        except (InvalidInput, SendInProgress, TwilioRefused) as error:
-            why = str(error)
-        logger.warning(
-            "Channel %s has a task, but its customer goes on in another channel; an agent can only read it (%s).",
-            channel_sid,
-            why,
-        )
-        return None
-
     async def newest_text(self, channel_sid: str) -> NewestText | None:
         """The newest message of the chat channel."""
         return await self._channels.newest_text(channel_sid)
 
     async def assign_to_agent(self, channel_sid: str) -> None:
         """Open a task by the number's Flex Flow."""
-        for customer, number in (await self._sessions.customers(channel_sid)).items():
-            await self._opening.assign_to_agent(channel_sid, customer, number)
-            return
-        raise InteractionFailed(
-            f"Somebody wrote in {channel_sid} and nobody was told, and its customer is in no session of it, so no task "
-            "could be opened; look after it."
-        )
+        await self._unanswered.assign_to_agent(channel_sid)
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Nothing is left to do: an inactive channel without a session is never taken up again."""

@@ -37,13 +37,17 @@ _SOMEBODY_WROTE = "Somebody wrote in {} meanwhile, and no agent was told; look a
 
 
 class ConversationOpening:
-    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.stack.ConversationsStack`."""
+    """Opens conversations; belongs to :class:`flexsms.twilio.stacks.conversations.stack.ConversationsStack`.
+
+    :ivar service_sid: the service that conversations are in, as far as it is known
+    """
 
     def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
         self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
         self._taskrouter = client.taskrouter.v1
         self._settings = settings
+        self.service_sid = settings.conversations_service_sid or settings.chat_service_sid
         self._lock = lock
         self._tasks = ConversationTasks(client, settings)
         self._flow = ConversationFlow(client, settings)
@@ -66,6 +70,7 @@ class ConversationOpening:
         # The customer may write as soon as they are in it, and then the flow has to be there already.
         prepare = self._prepare_studio if message.route is Route.STUDIO else None
         conversation = await self._pairs.find_or_start(message, digest, resumed=resumed, prepare=prepare)
+        self.service_sid = conversation.service_sid or self.service_sid
         try:
             return await self._with_care(conversation, message, digest, resumed=resumed)
         except PermanentError as error:
@@ -73,22 +78,25 @@ class ConversationOpening:
                 closed = f"{conversation.channel_sid} was closed before anybody could look after it."
                 raise ChannelClosed(closed) from error
             with told_if_left(conversation.channel_sid):
-                if not await self.take_back(conversation, digest, since=since):
+                if not await self._take_back(conversation, digest, since):
                     error.args = (
                         f"{error} {_SOMEBODY_WROTE.format(conversation.channel_sid)}",
                         *error.args[1:],
                     )
             raise
 
-    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> bool:
+    async def take_back(self, conversation: OpenConversation, digest: str, *, since: datetime) -> None:
         """End the send's task, close the conversation that it has started, and give another one its flow back.
 
         A customer who has written meanwhile keeps all of it.
 
         :param digest: that of the send's idempotency key
         :param since: when the send began
-        :return: False when a text waits in a conversation that nobody was told of
         """
+        await self._take_back(conversation, digest, since)
+
+    async def _take_back(self, conversation: OpenConversation, digest: str, since: datetime) -> bool:
+        """Take everything back; False when a text waits in a conversation that nobody was told of."""
         if conversation.is_new:
             return await self._let_go(conversation.channel_sid, digest)
         if await self._pairs.has_texts_of_others(conversation.channel_sid, since):
@@ -193,6 +201,7 @@ class ConversationOpening:
         :raises InteractionFailed: when Flex gave it up; the customer of a conversation that was made for it is let go
         :raises ChannelClosed: when the conversation was closed meanwhile
         """
+        self.service_sid = conversation.service_sid or self.service_sid
         if conversation.is_set_up:
             return True
         if conversation.interaction_sid is None or conversation.interaction_channel_sid is None:

@@ -21,7 +21,7 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, OutboundMessage
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
@@ -56,43 +56,10 @@ class ConversationsStack:
     def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
         self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
-        self._service_sid = settings.conversations_service_sid or settings.chat_service_sid
         self._services = ConversationServices(client, settings)
         self._attributes = ConversationAttributes(self._conversations, self.fetch)
-        self._opening = ConversationOpening(client, settings, lock)
-        self._unanswered = UnansweredCustomers(self._conversations, self._opening)
-
-    async def check(self, message: OutboundMessage) -> None:
-        """Make sure that the settings of the route are there, and that the worker exists."""
-        await self._opening.check(message)
-
-    async def open_conversation(
-        self,
-        message: OutboundMessage,
-        digest: str,
-        *,
-        resumed: bool,
-        since: datetime,
-    ) -> OpenConversation:
-        """Get the open conversation of the two numbers, or a new one, with what takes care of the answer."""
-        conversation = await self._opening.open_conversation(message, digest, resumed=resumed, since=since)
-        self._service_sid = conversation.service_sid or self._service_sid
-        return conversation
-
-    async def take_back(
-        self,
-        conversation: OpenConversation,
-        digest: str,
-        *,
-        since: datetime,
-    ) -> None:
-        """End the send's task, close the conversation that it has started, and give another one its flow back."""
-        await self._opening.take_back(conversation, digest, since=since)
-
-    async def is_ready(self, conversation: OpenConversation, digest: str, *, waited: bool) -> bool:
-        """Whether the interaction channel is active."""
-        self._service_sid = conversation.service_sid or self._service_sid
-        return await self._opening.is_ready(conversation, digest, waited=waited)
+        self.opening = ConversationOpening(client, settings, lock)
+        self._unanswered = UnansweredCustomers(self._conversations, self.opening)
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Add the message that Twilio texts to the customer.
@@ -148,9 +115,9 @@ class ConversationsStack:
 
     def console_url(self, channel_sid: str) -> str:
         """The conversation among those of its service, which Twilio tells with it."""
-        if not self._service_sid:
+        if not self.opening.service_sid:
             return ""
-        return f"{CONSOLE}/{self._service_sid}/conversations/{channel_sid}"
+        return f"{CONSOLE}/{self.opening.service_sid}/conversations/{channel_sid}"
 
     async def fetch(self, channel_sid: str) -> ChannelSnapshot:
         """The conversation with its attributes; a closed one is retired.
