@@ -13,7 +13,7 @@ from typing import Any
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import parse_number, remark
 from flexsms.core.redaction import mask_number
-from flexsms.core.validation import parse_sid, parse_text
+from flexsms.core.validation import parse_choice, parse_sid, parse_text
 
 MAX_BODY_CHARACTERS = 1600  # https://www.twilio.com/docs/glossary/what-sms-character-limit
 MAX_TASK_ATTRIBUTES_BYTES = 4096
@@ -95,17 +95,16 @@ class OutboundMessage:
 
         :raises InvalidInput: naming the first field that is wrong and what to do about it
         """
-        if route not in list(Route):
-            raise InvalidInput("route", f"{route!r} is not a route", "choose 'agent' or 'studio'")
+        parsed_route = parse_choice(Route, "route", "is not a route", route)
         sender = parse_number("from_number", from_number)
         recipient = parse_number("to_number", to_number)
         if sender == recipient:
             raise InvalidInput("to_number", "is the same as from_number", "give the customer's number")
         message = cls(
-            route=Route(route),
+            route=parsed_route,
             from_number=sender,
             to_number=recipient,
-            body=_parse_body(body, Route(route)),
+            body=_parse_body(body, parsed_route),
             to_name=parse_text("to_name", to_name),
             target_worker_sid=parse_sid("target_worker_sid", "WK", target_worker_sid),
             worker_only=worker_only,

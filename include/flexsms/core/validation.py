@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from flexsms.core.exceptions import InvalidInput
+
+E = TypeVar("E", bound=StrEnum)
 
 
 def _not_bool(value: object) -> object:
@@ -20,6 +23,18 @@ def _not_bool(value: object) -> object:
 
 # Of a number: pydantic takes true for 1.
 NotBool = BeforeValidator(_not_bool)
+
+
+def parse_choice(kind: type[E], field: str, problem: str, value: str) -> E:
+    """One of the values of an enumeration.
+
+    :param problem: what is wrong with any other value, to follow it in the sentence
+    :raises InvalidInput: when it is none of them
+    """
+    if value not in list(kind):
+        remedy = " or ".join(f"'{one}'" for one in kind)
+        raise InvalidInput(field, f"{value!r} {problem}", f"choose {remedy}")
+    return kind(value)
 
 
 def told(problem: str, remedy: str = "") -> PydanticCustomError:

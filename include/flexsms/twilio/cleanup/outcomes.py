@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from flexsms.core.exceptions import FlexSmsError, InvalidInput, RetryableError, TwilioError
+from flexsms.core.exceptions import FlexSmsError, RetryableError, TwilioError
+from flexsms.core.validation import parse_choice
 
 NAMED_FAILURES = 50
 
@@ -20,16 +22,7 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-def parse_action(value: str) -> Action:
-    """How channels are to be retired.
-
-    :raises InvalidInput: when it is neither of the two
-    """
-    if value not in list(Action):
-        raise InvalidInput(
-            "action", f"{value!r} is no way to retire a channel", "choose 'deactivate' or 'delete'"
-        )
-    return Action(value)
+parse_action = partial(parse_choice, Action, "action", "is no way to retire a channel")
 
 
 class Outcome(StrEnum):

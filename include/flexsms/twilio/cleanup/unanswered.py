@@ -15,9 +15,10 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
-from flexsms.core.exceptions import InvalidInput
 from flexsms.core.task_events import to_ms
+from flexsms.core.validation import parse_choice
 from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText, RetiringStack
 
 logger = logging.getLogger(__name__)
@@ -39,16 +40,7 @@ class Unanswered(StrEnum):
     REPORT = "report"
 
 
-def parse_unanswered(value: str) -> Unanswered:
-    """What to do about such a text.
-
-    :raises InvalidInput: when it is neither of the two
-    """
-    if value not in list(Unanswered):
-        raise InvalidInput(
-            "unanswered", f"{value!r} is nothing to do about a text", "choose 'task' or 'report'"
-        )
-    return Unanswered(value)
+parse_unanswered = partial(parse_choice, Unanswered, "unanswered", "is nothing to do about a text")
 
 
 class UnansweredTexts:
