@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.redaction import redact, without_quotes, without_values
+from flexsms.core.redaction import mask_number, redact, without_quotes, without_values
 
 SPELLINGS = [
     "14155550167",
@@ -29,6 +29,28 @@ SPELLINGS = [
     "020 7946 0167",
     "44 20 7946 0167",
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The 'To' number +14155550101 is not valid", "The 'To' number …0101 is not valid"),
+        ("x?Address=%2B14155550101&y=1", "x?Address=…0101&y=1"),
+        ("+1 (415) 555-0101", "…0101"),
+        ("at 1795020127105 in WT00000000000000000000000000000010", None),
+    ],
+)
+def test_numbers_are_masked_and_nothing_else(text: str, expected: str | None) -> None:
+    assert redact(text) == (expected or text)
+
+
+def test_a_short_number_is_hidden_altogether() -> None:
+    assert mask_number("1234") == "…"
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text(alphabet="abc xyz", max_size=10))
+def test_no_number_survives(number: str, around: str) -> None:
+    assert number not in redact(f"{around}{number}{around}")
 
 
 @pytest.mark.parametrize("number", SPELLINGS)

@@ -1,17 +1,12 @@
-"""The error tree, the masking of numbers, and the retention window."""
+"""What an answer's status and code mean: the class of its error, and what to do."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flexsms.core import exceptions
-from flexsms.core.exceptions import InvalidInput
-from flexsms.core.redaction import mask_number, redact
-from flexsms.core.retention import MS_PER_DAY, channel_types, window_ms
 from flexsms.core.twilio_codes import advice, advice_on_login, error_class, twilio_code
 
 
@@ -79,71 +74,7 @@ def test_a_login_that_works_elsewhere_is_not_doubted() -> None:
     assert "status and balance" in advice_on_login(403, 20005, **login)
 
 
-def test_every_error_is_permanent_or_retryable_and_not_both() -> None:
-    concrete = [
-        kind
-        for kind in vars(exceptions).values()
-        if isinstance(kind, type) and issubclass(kind, exceptions.FlexSmsError)
-    ]
-    bases = {
-        exceptions.FlexSmsError,
-        exceptions.TwilioError,
-        exceptions.PermanentError,
-        exceptions.RetryableError,
-    }
-    assert len(concrete) > 12
-    for kind in set(concrete) - bases:
-        assert issubclass(kind, exceptions.PermanentError) != issubclass(kind, exceptions.RetryableError), (
-            kind
-        )
-        assert kind.__name__ in (exceptions.__doc__ or "")
-
-
 def test_advice_prefers_the_code() -> None:
     assert "opted out" in advice(400, 21610)
     assert "stack" in advice(410, 410)
     assert advice(418, 12345) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("The 'To' number +14155550101 is not valid", "The 'To' number …0101 is not valid"),
-        ("x?Address=%2B14155550101&y=1", "x?Address=…0101&y=1"),
-        ("+1 (415) 555-0101", "…0101"),
-        ("at 1795020127105 in WT00000000000000000000000000000010", None),
-    ],
-)
-def test_numbers_are_masked_and_nothing_else(text: str, expected: str | None) -> None:
-    assert redact(text) == (expected or text)
-
-
-def test_a_short_number_is_hidden_altogether() -> None:
-    assert mask_number("1234") == "…"
-
-
-@given(st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text(alphabet="abc xyz", max_size=10))
-def test_no_number_survives(number: str, around: str) -> None:
-    assert number not in redact(f"{around}{number}{around}")
-
-
-def test_the_window_may_be_a_fraction_of_a_day() -> None:
-    assert window_ms(2) == 2 * MS_PER_DAY
-    assert window_ms(0.5) == MS_PER_DAY // 2
-
-
-@pytest.mark.parametrize(
-    ("given", "kinds"),
-    [("sms", {"sms"}), (" SMS, whatsapp,", {"sms", "whatsapp"}), (["web", "custom"], {"web", "custom"})],
-)
-def test_kinds_of_channels_are_named_by_commas_or_in_a_list(given: object, kinds: set[str]) -> None:
-    assert channel_types(given) == kinds
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [("", "is empty"), ([], "is empty"), (" , ", "is empty"), ("sms; web", "names 'sms; web'"), (7, "is 7")],
-)
-def test_what_names_no_kind_of_channel_is_refused(given: object, says: str) -> None:
-    with pytest.raises(InvalidInput, match=f"channel_types: {says}"):
-        channel_types(given)

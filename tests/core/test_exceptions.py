@@ -1,0 +1,25 @@
+"""The error tree."""
+
+from __future__ import annotations
+
+from flexsms.core import exceptions
+
+
+def test_every_error_is_permanent_or_retryable_and_not_both() -> None:
+    concrete = [
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, exceptions.FlexSmsError)
+    ]
+    bases = {
+        exceptions.FlexSmsError,
+        exceptions.TwilioError,
+        exceptions.PermanentError,
+        exceptions.RetryableError,
+    }
+    assert len(concrete) > 12
+    for kind in set(concrete) - bases:
+        assert issubclass(kind, exceptions.PermanentError) != issubclass(kind, exceptions.RetryableError), (
+            kind
+        )
+        assert kind.__name__ in (exceptions.__doc__ or "")
