@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
+from ...http import Invalid, Problem, Response, check_webhook_header, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_text, moment, text
 from ...routing.router import router
 from ...state.account import EmulatedAccount
-from ...state.clock import iso
 from ...state.rows.chat import Channel, Message
+from ...state.rows.row import dates
 from ...state.rows.shared import Service
 from ...state.sids import looks_like
 from . import channels
@@ -44,8 +44,7 @@ def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
         "sid": service.sid,
         "account_sid": account.account_sid,
         "friendly_name": service.name,
-        "date_created": iso(service.created),
-        "date_updated": iso(service.updated),
+        **dates(service),
         "default_service_role_sid": "RL" + account.sids.token("service role"),
         "default_channel_role_sid": "RL" + account.sids.token("channel role"),
         "default_channel_creator_role_sid": "RL" + account.sids.token("creator role"),
@@ -80,8 +79,7 @@ def channel_json(account: EmulatedAccount, channel: Channel) -> dict[str, Any]:
         "unique_name": channel.name,
         "attributes": channel.attributes,
         "type": channel.type,
-        "date_created": iso(channel.created),
-        "date_updated": iso(channel.updated),
+        **dates(channel),
         "created_by": channel.created_by,
         "members_count": 1 if channel.flow_sid else 0,
         "messages_count": channel.messages,
@@ -104,8 +102,7 @@ def message_json(account: EmulatedAccount, channel: Channel, message: Message) -
         "to": channel.sid,
         "channel_sid": channel.sid,
         "attributes": message.attributes,
-        "date_created": iso(message.created),
-        "date_updated": iso(message.updated),
+        **dates(message),
         "last_updated_by": None,
         "was_edited": False,
         "from": message.author,
@@ -118,10 +115,7 @@ def message_json(account: EmulatedAccount, channel: Channel, message: Message) -
 
 
 def _service(call: Call, sid: str) -> Service:
-    service = call.account.store.services.within("chat", sid)
-    if service is None:
-        raise NotFound(call.request.path)
-    return service
+    return call.found(call.account.store.services.within("chat", sid))
 
 
 def _channel(call: Call, service_sid: str, name: str) -> Channel:
@@ -255,7 +249,5 @@ def list_messages(call: Call, service: str, name: str) -> Response:
 @api.get("/v2/Services/{service}/Channels/{channel}/Messages/{message}")
 def fetch_message(call: Call, service: str, name: str, sid: str) -> Response:
     channel = _channel(call, service, name)
-    message = call.account.store.messages.within(channel.sid, sid)
-    if message is None:
-        raise NotFound(call.request.path)
+    message = call.found(call.account.store.messages.within(channel.sid, sid))
     return ok(message_json(call.account, channel, message))

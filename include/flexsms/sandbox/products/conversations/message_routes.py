@@ -13,6 +13,7 @@ from ...state.clock import iso
 from ...state.rows.chat import Message
 from ...state.rows.conversations import Conversation, Receipt
 from ...state.rows.messaging import Sms
+from ...state.rows.row import dates
 from . import behaviour as conversations
 from .routes import Scope, both, conversation_of
 
@@ -35,8 +36,7 @@ def message_json(account: EmulatedAccount, scope: Scope, message: Message) -> di
         "media": None,
         "attributes": message.attributes,
         "participant_sid": message.member_sid,
-        "date_created": iso(message.created),
-        "date_updated": iso(message.updated),
+        **dates(message),
         "delivery": _delivery(account, message),
         "url": url,
         "links": {"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
@@ -93,10 +93,7 @@ def _sms(account: EmulatedAccount, receipt: Receipt) -> Sms:
 
 
 def _message(call: Call, conversation: Conversation, sid: str) -> Message:
-    message = call.account.store.messages.within(conversation.sid, sid)
-    if message is None:
-        raise NotFound(call.request.path)
-    return message
+    return call.found(call.account.store.messages.within(conversation.sid, sid))
 
 
 @both.get(MESSAGES, Params(Order=enum("asc", "desc")), paged=True)

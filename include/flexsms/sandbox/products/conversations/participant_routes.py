@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
+from ...http import Invalid, Problem, Response, check_webhook_header, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk, walk_sorted
 from ...routing.params import Params, integer, json_text, json_value, moment, text
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation, Member
+from ...state.rows.row import dates
 from ...state.sids import looks_like
 from . import behaviour as conversations
 from .routes import (
@@ -82,8 +83,7 @@ def participant_json(account: EmulatedAccount, scope: Scope, member: Member) -> 
         "attributes": member.attributes,
         "messaging_binding": binding_json(member),
         "role_sid": member.role_sid,
-        "date_created": iso(member.created),
-        "date_updated": iso(member.updated),
+        **dates(member),
         "url": f"{scope.base}/Conversations/{member.parent}/Participants/{member.sid}",
         "last_read_message_index": member.last_read,
         "last_read_timestamp": member.last_read_at,
@@ -103,9 +103,7 @@ def _member(call: Call, conversation: Conversation, name: str) -> Member:
     else:
         people = conversations.members(call.account, conversation)
         member = next((one for one in people if one.identity == name), None)
-    if member is None:
-        raise NotFound(call.request.path)
-    return member
+    return call.found(member)
 
 
 @both.get(PARTICIPANTS, paged=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...http import Invalid, NotFound, Problem, Response, check_webhook_header, created, gone, ok
+from ...http import Invalid, Problem, Response, check_webhook_header, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import NONE, Params, duration, enum, json_text, moment, text
@@ -19,6 +19,7 @@ from ...routing.router import Handler, router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.conversations import Conversation
+from ...state.rows.row import dates
 from ...state.rows.shared import Service
 from ...state.sids import looks_like
 from . import behaviour as conversations
@@ -101,20 +102,16 @@ both = Both()
 
 
 def service_of(call: Call, sid: str) -> Service:
-    service = call.account.store.services.within("chat", sid)
-    if service is None:
-        raise NotFound(call.request.path)
-    return service
+    return call.found(call.account.store.services.within("chat", sid))
 
 
 def conversation_of(call: Call, scope: Scope, name: str) -> Conversation:
     """By SID or unique name."""
     store = call.account.store.conversations
     by_sid = looks_like("CH", name)
-    found = store.within(scope.service_sid, name) if by_sid else store.named(scope.service_sid, name)
-    if found is None:
-        raise NotFound(call.request.path)
-    return found
+    return call.found(
+        store.within(scope.service_sid, name) if by_sid else store.named(scope.service_sid, name)
+    )
 
 
 def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
@@ -124,8 +121,7 @@ def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
         "sid": service.sid,
         "account_sid": account.account_sid,
         "friendly_name": service.name,
-        "date_created": iso(service.created),
-        "date_updated": iso(service.updated),
+        **dates(service),
         "url": url,
         "links": {name.lower(): f"{url}/{name}" for name in links},
     }
@@ -147,8 +143,7 @@ def conversation_json(account: EmulatedAccount, scope: Scope, conversation: Conv
         "unique_name": conversation.name,
         "attributes": conversation.attributes,
         "state": conversation.state,
-        "date_created": iso(conversation.created),
-        "date_updated": iso(conversation.updated),
+        **dates(conversation),
         "timers": timers_json(conversation),
         "bindings": {},
         "url": url,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...http import Invalid, NotFound, Response, created, gone, ok
+from ...http import Invalid, Response, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, boolean, enum, integer, text
 from ...state.account import EmulatedAccount
-from ...state.clock import iso
 from ...state.rows.conversations import Address, Conversation, Webhook
+from ...state.rows.row import dates
 from . import behaviour as conversations
 from .routes import ROOT, Scope, api, both, conversation_of, service_of
 
@@ -66,8 +66,7 @@ def webhook_json(account: EmulatedAccount, scope: Scope, hook: Webhook) -> dict[
         "target": hook.target,
         "url": f"{scope.base}/Conversations/{hook.parent}/Webhooks/{hook.sid}",
         "configuration": hook.configuration,
-        "date_created": iso(hook.created),
-        "date_updated": iso(hook.updated),
+        **dates(hook),
     }
 
 
@@ -77,10 +76,7 @@ def _check_webhook(target: str, configuration: dict[str, Any]) -> None:
 
 
 def _webhook(call: Call, conversation: Conversation, sid: str) -> Webhook:
-    hook = call.account.store.webhooks.within(conversation.sid, sid)
-    if hook is None:
-        raise NotFound(call.request.path)
-    return hook
+    return call.found(call.account.store.webhooks.within(conversation.sid, sid))
 
 
 @both.get(WEBHOOKS, paged=True)
@@ -147,8 +143,7 @@ def address_json(account: EmulatedAccount, one: Address) -> dict[str, Any]:
         "address": one.address,
         "friendly_name": one.friendly_name,
         "auto_creation": one.auto_creation,
-        "date_created": iso(one.created),
-        "date_updated": iso(one.updated),
+        **dates(one),
         "url": f"{ROOT}/Configuration/Addresses/{one.sid}",
         "address_country": one.country,
     }
@@ -157,10 +152,9 @@ def address_json(account: EmulatedAccount, one: Address) -> dict[str, Any]:
 def _address(call: Call, name: str) -> Address:
     """By SID or address."""
     found = call.account.store.addresses.get(name)
-    found = found or next((one for one in call.account.store.addresses if one.address == name), None)
-    if found is None:
-        raise NotFound(call.request.path)
-    return found
+    return call.found(
+        found or next((one for one in call.account.store.addresses if one.address == name), None)
+    )
 
 
 def _auto_creation(call: Call, before: dict[str, Any]) -> dict[str, Any]:

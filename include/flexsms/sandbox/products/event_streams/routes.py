@@ -20,8 +20,8 @@ from ...routing.paging import page, walk
 from ...routing.params import Param, Params, boolean, enum, json_value, text
 from ...routing.router import router
 from ...state.account import EmulatedAccount, timer
-from ...state.clock import iso
 from ...state.rows.event_streams import Sink, Subscription
+from ...state.rows.row import dates
 from . import publisher
 from .event_type_routes import subscription_of, version_of
 
@@ -52,8 +52,7 @@ def sink_json(sink: Sink) -> dict[str, Any]:
         "sink_type": sink.type,
         "sink_configuration": sink.configuration,
         "status": sink.status,
-        "date_created": iso(sink.created),
-        "date_updated": iso(sink.updated),
+        **dates(sink),
         "url": url,
         "links": {"sink_test": f"{url}/Test", "sink_validate": f"{url}/Validate"},
     }
@@ -66,8 +65,7 @@ def subscription_json(account: EmulatedAccount, row: Subscription) -> dict[str, 
         "account_sid": account.account_sid,
         "sink_sid": row.sink_sid,
         "description": row.description,
-        "date_created": iso(row.created),
-        "date_updated": iso(row.updated),
+        **dates(row),
         "url": url,
         "links": {"subscribed_events": f"{url}/SubscribedEvents"},
     }

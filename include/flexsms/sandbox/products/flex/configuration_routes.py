@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...http import Response, ok
 from ...routing.call import Call
 from ...routing.router import router
-from ...state.clock import iso
+from ...state.rows.row import dates
 
 HOST = "flex-api.twilio.com"
 api = router(HOST)
@@ -64,8 +64,7 @@ def fetch_configuration(call: Call) -> Response:
         {
             **dict.fromkeys(UNSET),
             "account_sid": account.account_sid,
-            "date_created": iso(service.created),
-            "date_updated": iso(service.updated),
+            **dates(service),
             "status": "ok",
             "taskrouter_workspace_sid": account.workspace_sid,
             "taskrouter_target_workflow_sid": account.workflow_sid,

@@ -80,10 +80,7 @@ def channel_json(channel: FlexChannel) -> dict[str, Any]:
 
 
 def _interaction(call: Call, sid: str) -> FlexInteraction:
-    one = call.account.store.flex_interactions.get(sid)
-    if one is None:
-        raise NotFound(call.request.path)
-    return one
+    return call.found(call.account.store.flex_interactions.get(sid))
 
 
 def channel_of(call: Call, interaction_sid: str, sid: str) -> FlexChannel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...http import NotFound, Problem, Response, ok
+from ...http import Problem, Response, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, enum, json_value
@@ -97,8 +97,6 @@ def create_participant(call: Call, interaction: str, sid: str) -> Response:
 def update_participant(call: Call, interaction: str, sid: str, who: str) -> Response:
     """Park: the agent's task ends or wraps up, the conversation stays (https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction)."""
     channel = channel_of(call, interaction, sid)
-    one = call.account.store.flex_participants.within(channel.sid, who)
-    if one is None:
-        raise NotFound(call.request.path)
+    one = call.found(call.account.store.flex_participants.within(channel.sid, who))
     interactions.leave(call.account, channel, one, call.p["Status"])
     return ok(participant_json(channel, one))

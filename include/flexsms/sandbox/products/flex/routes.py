@@ -17,9 +17,9 @@ from ...routing.paging import page, walk
 from ...routing.params import Params, boolean, enum, integer, json_value, text
 from ...routing.router import router
 from ...state.account import EmulatedAccount
-from ...state.clock import iso
 from ...state.rows.chat import Channel
 from ...state.rows.flex import FlexFlow
+from ...state.rows.row import dates
 from ...state.rows.taskrouter import Task
 from ..chat import channels
 from ..proxy import sessions
@@ -87,8 +87,7 @@ def flow_json(account: EmulatedAccount, flow: FlexFlow) -> dict[str, Any]:
         "integration": flow.integration,
         "long_lived": flow.long_lived,
         "janitor_enabled": flow.janitor_enabled,
-        "date_created": iso(flow.created),
-        "date_updated": iso(flow.updated),
+        **dates(flow),
         "url": f"https://{HOST}/v1/FlexFlows/{flow.sid}",
     }
 
@@ -100,8 +99,7 @@ def channel_json(account: EmulatedAccount, channel: Channel) -> dict[str, Any]:
         "flex_flow_sid": channel.flow_sid,
         "user_sid": channel.user_sid,
         "task_sid": channel.task_sid,
-        "date_created": iso(channel.created),
-        "date_updated": iso(channel.updated),
+        **dates(channel),
         "url": f"https://{HOST}/v1/Channels/{channel.sid}",
     }
 

@@ -14,6 +14,7 @@ from ...routing.router import router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.proxy import Interaction, Participant, Session
+from ...state.rows.row import dates
 from . import contention, sessions
 from .routes import HOST, check_number, session_of, session_url
 
@@ -34,8 +35,7 @@ def participant_json(account: EmulatedAccount, session: Session, one: Participan
         "proxy_identifier": one.proxy_identifier,
         "proxy_identifier_sid": one.proxy_identifier_sid,
         "date_deleted": iso(one.deleted),
-        "date_created": iso(one.created),
-        "date_updated": iso(one.updated),
+        **dates(one),
         "url": url,
         "links": {"message_interactions": f"{url}/MessageInteractions"},
     }
@@ -54,8 +54,7 @@ def interaction_json(account: EmulatedAccount, session: Session, one: Interactio
         "account_sid": account.account_sid,
         "data": orjson.dumps({"body": one.body}).decode(),
         "type": "message",
-        "date_created": iso(one.created),
-        "date_updated": iso(one.updated),
+        **dates(one),
         "url": f"{session_url(session)}/Interactions/{one.sid}",
     }
     inbound = one.inbound
@@ -116,10 +115,7 @@ def create_participant(call: Call, service: str, sid: str) -> Response:
 
 
 def _participant(call: Call, session: Session, sid: str) -> Participant:
-    one = call.account.store.participants.within(session.sid, sid)
-    if one is None:
-        raise NotFound(call.request.path)
-    return one
+    return call.found(call.account.store.participants.within(session.sid, sid))
 
 
 @api.get(PARTICIPANT)
@@ -154,17 +150,13 @@ def list_interactions(call: Call, service: str, sid: str) -> Response:
 @api.get(SESSION + "/Interactions/{interaction}")
 def fetch_interaction(call: Call, service: str, sid: str, ki: str) -> Response:
     session = session_of(call, service, sid)
-    one = call.account.store.interactions.within(session.sid, ki)
-    if one is None:
-        raise NotFound(call.request.path)
+    one = call.found(call.account.store.interactions.within(session.sid, ki))
     return ok(interaction_json(call.account, session, one))
 
 
 @api.delete(SESSION + "/Interactions/{interaction}")
 def delete_interaction(call: Call, service: str, sid: str, ki: str) -> Response:
-    one = call.account.store.interactions.within(session_of(call, service, sid).sid, ki)
-    if one is None:
-        raise NotFound(call.request.path)
+    one = call.found(call.account.store.interactions.within(session_of(call, service, sid).sid, ki))
     call.account.store.interactions.drop(one)
     return gone()
 

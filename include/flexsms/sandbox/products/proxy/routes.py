@@ -12,6 +12,7 @@ from ...routing.router import router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.proxy import Session
+from ...state.rows.row import dates
 from ...state.rows.shared import Service
 from ...state.sids import looks_like
 from . import sessions
@@ -37,8 +38,7 @@ def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
         "geo_match_level": "country",
         "intercept_callback_url": None,
         "out_of_session_callback_url": f"https://webhooks.twilio.com/v1/Accounts/{account.account_sid}/Proxy/{service.sid}",
-        "date_created": iso(service.created),
-        "date_updated": iso(service.updated),
+        **dates(service),
         "url": url,
         "links": {
             "sessions": f"{url}/Sessions",
@@ -67,25 +67,18 @@ def session_json(account: EmulatedAccount, session: Session) -> dict[str, Any]:
         "date_ended": iso(session.ended),
         "date_last_interaction": iso(session.last_interaction),
         "date_expiry": iso(session.expires),
-        "date_created": iso(session.created),
-        "date_updated": iso(session.updated),
+        **dates(session),
         "url": url,
         "links": {"interactions": f"{url}/Interactions", "participants": f"{url}/Participants"},
     }
 
 
 def _service(call: Call, sid: str) -> Service:
-    service = call.account.store.services.within("proxy", sid)
-    if service is None:
-        raise NotFound(call.request.path)
-    return service
+    return call.found(call.account.store.services.within("proxy", sid))
 
 
 def session_of(call: Call, service: str, sid: str) -> Session:
-    session = call.account.store.sessions.within(_service(call, service).sid, sid)
-    if session is None:
-        raise NotFound(call.request.path)
-    return session
+    return call.found(call.account.store.sessions.within(_service(call, service).sid, sid))
 
 
 @api.get("/v1/Services", paged=True)

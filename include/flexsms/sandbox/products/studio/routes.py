@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...http import NotFound, Response, ok
+from ...http import Response, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.router import router
 from ...state.account import EmulatedAccount
-from ...state.clock import iso
+from ...state.rows.row import dates
 from ...state.rows.shared import Fixture
 
 HOST = "studio.twilio.com"
@@ -32,8 +32,7 @@ def flow_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
         "valid": True,
         "errors": [],
         "warnings": [],
-        "date_created": iso(row.created),
-        "date_updated": iso(row.updated),
+        **dates(row),
         "webhook_url": f"https://webhooks.twilio.com/v1/Accounts/{account.account_sid}/Flows/{row.sid}",
         "url": url,
         "links": {
@@ -56,7 +55,5 @@ def list_flows(call: Call) -> Response:
 
 @api.get("/v2/Flows/{flow}")
 def fetch_flow(call: Call, sid: str) -> Response:
-    row = call.account.store.fixtures.within("studio", sid)
-    if row is None:
-        raise NotFound(call.request.path)
+    row = call.found(call.account.store.fixtures.within("studio", sid))
     return ok(flow_json(call.account, row))

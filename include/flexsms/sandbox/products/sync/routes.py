@@ -17,6 +17,7 @@ from ...routing.params import Param, Params, boolean, integer, text
 from ...routing.router import Router, router
 from ...state.account import EmulatedAccount, timer
 from ...state.clock import iso
+from ...state.rows.row import dates
 from ...state.rows.shared import Service
 from ...state.rows.sync import SyncObject
 from ...state.sids import SID, looks_like
@@ -78,8 +79,7 @@ def common_json(account: EmulatedAccount, row: SyncObject, url: str) -> dict[str
         "url": url,
         "revision": revision(row),
         "date_expires": iso(row.expires),
-        "date_created": iso(row.created),
-        "date_updated": iso(row.updated),
+        **dates(row),
         "created_by": "system",
     }
 
@@ -156,8 +156,7 @@ def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
         "unique_name": None,
         "account_sid": account.account_sid,
         "friendly_name": service.name,
-        "date_created": iso(service.created),
-        "date_updated": iso(service.updated),
+        **dates(service),
         **{field: service.settings.get(field, default) for field, default in SWITCHES.values()},
         "url": url,
         "links": {name.lower(): f"{url}/{name}" for name in ("Documents", "Lists", "Maps", "Streams")},
@@ -166,12 +165,8 @@ def service_json(account: EmulatedAccount, service: Service) -> dict[str, Any]:
 
 def _service(call: Call, sid: str) -> Service:
     # `default` is Sync's own name for the account's first service.
-    service = call.account.store.services.within(
-        "sync", call.account.sync_service_sid if sid == "default" else sid
-    )
-    if service is None:
-        raise NotFound(call.request.path)
-    return service
+    named = call.account.sync_service_sid if sid == "default" else sid
+    return call.found(call.account.store.services.within("sync", named))
 
 
 def _configure(service: Service, p: dict[str, Any]) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
-from ...http import Invalid, NotFound, Response, check_if_match, created, gone, ok
+from ...http import Invalid, Response, check_if_match, created, gone, ok
 from ...routing.call import Call
 from ...routing.paging import Walk, page, walk, walk_sorted
 from ...routing.params import Params, boolean, enum, integer, json_text, moment, text
 from ...routing.router import router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
+from ...state.rows.row import dates
 from ...state.rows.taskrouter import Task
 from . import tasks
 from .expressions import expression, wanted_channel
@@ -34,8 +35,7 @@ def task_json(account: EmulatedAccount, task: Task) -> dict[str, Any]:
         "assignment_status": task.status,
         "attributes": task.attributes,
         "addons": "{}",
-        "date_created": iso(task.created),
-        "date_updated": iso(task.updated),
+        **dates(task),
         "task_queue_entered_date": iso(task.created),
         "virtual_start_time": iso(task.virtual_start or task.created),
         "priority": task.priority,
@@ -62,10 +62,7 @@ def task_json(account: EmulatedAccount, task: Task) -> dict[str, Any]:
 
 
 def _task(call: Call, workspace: str, sid: str) -> Task:
-    task = call.account.store.tasks.within(workspace_of(call, workspace).sid, sid)
-    if task is None:
-        raise NotFound(call.request.path)
-    return task
+    return call.found(call.account.store.tasks.within(workspace_of(call, workspace).sid, sid))
 
 
 def _etag(task: Task) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 
-from ...http import NotFound, Response, ok
+from ...http import Response, ok
 from ...routing.call import Call
 from ...routing.paging import page, walk
 from ...routing.params import Params, text
 from ...routing.router import router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
+from ...state.rows.row import dates
 from ...state.rows.shared import Fixture
 
 HOST = "taskrouter.twilio.com"
@@ -23,10 +24,7 @@ WS = "/v1/Workspaces/{workspace}"
 
 
 def workspace_of(call: Call, sid: str) -> Fixture:
-    workspace = call.account.store.fixtures.within("workspaces", sid)
-    if workspace is None:
-        raise NotFound(call.request.path)
-    return workspace
+    return call.found(call.account.store.fixtures.within("workspaces", sid))
 
 
 def workspace_json(account: EmulatedAccount, row: Fixture) -> dict[str, Any]:
@@ -116,8 +114,7 @@ def _named(account: EmulatedAccount, row: Fixture, url: str) -> dict[str, Any]:
         "sid": row.sid,
         "account_sid": account.account_sid,
         "friendly_name": row.name,
-        "date_created": iso(row.created),
-        "date_updated": iso(row.updated),
+        **dates(row),
         "url": url,
     }
 
@@ -152,9 +149,9 @@ def _looked_at(
 
     @api.get(f"{WS}/{path}/{{sid}}")
     def fetch(call: Call, workspace: str, sid: str) -> Response:
-        row = call.account.store.fixtures.within(f"{place}/{workspace_of(call, workspace).sid}", sid)
-        if row is None:
-            raise NotFound(call.request.path)
+        row = call.found(
+            call.account.store.fixtures.within(f"{place}/{workspace_of(call, workspace).sid}", sid)
+        )
         return ok(shape(call.account, row))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from ..clock import iso
+
 
 @dataclass(slots=True)
 class Row:
@@ -14,6 +16,11 @@ class Row:
     seq: int
     created: float
     updated: float
+
+
+def dates(row: Row) -> dict[str, str | None]:
+    """When it was made and last changed, as nearly every product tells it."""
+    return {"date_created": iso(row.created), "date_updated": iso(row.updated)}
 
 
 def parse_attributes(attributes: str) -> dict[str, Any]:
