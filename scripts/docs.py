@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that the code knows: error codes, options, assumptions, the sandbox's routes, the examples.
+"""Writes the parts of docs/ that the code knows: error codes, fields, options, assumptions, routes, examples.
 
 A page holds `<!-- docs: NAME ARGUMENT -->` and `<!-- end -->`; what is between them comes from here.
 """
@@ -11,6 +11,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from scripts import connection_form
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -120,6 +122,17 @@ def switches(_: str) -> str:
     return table(("switch", "default", "meaning", "source"), rows)
 
 
+def fields(_: str) -> str:
+    """The fields of the connection, by the sections of its form."""
+    form = json.loads(connection_form.form())
+    sections: dict[str, list[tuple[str, str, str]]] = {}
+    for name, one in form.items():
+        section = one["schema"].get("section", "Extra Fields")
+        sections.setdefault(section, []).append((f"`{name}`", one["description"], one["label"]))
+    header = ("field", "meaning", "in the form")
+    return "\n\n".join(f"### {section}\n\n{table(header, rows)}" for section, rows in sections.items())
+
+
 def options(_: str) -> str:
     """The options of Airflow's configuration."""
     from flexsms.provider_info import CONFIG
@@ -138,7 +151,7 @@ def options(_: str) -> str:
 
 PARTS: dict[str, Callable[[str], str]] = {
     part.__name__: part
-    for part in (example, delivery, codes, statuses, assumptions, routes, switches, options)
+    for part in (example, delivery, codes, statuses, assumptions, routes, switches, fields, options)
 }
 
 
