@@ -6,6 +6,7 @@ https://www.twilio.com/docs/conversations/api/participant-conversation-resource.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, Problem, Response, check_webhook_header, created, gone, ok
@@ -109,13 +110,7 @@ def _member(call: Call, conversation: Conversation, name: str) -> Member:
 @both.get(PARTICIPANTS, paged=True)
 def list_participants(call: Call, scope: Scope, name: str) -> Response:
     rows = walk(call.account.store.members.under(conversation_of(call, scope, name).sid))
-    return page(
-        call,
-        rows,
-        lambda one: participant_json(call.account, scope, one),
-        key="participants",
-        largest=100,
-    )
+    return page(call, rows, partial(participant_json, call.account, scope), key="participants", largest=100)
 
 
 @both.post(PARTICIPANTS, CREATE)

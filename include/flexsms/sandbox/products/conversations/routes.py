@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, Problem, Response, check_webhook_header, created, gone, ok
@@ -207,13 +208,7 @@ def list_conversations(call: Call, scope: Scope) -> Response:
         return within and state in (None, row.state)
 
     rows = walk(call.account.store.conversations.under(scope.service_sid), keep=keep)
-    return page(
-        call,
-        rows,
-        lambda row: conversation_json(call.account, scope, row),
-        key="conversations",
-        largest=100,
-    )
+    return page(call, rows, partial(conversation_json, call.account, scope), key="conversations", largest=100)
 
 
 def values_of(p: dict[str, Any]) -> dict[str, Any]:

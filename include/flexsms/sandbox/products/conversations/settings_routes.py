@@ -8,6 +8,7 @@ Only what runs Studio does something here (see inbound.py): the sandbox calls no
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, Response, created, gone, ok
@@ -82,13 +83,7 @@ def _webhook(call: Call, conversation: Conversation, sid: str) -> Webhook:
 @both.get(WEBHOOKS, paged=True)
 def list_webhooks(call: Call, scope: Scope, name: str) -> Response:
     rows = walk(call.account.store.webhooks.under(conversation_of(call, scope, name).sid))
-    return page(
-        call,
-        rows,
-        lambda one: webhook_json(call.account, scope, one),
-        key="webhooks",
-        largest=MOST_WEBHOOKS,
-    )
+    return page(call, rows, partial(webhook_json, call.account, scope), key="webhooks", largest=MOST_WEBHOOKS)
 
 
 @both.post(
@@ -171,13 +166,7 @@ def _auto_creation(call: Call, before: dict[str, Any]) -> dict[str, Any]:
 def list_addresses(call: Call) -> Response:
     kind = call.p.get("Type")
     rows = walk(call.account.store.addresses.under("addresses"), keep=lambda one: kind in (None, one.kind))
-    return page(
-        call,
-        rows,
-        lambda one: address_json(call.account, one),
-        key="address_configurations",
-        largest=50,
-    )
+    return page(call, rows, partial(address_json, call.account), key="address_configurations", largest=50)
 
 
 @api.post(

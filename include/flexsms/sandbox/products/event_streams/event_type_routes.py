@@ -8,6 +8,7 @@ there already or is not there.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
@@ -121,9 +122,7 @@ def fetch_schema(call: Call, schema: str) -> Response:
 @api.get("/v1/Schemas/{schema}/Versions", paged=True)
 def list_versions(call: Call, schema: str) -> Response:
     rows = walk_sorted(range(1, _newest(call, schema) + 1), key=lambda version: version)
-    return page(
-        call, rows, lambda version: version_json(schema, version), key="schema_versions", largest=1000
-    )
+    return page(call, rows, partial(version_json, schema), key="schema_versions", largest=1000)
 
 
 @api.get("/v1/Schemas/{schema}/Versions/{version}")

@@ -11,6 +11,7 @@ active and everything validates. The older one is stricter, and the setting `sin
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -214,9 +215,7 @@ def list_subscriptions(call: Call) -> Response:
     sink_sid = call.p.get("SinkSid")
     order = call.account.store.subscriptions.under("subscriptions")
     rows = walk(order, keep=lambda row: sink_sid in (None, row.sink_sid))
-    return page(
-        call, rows, lambda row: subscription_json(call.account, row), key="subscriptions", largest=1000
-    )
+    return page(call, rows, partial(subscription_json, call.account), key="subscriptions", largest=1000)
 
 
 @api.get(SUBSCRIPTION)

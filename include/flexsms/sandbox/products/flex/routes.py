@@ -7,6 +7,7 @@ https://www.twilio.com/docs/flex/developer/messaging/chat-channel.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -172,13 +173,7 @@ def list_channels(call: Call) -> Response:
         call.account.store.channels.under(call.account.chat_service_sid),
         keep=lambda channel: bool(channel.flow_sid),
     )
-    return page(
-        call,
-        rows,
-        lambda channel: channel_json(call.account, channel),
-        key="flex_chat_channels",
-        largest=1000,
-    )
+    return page(call, rows, partial(channel_json, call.account), key="flex_chat_channels", largest=1000)
 
 
 @api.post(

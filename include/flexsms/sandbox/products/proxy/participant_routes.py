@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -85,11 +86,7 @@ def list_participants(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     rows = walk(call.account.store.participants.under(session.sid), keep=lambda one: one.deleted is None)
     return page(
-        call,
-        rows,
-        lambda one: participant_json(call.account, session, one),
-        key="participants",
-        largest=1000,
+        call, rows, partial(participant_json, call.account, session), key="participants", largest=1000
     )
 
 
@@ -139,11 +136,7 @@ def list_interactions(call: Call, service: str, sid: str) -> Response:
     session = session_of(call, service, sid)
     rows = walk(call.account.store.interactions.under(session.sid))
     return page(
-        call,
-        rows,
-        lambda one: interaction_json(call.account, session, one),
-        key="interactions",
-        largest=1000,
+        call, rows, partial(interaction_json, call.account, session), key="interactions", largest=1000
     )
 
 
@@ -189,11 +182,7 @@ def list_messages(call: Call, service: str, sid: str, kp: str) -> Response:
         call.account.store.interactions.under(session.sid), keep=lambda row: row.participant_sid == one.sid
     )
     return page(
-        call,
-        rows,
-        lambda row: message_interaction_json(call.account, session, row),
-        key="interactions",
-        largest=1000,
+        call, rows, partial(message_interaction_json, call.account, session), key="interactions", largest=1000
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, NotFound, Problem, Response, created, gone, ok
@@ -96,9 +97,7 @@ def fetch_service(call: Call, service: str) -> Response:
 def list_sessions(call: Call, service: str) -> Response:
     """Asked for up to 1000 a page, Proxy gives 100 (https://www.twilio.com/docs/proxy/api)."""
     rows = walk(call.account.store.sessions.under(_service(call, service).sid))
-    return page(
-        call, rows, lambda row: session_json(call.account, row), key="sessions", largest=1000, given=100
-    )
+    return page(call, rows, partial(session_json, call.account), key="sessions", largest=1000, given=100)
 
 
 @api.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, Problem, Response, gone, ok
@@ -81,9 +82,7 @@ def _items(owner_kind: Kind, kind: Kind) -> None:
             inclusive = call.p.get("Bounds", "inclusive") == "inclusive"
             way = order.backward if descending else order.forward
             rows = lambda _start, _back: way(start, inclusive=inclusive)  # noqa: E731
-        return page(
-            call, rows, lambda row: item_json(call.account, kind, owner, row), key="items", largest=100
-        )
+        return page(call, rows, partial(item_json, call.account, kind, owner), key="items", largest=100)
 
     @api.post(base, Params({**content, **key, "Data": data().must()}))
     def creation(call: Call, service: str, name: str) -> Response:
