@@ -47,7 +47,7 @@ SHORTEST_ATTEMPT = timedelta(seconds=20)
 
 
 class Account:
-    """Makes the workers of the three jobs. Get one from :func:`connect`.
+    """Creates what the three jobs work with. Get one from :func:`connect`.
 
     :param now: the present; replaced in tests
     """
@@ -113,7 +113,7 @@ class Account:
         return stacks
 
     def deliveries(self, session_sid: str | None) -> DeliveryStack:
-        """Tells what became of texts, on the stack that they went out on.
+        """Reads the delivery of texts, on the stack that they went out on.
 
         :param session_sid: KC… of a text, which only Programmable Chat has; without it, the connection's stack counts
         :raises MissingSetting: when that stack lacks a setting
@@ -183,7 +183,7 @@ class Account:
         return Attempt(checkpoint, batch=batch, number=number, lease=lease, grace=self._grace)
 
     def healer(self, *, run_id: str, unanswered: Unanswered = Unanswered.TASK) -> Healer:
-        """Puts back live channels that an earlier cleanup took down."""
+        """Puts back live channels that an earlier cleanup suspended."""
         stacks = self.retiring_stacks
         return Healer(
             stacks=stacks,

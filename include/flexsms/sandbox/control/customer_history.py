@@ -38,7 +38,7 @@ class CustomerHistory:
         raise NotImplementedError
 
     def retire(self) -> None:
-        """What an earlier clean-up would have done."""
+        """What an earlier cleanup would have done."""
         raise NotImplementedError
 
     def links(self) -> dict[str, str | None]:

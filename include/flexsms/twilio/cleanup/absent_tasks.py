@@ -1,4 +1,4 @@
-"""Tasks whose end nobody told: those that TaskRouter's complete list of open tasks has no longer."""
+"""Tasks that ended without an event: TaskRouter's complete list of open tasks no longer has them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ async def end_absent(
     now_ms: int,
     at_once: int,
 ) -> int:
-    """End the tasks that are over though no event told it.
+    """End the tasks that TaskRouter no longer lists as open, although no event said that they ended.
 
-    They count as ended now: when they really did, nobody knows, and the window is never to be shorter than it should
-    be. One call per 1000 open tasks and two per channel with such a task; none where no task is in doubt.
+    They count as ended now: the real end is unknown, and the retention window must not become too short. One call per
+    1000 open tasks and two per channel with such a task; none where no task is in doubt.
 
     :param unheard_of: channels, each with its open tasks that were not heard of for longer than the list needs
     :param now_ms: the present by Twilio's clock, milliseconds since 1970 UTC

@@ -103,7 +103,7 @@ class Attempt:
         await self._write(ended=True)
 
     def stop(self) -> None:
-        """Let nothing leave from now on; safe in a signal handler."""
+        """Send nothing from now on; safe in a signal handler."""
         self._stopped = True
 
     def check(self) -> None:
@@ -116,7 +116,7 @@ class Attempt:
         self.refuse_if_older(self._renewed)
 
     def refuse_if_older(self, instant: Instant) -> None:
-        """Stop what rests on knowledge that is older than a lease.
+        """Refuse to act on knowledge that is older than a lease.
 
         :raises LeaseExpired: when it is
         """

@@ -1,4 +1,4 @@
-"""What one cleanup writes down: the ledger of what was retired, and the states that say that a channel is done with."""
+"""What a cleanup records: lines of the ledger, and the final states of channels."""
 
 from __future__ import annotations
 

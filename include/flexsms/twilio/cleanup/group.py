@@ -49,7 +49,7 @@ class RetiringGroup:
         self.lost_stacks: dict[StackName, FlexSmsError] = {}
 
     async def resume(self, never_suspended: Sequence[str]) -> None:
-        """Go on where an earlier try ended, and find what it marked as retired, though it may not have finished it.
+        """Continue where an earlier try ended. What that try marked as retired may not be finished.
 
         :param never_suspended: the channels that it left alone
         """

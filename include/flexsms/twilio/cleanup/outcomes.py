@@ -1,4 +1,4 @@
-"""What can become of a due channel, and how a batch of them is told."""
+"""What can become of a due channel, and the report of a batch."""
 
 from __future__ import annotations
 

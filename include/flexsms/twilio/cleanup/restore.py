@@ -94,7 +94,7 @@ class Restorer:
             await self.restore(progress)
 
     async def heal(self, progress: ChannelProgress) -> None:
-        """Put a live channel back that bears our mark, whoever left it so."""
+        """Put a live channel back that has our mark, whoever left it so."""
         await self._group.stack(progress.channel).heal(progress.sid, progress.channel.links)
 
 

@@ -90,7 +90,7 @@ class Scan:
     :param scanned: documents read
     :param due: the longest quiet first, no more than were asked for
     :param due_in_all: how many are due, those beyond the limit included
-    :param revived: channels with an open task that an earlier cleanup may have taken down
+    :param revived: channels with an open task that an earlier cleanup may have suspended
     :param retired: those of the watched channels that an earlier cleanup has marked as retired
     :param suspended: those of the watched channels that are neither retired nor due
     :param late: those of the watched channels of which something was heard after they were retired

@@ -36,7 +36,7 @@ _IN_DEFAULT_SERVICE = re.compile(
 
 
 def in_service_too(names: Mapping[str, T]) -> dict[str, T]:
-    """The same, and for conversations of a service that is named, whose paths are longer."""
+    """Adds the longer paths of conversations in a named service."""
     longer = {_IN_DEFAULT_SERVICE.sub(r"\1/Services/{id}/\2", name): value for name, value in names.items()}
     return {**names, **longer}
 

@@ -76,7 +76,7 @@ def no_connection(
 def said_of(
     error: aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError, host: str
 ) -> tuple[bool, str] | None:
-    """What a proxy or a certificate is to blame for.
+    """The sentence about an error that a proxy or a certificate has caused.
 
     :param host: what was to be asked
     :return: whether it is of no use to try again, and a sentence; None when it is neither

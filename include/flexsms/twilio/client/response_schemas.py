@@ -241,7 +241,7 @@ PAGES: Mapping[str, tuple[str, Fields]] = in_service_too(
 
 
 def what_is_wrong(name: str, url: str, status: int, text: str) -> str:
-    """Why an answer to a request that seems to have worked is none, empty when it is one.
+    """What is wrong with the answer to a request that seems to have worked; empty: nothing.
 
     :param name: the endpoint, as :func:`flexsms.twilio.client.endpoints.endpoint` writes it
     :param url: what was asked for, as the SDK gives it

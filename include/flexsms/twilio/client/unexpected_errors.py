@@ -1,4 +1,4 @@
-"""What nobody foresaw becomes an error of the tree, so that it fails what it concerns and nothing else."""
+"""Turns unforeseen exceptions into errors of the tree, so that one of them fails one channel and not a whole batch."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class Doctor:
         return findings
 
     async def _flow_problems(self) -> dict[str, list[str]]:
-        """What is missing to each number that has a Flex Flow."""
+        """What each number with a Flex Flow lacks."""
         flows = await sms_flows(self._client)
         problems = {}
         for number in dict.fromkeys(str(flow.contact_identity) for flow in flows):
@@ -165,7 +165,7 @@ class Doctor:
         return ""
 
     async def _address_problems(self) -> dict[str, list[str]]:
-        """What is missing to each number that has an address configuration."""
+        """What each number with an address configuration lacks."""
         problems = {}
         for one in await sms_addresses(self._client):
             auto = one.auto_creation or {}

@@ -93,7 +93,7 @@ class StreamDoctor:
         )
 
     async def signature(self) -> list[Finding]:
-        """Whether there is what Twilio signs with."""
+        """Whether the connection holds the key that Twilio signs with."""
         if not self._settings.inbox_path and not self._settings.events_url:
             return []
         try:

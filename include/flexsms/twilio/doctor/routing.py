@@ -1,4 +1,4 @@
-"""Examines what tasks and customers' answers are routed by: workspaces, workflows and Studio flows."""
+"""Examines the routing of tasks and of customers' answers: workspaces, workflows and Studio flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping a channel in use for a text or a task, also while a clean-up is retiring it."""
+"""Keeping a channel in use for a text or a task, also while a cleanup is retiring it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flexsms.twilio.sync.channel_states import SyncStore
 class ChannelsInUse:
     """Uses channels.
 
-    :param store: the channel states, by which a clean-up learns of it
+    :param store: the channel states, by which a cleanup learns of it
     :param now: the present, an aware datetime
     """
 
@@ -26,7 +26,7 @@ class ChannelsInUse:
         self._now = now
 
     async def use_again(self, conversation: OpenConversation) -> None:
-        """Use a channel whose session was closed, maybe by a clean-up that is retiring it, for a text or a task.
+        """Use a channel whose session was closed, maybe by a cleanup that is retiring it, for a text or a task.
 
         :raises ChannelClosed: when it stays retired
         """
@@ -43,9 +43,9 @@ class ChannelsInUse:
             raise ChannelClosed(f"{conversation.channel_sid} was retired in this very moment.")
 
     async def keep(self, conversation: OpenConversation) -> bool | None:
-        """Keep a channel in use that a clean-up may be retiring, for the agent's task on it.
+        """Keep a channel in use that a cleanup may be retiring, for the agent's task on it.
 
-        A clean-up that is about to delete it looks no more, so it stays out of use, where no customer comes by.
+        A cleanup that is about to delete it looks no more, so it stays out of use, where no customer comes by.
 
         :return: None when there is no open task; False when it came too late, so that the task was ended
         """
@@ -64,7 +64,7 @@ class ChannelsInUse:
     async def _learn(self, conversation: OpenConversation) -> ChannelState:
         """Write the session into the channel's state; returns what is there by then.
 
-        A clean-up that has closed the session marks nothing as retired after this, but puts the channel back.
+        A cleanup that has closed the session marks nothing as retired after this, but puts the channel back.
         """
         links = {"session": (to_ms("now", self._now()), str(conversation.session_sid))}
         state = ChannelState(conversation.channel_sid, self._stack.name, links=links)
@@ -73,5 +73,5 @@ class ChannelsInUse:
 
 
 def _is_deleted_next(state: ChannelState) -> bool:
-    """Whether a clean-up has marked the channel as retired and deletes it next, if it has not done so."""
+    """Whether a cleanup has marked the channel as retired and deletes it next, if it has not done so."""
     return state.is_retired and (state.retired or (0, ""))[1] == "delete"

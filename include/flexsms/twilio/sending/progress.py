@@ -69,7 +69,7 @@ class Progress:
         return kept
 
     def tell(self, error: FlexSmsError) -> None:
-        """Say in an error whether a text has left."""
+        """Add to an error whether a text has left."""
         told = str(error)
         if self.text_sid is not None:
             told = f"The text has left as {self.text_sid}; {told}"
@@ -83,7 +83,7 @@ class Progress:
 
 
 def tell_of_nothing(error: FlexSmsError) -> None:
-    """Say in an error that a try did not come as far as the ledger, which knows of earlier ones."""
+    """Add to an error that this try did not reach the ledger, which knows of earlier tries."""
     told = f"This try has not come to its text; if that of an earlier try has left, the next one finds it. {error}"
     error.args = (told, *error.args[1:])
 

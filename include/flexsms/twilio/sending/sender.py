@@ -6,7 +6,7 @@ ledger how far it came; between the last two steps it looks for the text itself,
 
 A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
 there before is looked at once more behind the text: what has certainly not left goes out in a fresh one. Whoever takes
-a channel back writes that into its state first: a clean-up that has not marked it yet then gives way, and of one that
+a channel back writes that into its state first: a cleanup that has not marked it yet then gives way, and of one that
 has it shows what comes next.
 """
 
@@ -155,7 +155,7 @@ class Sender:
         raise SendInProgress("The text could not be posted, and none was found; trying again later.")
 
     async def _take_back(self, progress: Progress, error: PermanentError) -> None:
-        """After a refusal nobody is left with a task, or in a conversation, for a text that certainly did not leave."""
+        """After a refusal, end the task and the conversation of a text that certainly did not leave."""
         opened, claim = progress.opened, progress.claim
         if opened is None or progress.in_doubt or progress.text_sid or isinstance(error, UndecidedSend):
             return
@@ -164,7 +164,7 @@ class Sender:
             await self._stack.opening.take_back(opened, claim.digest, since=claim.claimed_at)
 
     async def _go_on(self, message: OutboundMessage, progress: Progress) -> SendResult | None:
-        """Where an earlier try was about to send the text: look for it, and finish the send if it has left."""
+        """Search for a text that an earlier try was about to post, and finish the send if it has left."""
         result = result_of(progress.claim)
         progress.in_doubt = True
         sid = result.message_sid or await self._texts.find(progress.claim)
@@ -273,7 +273,7 @@ class Sender:
     async def _lead_the_answer(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str
     ) -> None:
-        """See to it that the answer to a text that has left a channel which was disturbed comes to the agent."""
+        """Make sure that the answer reaches the agent, although the channel was disturbed after the text had left."""
         result = replace(result_of(progress.claim), message_sid=sid)
         # The next try need not look for the text, which may be gone with its channel.
         progress.claim = await self._ledger.advance(replace(progress.claim, result=result.to_json()))

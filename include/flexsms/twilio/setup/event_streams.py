@@ -121,7 +121,7 @@ class StreamSetup:
         }
 
     async def _is_active(self, sink: Sink) -> bool:
-        """Wait for it; else see to its validation, which takes somebody who can read the test event."""
+        """Wait for the sink to become active, or validate it, for which somebody has to read the test event."""
         sink = await self._wait(sink)
         if sink.status == ACTIVE:
             return True

@@ -183,7 +183,7 @@ class NumberSetup:
 
 
 def _differences(goal: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked for and is not so. What nobody asks for is as it is."""
+    """The requested values that differ from the present ones."""
     return {
         name: value
         for name, value in goal.items()

@@ -1,4 +1,4 @@
-"""How set-up makes, changes and removes things: search first, adopt what is there, and write everything down.
+"""Makes, changes and removes things in an account: searches first, adopts what is there, and reports everything.
 
 Most of what set-up makes has no natural key, so Twilio would make a second one without a question. A POST whose answer
 was lost is therefore searched for, and if nothing is found, left to the next try, which searches first as well.

@@ -1,4 +1,4 @@
-"""Finding a text again by the mark that it bears, the same on both stacks. Tasks bear it, too."""
+"""Finding a text by the digest in its attributes, the same on both stacks. Tasks have it, too."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def has_unmarked(page: Any, since: datetime) -> bool:
 
 
 async def _posted(page: Any, since: datetime) -> AsyncGenerator[tuple[str, str | None]]:
-    """The messages of a channel, newest first, each with the digest that it is marked with."""
+    """The messages of a channel, newest first, each with its digest."""
     while page is not None:
         for message in page:
             posted_at = utc(message.date_created)

@@ -41,7 +41,7 @@ def flow_of(flows: Iterable[Any], number: str, kind: str) -> Any:
 
 
 async def sms_addresses(client: Client) -> list[Any]:
-    """The address configurations of all SMS numbers. By its address one could be fetched, in a URL that names it."""
+    """The address configurations of all SMS numbers. None is fetched by a URL with its number in it."""
     return list(
         await client.conversations.v1.address_configurations.list_async(
             type="sms", page_size=ADDRESSES_PER_PAGE

@@ -28,7 +28,7 @@ class Healed(StrEnum):
 
 @contextmanager
 def told_if_left(channel_sid: str) -> Iterator[None]:
-    """Say in the log what could not be taken back, in place of an error that would hide the one before."""
+    """Log what could not be taken back, so that the error before it is not hidden."""
     try:
         yield
     except FlexSmsError as error:
@@ -45,8 +45,8 @@ class OpenConversation:
     :param is_new: this send made it; None where Twilio does not tell
     :param session_sid: KC…, what carries the texts (chat)
     :param session_updated_at: when the session had last changed, UTC; None: nobody knows
-    :param is_reconnected: this send has opened the session again, maybe one that a clean-up had closed
-    :param is_out_of_use: a clean-up is retiring it in this very moment; take it back before anything else
+    :param is_reconnected: this send has opened the session again, maybe one that a cleanup had closed
+    :param is_out_of_use: a cleanup is retiring it in this very moment; take it back before anything else
     :param is_new_interaction: this send has started it
     :param is_set_up: it was there before, and nobody need wait for it
     :param service_sid: IS…, the service that the conversation is in (conversations)
@@ -215,7 +215,7 @@ class SendingStack(Protocol):
 
 
 class DeliveryStack(Protocol):
-    """What finding out about a text's fate needs of a generation of Flex messaging."""
+    """What reading the delivery of a text needs of a generation of Flex messaging."""
 
     async def delivery(self, channel_sid: str, session_sid: str | None, message_sid: str) -> Delivery | None:
         """What is known of the SMS that carries a message; None when nothing has left yet.
@@ -264,7 +264,7 @@ class RetiringStack(Protocol):
         ...
 
     async def heal(self, channel_sid: str, links: Mapping[str, str], *, has_moved: bool = False) -> Healed:
-        """Put a live channel back that bears our mark, whoever left it so.
+        """Put a live channel back that has our mark, whoever left it so.
 
         Only Twilio and the channel's state are asked, so it works without anything that a run remembers.
 
@@ -285,7 +285,7 @@ class RetiringStack(Protocol):
         ...
 
     async def close(self, channel_sid: str, links: Mapping[str, str]) -> bool:
-        """What cannot be undone, once it is certain that the channel stayed quiet.
+        """Do what cannot be undone, once it is certain that the channel stayed quiet.
 
         :return: False when an interaction was left open because no task named it
         """

@@ -1,7 +1,7 @@
-"""One at a time: who may add something to a conversation that must be there only once.
+"""A lock per channel, kept in Sync, so that only one task or Studio webhook is added.
 
-Twilio opens a second task, or attaches a second webhook, without a question. Whoever wants to add one takes the
-conversation's lock first: an item of a Sync map that only one can create, and that expires by itself.
+Twilio opens a second task, or attaches a second webhook, without a question. So a send takes the channel's lock first:
+an item of a Sync map, which only one send can create, and which expires by itself.
 """
 
 from __future__ import annotations

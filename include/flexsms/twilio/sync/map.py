@@ -1,4 +1,4 @@
-"""A Sync Map that makes itself when the first item comes.
+"""A Sync map, which is created with its first item.
 
 Source: https://www.twilio.com/docs/sync/api/map-item-resource
 """

@@ -1,8 +1,8 @@
 """The tasks of a workspace as TaskRouter lists them: complete, and each with its attributes, or not at all.
 
-A channel of which no task is listed counts as free, so a list that may lack some is none. Twilio says that this list
-has no further pages, and its SDKs that attributes are shown only where a single task is fetched; whether either is so
-nobody could try. Source: https://www.twilio.com/docs/taskrouter/api/task
+A channel of which no task is listed counts as free, so a list that may be incomplete is refused. Twilio says that this
+list has no further pages, and its SDKs that attributes are shown only where a single task is fetched; whether either is
+so nobody could try. Source: https://www.twilio.com/docs/taskrouter/api/task
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TaskList:
         """All tasks that were created since, as long as TaskRouter keeps them; one call as a rule.
 
         :param since: an aware datetime
-        :raises InUseUnknown: as :meth:`open` does
+        :raises InUseUnknown: as :meth:`open_tasks` does
         """
 
         def is_recent(task: Any) -> bool:

@@ -79,7 +79,7 @@ TASK_NAMES = {"WorkflowName": "workflow_sid", "TaskQueueName": "queue_sid"}
 
 
 def _candidates(account: EmulatedAccount, source: str) -> list[Task] | None:
-    """`channelSid == "CH…"` alone, the clean-up's own question, is answered from the index."""
+    """`channelSid == "CH…"` alone, the cleanup's own question, is answered from the index."""
     channel_sid = wanted_channel(source)
     if channel_sid is None:
         return None

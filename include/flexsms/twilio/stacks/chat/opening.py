@@ -191,7 +191,7 @@ class ChatOpening:
             logger.info("The customer is in channel %s of another flow; continuing there.", taken.channel_sid)
             await self._discard_if_empty(channel)
             return await self._continue(taken.channel_sid, taken.session, message, flow, digest)
-        # A clean-up that only wrote the attributes has left this session behind; it swallows the customer's texts.
+        # A cleanup that only wrote the attributes has left this session behind; it swallows the customer's texts.
         await self._sessions.close(taken.channel_sid, taken.session.sid)
         try:
             return await self._opened(channel, await self._sessions.open_session(channel.sid, message))
@@ -243,7 +243,7 @@ class ChatOpening:
         """Go on in the conversation that another flow of the number opened, mostly the customer's own text."""
         is_agents = message.route is Route.AGENT
         task_sid = await self._tasks.ensure(channel_sid, message, flow, digest) if is_agents else None
-        # Behind the task, because a clean-up looks for tasks once more after it has made the channel inactive.
+        # Behind the task, because a cleanup looks for tasks once more after it has made the channel inactive.
         snapshot = None
         with suppress(NotFound):
             snapshot = await self._channels.fetch(channel_sid)

@@ -130,7 +130,7 @@ class ChatSessions:
         return session.status in OPEN
 
     async def reopen(self, channel_sid: str, session_sid: str | None) -> None:
-        """Let texts through again; a session that is open already is as good, and where there is none, none is made.
+        """Open the session again, unless it is open already or there is none.
 
         :param session_sid: where nobody knows it, it is looked up by its name, the channel's SID
         """

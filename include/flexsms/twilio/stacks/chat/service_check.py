@@ -1,4 +1,4 @@
-"""Whether a 404 is about a thing, or about the whole service it is in.
+"""Whether a 404 means that a resource is missing, or its whole service.
 
 Programmable Chat for Flex has passed its published end of life, and what its endpoints answer since is unverified. Nor
 is it certain which code a missing channel has: 50300 is documented, 20404 is what Twilio says of anything. So no code

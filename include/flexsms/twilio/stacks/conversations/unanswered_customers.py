@@ -1,4 +1,4 @@
-"""Customers who wrote in a conversation, and nobody was told."""
+"""Customers who wrote in a conversation when no agent was told: each gets a task."""
 
 from __future__ import annotations
 
