@@ -9,6 +9,7 @@ import pytest
 
 from flexsms.core.exceptions import PermanentError
 from flexsms.core.stack_name import StackName
+from flexsms.operators.cleanup_failures import causes
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator, sentence, summarize
 from flexsms.twilio.cleanup.scan import DueChannel, pack
 
@@ -108,8 +109,8 @@ def test_no_more_than_fifty_failures_are_named() -> None:
         (
             {"deactivated": 306, "skipped_open_task": 3, "failed": 1, "failures": [failure(7)]},
             {},
-            "Scanned 1 240 channels, 310 due: 306 deactivated, 3 skipped (live task), 1 failed: "
-            "CH7 50400 Channel is not yours (50400).",
+            "Scanned 1 240 channels, 310 due: 306 deactivated, 3 skipped (live task), 1 failed. "
+            "1 × Channel is not yours (50400) (CH7).",
         ),
         (
             {"deleted": 300, "already_gone": 8, "skipped_changed": 2},
@@ -119,7 +120,13 @@ def test_no_more_than_fifty_failures_are_named() -> None:
         (
             {"failed": 2, "failures": [failure(7, code=0), failure(8)]},
             {},
-            "Scanned 1 240 channels, 310 due: 2 failed: CH7 Channel is not yours (50400) and others.",
+            "Scanned 1 240 channels, 310 due: 2 failed. 2 × Channel is not yours (50400) (CH7, CH8).",
+        ),
+        (
+            {"failed": 60, "failures": [failure(number) for number in range(50)]},
+            {},
+            "Scanned 1 240 channels, 310 due: 60 failed. Of the first 50: 50 × Channel is not yours (50400) "
+            "(CH0, CH1, CH2, …).",
         ),
         (
             {"deactivated": 310},
@@ -143,6 +150,34 @@ def test_no_more_than_fifty_failures_are_named() -> None:
 def test_it_is_one_sentence(counts: dict[str, Any], more: dict[str, Any], expected: str) -> None:
     summary = summarize(PLAN, [report(**counts)], now=NOW)
     assert sentence(summary, **{"taken": 310, "dry_run": False, **more}) == expected
+
+
+def test_one_cause_is_told_once() -> None:
+    sids = [f"CH{number:032x}" for number in range(5)]
+    gone = [{"channel_sid": sid, "code": 0, "message": f"{sid}: no session is known."} for sid in sids[:4]]
+    other = {"channel_sid": sids[4], "code": 20403, "message": "Forbidden (20403); ask an administrator."}
+    assert causes([other, *gone]) == (
+        f"4 × the channel: no session is known ({sids[0]}, {sids[1]}, {sids[2]}, …). "
+        f"1 × Forbidden (20403); ask an administrator ({sids[4]})."
+    )
+
+
+def test_many_causes_are_not_all_told() -> None:
+    many = [{"channel_sid": f"CH{n}", "code": 0, "message": f"cause {n}."} for n in range(8)]
+    assert causes(many).endswith("1 × cause 4 (CH4). 3 more causes.")
+
+
+@pytest.mark.parametrize(("failed", "level"), [(0, "info"), (1, "warning")])
+def test_a_report_of_failures_is_a_warning(
+    failed: int, level: str, context: FakeContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context.pulled = {
+        ("plan", "plan", -1): {**PLAN, "batches": [1]},
+        ("retire", "report", 0): report(failed=failed, failures=[failure(1)] * failed),
+    }
+    run(context)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "Scanned 1 240" in line]
+    assert f"[{level}" in line
 
 
 def test_channels_of_other_kinds_are_told_by_kind() -> None:
@@ -181,12 +216,15 @@ def test_without_a_plan_there_is_nothing_to_report(context: FakeContext) -> None
         run(context)
 
 
-def test_a_dry_run_emits_no_asset_event(context: FakeContext) -> None:
+def test_a_dry_run_emits_no_asset_event(context: FakeContext, capsys: pytest.CaptureFixture[str]) -> None:
     context.pulled = {
         ("plan", "plan", -1): {**PLAN, "batches": [1]},
-        ("retire", "report", 0): report(deactivated=1, would=["CHa"]),
+        ("retire", "report", 0): report(deactivated=1, would=[["CHa", 1763481600000]]),
     }
     task, summary = run(context, preview="True")
     assert summary["deactivated"] == 1
     assert task.outlets == []
+    told = capsys.readouterr().out
+    assert "Would be retired: CHa, last task ended 2025-11-18 16:00 UTC" in told
+    assert told.index("Dry run, nothing was written.") < told.index("Would be retired")
     assert context.event.extra == {}

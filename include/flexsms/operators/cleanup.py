@@ -15,10 +15,11 @@ from flexsms.core.exceptions import ChannelsFailed, PermanentError
 from flexsms.core.retention import SMS, channel_types
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.cleanup_failures import causes
 from flexsms.operators.cleanup_xcom import REPORT_KEY, calls_of, planned_channels
 from flexsms.telemetry import span
 from flexsms.templates import LiteralRows
-from flexsms.twilio.cleanup.outcomes import Action, BatchReport, parse_action
+from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, failure, parse_action
 from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
         asked itself (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: nothing. Under the key ``report`` a count per outcome, ``failures``, ``api_calls``, and in a dry run
-        ``would``, the channels that would be retired
+        ``would``, the channels that would be retired, each with its last task's end, milliseconds since 1970 UTC
     :raises ChannelsFailed: when channels failed and another try may help
     :raises PermanentError: when channels failed and no other try will help
     """
@@ -110,7 +111,9 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
             pushed = {**report.to_json(), **calls_of(account)}
         if preview:
             pushed["would"] = [
-                sid for sid, outcome in report.outcomes.items() if outcome in ("deactivated", "deleted")
+                [channel.channel_sid, channel.ended_ms]
+                for channel in channels
+                if report.outcomes.get(channel.channel_sid) in DONE.values()
             ]
         ti.xcom_push(REPORT_KEY, pushed)
         self.log.info("Batch of %d: %s.", len(channels), _counts(report))
@@ -140,6 +143,6 @@ def _counts(report: BatchReport) -> str:
 
 
 def _failed(report: BatchReport) -> ChannelsFailed | PermanentError:
-    sid, error = next(iter(report.errors.items()))
-    sentence = f"{len(report.errors)} of {len(report.outcomes)} channels failed, the first is {sid}: {error}"
+    why = causes(failure(sid, error) for sid, error in report.errors.items())
+    sentence = f"{len(report.errors)} of {len(report.outcomes)} channels failed. {why}"
     return ChannelsFailed(sentence) if report.worth_retrying else PermanentError(sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
@@ -13,6 +13,7 @@ from flexsms.arguments import flag
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
+from flexsms.operators.cleanup_failures import causes
 from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.telemetry import Metric, count, gauge
 from flexsms.templates import LiteralRows
@@ -82,14 +83,18 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
                 report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
             ]
         summary = summarize(plan, reports, now=clock.utc_now())
+        tell = self.log.warning if summary["failed"] else self.log.info
+        tell(sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         if preview:
-            for channel_sid in (sid for report in reports for sid in report.get("would", ())):
-                self.log.info("Would be retired: %s", channel_sid)
+            for channel_sid, ended_ms in (one for report in reports for one in report.get("would", ())):
+                ended = datetime.fromtimestamp(ended_ms / 1000, UTC)
+                self.log.info(
+                    "Would be retired: %s, last task ended %s", channel_sid, f"{ended:%F %H:%M} UTC"
+                )
             self.outlets = []  # nothing changed, so nobody is told that something did
         else:
             context["outlet_events"][CHANNEL_STATE].extra = summary
             _measure(summary)
-        self.log.info(sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         return summary
 
 
@@ -145,13 +150,18 @@ def sentence(summary: Mapping[str, Any], *, taken: int, dry_run: bool) -> str:
     if summary["unanswered"]:
         told.append(f"{_many(summary['unanswered'])} with a text that nobody was told of")
     if summary["failed"]:
-        told.append(f"{_many(summary['failed'])} failed: {_first(summary)}")
+        told.append(f"{_many(summary['failed'])} failed")
     start = "Dry run, nothing was written. Scanned" if dry_run else "Scanned"
     found = f"{start} {_many(summary['scanned'])} channels, {_many(summary['due'])} due"
     if summary["due"] > taken:
         left = _many(summary["due"] - taken)
         found += f" (the {_many(taken)} longest quiet are taken, {left} are left for the next run)"
-    return f"{found}: {', '.join(told)}." if told else f"{found}."
+    said = f"{found}: {', '.join(told)}." if told else f"{found}."
+    if not summary["failed"]:
+        return said
+    named = len(summary["failures"])
+    some = f"Of the first {named}: " if named < summary["failed"] else ""
+    return f"{said} {some}{causes(summary['failures'])}"
 
 
 def _sums(parts: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
@@ -170,12 +180,6 @@ def _told(outcome: Outcome, summary: Mapping[str, Any], *, dry_run: bool) -> str
     if dry_run and outcome in _RETIRED:
         return f"would {_RETIRED[outcome]} {_many(count)}"
     return f"{_many(count)} {_WORDS[outcome]}"
-
-
-def _first(summary: Mapping[str, Any]) -> str:
-    first = summary["failures"][0]
-    named = " ".join(str(first[name]) for name in ("channel_sid", "code", "message") if first[name])
-    return named.rstrip(".") + (" and others" if summary["failed"] > 1 else "")
 
 
 def _many(count: int) -> str:

@@ -128,9 +128,11 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
         else:
             # Airflow emits an event of every outlet that is left when the task has succeeded.
             self.outlets = [outlet for outlet in self.outlets if outlet != CHANNEL_STATE]
+        how_far = f"again from {since}" if since else f"up to {account.earlier(began_at):%F %H:%M:%S} UTC"
         self.log.info(
-            "Read %d events of %d channels: %d new, %d updated, %d unchanged, %d parked; %d events ignored%s, %d left "
-            "out.",
+            "Read %s: %d events of %d channels, %d new, %d updated, %d unchanged, %d parked; %d events ignored%s, "
+            "%d left out.",
+            how_far,
             report.events,
             report.channels,
             report.created,

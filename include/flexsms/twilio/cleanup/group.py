@@ -84,7 +84,8 @@ class RetiringGroup:
                 raise
             except FlexSmsError as error:
                 if error is not self.lost_stacks.get(stack):
-                    logger.warning("Channel %s failed: %s", progress.sid, error)
+                    # The batch tells each cause once.
+                    logger.debug("Channel %s failed: %s", progress.sid, error)
                 if isinstance(error, ProductGone | MissingSetting):
                     self.lost_stacks.setdefault(stack, error)
                 progress.outcome, progress.error = Outcome.FAILED, error
