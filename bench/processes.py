@@ -86,11 +86,11 @@ def receiver(port: int) -> None:
     """The web app that the plugin mounts, without the Airflow around it whose login could be asked: all may pull."""
     import uvicorn
 
+    from flexsms.web.access import may_track
     from flexsms.web.app import create_app
-    from flexsms.web.event_streams import may_pull
 
     app = create_app()
-    app.dependency_overrides[may_pull] = lambda: None
+    app.dependency_overrides[may_track] = lambda: None
     uvicorn.run(app, host=HOST, port=port, log_level="critical")
 
 

@@ -45,7 +45,7 @@ def delivery(_: str) -> str:
     """Why a text did not arrive."""
     from flexsms.core import delivery_status as deliveries
 
-    rows = ((f"`{code}`", *told.split("; ", 1)) for code, told in deliveries._REASONS.items())
+    rows = ((f"`{code}`", *told.split("; ", 1)) for code, told in deliveries.REASONS.items())
     return table(("code", "what happened", "what to do"), rows)
 
 
@@ -74,8 +74,8 @@ def statuses(_: str) -> str:
     """What a person can do about an answer that has no code of its own class."""
     from flexsms.core import twilio_codes as known
 
-    others = (code for code in sorted(known._ADVICE) if code not in known._CLASS_OF)
-    return table(("status or code", "what to do"), ((f"`{one}`", known._ADVICE[one]) for one in others))
+    others = (code for code in sorted(known.ADVICE) if code not in known._CLASS_OF)
+    return table(("status or code", "what to do"), ((f"`{one}`", known.ADVICE[one]) for one in others))
 
 
 def assumptions(_: str) -> str:

@@ -173,6 +173,9 @@ class Scene:
             def wait_until_ready(self, *_: object) -> None:
                 scene.events.append("airflow ready")
 
+            def run_module(self, name: str) -> None:
+                scene.events.append(f"run {name}")
+
             def tail(self) -> str:
                 return "the last line"
 
@@ -200,8 +203,8 @@ class Scene:
     def act(self) -> None:
         """What happens during the story."""
 
-    def play(self, *, leave: bool) -> int:
-        return main.run(argparse.Namespace(exit=leave, stack=self.stack))
+    def play(self, *, leave: bool, history: bool = False) -> int:
+        return main.run(argparse.Namespace(exit=leave, stack=self.stack, history=history))
 
 
 def played(stack: str) -> list[str]:
@@ -232,6 +235,12 @@ def test_exit_tells_whether_it_came_out_as_expected(
     assert "Airflow is open" not in out
 
 
+def test_a_history_is_made_up_when_the_story_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, [])
+    assert scene.play(leave=True, history=True) == 0
+    assert scene.events == [*ALL[:4], "run flexsms.demo.history", *ALL[4:]]
+
+
 @pytest.mark.parametrize(("problems", "code"), [([], 0), (["Ada's channel should be retired."], 1)])
 def test_without_exit_it_stays_until_it_is_interrupted(
     problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -243,6 +252,7 @@ def test_without_exit_it_stays_until_it_is_interrupted(
     out = capsys.readouterr().out
     assert "Airflow is open: http://127.0.0.1:2" in out
     assert "from +1 415-555-0102 to whom you like" in out
+    assert "http://127.0.0.1:2/plugin/flexsms, the dashboard" in out
     assert "\nexport AIRFLOW=http://127.0.0.1:2 PASSWORD=pw\n" in out
     account = f"AC{'1' * 32}:{'2' * 32}"
     assert f"\nexport SANDBOX=http://127.0.0.1:1 ACCOUNT={account} SYNC=IS{'3' * 32}\n" in out

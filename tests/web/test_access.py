@@ -53,6 +53,10 @@ NOT_THERE = [
     "/Events",
     "/EVENTS",
     "/events.json",
+    "/dashboard/",
+    "/dashboard/page.js",
+    "/channels",
+    "/channels/",
 ]
 # What is not under our name is Airflow's to answer. It shows a page of its own, where people log in, to any GET.
 NOT_OURS = [
@@ -114,6 +118,10 @@ def test_the_tables_know_every_route() -> None:
     assert {(route.path, method) for route in routes for method in route.methods} == {
         ("/events", "GET"),
         ("/events", "POST"),
+        # See test_dashboard.py and test_channel.py.
+        ("/dashboard", "GET"),
+        ("/dashboard/{digest}/{name}", "GET"),
+        ("/channels/{channel_sid}", "GET"),
     }
 
 

@@ -49,6 +49,8 @@ async def test_airflow_lists_it(api: httpx.AsyncClient, login: Callable[[str], d
     assert "flexsms.plugin:FlexSmsPlugin" in plugin["source"]
     [app] = plugin["fastapi_apps"]
     assert (app["name"], app["url_prefix"]) == ("flexsms", "/flexsms")
+    [page] = plugin["external_views"]
+    assert (page["href"], page["destination"], page["url_route"]) == ("/flexsms/dashboard", "nav", "flexsms")
     errors: list[Any] = (await api.get("/api/v2/plugins/importErrors", headers=login("admin"))).json()[
         "import_errors"
     ]
@@ -61,6 +63,33 @@ async def test_the_app_is_made_once(server: Any) -> None:
     [mounted] = [route.app for route in server.routes if getattr(route, "path", "") == "/flexsms"]
     [listed] = [app["app"] for app in plugins_manager.get_fastapi_plugins()[0] if app["name"] == "flexsms"]
     assert mounted is listed
+
+
+@pytest.mark.parametrize(
+    ("airflow", "destinations"), [((3, 3), ["nav"]), ((3, 4), ["nav", "dag"]), ((4, 0), ["nav", "dag"])]
+)
+def test_airflow_can_read_every_view(
+    airflow: tuple[int, int], destinations: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that it cannot would cost the whole plugin. A tab shows on every DAG before Airflow 3.4, so there is none."""
+    from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse
+
+    from flexsms import plugin
+
+    monkeypatch.setattr(plugin, "_airflow", lambda: airflow)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.com/data/airflow/")
+    views = plugin.FlexSmsPlugin().external_views
+    read = [ExternalViewResponse.model_validate(view) for view in views]
+    assert [view.destination for view in read] == destinations
+    assert len({view.url_route for view in read}) == len(views)
+    assert {view.href.partition("?")[0] for view in read} == {"/data/airflow/flexsms/dashboard"}
+    assert {view["applies_to"]["dag_id"][0] for view in views[1:]} <= {"flexsms_cleanup"}
+
+
+def test_the_tab_is_for_the_dags_of_flexsms() -> None:
+    from flexsms.plugin import DAG_IDS
+
+    assert sorted(path.stem for path in (ROOT / "dags").glob("*.py")) == DAG_IDS
 
 
 # Airflow's own way to its plugins, with a package that is not all there, and the app that it mounts.

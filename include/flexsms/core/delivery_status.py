@@ -122,11 +122,11 @@ def reason(error_code: int | None) -> str:
     """
     if error_code is None:
         return "Twilio gives no reason; look at the message in the Twilio Console"
-    return _REASONS.get(error_code) or f"the reason is explained at {ERROR_PAGE}{error_code}"
+    return REASONS.get(error_code) or f"the reason is explained at {ERROR_PAGE}{error_code}"
 
 
 # What it means; what to do. https://www.twilio.com/docs/api/errors/<code>
-_REASONS: Mapping[int, str] = {
+REASONS: Mapping[int, str] = {
     21211: "Twilio takes the recipient for no valid number; correct to_number",
     21268: "the recipient is a premium or information number; use another number of the customer",
     21408: "texts to this country are switched off; allow the country in the Console's SMS geo permissions",

@@ -123,7 +123,8 @@ _HALFWAY = (
 )
 
 _SUSPENDED = "look at the account's status and balance in the Twilio Console"
-_ADVICE = {
+# What a person can do, by code or by HTTP status.
+ADVICE: Mapping[int, str] = {
     401: "check login and password of the Twilio connection (a key is valid in one region only)",
     403: "give the API key the permission for this product, or use the account's Auth Token",
     407: "it is the HTTP proxy (environment variable HTTPS_PROXY) that wants a login; write it into the proxy's URL",
@@ -180,7 +181,7 @@ def error_class(status: int, code: int, *, repeatable: bool) -> type[TwilioError
 
 def advice(status: int, code: int) -> str:
     """What a person can do about an answer, empty when there is nothing better than its own text."""
-    return _ADVICE.get(code) or _ADVICE.get(status, "")
+    return ADVICE.get(code) or ADVICE.get(status, "")
 
 
 def advice_on_login(status: int, code: int, *, product: str, is_key: bool, works: bool) -> str:
@@ -190,7 +191,7 @@ def advice_on_login(status: int, code: int, *, product: str, is_key: bool, works
     :param is_key: whether the login is an API key; a restricted one may lack the permission for a single product
     :param works: whether the same login has been good for another call, just now
     """
-    if status == 407 or _ADVICE.get(code) == _SUSPENDED:
+    if status == 407 or ADVICE.get(code) == _SUSPENDED:
         return advice(status, code)
     if works and is_key:
         return (

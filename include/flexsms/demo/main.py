@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(one, _interrupt)
     try:
         with ExitStack() as running:
-            return _run(running, view, args.stack, stay=not args.exit)
+            return _run(running, view, args.stack, stay=not args.exit, with_history=args.history)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (ApiError, DemoFailed) as error:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
+def _run(running: ExitStack, view: View, stack: str, *, stay: bool, with_history: bool) -> int:
     began = time.monotonic()
     home = demo_home(os.environ)
     with view.step("Start the local Twilio") as step:
@@ -67,6 +67,10 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool) -> int:
     else:
         took = f"{time.monotonic() - began:.0f} s"
         view.say(f"\n[green bold]✓ Everything as expected[/] on the [bold]{stack}[/] stack, in {took}.")
+    if with_history:
+        with view.step("Make up 90 days") as step:
+            airflow.run_module("flexsms.demo.history")
+            step.result = "of cleanups, and a day of tracking and sending, for the dashboard"
     if stay:
         _invite(view, airflow, sandbox.settings, told.number)
         _stay(airflow)
@@ -78,6 +82,7 @@ def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str) -> N
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
     view.say(f"    from {_spelled(number)} to whom you like: it goes no further than the local Twilio")
+    view.say(f"  see what has been counted: {airflow.url}/plugin/flexsms, the dashboard")
     view.say(f"  test the connection: {airflow.url}/connections")
     view.say(
         "  nothing runs by the clock here: only what you start, and flexsms_track when events have been posted"

@@ -18,3 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit", action="store_true", help="end when the story is told; 0 only if it came out as expected"
     )
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="fill the dashboard with 90 days that never were, when the story is told",
+    )

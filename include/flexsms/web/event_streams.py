@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Annotated
 
 import orjson
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, status
 
 from flexsms.core.cloud_events import envelopes
@@ -17,6 +15,7 @@ from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import InvalidInput
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.twilio.client import clock
+from flexsms.web.access import may_track
 from flexsms.web.connection_cache import MIN_AGE_S, Desk, Reception
 from flexsms.web.openapi import PULL, RECEIVE, signed
 from flexsms.web.request_body import MAX_BODY, Room, read
@@ -39,10 +38,6 @@ PULL_WITHIN_S = 30
 router = APIRouter()
 desk = Desk()
 room = Room()
-
-# The events name customers and their numbers, so seeing flexsms_track is not enough. Who may start it may read them:
-# a right that can be given for this one DAG, to an account that has no other.
-may_pull = requires_access_dag("POST", DagAccessEntity.RUN, "flexsms_track")
 
 
 @router.post("/events", dependencies=[Depends(signed)], **RECEIVE)
@@ -74,7 +69,7 @@ async def receive(request: Request) -> Response:
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-@router.get("/events", dependencies=[Depends(may_pull)], **PULL)
+@router.get("/events", dependencies=[Depends(may_track)], **PULL)
 async def pull(
     after: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
 ) -> Response:

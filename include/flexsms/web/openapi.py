@@ -23,6 +23,22 @@ class Page(BaseModel):
     next: str | None
 
 
+class Channel(BaseModel):
+    """What flexsms knows of a channel.
+
+    ``open_tasks`` are SIDs, ``last_ended_at`` is a moment in ISO 8601. ``retired`` is when, in milliseconds since 1970
+    UTC, and how.
+    """
+
+    channel_sid: str
+    stack: str
+    status: str
+    type: str | None
+    open_tasks: list[str]
+    last_ended_at: str | None
+    retired: tuple[int, str] | None
+
+
 # Says that it is asked for. What is asked of it, `signature.py` knows.
 signed = APIKeyHeader(
     name=SIGNATURE_HEADER,
@@ -72,5 +88,35 @@ PULL: dict[str, Any] = {
         401: {"model": Refusal, "description": "Nobody is logged in."},
         403: {"model": Refusal, "description": "Not allowed to start flexsms_track."},
         503: {"model": Refusal, "description": "There is no inbox, or it cannot be read."},
+    },
+}
+
+_LOGIN: dict[int | str, dict[str, Any]] = {
+    401: {"model": Refusal, "description": "Nobody is logged in."},
+    403: {"model": Refusal, "description": "Not allowed to see the runs of flexsms_cleanup."},
+}
+
+PAGE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {**_LOGIN, 200: {"content": {"text/html": {}}}},
+}
+
+FILE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        **_LOGIN,
+        200: {"content": {"text/css": {}, "text/javascript": {}, "image/svg+xml": {}}},
+        404: {"model": Refusal, "description": "There is no such file."},
+    },
+}
+
+LOOK_UP: dict[str, Any] = {
+    "response_model": Channel,
+    "responses": {
+        401: _LOGIN[401],
+        403: {"model": Refusal, "description": "Not allowed to start flexsms_track."},
+        404: {"model": Refusal, "description": "No document for it."},
+        502: {"model": Refusal, "description": "What is wrong at Twilio, or with the document."},
+        503: {"model": Refusal, "description": "What is wrong with the Airflow connection."},
     },
 }

@@ -1,0 +1,105 @@
+// Asks Airflow's public REST API, with the login of whoever looks at the page.
+
+// Below `[api] base_url`, whatever path that has: this file is at <base>flexsms/dashboard/<digest>/airflow.js.
+export const BASE = new URL("../../../", import.meta.url);
+const PAGE = 100; // Airflow's default for maximum_page_limit
+const SHOWN = 60; // runs that a table may show
+const DAY = 86_400_000;
+export const HISTORY_DAYS = 90;
+
+export class Refused extends Error {
+  constructor(status) {
+    super(`Airflow answered ${status}`);
+    this.status = status;
+  }
+}
+
+async function get(path, query = {}) {
+  const url = new URL(`api/v2/${path}`, BASE);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  const answer = await fetch(url, { headers: { accept: "application/json" }, cache: "no-store" });
+  if (!answer.ok) throw new Refused(answer.status);
+  return answer.json();
+}
+
+/** Newest first, at most so many pages, and how many there are in all. Pages after the first come together. */
+async function pages(path, query, key, most) {
+  const first = await get(path, { limit: PAGE, ...query });
+  const size = first[key].length || PAGE; // a smaller maximum_page_limit counts
+  const left = Math.min(most, Math.ceil(first.total_entries / size)) - 1;
+  const others = await Promise.all(
+    Array.from({ length: Math.max(0, left) }, (_, n) =>
+      get(path, { ...query, limit: PAGE, offset: (n + 1) * size }),
+    ),
+  );
+  return { items: [first, ...others].flatMap((page) => page[key]), total: first.total_entries };
+}
+
+const events = (since, query, most) =>
+  pages("assets/events", { order_by: "-timestamp", timestamp_gte: since, ...query }, "asset_events", most);
+
+const runs = (dag, since, query, most) =>
+  pages(`dags/${dag}/dagRuns`, { order_by: "-run_after", run_after_gte: since, ...query }, "dag_runs", most);
+
+/** What may not be seen is missing, and says so; that nobody is logged in any more concerns the whole page. */
+async function orRefused(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof Refused && error.status !== 401)
+      return { items: [], total: 0, refused: error.status };
+    throw error;
+  }
+}
+
+/** Everything the page shows, as Airflow tells it. The answers name no customer: runs of flexsms_send are not asked for. */
+export async function load(now) {
+  const ago = (days) => new Date(now - days * DAY).toISOString();
+  const asked = {
+    cleanup: events(
+      ago(HISTORY_DAYS),
+      { name_prefix_pattern: "flexsms_channel_state", source_dag_id: "flexsms_cleanup" },
+      3,
+    ),
+    recent: events(ago(1), { name_prefix_pattern: "flexsms_channel_state" }, 3),
+    texts: events(ago(7), { name_prefix_pattern: "flexsms_text" }, 5),
+    cleanupRuns: runs("flexsms_cleanup", ago(HISTORY_DAYS), {}, 2),
+    trackRuns: runs("flexsms_track", ago(7), { limit: SHOWN }, 1),
+    sendFailures: pages(
+      "dags/flexsms_send/dagRuns/~/taskInstances",
+      { state: "failed", start_date_gte: ago(7), order_by: "-start_date" },
+      "task_instances",
+      1,
+    ),
+    approvals: pages(
+      "dags/~/dagRuns/~/hitlDetails",
+      {
+        response_received: false,
+        state: "awaiting_input",
+        dag_id_prefix_pattern: "flexsms",
+        order_by: "-created_at",
+      },
+      "hitl_details",
+      1,
+    ),
+    dags: pages("dags", { dag_id_prefix_pattern: "flexsms" }, "dags", 1),
+  };
+  const names = Object.keys(asked);
+  const answers = await Promise.all(Object.values(asked).map(orRefused));
+  return Object.fromEntries(names.map((name, n) => [name, answers[n]]));
+}
+
+/** What flexsms knows of a channel: the one thing here that calls Twilio. */
+export async function lookUp(channelSid) {
+  const answer = await fetch(new URL(`flexsms/channels/${channelSid}`, BASE), { cache: "no-store" });
+  if (answer.status === 401) throw new Refused(401);
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  const detail = typeof told.detail === "string" ? told.detail : `the server answered ${answer.status}.`;
+  return {
+    problem:
+      answer.status === 403
+        ? "Your role may not start flexsms_track, so you may not look channels up."
+        : detail,
+  };
+}

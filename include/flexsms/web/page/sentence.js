@@ -1,0 +1,49 @@
+// The line on top: whether all is well, and if not, what to do.
+
+import { problems, retired } from "./data.js";
+import { list, many, moment, plural, span } from "./words.js";
+
+// The name of a DAG stays as it is.
+const capital = (text) => (text.startsWith("flexsms_") ? text : text[0].toUpperCase() + text.slice(1));
+
+/** What the page says first: `isBad` only where there is a next step. */
+export function topLine(found, zone) {
+  const wanted = problems(found);
+  const rest = facts(found, zone)
+    .map((fact) => `${capital(fact)}.`)
+    .join(" ");
+  if (wanted.length) {
+    const what = capital(list(wanted.map((one) => one.what)));
+    return { isBad: true, text: `${what}.`, rest, steps: wanted };
+  }
+  return {
+    isBad: false,
+    text: found.last || found.behind.looked ? "All is well." : "Nothing has been cleaned up yet.",
+    rest,
+    steps: [],
+  };
+}
+
+function facts(found, zone) {
+  const told = [];
+  const { last, now } = found;
+  if (last) {
+    const failed = last.failed ? `${many(last.failed)} failed` : "none failed";
+    const what = last.due
+      ? `${many(last.due)} due, ${many(retired(last))} retired, ${failed}`
+      : "nothing was due";
+    told.push(`cleaned up at ${moment(last.at, now, zone)}: ${what}`);
+  }
+  if (found.behind.seconds !== null) told.push(`events are ${span(found.behind.seconds)} behind`);
+  else if (found.behind.looked) told.push(`events are read up to ${moment(found.behind.looked, now, zone)}`);
+  const waits = [
+    found.posts.waiting ? plural(found.posts.waiting, "post") : "",
+    found.approvals.length ? plural(found.approvals.length, "approval") : "",
+  ].filter(Boolean);
+  told.push(
+    waits.length
+      ? `${list(waits)} ${found.approvals.length + (found.posts.waiting ?? 0) === 1 ? "waits" : "wait"}`
+      : "nothing waits",
+  );
+  return told;
+}

@@ -1,0 +1,301 @@
+"""The dashboard in a browser, in Airflow's own frame and on its own address. Its pictures stay in .cache/dashboard."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+
+from flexsms.demo.history import FORBIDDEN, Run, history
+from tests.conftest import ROOT
+from tests.support import airflow_database as database
+from tests.support.api_server import ApiServer
+from tests.web.conftest import token_of
+
+from .conftest import BROWSERS, QUIET
+
+pytestmark = pytest.mark.timeout(300)
+
+PICTURES = ROOT / ".cache" / "dashboard"
+PAGE = "/flexsms/dashboard"
+SID = "CH" + "a1" * 16
+LOADS_WITHIN_S = 1.0
+TRIES = 5
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def airflow(airflow_db: Path) -> Iterator[ApiServer]:
+    database.parse_dags()
+    for dag_id in ("flexsms_cleanup", "flexsms_track"):
+        database.pause(dag_id, False)
+    with ApiServer() as airflow:
+        yield airflow
+    database.empty()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail("No browser: install Debian's `chromium`.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *QUIET])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The addresses that the browser has asked for."""
+    return []
+
+
+@pytest.fixture
+def open_page(airflow: ApiServer, browser: Browser, asked: list[str]) -> Iterator[Open]:
+    """Opens a path as somebody; whatever the page complains of in the console fails the test."""
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def open_page(
+        path: str = PAGE, role: str = "viewer", theme: str = "light", width: int = 1440, **more: Any
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 1000}, **more)
+        contexts.append(context)
+        if role:
+            token = token_of(role)
+            context.add_cookies([{"name": COOKIE_NAME_JWT_TOKEN, "value": token, "url": airflow.url}])
+        context.add_init_script(f"localStorage.theme ??= {theme!r}")
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.goto(airflow.url + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # What the server refuses, the browser says by itself.
+    assert [line for line in complaints if not line.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def night(now: datetime, failed: int = 0) -> list[Run]:
+    """One cleanup, in the last hours, and a text."""
+    failures = [{"channel_sid": SID, "code": 20403, "message": FORBIDDEN}] * failed
+    counts = {"due": 310, "deactivated": 306 - failed, "skipped_open_task": 4, "failed": failed}
+    more = {"kind": "cleanup", "failures": failures, "failed_by_code": {"20403": failed} if failed else {}}
+    text = Run("flexsms_send", "send", "flexsms_text", now, {"kind": "send", "outcome": "sent", "code": None})
+    return [database.cleanup(now - timedelta(hours=2), **counts, **more), text]
+
+
+def picture(page: Page, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+LOOKS = [
+    (role, theme, width)
+    for role, theme, width in (
+        ("viewer", "light", 1440),
+        ("viewer", "dark", 480),
+        ("user", "dark", 1440),
+        ("op", "light", 480),
+    )
+]
+
+
+@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
+def test_ninety_days(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
+    database.fill(history(now))
+    page = open_page(role=role, theme=theme, width=width)
+    expect(page.locator("#tiles .tile")).to_have_count(9)
+    expect(page.locator("svg")).to_have_count(6)
+    expect(page.locator("#plot-cleanup .column")).to_have_count(90)
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    expect(page.locator("#look-up")).to_be_visible(visible=role != "viewer")
+    assert overflow(page) <= 0
+    picture(page, f"history-{role}-{theme}-{width}")
+
+
+@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
+def test_a_night_with_failures(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
+    database.fill(night(now, failed=38))
+    page = open_page(role=role, theme=theme, width=width)
+    expect(page.locator("#top .lead.bad")).to_have_text("38 channels failed in the last cleanup.")
+    page.get_by_role("link", name="See why").click()
+    expect(page.locator("#failures tbody tr")).to_have_count(1)
+    expect(page.locator("#failures")).to_contain_text("add it to the key")
+    expect(page.locator("#texts")).to_be_hidden()
+    expect(page.locator(".tile[aria-current]")).to_contain_text("Failed")
+    assert overflow(page) <= 0
+    picture(page, f"failures-{role}-{theme}-{width}")
+    page.get_by_role("link", name="Show everything").click()
+    expect(page.locator("#texts")).to_be_visible()
+
+
+@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
+def test_an_empty_account_says_what_to_do_first(role: str, theme: str, width: int, open_page: Open) -> None:
+    database.empty()
+    page = open_page(role=role, theme=theme, width=width)
+    expect(page.locator("#first li")).to_have_count(4)
+    expect(page.locator("#first li.done")).to_have_count(2)
+    expect(page.locator("svg")).to_have_count(0)
+    assert overflow(page) <= 0
+    picture(page, f"empty-{role}-{theme}-{width}")
+
+
+def test_a_login_that_has_ended(open_page: Open, now: datetime, airflow: ApiServer) -> None:
+    database.fill(night(now))
+    page = open_page()
+    expect(page.locator("#top .lead.good")).to_be_visible()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("#top")).to_contain_text("Your login has ended.")
+    expect(page.locator("#tiles .tile")).to_have_count(9)
+    picture(page, "login-ended")
+    page.get_by_role("button", name="Log in again").click()
+    page.wait_for_url(re.compile("/auth/"))
+
+
+def test_it_is_a_page_of_airflows_and_leads_to_runs(
+    open_page: Open, now: datetime, airflow: ApiServer
+) -> None:
+    database.fill(night(now))
+    page = open_page("/")
+    page.get_by_role("link", name="flexsms", exact=True).click()
+    frame = page.frame_locator("iframe[title=flexsms]")
+    expect(frame.locator("#top .lead.good")).to_have_text("All is well.")
+    page.wait_for_timeout(300)
+    page.screenshot(path=PICTURES / "in-airflow.png")
+    last_column(frame).click()
+    page.wait_for_url(re.compile(r"/dags/flexsms_cleanup/runs/"))
+    expect(page.get_by_text("flexsms: clean up").first).to_be_visible()
+
+
+def last_column(frame: FrameLocator | Page) -> Any:
+    return frame.locator("#plot-cleanup .column").last
+
+
+def test_it_follows_airflows_theme_at_once(open_page: Open, now: datetime, airflow: ApiServer) -> None:
+    database.fill(night(now))
+    page = open_page()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    other = page.context.new_page()
+    other.goto(f"{airflow.url}{PAGE}")
+    other.evaluate("localStorage.theme = 'dark'")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_it_works_by_keyboard(open_page: Open, now: datetime) -> None:
+    database.fill(history(now))
+    page = open_page()
+    column = last_column(page)
+    expect(column).to_have_attribute("tabindex", "0")
+    expect(page.locator("#plot-cleanup .column[tabindex='0']")).to_have_count(1)
+    column.focus()
+    newest = page.locator("#plot-cleanup output").text_content()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#plot-cleanup output")).not_to_have_text(newest)
+    expect(page.locator("#plot-cleanup output")).to_contain_text("deactivated")
+    page.locator("#tiles .tile").nth(3).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#tiles .tile").nth(3)).to_have_attribute("aria-current", "true")
+    expect(page.locator("#tiles .tile").nth(3)).to_be_focused()
+
+
+def test_every_plot_is_a_table_too(open_page: Open, now: datetime) -> None:
+    database.fill(history(now))
+    page = open_page()
+    expect(page.locator(".plot")).to_have_count(6)
+    for summary in page.locator(".plot summary").all():
+        summary.click()
+    assert page.locator("#plot-cleanup tbody tr").count() == 90
+    assert page.locator(".plot caption").count() == 6
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("#plot-cleanup tbody tr")).to_have_count(90)
+
+
+def test_the_figures_can_be_taken_along(open_page: Open, now: datetime, tmp_path: Path) -> None:
+    database.fill(history(now))
+    page = open_page()
+    expect(page.locator(".plot")).to_have_count(6)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "flexsms.csv")
+    lines = (tmp_path / "flexsms.csv").read_text().splitlines()
+    assert len(lines) == 91
+    assert lines[0].startswith("day,cleanup: deactivated,")
+
+
+def test_opening_it_asks_airflow_and_nobody_else(
+    open_page: Open, now: datetime, airflow: ApiServer, asked: list[str]
+) -> None:
+    """And no runs of flexsms_send, whose conf has the number and the text."""
+    database.fill(history(now))
+    page = open_page()
+    expect(page.locator(".plot")).to_have_count(6)
+    addresses = [urlsplit(one) for one in asked]
+    assert {f"{one.scheme}://{one.netloc}" for one in addresses} == {airflow.url}
+    paths = {one.path for one in addresses}
+    assert all(path.startswith((PAGE, "/api/v2/")) for path in paths)
+    assert "/api/v2/dags/flexsms_send/dagRuns" not in paths
+    assert len(asked) < 30
+
+
+def test_ninety_days_of_runs_every_ten_minutes_load_within_a_second(
+    open_page: Open, now: datetime, asked: list[str]
+) -> None:
+    """The best of some tries: other tests have the same processors."""
+    database.fill(history(now, track_days=90))
+    page = open_page()
+    took = []
+    for _ in range(TRIES):
+        began = time.monotonic()
+        page.reload()
+        expect(page.locator("svg")).to_have_count(6)
+        took.append(time.monotonic() - began)
+    assert min(took) < LOADS_WITHIN_S, took
+
+
+def test_it_is_no_page_about_the_dags_of_others(open_page: Open, asked: list[str]) -> None:
+    page = open_page(f"{PAGE}?dag=something_else")
+    expect(page.locator("main")).to_have_text("This is no DAG of flexsms.")
+    assert not [one for one in asked if "/api/v2/" in one]
+
+
+def test_a_dags_tab_shows_what_belongs_to_it(open_page: Open, now: datetime) -> None:
+    database.fill(history(now))
+    page = open_page(f"{PAGE}?dag=flexsms_track")
+    expect(page.locator(".tile[aria-current]")).to_contain_text("Events behind")
+    expect(page.locator("#plot-lag")).to_be_visible()
+    expect(page.locator("#plot-cleanup")).to_be_hidden()
+
+
+def test_a_look_up_tells_what_is_wrong(open_page: Open, now: datetime) -> None:
+    """There is no connection here. What it tells when there is one: tests/web/test_channel.py."""
+    database.fill(night(now))
+    page = open_page(role="user")
+    page.fill("#channel", SID)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#channel-state")).to_contain_text("no connection 'twilio_default'")

@@ -1,0 +1,52 @@
+"""What the dashboard reads, put into the database of this run's Airflow: its DAGs, runs and asset events."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from flexsms.demo.history import Run, write
+
+
+def parse_dags() -> None:
+    """Airflow's database knows the DAGs of the configured folder, and their assets."""
+    parsed = subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "reserialize"], capture_output=True, text=True, check=False
+    )
+    assert parsed.returncode == 0, parsed.stdout[-2000:] + parsed.stderr[-2000:]
+
+
+def empty() -> None:
+    """No run and no asset event."""
+    from airflow.models.asset import AssetEvent  # noqa: TID251
+    from airflow.models.dagrun import DagRun  # noqa: TID251
+    from airflow.utils.session import create_session  # noqa: TID251
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        for model in (AssetEvent, DagRun):
+            session.execute(delete(model))
+
+
+def fill(runs: Iterable[Run]) -> None:
+    """These runs and no others."""
+    empty()
+    assert write(iter(runs))
+
+
+def pause(dag_id: str, is_paused: bool) -> None:
+    """As the switch in the list of DAGs."""
+    from airflow.models.dag import DagModel  # noqa: TID251
+    from airflow.utils.session import create_session  # noqa: TID251
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_paused=is_paused))
+
+
+def cleanup(at: datetime, **extra: Any) -> Run:
+    """A run of flexsms_cleanup with its report."""
+    return Run("flexsms_cleanup", "report", "flexsms_channel_state", at.astimezone(UTC), extra)

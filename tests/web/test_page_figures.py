@@ -1,0 +1,397 @@
+"""The page's own arithmetic, in Node: from what Airflow answers to what is shown, without a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NOW = "2026-11-30T19:30:00Z"
+SID = "CH" + "a" * 32
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's files as they are served."""
+    from flexsms.web.dashboard import FILES
+
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "package.json").write_text('{"type": "module"}')
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def shown(modules: Path) -> Callable[..., Any]:
+    """The value of an expression over `found`, the figures of some answers, and the modules' functions."""
+
+    def shown(expression: str, **answers: Any) -> Any:
+        names = (
+            "cleanup",
+            "recent",
+            "texts",
+            "cleanupRuns",
+            "trackRuns",
+            "sendFailures",
+            "approvals",
+            "dags",
+        )
+        filled = {name: collection(answers.get(name, [])) for name in names}
+        code = f"""
+        const data = await import({json.dumps(str(modules / "data.js"))});
+        const sentence = await import({json.dumps(str(modules / "sentence.js"))});
+        const tiles = await import({json.dumps(str(modules / "tiles.js"))});
+        const series = await import({json.dumps(str(modules / "series.js"))});
+        const words = await import({json.dumps(str(modules / "words.js"))});
+        const found = data.figures({json.dumps(filled)}, Date.parse({json.dumps(NOW)}));
+        const zone = "UTC";
+        console.log(JSON.stringify({expression}));
+        """
+        command = ["node", "--input-type=module", "--eval", code]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        return json.loads(answer.stdout)
+
+    return shown
+
+
+def collection(items: Any) -> dict[str, Any]:
+    return items if isinstance(items, dict) else {"items": items, "total": len(items)}
+
+
+def event(number: int, at: str, dag_id: str = "flexsms_cleanup", **extra: Any) -> dict[str, Any]:
+    """An asset event as Airflow tells it."""
+    return {
+        "id": number,
+        "timestamp": at,
+        "extra": extra,
+        "source_dag_id": dag_id,
+        "source_run_id": f"run {number}",
+        "source_task_id": "report",
+    }
+
+
+def run(
+    number: int, at: str, state: str = "success", dag_id: str = "flexsms_cleanup", **conf: Any
+) -> dict[str, Any]:
+    return {
+        "dag_id": dag_id,
+        "dag_run_id": f"run {number}",
+        "state": state,
+        "run_type": "scheduled",
+        "run_after": at,
+        "start_date": at,
+        "end_date": at,
+        "conf": conf,
+    }
+
+
+def dag(
+    dag_id: str, following: str | None = "2026-12-01T03:00:00Z", *, is_paused: bool = False
+) -> dict[str, Any]:
+    return {"dag_id": dag_id, "is_paused": is_paused, "next_dagrun_run_after": following}
+
+
+GOOD = event(
+    1,
+    "2026-11-30T03:04:00Z",
+    kind="cleanup",
+    due=310,
+    deactivated=306,
+    skipped_open_task=4,
+    failed=0,
+    retention_days=2,
+    oldest_ended_at="2026-11-27T03:04:00+00:00",
+    channels={"open": 1234, "waiting": 700, "due": 310},
+    ages=[[1, 400], [2, 300], [3, 310], [None, 0]],
+    calls={"sync.twilio.com": 620, "conversations.twilio.com": 612},
+)
+TRACKED = event(
+    2,
+    "2026-11-30T19:29:00Z",
+    "flexsms_track",
+    kind="track",
+    source="inbox",
+    behind_s=4.2,
+    waiting=0,
+    events=9,
+)
+# As versions wrote them that said less.
+OLD = event(
+    3, "2026-11-28T03:04:00Z", scanned=10, due=2, deactivated=2, failed=0, oldest_ended_at=None, api_calls=9
+)
+OLD_TRACK = event(4, "2026-11-30T18:00:00Z", "flexsms_track", events=3, cursor="x", channels=1, api_calls=4)
+
+
+def test_a_good_morning_is_said_in_a_line(shown: Callable[..., Any]) -> None:
+    line = shown("sentence.topLine(found, zone)", cleanup=[GOOD], recent=[TRACKED, GOOD])
+    assert line == {
+        "isBad": False,
+        "text": "All is well.",
+        "rest": "Cleaned up at 03:04 today: 310 due, 306 retired, none failed. Events are 4.2 s behind. Nothing waits.",
+        "steps": [],
+    }
+
+
+def test_every_tile_of_a_good_morning(shown: Callable[..., Any]) -> None:
+    tiles = shown("tiles.tiles(found, zone)", cleanup=[GOOD], recent=[TRACKED, GOOD])
+    assert [(tile["topic"], tile["value"].replace("\u202f", " ")) for tile in tiles] == [
+        ("open", "1 234"),
+        ("due", "0"),
+        ("oldest", "3 days"),
+        ("retired", "306"),
+        ("failed", "0"),
+        ("behind", "4.2 s"),
+        ("posts", "0"),
+        ("approvals", "0"),
+        ("texts", "–"),
+    ]
+    assert not any(tile["isBad"] for tile in tiles)
+
+
+PROBLEMS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "failed channels": (
+        {"cleanup": [event(1, "2026-11-30T03:04:00Z", kind="cleanup", due=3, failed=2)]},
+        "2 channels failed in the last cleanup.",
+        {"topic": "failed"},
+    ),
+    "a cleanup without a report": (
+        {"cleanup": [OLD], "cleanupRuns": [run(9, "2026-11-30T03:00:00Z", "failed")]},
+        "The last cleanup ended without a report.",
+        {"run": "run 9"},
+    ),
+    "no cleanup last night": (
+        {"cleanup": [OLD], "dags": [dag("flexsms_cleanup", "2026-11-30T03:00:00Z")]},
+        "The next cleanup is overdue.",
+        {"dag": "flexsms_cleanup"},
+    ),
+    "cleanup paused": (
+        {"cleanup": [GOOD], "dags": [dag("flexsms_cleanup", is_paused=True)]},
+        "flexsms_cleanup is paused.",
+        {"dag": "flexsms_cleanup"},
+    ),
+    "tracking failed": (
+        {"cleanup": [GOOD], "trackRuns": [run(8, "2026-11-30T19:20:00Z", "failed", "flexsms_track")]},
+        "The last run of tracking failed.",
+        {"run": "run 8"},
+    ),
+    "tracking stands still": (
+        {"cleanup": [GOOD], "dags": [dag("flexsms_track", "2026-11-30T18:20:00Z")]},
+        "The next run of tracking is overdue.",
+        {"dag": "flexsms_track"},
+    ),
+    "tracking is late": (
+        {
+            "recent": [
+                event(5, "2026-11-30T19:29:00Z", "flexsms_track", kind="track", source="inbox", behind_s=4000)
+            ]
+        },
+        "Events are over half an hour behind.",
+        {"topic": "behind"},
+    ),
+    "posts are rejected": (
+        {
+            "recent": [
+                event(5, "2026-11-30T19:29:00Z", "flexsms_track", kind="track", source="inbox", rejected=1)
+            ]
+        },
+        "1 event could not be read.",
+        {"run": "run 5"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_what_is_wrong_is_said_with_what_to_do(name: str, shown: Callable[..., Any]) -> None:
+    answers, text, to = PROBLEMS[name]
+    line = shown("sentence.topLine(found, zone)", **answers)
+    assert (line["isBad"], line["text"]) == (True, text)
+    [step] = line["steps"]
+    assert step["step"]
+    [(kind, where)] = step["to"].items()
+    assert {kind: where["id"] if kind == "run" else where} == to
+
+
+def test_what_has_no_clock_is_not_late(shown: Callable[..., Any]) -> None:
+    dags = [dag("flexsms_cleanup", None), dag("flexsms_track", None)]
+    assert shown("data.problems(found)", cleanup=[OLD], recent=[OLD_TRACK], dags=dags) == []
+
+
+def test_a_dry_run_is_no_cleanup(shown: Callable[..., Any]) -> None:
+    runs = [run(9, "2026-11-30T09:00:00Z", "failed", dry_run=True), run(1, "2026-11-30T03:00:00Z")]
+    assert shown("data.problems(found)", cleanup=[GOOD], cleanupRuns=runs) == []
+
+
+def test_events_of_former_versions_are_understood_as_far_as_they_go(shown: Callable[..., Any]) -> None:
+    found = shown(
+        "[found.cleanups.length, found.tracks.length, found.behind.seconds, found.channels]",
+        recent=[OLD, OLD_TRACK],
+    )
+    assert found == [1, 1, None, None]
+    plots = shown("series.plots(found, zone).map((one) => one.id)", recent=[OLD, OLD_TRACK])
+    assert plots == ["cleanup", "calls"]
+
+
+@pytest.mark.parametrize("extra", [{}, None, {"kind": "something new"}, {"kind": 5}, {"scanned": None}])
+def test_events_of_others_break_nothing(extra: Any, shown: Callable[..., Any]) -> None:
+    strange = {**OLD, "extra": extra, "source_run_id": None, "id": 77}
+    assert (
+        shown("sentence.topLine(found, zone).isBad", cleanup=[strange], recent=[strange], texts=[strange])
+        is False
+    )
+    assert isinstance(shown("series.plots(found, zone).length", cleanup=[strange, GOOD]), int)
+
+
+def test_an_event_that_comes_with_two_answers_counts_once(shown: Callable[..., Any]) -> None:
+    assert shown("found.cleanups.length", cleanup=[GOOD], recent=[GOOD]) == 1
+
+
+def test_a_day_without_a_run_is_a_hole_and_no_zero(shown: Callable[..., Any]) -> None:
+    plot = shown("series.plots(found, zone)[0]", cleanup=[GOOD, OLD])
+    assert len(plot["columns"]) == 14
+    [due] = [one["values"] for one in plot["lines"] if one["key"] == "due"]
+    assert due[-3:] == [2, None, 310]
+    assert plot["columns"][-2]["note"] == "no run"
+    assert plot["columns"][-1]["run"] == {"dag": "flexsms_cleanup", "id": "run 1"}
+
+
+def test_a_night_belongs_to_the_day_of_the_viewers_zone(shown: Callable[..., Any]) -> None:
+    late = event(1, "2026-11-30T03:04:00Z", kind="cleanup", due=5, deactivated=5, failed=0)
+    days = "series.byDay(found, {!r}).filter((one) => one.reports.length).map((one) => one.day)"
+    assert shown(days.format("UTC"), cleanup=[late]) == ["2026-11-30"]
+    assert shown(days.format("America/Los_Angeles"), cleanup=[late]) == ["2026-11-29"]
+
+
+def test_days_are_those_of_the_calendar_where_clocks_change(shown: Callable[..., Any]) -> None:
+    first = event(1, "2026-09-02T03:04:00Z", kind="cleanup", due=5, deactivated=5, failed=0)
+    days = shown("series.byDay(found, 'Europe/Berlin').map((one) => one.day)", cleanup=[first])
+    assert (len(set(days)), days[0]) == (90, "2026-09-02")
+    assert days == sorted(days)
+    assert "2026-10-25" in days
+
+
+def test_failures_are_told_by_code_with_what_to_do(shown: Callable[..., Any]) -> None:
+    message = f"403 POST conversations.twilio.com/v1/Conversations/{SID}: forbidden"
+    one = event(
+        1,
+        "2026-11-29T03:04:00Z",
+        kind="cleanup",
+        failed=3,
+        failed_by_code={"20003": 2, "20404": 1},
+        failures=[{"channel_sid": SID, "code": 20404, "message": message}],
+    )
+    other = event(
+        2, "2026-11-30T03:04:00Z", kind="cleanup", failed=1, failed_by_code={"20003": 1}, failures=[]
+    )
+    first, second = shown("found.failures", cleanup=[one, other])
+    assert (first["code"], first["count"], first["isNow"], first["run"]["id"]) == (20003, 3, True, "run 2")
+    assert "check login and password" in first["advice"]
+    assert (second["code"], second["count"], second["isNow"]) == (20404, 1, False)
+    assert SID not in second["said"]
+
+
+def test_texts_are_counted_by_what_became_of_them(shown: Callable[..., Any]) -> None:
+    def text(number: int, outcome: str, **more: Any) -> dict[str, Any]:
+        at = f"2026-11-30T10:00:{number:02}Z"
+        return event(number, at, "flexsms_send", kind="send", outcome=outcome, **more)
+
+    texts = [
+        text(1, "sent"),
+        text(2, "delivered", of="delivery"),
+        text(3, "sent"),
+        text(4, "undelivered", code=30003, of="delivery"),
+        text(5, "duplicate"),
+        text(6, "no_text"),
+        text(7, "delivered"),
+    ]
+    counts = shown("found.texts", texts=texts)
+    assert {name: counts[name] for name in ("sent", "delivered", "notDelivered", "duplicate", "no_text")} == {
+        "sent": 3,
+        "delivered": 2,
+        "notDelivered": 1,
+        "duplicate": 1,
+        "no_text": 1,
+    }
+    [reason] = counts["reasons"]
+    assert (reason["code"], reason["count"]) == (30003, 1)
+    assert reason["advice"].startswith("the handset is switched off")
+
+
+def test_a_text_that_did_not_arrive_is_a_red_task(shown: Callable[..., Any]) -> None:
+    """Airflow emits no event of it."""
+
+    def red(task: str, number: int) -> dict[str, Any]:
+        return {"dag_id": "flexsms_send", "dag_run_id": f"run {number}", "task_id": task, "start_date": NOW}
+
+    failures = [red("delivery", 1), red("delivery", 2), red("send", 3)]
+    told = event(1, NOW, "flexsms_send", kind="send", of="delivery", outcome="undelivered", code=30003)
+    counts = shown("found.texts", texts=[told], sendFailures=failures)
+    assert (counts["notDelivered"], counts["notSent"]) == (2, 1)
+
+
+def test_ages_are_named_by_what_they_lie_between(shown: Callable[..., Any]) -> None:
+    plot = shown("series.plots(found, zone).find((one) => one.id === 'ages')", cleanup=[GOOD])
+    assert [column["label"] for column in plot["columns"]] == ["< 1", "1–2", "2–3", "> 3"]
+    assert plot["mark"] == {"at": 2, "label": "retention 2 days"}
+
+
+def test_what_is_cut_off_is_said(shown: Callable[..., Any]) -> None:
+    cut = shown("found.cut", recent={"items": [TRACKED], "total": 400})
+    assert cut == [{"name": "recent", "since": 1_796_066_940_000}]
+
+
+def test_what_may_not_be_seen_is_named(shown: Callable[..., Any]) -> None:
+    refused = {"items": [], "total": 0, "refused": 403}
+    assert shown("found.hidden", approvals=refused, cleanup=[GOOD]) == ["approvals"]
+
+
+def test_only_approvals_that_wait_are_counted(shown: Callable[..., Any]) -> None:
+    def detail(state: str) -> dict[str, Any]:
+        task = {
+            "dag_id": "flexsms_x",
+            "dag_run_id": "r",
+            "task_id": "approve",
+            "state": state,
+            "start_date": NOW,
+        }
+        return {"task_instance": task, "created_at": NOW}
+
+    details = [detail(state) for state in ("awaiting_input", "deferred", "failed", "success")]
+    assert shown("found.approvals.map((one) => one.state)", approvals=details) == [
+        "awaiting_input",
+        "deferred",
+    ]
+
+
+def test_the_file_has_a_row_per_day_and_no_formula(shown: Callable[..., Any]) -> None:
+    evil = event(1, "2026-11-30T03:04:00Z", kind="cleanup", due=1, failed=0, calls={"=cmd()": 1, 'a,"b': 2})
+    text = shown("series.csv(series.plots(found, zone))", cleanup=[evil])
+    lines = text.splitlines()
+    assert len(lines) == 15
+    assert lines[0].startswith("day,cleanup: deactivated,")
+    assert lines[-1].startswith("2026-11-30,")
+    assert '"calls: a,""b"' in lines[0]
+    assert not any(cell.startswith("=") for cell in lines[0].split(","))
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("words.span(4.25)", "4.3 s"),
+        ("words.span(5)", "5 s"),
+        ("words.span(150)", "3 min"),
+        ("words.span(7200)", "2 h"),
+        ("words.span(400000)", "4.6 days"),
+        ("words.many(1234567)", "1\u202f234\u202f567"),
+        ("words.plural(1, 'post')", "1 post"),
+        ("words.moment(found.now - 864e5, found.now, zone)", "19:30 yesterday"),
+        ("words.moment(found.now - 9 * 864e5, found.now, zone)", "19:30 on 21 Nov"),
+    ],
+)
+def test_words(expression: str, expected: str, shown: Callable[..., Any]) -> None:
+    assert shown(expression) == expected
