@@ -21,6 +21,7 @@ PUBLIC = {
     "FlexSendOperator",
     "FlexSetupOperator",
     "FlexSmsError",
+    "FlexSmsNotifier",
     "FlexTrackOperator",
     "PermanentError",
     "RetryableError",

@@ -78,6 +78,7 @@ def test_the_fields_that_everybody_needs_come_before_the_sections() -> None:
         "Programmable Chat",
         "Event Streams",
         "Other sources",
+        "Notifications",
         "Advanced",
     ]
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flexsms.assets import CHANNEL_STATE, TEXT
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
+    from flexsms.notifications.sms import FlexSmsNotifier
     from flexsms.operators.cleanup import FlexCleanupOperator
     from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
     from flexsms.operators.cleanup_report import FlexCleanupReportOperator
@@ -34,6 +35,7 @@ __all__ = [
     "FlexSendOperator",
     "FlexSetupOperator",
     "FlexSmsError",
+    "FlexSmsNotifier",
     "FlexTrackOperator",
     "PermanentError",
     "RetryableError",
@@ -54,6 +56,7 @@ _MODULE_OF = {
     "FlexSendOperator": "flexsms.operators.send",
     "FlexSetupOperator": "flexsms.operators.setup",
     "FlexSmsError": "flexsms.core.exceptions",
+    "FlexSmsNotifier": "flexsms.notifications.sms",
     "FlexTrackOperator": "flexsms.operators.track",
     "PermanentError": "flexsms.core.exceptions",
     "RetryableError": "flexsms.core.exceptions",

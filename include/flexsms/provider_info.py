@@ -147,6 +147,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "notifications": ["flexsms.notifications.sms.FlexSmsNotifier"],
         "bundles": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.bundle"]}],
         # Its URIs mean themselves; nothing has to be put into a normal form.
         "asset-uris": [{"schemes": ["x-flexsms"], "handler": None}],

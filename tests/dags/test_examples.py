@@ -84,3 +84,19 @@ def test_cleanup_with_another_schedule(
     assert report["due"] < report["scanned"]
     # Her last task ended three days ago.
     assert active(sandbox.control.story()["ada"]["channel_sid"])
+
+
+@on_conversations
+def test_cleanup_with_a_deadline(
+    run_example: Callable[..., Run], dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = dags["cleanup_by_four"]
+    [alert] = DagSerialization.from_dict(DagSerialization.to_dict(dag)).deadline
+    assert alert
+    [alert] = dag.deadline
+    assert alert.callback.path == "flexsms.notifications.sms.FlexSmsNotifier"
+    assert "to" in alert.callback.kwargs
+    monkeypatch.setattr(dag, "deadline", None)  # dag.test() of Airflow 3.3.2 cannot run a DAG with one
+    assert run_example("cleanup_by_four").state == "success"

@@ -30,6 +30,7 @@ from flexsms.twilio.client.settings import (
 )
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.idempotency import SendLedger
+from flexsms.twilio.sending.notifications import Notifications
 from flexsms.twilio.sending.sender import Sender
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.stack import ChatStack
@@ -134,6 +135,10 @@ class Account:
             lease=self._lease,
         )
         return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
+
+    def notifications(self) -> Notifications:
+        """Texts colleagues."""
+        return Notifications(self.client, self.settings, now=self.now)
 
     def taskrouter(self, lookback: timedelta = DEFAULT_LOOKBACK) -> TaskRouterSource:
         """The source of task events that every account has."""

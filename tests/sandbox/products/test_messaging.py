@@ -47,3 +47,29 @@ def test_what_is_no_message_of_the_account(account: Account) -> None:
     assert refused(messages("SM" + "0" * 32).fetch) == (404, 20404)
     other = account.client.api.v2010.accounts("AC" + "0" * 32).messages(text["sid"])
     assert refused(other.fetch) == (404, 20404)
+
+
+def test_a_text_of_no_conversation(account: Account) -> None:
+    messages = account.client.api.v2010.accounts(account.settings["account_sid"]).messages
+    made = messages.create(to=CUSTOMER, from_=account.number, body="Hello")
+    account.control.advance(5)
+    assert [str(made.status), str(messages(made.sid).fetch().status)] == ["queued", "delivered"]
+    [text] = account.control.outbox()
+    assert (text["to"], text["body"], text["channel_sid"]) == (CUSTOMER, "Hello", None)
+
+
+def test_what_stands_against_a_text_is_told_at_once(account: Account) -> None:
+    messages = account.client.api.v2010.accounts(account.settings["account_sid"]).messages
+    text = {"to": CUSTOMER, "from_": account.number, "body": "Hello"}
+    for wrong, code in (
+        ({"to": "4155550199"}, 21211),
+        ({"from_": "+14155559999"}, 21606),
+        ({"body": "x" * 1601}, 21617),
+        ({"body": ""}, 20001),
+    ):
+        assert refused(lambda wrong=wrong: messages.create(**{**text, **wrong})) == (400, code)
+    account.control.customer(CUSTOMER, account.number, "STOP")
+    assert refused(lambda: messages.create(**text)) == (400, 21610)
+    other = account.client.api.v2010.accounts("AC" + "0" * 32).messages
+    assert refused(lambda: other.create(**text)) == (404, 20404)
+    assert account.control.outbox() == []

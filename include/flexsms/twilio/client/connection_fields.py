@@ -21,6 +21,7 @@ from flexsms.twilio.client.fields import (
     EVENT_STREAMS,
     EVENTS_URL,
     FLEX_CONVERSATIONS,
+    NOTIFICATIONS,
     OTHER_SOURCES,
     PROGRAMMABLE_CHAT,
     Days,
@@ -32,6 +33,7 @@ from flexsms.twilio.client.fields import (
 )
 
 DEFAULT_INBOX_KEEP_DAYS = 7
+E164 = r"\+[1-9][0-9]{6,14}"
 CONFIG = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
 
@@ -138,11 +140,12 @@ class ConnectionFields:
         "stores it",
         section=EVENT_STREAMS,
     )
-    auth_token: Annotated[str, Field(repr=False)] = entry(
+    auth_token: str = entry(
         "Auth Token",
         "Checks the signature of Twilio's posts, when the password is an API key's secret. In the Twilio Console: the "
         "Account Dashboard.",
         format="password",
+        in_repr=False,
         section=EVENT_STREAMS,
     )
     inbox_keep_days: Days = entry(
@@ -174,6 +177,23 @@ class ConnectionFields:
         "aws_default",
         "AWS connection",
         "Source kinesis: the Airflow connection of type aws; needs flexsms with the extra [kinesis].",
+    )
+    notify_from: str = entry(
+        "Sender of notifications",
+        "FlexSmsNotifier: your Twilio number that it texts from, E.164, like +14155550100.",
+        E164,
+        problem="is not a phone number",
+        remedy="give your Twilio number in E.164, like +14155550100",
+        section=NOTIFICATIONS,
+        in_repr=False,
+    )
+    notify_numbers: str | Mapping[str, tuple[str, ...]] = entry(
+        "Recipients of notifications",
+        'FlexSmsNotifier: a JSON object of names and numbers, E.164, like {"oncall": ["+14155550171"]}.',
+        problem="is not understood",
+        remedy='give a JSON object like {"oncall": ["+14155550171"]}',
+        section=NOTIFICATIONS,
+        in_repr=False,
     )
     edge: str = place("Edge", "dublin", "region")
     region: str = place("Region", "ie1", "edge")
@@ -228,6 +248,20 @@ class ConnectionFields:
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @field_validator("notify_numbers", mode="before")
+    @classmethod
+    def _recipients(cls, value: Any) -> Any:
+        parsed = json.loads(value) if isinstance(value, str) and value else value or {}
+        if not isinstance(parsed, Mapping):
+            raise ValueError
+        recipients = {
+            str(name): tuple(one) if isinstance(one, list | tuple) else (one,) for name, one in parsed.items()
+        }
+        for name, numbers in recipients.items():
+            if not numbers or not all(re.fullmatch(E164, str(number)) for number in numbers):
+                raise told(f"has no number in E.164 for {name!r}")
+        return recipients
 
     @field_validator("rate_limits", mode="before")
     @classmethod

@@ -18,19 +18,30 @@ FLEX_CONVERSATIONS = "Flex Conversations"
 PROGRAMMABLE_CHAT = "Programmable Chat"
 EVENT_STREAMS = "Event Streams"
 OTHER_SOURCES = "Other sources"
+NOTIFICATIONS = "Notifications"
 ADVANCED = "Advanced"
 
 Days = Annotated[int, Field(ge=1, le=3650), NotBool]
 
 
-def entry(title: str, description: str, pattern: str = "", default: Any = "", **more: Any) -> Any:
+def entry(
+    title: str, description: str, pattern: str = "", default: Any = "", *, in_repr: bool = True, **more: Any
+) -> Any:
     """A field that may stay empty.
 
+    :param in_repr: whether an object of settings may show it
     :param more: ``problem`` and ``remedy`` of a wrong value, ``missing`` as the remedy of one that a job lacks,
         and keywords for the form's schema
     """
     matched = f"^({pattern})?$" if pattern else None
-    return Field(default, title=title, description=description, pattern=matched, json_schema_extra=more)
+    return Field(
+        default,
+        title=title,
+        description=description,
+        pattern=matched,
+        repr=in_repr,
+        json_schema_extra=more,
+    )
 
 
 def sid(
@@ -47,7 +58,7 @@ def sid(
 
     :param where: the menu of the Twilio Console that shows it
     """
-    about = {
+    about: dict[str, Any] = {
         "problem": "is not a SID of this kind",
         "remedy": f"give {prefix} and 32 hexadecimal digits, from the Twilio Console under {where}{why}",
     }
@@ -57,7 +68,10 @@ def sid(
 
 def conn_id(default: str, title: str, description: str) -> Any:
     """The name of another Airflow connection."""
-    about = {"problem": "is no connection's name", "remedy": "give letters, digits, '_', '-' and '.'"}
+    about: dict[str, Any] = {
+        "problem": "is no connection's name",
+        "remedy": "give letters, digits, '_', '-' and '.'",
+    }
     return entry(title, description, CONN_ID, default, section=OTHER_SOURCES, **about)
 
 
@@ -66,7 +80,10 @@ def place(title: str, example: str, other: str) -> Any:
 
     :param other: the field that it goes with
     """
-    about = {"problem": "is no name of Twilio's", "remedy": "give it like dublin and ie1, or leave it empty"}
+    about: dict[str, Any] = {
+        "problem": "is no name of Twilio's",
+        "remedy": "give it like dublin and ie1, or leave it empty",
+    }
     told = f"Like {example}. Give {other} as well, or leave both empty."
     return entry(title, told, "[a-z0-9-]+", section=ADVANCED, **about)
 

@@ -167,6 +167,7 @@ THINGS: Mapping[str, Fields] = in_service_too(
         "POST conversations.twilio.com/v1/Configuration/Addresses": _THING,
         "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": _THING,
         # https://www.twilio.com/docs/messaging/api/message-resource
+        "POST api.twilio.com/2010-04-01/Accounts/{id}/Messages.json": _THING,
         "GET api.twilio.com/2010-04-01/Accounts/{id}/Messages/{id}": {
             "sid": _sid,
             "error_code": _or_null(_number),

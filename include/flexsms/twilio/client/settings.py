@@ -96,6 +96,19 @@ class TwilioSettings(ConnectionFields):
             "auth_token", "is empty", "give the account's Auth Token; it signs what Twilio posts"
         )
 
+    def numbers_of(self, name: str) -> tuple[str, ...]:
+        """The phone numbers of a recipient of notifications.
+
+        :raises MissingSetting: when the connection has no such recipient
+        """
+        recipients = self.notify_numbers
+        numbers = () if isinstance(recipients, str) else recipients.get(name, ())
+        if not numbers:
+            raise MissingSetting(
+                "notify_numbers", f"has no {name!r}", field_schemas()["notify_numbers"]["remedy"]
+            )
+        return numbers
+
     def need(self, name: str) -> str:
         """The value of a field that this job cannot do without.
 

@@ -84,6 +84,11 @@ class SyncMap:
         item = self._maps(self._unique_name).sync_map_items(key)
         return _item(await guarded(item.update_async, revision, data=dict(data), item_ttl=self._ttl_s))
 
+    async def delete(self, key: str) -> None:
+        """Remove an item, if it is there."""
+        with suppress(NotFound):
+            await self._maps(self._unique_name).sync_map_items(key).delete_async()
+
 
 def _item(answer: Any) -> MapItem:
     return MapItem(

@@ -1,22 +1,26 @@
 """api 2010-04-01: the SMS behind the chat messages and conversation messages, for whoever asks why one did not arrive.
 
-Read-only: nothing here is sent by this API. It is the only place where Twilio gives the error code of a text that
-Proxy relayed (Proxy's interactions have none).
+It is the only place where Twilio gives the error code of a text that Proxy relayed (Proxy's interactions have none).
+A text that is created here belongs to no conversation.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from ...http import NotFound, Response, ok
+from ...http import Invalid, NotFound, Response, created, ok
 from ...routing.call import Call
+from ...routing.params import Params, text
 from ...routing.router import router
 from ...state.rows.messaging import Sms
+from .outbox import LONGEST_SMS, dispatch
 
 api = router("api.twilio.com")
 VERSION = "2010-04-01"
+E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 def message_json(account_sid: str, sms: Sms) -> dict[str, Any]:
@@ -53,6 +57,26 @@ def fetch_message(call: Call, account_sid: str, file: str) -> Response:
     if sms is None or account_sid != call.account.account_sid or not file.endswith(".json"):
         raise NotFound(call.request.path)
     return ok(message_json(account_sid, sms))
+
+
+@api.post(
+    f"/{VERSION}/Accounts/{{account}}/Messages.json",
+    Params(To=text().must(), From=text().must(), Body=text(LONGEST_SMS, code=21617).must()),
+)
+def create_message(call: Call, account_sid: str) -> Response:
+    """What stands against a text is told at once: 21211, 21606 and 21610 are no failed messages, but refusals."""
+    account = call.account
+    if account_sid != account.account_sid:
+        raise NotFound(call.request.path)
+    to, sender, body = (call.p[name] for name in ("To", "From", "Body"))
+    if not E164.fullmatch(to):
+        raise Invalid(f"Invalid 'To' Phone Number: {to}", 21211)
+    if sender not in account.describe()["numbers"].values():
+        raise Invalid(f"The 'From' phone number provided ({sender}) is not a valid SMS-capable number", 21606)
+    if f"{to}>{sender}" in account.opted_out:
+        raise Invalid("Attempt to send to unsubscribed recipient", 21610)
+    sms = dispatch(account, account_sid, to, sender, body)
+    return created(message_json(account_sid, sms))
 
 
 def _rfc_2822(moment: float | None) -> str | None:

@@ -1,0 +1,1 @@
+"""Texts to the people who run Airflow."""
