@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from flexsms.core.stack_name import StackName
 
 # What Flex calls a kind of channel: sms, whatsapp, web, custom, …
+_REST_OF_SID = re.compile(r"[0-9a-fA-F]{32}")
 CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # The task attributes that name a channel.
 CHANNEL_KEYS = {"conversationSid": StackName.CONVERSATIONS, "channelSid": StackName.CHAT}
@@ -77,4 +78,8 @@ def links_of(attributes: Mapping[str, Any], workspace_sid: object = None) -> Map
 
 def is_sid(value: object, prefix: str) -> TypeGuard[str]:
     """Whether something is a SID of that kind."""
-    return isinstance(value, str) and re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", value) is not None
+    return (
+        isinstance(value, str)
+        and value.startswith(prefix)
+        and _REST_OF_SID.fullmatch(value, len(prefix)) is not None
+    )

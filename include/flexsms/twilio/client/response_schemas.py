@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from flexsms.twilio.client.endpoints import in_service_too
 from flexsms.twilio.client.routing import is_twilios
 
@@ -291,6 +293,10 @@ def _wrong_field(record: Mapping[str, Any], fields: Fields) -> str:
 
 def _parsed(text: str) -> Any:
     """JSON as the SDK reads it, because what it does not take must be refused here; ``_NOTHING`` where it is none."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        pass  # orjson is twice as fast, and does not take all that the SDK takes, like half an emoji
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
