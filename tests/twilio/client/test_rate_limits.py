@@ -15,7 +15,7 @@ from aiohttp import web
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from flexsms.twilio.account import connect
-from flexsms.twilio.client.endpoints import documented
+from flexsms.twilio.client.endpoints import SEARCH, documented, limited_as
 from flexsms.twilio.client.rate_limits import BURST_S, Throttle
 from flexsms.twilio.client.settings import TwilioSettings
 
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 ACCOUNT = "AC" + "1" * 32
 CHANNELS = "POST flex-api.twilio.com/v1/Channels"
+TASKS = "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks"
 DOCUMENTS = "POST sync.twilio.com/v1/Services/{id}/Documents"
 ITEMS = "POST sync.twilio.com/v1/Services/{id}/Maps/{id}/Items"
 
@@ -164,6 +165,20 @@ def test_what_is_documented_for_an_endpoint_holds_under_a_host_that_is_set_highe
 
 async def work_under(limits: Mapping[str, float]) -> list[float]:
     return await leaving(Throttle(settings(limits)), CHANNELS, 40)
+
+
+@pytest.mark.parametrize(
+    ("rate_limits", "listed", "searched"), [("documented", 0.0, 2.0), ({TASKS: 6}, 0.97, 2.0)]
+)
+def test_only_a_search_of_tasks_keeps_to_the_limit_of_searches(
+    virtual: asyncio.Runner, rate_limits: str | dict[str, float], listed: float, searched: float
+) -> None:
+    async def work(query: str) -> float:
+        left = await leaving(Throttle(settings(rate_limits)), limited_as(TASKS, query), 7)
+        return left[-1] - left[0]
+
+    assert virtual.run(work("PageSize=1000")) == pytest.approx(listed, abs=0.1)
+    assert virtual.run(work(f"PageSize=1&{SEARCH}=a")) == pytest.approx(searched, abs=0.1)
 
 
 def test_off_is_off(virtual: asyncio.Runner) -> None:

@@ -21,13 +21,15 @@ DOCUMENTED: Mapping[str, float] = {
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
-    # With EvaluateTaskAttributes: https://www.twilio.com/docs/taskrouter/limits
-    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": 3,
+    # https://www.twilio.com/docs/taskrouter/limits
+    "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks?EvaluateTaskAttributes": 3,
 }
 
 # Requests per second that hold for every endpoint of a host, each for itself.
 # https://www.twilio.com/docs/proxy/proxy-limits
 DOCUMENTED_FOR_EACH: Mapping[str, float] = {"proxy.twilio.com": 30}
+
+SEARCH = "EvaluateTaskAttributes"
 
 T = TypeVar("T")
 _IN_DEFAULT_SERVICE = re.compile(
@@ -78,6 +80,14 @@ def endpoint(method: str, host: str, path: str) -> str:
         version = f"{version}/{segments.pop(0)}"
     template = "/".join(segment if index % 2 == 0 else "{id}" for index, segment in enumerate(segments))
     return f"{method} {host}/{version}/{template}"
+
+
+def limited_as(endpoint_name: str, query: str) -> str:
+    """The name under which the rate of a request is limited: a search of tasks by attributes has a limit of its own.
+
+    :param query: of the request, encoded
+    """
+    return f"{endpoint_name}?{SEARCH}" if f"{SEARCH}=" in query else endpoint_name
 
 
 def host_of(endpoint_name: str) -> str:

@@ -36,7 +36,8 @@ from yarl import URL
 from flexsms import __version__
 from flexsms.core.exceptions import NotFound, RateLimited, ServiceUnavailable, TwilioError
 from flexsms.twilio.client import clock
-from flexsms.twilio.client.endpoints import endpoint, host_of
+from flexsms.twilio.client.dates import read_dates_quickly
+from flexsms.twilio.client.endpoints import endpoint, host_of, limited_as
 from flexsms.twilio.client.network import env_proxy, no_connection
 from flexsms.twilio.client.observer import CallObserver
 from flexsms.twilio.client.precondition import check_now
@@ -222,7 +223,7 @@ class TwilioTransport(AsyncHttpClient):
         if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
         began = clock.monotonic_s()
-        async with self._throttle.slot(wanted.name):
+        async with self._throttle.slot(limited_as(wanted.name, wanted.target.raw_query_string)):
             check_now()
             self._waited(wanted, clock.monotonic_s() - began)
             self.calls[wanted.name] += 1
@@ -263,6 +264,7 @@ def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Clien
 
     The environment is replaced, because the SDK silently picks up ``TWILIO_REGION`` and ``TWILIO_EDGE`` from it.
     """
+    read_dates_quickly()
     return Client(  # type: ignore[no-untyped-call]  # the SDK's client has no annotation of its result
         username=settings.login,
         password=settings.password,

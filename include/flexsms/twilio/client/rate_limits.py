@@ -118,6 +118,8 @@ class Throttle:
     async def slot(self, endpoint_name: str) -> AsyncIterator[None]:
         """Wait until a request may leave, and hold its slot until the block ends.
 
+        :param endpoint_name: as :func:`flexsms.twilio.client.endpoints.limited_as` gives it
+
         A slot is asked for last: whoever held one while waiting for a slow endpoint would keep all others waiting.
         """
         if endpoint_name not in self._buckets:
