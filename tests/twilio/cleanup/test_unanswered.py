@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
-from flexsms.core.exceptions import InvalidInput
+from flexsms.core.exceptions import InvalidInput, ServiceUnavailable
 from flexsms.core.stack_name import StackName
+from flexsms.core.task_events import to_ms
 from flexsms.twilio.cleanup import unanswered
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.outcomes import Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.scan import DueChannel
-from flexsms.twilio.cleanup.unanswered import Unanswered, parse_unanswered
+from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts, parse_unanswered
+from flexsms.twilio.stacks.protocol import ChannelSnapshot, NewestText
 from tests.support.cleanup_scenarios import BATCH, CUSTOMER, HOUSES, OTHER, House, Memory
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +29,7 @@ LISTS = {
     StackName.CHAT: "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages",
     StackName.CONVERSATIONS: "GET conversations.twilio.com/v1/Conversations/{id}/Messages",
 }
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 OPEN = ("pending", "reserved", "assigned", "wrapping")
 
 
@@ -203,3 +207,72 @@ async def test_a_customer_who_is_no_longer_in_it_is_a_failure_that_names_the_cha
 def test_a_wrong_wish_is_named() -> None:
     with pytest.raises(InvalidInput, match="unanswered: 'tasks' is nothing to do about a text"):
         parse_unanswered("tasks")
+
+
+class Channels:
+    """A stack of which only the newest texts are asked for."""
+
+    name = StackName.CHAT
+
+    def __init__(self, newest: Callable[[str], NewestText | None]) -> None:
+        self.newest = newest
+        self.asked: list[str] = []
+        self.at_once = self.most_at_once = 0
+
+    async def newest_text(self, channel_sid: str) -> NewestText | None:
+        self.asked.append(channel_sid)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.001)
+        self.at_once -= 1
+        return self.newest(channel_sid)
+
+
+async def asked_of(stack: Channels, count: int) -> list[bool]:
+    """Whether a text waits in each of many channels, which last changed before their last task's end."""
+    texts = UnansweredTexts(cast("Any", stack))
+    ended_ms = to_ms("ended", NOON + timedelta(minutes=1))
+    channels = [snapshot(str(number)) for number in range(count)]
+    return await asyncio.gather(*(texts.is_waiting(channel, ended_ms) for channel in channels))
+
+
+def snapshot(sid: str) -> ChannelSnapshot:
+    return ChannelSnapshot(sid, {}, updated_at=NOON)
+
+
+def text_at(moment: datetime) -> NewestText:
+    return NewestText(is_customers=True, body="Are you there?", created_at=moment)
+
+
+async def test_the_sample_is_taken_side_by_side_and_the_others_wait_for_it() -> None:
+    stack = Channels(lambda _: text_at(NOON))
+    assert await asked_of(stack, 50) == [False] * 50
+    assert (len(stack.asked), stack.most_at_once) == (unanswered.SAMPLE, unanswered.SAMPLE)
+
+
+async def test_an_empty_channel_does_not_count_for_the_sample() -> None:
+    stack = Channels(lambda _: None)
+    assert await asked_of(stack, 50) == [False] * 50
+    assert len(stack.asked) == unanswered.MOST_SAMPLED
+
+
+async def test_one_date_that_misleads_has_every_channel_looked_at() -> None:
+    stack = Channels(lambda sid: text_at(NOON + timedelta(hours=sid == "1")))
+    assert await asked_of(stack, 50) == [number == 1 for number in range(50)]
+    assert len(stack.asked) == 50
+
+
+async def test_a_sample_that_fails_is_made_up_for() -> None:
+    def newest(sid: str) -> NewestText | None:
+        if sid in ("0", "1", "2"):
+            raise ServiceUnavailable("out of order")
+        return text_at(NOON)
+
+    stack = Channels(newest)
+    texts = UnansweredTexts(cast("Any", stack))
+    ended_ms = to_ms("ended", NOON + timedelta(minutes=1))
+    found = await asyncio.gather(
+        *(texts.is_waiting(snapshot(str(number)), ended_ms) for number in range(9)), return_exceptions=True
+    )
+    assert [isinstance(one, ServiceUnavailable) for one in found] == [True] * 3 + [False] * 6
+    assert len(stack.asked) == 3 + unanswered.SAMPLE

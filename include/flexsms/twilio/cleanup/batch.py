@@ -15,6 +15,7 @@ from typing import TypeVar
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.context import CleanupContext
+from flexsms.twilio.cleanup.live_channels import Looks
 from flexsms.twilio.cleanup.outcomes import BatchReport
 from flexsms.twilio.cleanup.retire import CleanupSteps
 from flexsms.twilio.cleanup.scan import DueChannel
@@ -48,6 +49,8 @@ class Cleaner:
         """
         if not self.context.dry_run:
             await attempt.begin()
+        ended_ms = {channel.channel_sid: channel.ended_ms for channel in batch}
+        looks = Looks(self.context.source, self.context.tasks, scanned_at, ended_ms)
         report = BatchReport()
         failures: list[FlexSmsError] = []
 
@@ -56,7 +59,8 @@ class Cleaner:
                 return
             try:
                 with contained():
-                    report.add(await CleanupSteps(self.context, group, scanned_at, attempt).run())
+                    steps = CleanupSteps(self.context, group, scanned_at, attempt, looks)
+                    report.add(await steps.run())
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.
                 failures.append(error)
@@ -71,6 +75,6 @@ class Cleaner:
 
 def groups_of(batch: Sequence[T]) -> list[Sequence[T]]:
     """The groups in which a batch is retired."""
-    # The first group is a half one, so that the two that run side by side do not wait at the same moments.
-    cuts = [0, *range(GROUP_SIZE // 2, len(batch), GROUP_SIZE), len(batch)]
+    # The first group is a small one, so that the two that run side by side do not wait at the same moments.
+    cuts = [0, *range(GROUP_SIZE // 4, len(batch), GROUP_SIZE), len(batch)]
     return [batch[start:end] for start, end in pairwise(cuts) if start < end]

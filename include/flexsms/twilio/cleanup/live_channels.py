@@ -31,7 +31,7 @@ class Look:
 
 
 class Looks:
-    """Looks at what is in use, for one group of channels.
+    """Looks at what is in use, for all groups of a batch.
 
     :param source: reaches some minutes further back than it is asked, because events may be listed late
     :param scanned_at: when the scan began, an aware datetime
@@ -48,12 +48,28 @@ class Looks:
         self._newest: Look | None = None
         self._looking = asyncio.Lock()
 
-    async def look(self) -> Look:
-        """Look now.
+    async def fresh(self) -> Look:
+        """A look that begins from now on; those who ask at the same moment, or while one waits, share it.
 
         One call per 1000 open tasks, one per 1000 events of each type since the scan, and one for new tasks: events may
         be listed late, so a task that came and went is looked for among the tasks, too.
         """
+        asked = Instant.now()
+        async with self._looking:
+            if self._newest is None or self._newest.began.age > asked.age:
+                return await self._look()
+            return self._newest
+
+    async def recent(self, max_age: timedelta) -> Look:
+        """The newest look, or a new one when that is older."""
+        async with self._looking:
+            if self._newest is None or self._newest.began.age > max_age:
+                return await self._look()
+            return self._newest
+
+    async def _look(self) -> Look:
+        # Two groups that begin side by side ask one after the other, and Twilio lists tasks three times a second.
+        await asyncio.sleep(0)
         began = Instant.now()
         changed, recent, busy = await asyncio.gather(
             self._changed(), self._tasks.recent_channels(self._since), self._tasks.open_channels()
@@ -66,21 +82,6 @@ class Looks:
             began,
         )
         return self._newest
-
-    async def fresh(self) -> Look:
-        """A look that begins from now on; those who wait for one share it."""
-        asked = Instant.now()
-        async with self._looking:
-            if self._newest is None or self._newest.began.age > asked.age:
-                return await self.look()
-            return self._newest
-
-    async def recent(self, max_age: timedelta) -> Look:
-        """The newest look, or a new one when that is older."""
-        async with self._looking:
-            if self._newest is None or self._newest.began.age > max_age:
-                return await self.look()
-            return self._newest
 
     async def _changed(self) -> set[str]:
         since_ms = to_ms("since", self._since)

@@ -31,7 +31,7 @@ class Restorer:
     async def restore_what_became_live(self) -> None:
         """Look once more, and put back every suspended channel that is live by now."""
         try:
-            look = await self._looks.look()
+            look = await self._looks.fresh()
         except FlexSmsError:
             # Nobody can say what is live, and maybe no other try comes to ask.
             await self._group.each(self._group.being_retired(), self.restore)
@@ -70,7 +70,7 @@ class Restorer:
             if self._group.was_done(progress) and self._group.stack(progress.channel).closing_is_final
         ]
         if closed:
-            look = await self._looks.look()
+            look = await self._looks.fresh()
             late = [progress for progress in closed if progress.sid in look.verdicts]
             await self._group.each(late, self._let_go_on)
 

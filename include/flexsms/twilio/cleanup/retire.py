@@ -55,7 +55,12 @@ class CleanupSteps:
     """Takes one group of channels through the steps."""
 
     def __init__(
-        self, context: CleanupContext, channels: Sequence[DueChannel], scanned_at: datetime, attempt: Attempt
+        self,
+        context: CleanupContext,
+        channels: Sequence[DueChannel],
+        scanned_at: datetime,
+        attempt: Attempt,
+        looks: Looks,
     ) -> None:
         self._context = context
         self._name = channels[0].channel_sid
@@ -63,10 +68,9 @@ class CleanupSteps:
         self._bookkeeping = Bookkeeping(
             context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
-        ended_ms = {channel.channel_sid: channel.ended_ms for channel in channels}
-        self._looks = Looks(context.source, context.tasks, scanned_at, ended_ms)
+        self._looks = looks
         self._group = RetiringGroup(context, channels, attempt)
-        self._restorer = Restorer(self._group, self._looks, self._bookkeeping, attempt)
+        self._restorer = Restorer(self._group, looks, self._bookkeeping, attempt)
 
     async def run(self) -> BatchReport:
         """Go through the steps."""
@@ -136,7 +140,7 @@ class CleanupSteps:
     async def _leave_alone_what_is_in_use(self, channels: Sequence[ChannelProgress]) -> list[ChannelProgress]:
         if not channels:
             return []
-        verdicts = (await self._looks.look()).verdicts
+        verdicts = (await self._looks.fresh()).verdicts
         in_use = [progress for progress in channels if progress.sid in verdicts]
         for progress in in_use:
             progress.outcome = verdicts[progress.sid]

@@ -48,9 +48,9 @@ class UnansweredTexts:
 
     def __init__(self, stack: RetiringStack) -> None:
         self._stack = stack
-        self._sampled = self._with_message = 0
+        self._sampled = self._with_message = self._under_way = 0
         self._dates_tell = True
-        self._sampling = asyncio.Lock()
+        self._sample = asyncio.Condition()
 
     async def is_waiting(self, channel: ChannelSnapshot, ended_ms: int) -> bool:
         """Whether the newest message of a channel is a customer's, and was written after the last task's end.
@@ -72,21 +72,41 @@ class UnansweredTexts:
         updated_at = channel.updated_at
         if updated_at is None or _may_be_after(updated_at, ended_ms):
             return await self._stack.newest_text(channel.channel_sid)
-        async with self._sampling:
-            if self._dates_tell and (self._with_message >= SAMPLE or self._sampled >= MOST_SAMPLED):
-                return None
-            if self._dates_tell:
-                newest = await self._stack.newest_text(channel.channel_sid)
-                self._sampled += 1
-                self._with_message += newest is not None
-                if newest is not None and newest.created_at - updated_at > SAME_MOMENT:
-                    self._dates_tell = False
-                    logger.info(
-                        "Messages do not move date_updated of %s channels: looking at the newest message of each.",
-                        self._stack.name,
-                    )
-                return newest
-        return await self._stack.newest_text(channel.channel_sid)
+        if await self._is_for_the_sample():
+            return await self._sampled_text(channel.channel_sid, updated_at)
+        return None if self._dates_tell else await self._stack.newest_text(channel.channel_sid)
+
+    async def _is_for_the_sample(self) -> bool:
+        """Whether one more channel is looked at whatever its date says; False once the sample is whole."""
+        async with self._sample:
+            await self._sample.wait_for(lambda: self._under_way < self._missing or not self._missing)
+            self._under_way += bool(self._missing)
+            return bool(self._missing)
+
+    async def _sampled_text(self, channel_sid: str, updated_at: datetime) -> NewestText | None:
+        """The newest message, and what it tells about dates."""
+        try:
+            newest = await self._stack.newest_text(channel_sid)
+            self._sampled += 1
+            self._with_message += newest is not None
+            if newest is not None and newest.created_at - updated_at > SAME_MOMENT and self._dates_tell:
+                self._dates_tell = False
+                logger.info(
+                    "Messages do not move date_updated of %s channels: looking at the newest message of each.",
+                    self._stack.name,
+                )
+            return newest
+        finally:
+            async with self._sample:
+                self._under_way -= 1
+                self._sample.notify_all()
+
+    @property
+    def _missing(self) -> int:
+        """How many channels the sample still lacks, those included that are being looked at."""
+        if not self._dates_tell:
+            return 0
+        return max(0, min(SAMPLE - self._with_message, MOST_SAMPLED - self._sampled))
 
 
 def _may_be_after(moment: datetime, ended_ms: int) -> bool:
