@@ -162,10 +162,7 @@ async def floor(settings: TwilioSettings, batch_size: int) -> int:
     """
     async with bare(settings) as client:
         due = [one async for one in client.documents(page_size=100) if one["data"]["status"] == "ended"]
-        # The ledger's map comes first and its items last, so that it is there when they come.
-        jobs: list[Callable[[], Awaitable[object]]] = [
-            partial(client.call, "POST", f"{client.sync}/Maps", {"UniqueName": MAP_NAME})
-        ]
+        jobs: list[Callable[[], Awaitable[object]]] = []
         for batch in chunks(due, batch_size):
             for group in groups_of(batch):
                 # A look before and one after; what is announced, and what became of it.

@@ -255,7 +255,10 @@ class Scenarios:
         )
 
     def _due(self, count: int, rate_limits: str = "off") -> None:
+        """An account that was cleaned up the day before: the ledger is there."""
         self._reset(rate_limits)
+        world.due_channels(self._control, 1, first=2 * count)
+        asyncio.run(_retired(self._settings("off"), 1))
         world.due_channels(self._control, count)
         world.live_channels(self._control, count // 10, first=count)
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 CHUNK = 2_000  # rows per control request
 DUE_DAYS, FRESH_DAYS, RETENTION_DAYS = 5.0, 0.5, 2.0
+LIVE_S = 3_600.0
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
@@ -74,9 +75,9 @@ def due_channels(control: SandboxControl, count: int, *, first: int = 0) -> None
 
 
 def live_channels(control: SandboxControl, count: int, *, first: int) -> None:
-    """Channels with a task that is still open."""
+    """Channels with a task that is still open, and older than the scan."""
     busy = channels_with_sessions(control, count, first)
-    control.tasks(busy)
+    control.tasks(busy, age_s=LIVE_S)
     states(control, busy, days_ago=DUE_DAYS, ended=False)
 
 

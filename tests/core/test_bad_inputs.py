@@ -66,7 +66,7 @@ CONNECTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("no login", {"login": None}, "login: is empty; give AC… or SK…"),
     ("an e-mail address", {"login": "me@example.org"}, "login: is not an Account SID"),
     ("no password", {"password": ""}, "password: is empty; give the Auth Token"),
-    ("a key without its account", {"login": KEY}, "account_sid: is empty; give AC…"),
+    ("a key without its account", {"login": KEY}, "account_sid: is empty; give AC"),
     ("an account that is none", {"extra": {"account_sid": "ACME"}}, "account_sid: is not a SID of this kind"),
     (
         "a map for a service",

@@ -156,9 +156,9 @@ class SandboxControl:
         """documents, channels, sessions, conversations in bulk: see bulk.load."""
         return self._object("POST", "load", body)
 
-    def tasks(self, channel_sids: list[str], status: str = "assigned") -> Json:
-        """Open tasks in bulk."""
-        return self._object("POST", "tasks", {"channel_sids": channel_sids, "status": status})
+    def tasks(self, channel_sids: list[str], status: str = "assigned", age_s: float = 0) -> Json:
+        """Open tasks in bulk, made so many seconds ago."""
+        return self._object("POST", "tasks", {"channel_sids": channel_sids, "status": status, "age_s": age_s})
 
     def events(self, **body: Any) -> Json:
         """channels, events, hours and stack, or channel_sids, or raw: see bulk.events."""

@@ -105,15 +105,18 @@ def _session(account: EmulatedAccount, channel: Channel, status: str | None) -> 
     return session.sid
 
 
-def open_tasks(account: EmulatedAccount, channel_sids: list[str], status: str = "assigned") -> dict[str, Any]:
-    """An open task on each channel or conversation, pending or assigned."""
+def open_tasks(
+    account: EmulatedAccount, channel_sids: list[str], status: str = "assigned", age_s: float = 0
+) -> dict[str, Any]:
+    """An open task on each channel or conversation, pending or assigned, made so many seconds ago."""
     made = []
-    for sid in channel_sids:
-        task = _open_task(account, sid)
-        if status == "assigned" and task.status == "pending":
-            accept = interactions.accept if task.conversation_sid else tasks.accept
-            accept(account, task)
-        made.append(task.sid)
+    with account.clock.at(account.clock.now() - age_s):
+        for sid in channel_sids:
+            task = _open_task(account, sid)
+            if status == "assigned" and task.status == "pending":
+                accept = interactions.accept if task.conversation_sid else tasks.accept
+                accept(account, task)
+            made.append(task.sid)
     return {"tasks": made}
 
 
