@@ -192,12 +192,14 @@ def test_whether_lists_of_tasks_tell_what_is_in_use(connection: Connect, sandbox
     assert findings()["Open tasks"].text.startswith("there is none just now")
     workspace = sandbox.settings["workspace_sid"]
     with_account(lambda account: account.client.taskrouter.v1.workspaces(workspace).tasks.create_async())
-    assert findings()["Open tasks"] == Finding("Open tasks", Verdict.OK, "lists show their attributes")
+    assert findings()["Open tasks"] == Finding(
+        "Open tasks", Verdict.OK, "TaskRouter's lists show their attributes"
+    )
     sandbox.control.settings(task_list_attributes=False)
     found = findings()["Open tasks"]
     assert (found.verdict, found.text) == (
         Verdict.NOTE,
-        "lists do not show their attributes; cleanup fetches each task, a call more for each",
+        "TaskRouter's lists do not show their attributes; cleanup fetches each task, which is one call more",
     )
     sandbox.control.fault(
         match={"host": "taskrouter.twilio.com", "path": "/Tasks/WT"}, action="status", status=503, times=9
@@ -336,7 +338,7 @@ def test_a_wrong_number_is_named(connection: Connect) -> None:
 
 def test_numbers_of_others_are_only_noted(connection: Connect) -> None:
     found = findings()
-    assert found["Numbers"].text == "…0100 complete"
+    assert found["Numbers"].text == "…0100 is complete"
     assert found["Number …0101"].verdict is Verdict.NOTE
 
 
@@ -538,7 +540,7 @@ def test_what_an_account_that_moves_over_has_left_on_chat(
     for ending in range(3):
         sandbox.control.customer(f"+1415555100{ending}", numbers["twilio"], "Hello")
     found = findings()["Moving over"]
-    assert (found.verdict, found.text[:26]) == (Verdict.NOTE, "3 Proxy sessions are open,")
+    assert (found.verdict, found.text[:26]) == (Verdict.NOTE, "3 Proxy sessions are open;")
 
     async def both(account: Account) -> None:
         await account.client.conversations.v1.address_configurations.create_async(
@@ -577,13 +579,15 @@ def test_without_event_streams_it_polls(connection: Connect) -> None:
     found = findings()["Event Streams"]
     assert (found.verdict, found.text) == (
         Verdict.NOTE,
-        "not set up; flexsms_track asks TaskRouter every ten minutes",
+        "is not set up; flexsms_track asks TaskRouter on its schedule",
     )
 
 
 def test_no_sink(connection: Connect, receiver: Any) -> None:
     connection(events_url=receiver.url)
-    assert wrong() == {"Event Streams": f"no sink is described {STREAM_NAME!r}; run flexsms setup --write"}
+    assert wrong() == {
+        "Event Streams": f"no sink has the description {STREAM_NAME!r}; run flexsms setup --write"
+    }
 
 
 def test_a_sink_that_leads_elsewhere(connection: Connect, receiver: Any) -> None:
@@ -692,7 +696,9 @@ def test_posts_that_were_rejected_have_not_arrived(
     else:
         unread = [] if good is None else ["Unread posts"]
         assert list(told) == ["Last event", *unread, "Rejected posts"]
-        assert told["Last event"].endswith("and what has come since was rejected")
+        assert told["Last event"].endswith(
+            "and what has come since was rejected; read the .txt beside it in rejected/"
+        )
 
 
 def test_an_inbox_that_cannot_be_read(
@@ -836,7 +842,7 @@ def test_limits_that_are_no_limits(connection: Connect) -> None:
 
 def test_limits_may_be_off_where_there_are_none(connection: Connect) -> None:
     connection(rate_limits="off")
-    assert findings()["Rate limits"].text == "off, and calls go to base_url"
+    assert findings()["Rate limits"].text == "are off, and calls go to base_url"
 
 
 # As a command
@@ -935,7 +941,7 @@ def test_a_kinesis_sink_has_to_feed_the_stream_that_is_read(
 ) -> None:
     arn = kinesis.create()
     connection(kinesis_stream=arn)
-    assert "no sink is described" in wrong()["Event Streams"]
+    assert "no sink has the description" in wrong()["Event Streams"]
     into_kinesis(arn, sandbox)
     for name_or_arn in (arn, "events"):
         connection(kinesis_stream=name_or_arn)

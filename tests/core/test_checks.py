@@ -46,17 +46,17 @@ def test_clock(ahead: timedelta | None, verdict: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "verdict", "text"),
     [
-        ("documented", "ok", "as Twilio documents them"),
+        ("documented", "ok", "are as Twilio documents them"),
         ("off", "wrong", "set it to documented"),
         (
             {"proxy.twilio.com": 10},
             "ok",
-            "as Twilio documents them, and 10/s for all of proxy.twilio.com together",
+            "are as Twilio documents them, and 10/s for all of proxy.twilio.com together",
         ),
         (
             {"POST flex-api.twilio.com/v1/Channels": 5, "sync.twilio.com": 100},
             "ok",
-            "as Twilio documents them, but 5/s for POST flex-api.twilio.com/v1/Channels, "
+            "are as Twilio documents them, but 5/s for POST flex-api.twilio.com/v1/Channels, "
             "and 100/s for all of sync.twilio.com together",
         ),
         ({"POST flex-api.twilio.com/v1/Channels": 20}, "wrong", "allows 20/s for POST flex-api"),

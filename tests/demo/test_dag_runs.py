@@ -53,7 +53,7 @@ def test_all_runs_are_waited_for_and_their_tasks_told() -> None:
     api = Api(["queued", "running", "running", "success", "success", "success"], tasks)
     assert finish(api, {"a": 1}, {"a": 2}) == (
         ["run1", "run2"],
-        ["plan success, retire 2 × running and 1 × waits"],
+        ["plan success, retire 2 × running and 1 × not started"],
     )
     assert api.confs == [{"a": 1}, {"a": 2}]
 

@@ -123,7 +123,7 @@ def judge_skew(ahead: timedelta | None) -> Finding:
             f"this machine is {abs(seconds)} s {which} Twilio; let NTP set its clock, or channels are retired at the "
             "wrong time",
         )
-    return Finding("Clock", Verdict.OK, f"within {max(abs(seconds), 1)} s of Twilio's")
+    return Finding("Clock", Verdict.OK, f"is within {max(abs(seconds), 1)} s of Twilio's")
 
 
 def judge_limits(
@@ -142,9 +142,9 @@ def judge_limits(
                 Verdict.WRONG,
                 "rate_limits is off; set it to documented, or Twilio refuses calls with 429",
             )
-        return Finding(about, Verdict.OK, "off, and calls go to base_url")
+        return Finding(about, Verdict.OK, "are off, and calls go to base_url")
     if isinstance(limits, str):
-        return Finding(about, Verdict.OK, "as Twilio documents them")
+        return Finding(about, Verdict.OK, "are as Twilio documents them")
     for name, per_second in limits.items():
         if not _LIMIT.fullmatch(name):
             example = '"POST flex-api.twilio.com/v1/Channels" or "proxy.twilio.com"'
@@ -162,7 +162,7 @@ def judge_limits(
             )
     for_all = [f"{limits[name]:g}/s for all of {name} together" for name in limits if " " not in name]
     replaced = [f"{limits[name]:g}/s for {name}" for name in limits if " " in name]
-    told = ["as Twilio documents them"]
+    told = ["are as Twilio documents them"]
     told += [f"but {', '.join(replaced)}"] if replaced else []
     told += [f"and {', '.join(for_all)}"] if for_all else []
     return Finding(about, Verdict.OK, ", ".join(told))
@@ -185,7 +185,11 @@ def judge_last_event(last: datetime | None, arrivals: Arrivals | None, now: date
     if arrivals.last and arrivals.last >= enough:
         return Finding(about, Verdict.OK, f"{found}, {came}")
     if arrivals.last_rejected and arrivals.last_rejected >= enough:
-        return Finding(about, Verdict.WRONG, f"{found}, and what has come since was rejected")
+        return Finding(
+            about,
+            Verdict.WRONG,
+            f"{found}, and what has come since was rejected; read the .txt beside it in rejected/",
+        )
     return Finding(
         about,
         Verdict.WRONG,

@@ -50,7 +50,7 @@ def _progress(api: AirflowApi, dag_id: str, run_id: str) -> str:
     """What the tasks of a run are doing, those of a mapped task together."""
     states: dict[str, Counter[str]] = {}
     for task in api.tasks(dag_id, run_id):
-        states.setdefault(task["task_id"], Counter())[task["state"] or "waits"] += 1
+        states.setdefault(task["task_id"], Counter())[task["state"] or "not started"] += 1
     return ", ".join(f"{task_id} {_counted(found)}" for task_id, found in states.items()) or "queued"
 
 

@@ -133,7 +133,9 @@ class Doctor:
         if whole:
             named = ", ".join(mask_number(number) for number in whole[:NAMED])
             rest = f" and {len(whole) - NAMED} more" if len(whole) > NAMED else ""
-            findings.insert(0, Finding("Numbers", OK, f"{named}{rest} complete"))
+            findings.insert(
+                0, Finding("Numbers", OK, f"{named}{rest} {'is' if len(whole) == 1 else 'are'} complete")
+            )
         return findings
 
     async def _flow_problems(self) -> dict[str, list[str]]:
@@ -216,5 +218,5 @@ def _of_all(products: Sequence[Product]) -> Finding | None:
 
 
 def _of_number(number: str, missing: Sequence[str], verdict: Verdict) -> Finding:
-    text = f"{'; '.join(missing)}; run flexsms setup --number … --write" if missing else "complete"
+    text = f"{'; '.join(missing)}; run flexsms setup --number … --write" if missing else "is complete"
     return Finding(f"Number {mask_number(number)}", verdict if missing else OK, text)

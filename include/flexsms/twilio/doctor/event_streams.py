@@ -40,9 +40,11 @@ class StreamDoctor:
         if not ours:
             if url or stream:
                 return [
-                    Finding(about, WRONG, f"no sink is described {self._name!r}; run flexsms setup --write")
+                    Finding(
+                        about, WRONG, f"no sink has the description {self._name!r}; run flexsms setup --write"
+                    )
                 ]
-            return [Finding(about, NOTE, "not set up; flexsms_track asks TaskRouter every ten minutes")]
+            return [Finding(about, NOTE, "is not set up; flexsms_track asks TaskRouter on its schedule")]
         fitting = [sink for sink in ours if sink.posts_to(url) or sink.writes_to(stream)]
         if not fitting:
             return [Finding(about, WRONG, self._elsewhere(ours[0]))]
@@ -120,7 +122,7 @@ class StreamDoctor:
             try:
                 key = self._settings.signing_key
             except MissingSetting:
-                said = "refuses what Twilio has not signed; what it has, nobody can say without auth_token"
+                said = "refuses what Twilio has not signed; set auth_token to try a signed post, too"
                 return [Finding(about, NOTE, said)]
             status = await self._post(*signed(url, key, BODY))
         except (aiohttp.ClientError, TimeoutError, OSError, Unreachable) as error:

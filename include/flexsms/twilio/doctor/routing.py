@@ -51,8 +51,9 @@ class RoutingDoctor:
         if "targetWorkerSid" in str(workflow.configuration):
             return [Finding(about, Verdict.OK, "the workflow knows targetWorkerSid")]
         said = (
-            f"{settings.workflow_sid} does not ask for targetWorkerSid, so target_worker_sid of a text changes "
-            "nothing; give it a target task.targetWorkerSid == worker.sid, with one for everybody behind it"
+            "the workflow does not know targetWorkerSid, so target_worker_sid of a text changes nothing; give it a "
+            "target task.targetWorkerSid == worker.sid, and behind that one for everybody "
+            f"({settings.workflow_sid})"
         )
         return [Finding(about, Verdict.NOTE, said)]
 
@@ -64,12 +65,12 @@ class RoutingDoctor:
         tasks = self._client.taskrouter.v1.workspaces(self._settings.workspace_sid).tasks
         found = await tasks.list_async(assignment_status=OPEN_STATUSES, limit=1, page_size=1)
         if not found:
-            said = "there is none just now, so whether lists show attributes nobody can tell; ask again"
+            said = "there is none just now, so nobody can tell whether lists show attributes; ask again later"
             return [Finding(about, Verdict.NOTE, said)]
         if shown(found[0]) is not None:
-            return [Finding(about, Verdict.OK, "lists show their attributes")]
+            return [Finding(about, Verdict.OK, "TaskRouter's lists show their attributes")]
         await attributes_of(found[0])
-        said = "lists do not show their attributes; cleanup fetches each task, a call more for each"
+        said = "TaskRouter's lists do not show their attributes; cleanup fetches each task, which is one call more"
         return [Finding(about, Verdict.NOTE, said)]
 
     async def service(self) -> list[Finding]:
@@ -134,8 +135,8 @@ class RoutingDoctor:
         if count:
             least = "at least " if len(listed) == MOST_SESSIONS else ""
             told.append(
-                f"{least}{count} Proxy sessions are open, whose customers answer into their old channels whatever is "
-                "sent in conversations; flexsms_cleanup closes them in time"
+                f"{least}{count} Proxy sessions are open; their customers answer into the old channels until "
+                "flexsms_cleanup closes these"
             )
         if told:
             return [Finding(about, Verdict.NOTE, "; ".join(told))]

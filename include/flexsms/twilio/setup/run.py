@@ -176,7 +176,7 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
         target = standing(sinks, stream_name, url=settings.events_url, stream=settings.kinesis_stream)
     is_only_way = False
     if target is None:
-        note = "give events_url or kinesis for events at once; without, flexsms_track asks every ten minutes"
+        note = "give events_url or kinesis to get events at once; without, flexsms_track asks on its schedule"
         if settings.inbox_path:
             note = "give events_url; without it nothing is taken in to inbox_path"
         provisioner.note("Sink", RowState.SKIPPED, note=note)
@@ -190,7 +190,7 @@ async def set_up(account: Account, wishes: Wishes, *, patience: Patience | None 
             patience=patience or Patience(),
         ).run()
     if not number:
-        provisioner.note("Number", RowState.SKIPPED, note="give number to set one up")
+        provisioner.note("Number", RowState.SKIPPED, note="give a number to set it up")
     else:
         of_number = NumberWishes(number, wishes.long_lived, wishes.janitor, wishes.overwrite)
         setup = NumberSetup(account.client, provisioner, settings=settings, wishes=of_number)
