@@ -15,6 +15,7 @@ from flexsms.core.exceptions import ChannelsFailed, PermanentError
 from flexsms.core.retention import SMS, channel_types
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.lineage import Lineage, WithLineage
 from flexsms.operators.cleanup_failures import causes
 from flexsms.operators.cleanup_xcom import REPORT_KEY, calls_of, planned_channels
 from flexsms.telemetry import span
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from flexsms.twilio.cleanup.attempt import Attempt
 
 
-class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
+class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     """Retire one batch of due channels, many at a time, without ever cutting off a live one.
 
     A batch that was killed goes on where it stopped, once the try before can no longer be at work: after four times the
@@ -109,6 +110,12 @@ class FlexCleanupOperator(LiteralRows, BaseAsyncOperator):
                     channels, scanned_at=datetime.fromisoformat(scanned_at), attempt=self._attempt
                 )
             pushed = {**report.to_json(), **calls_of(account)}
+            self.lineage = Lineage(
+                account.settings.account_sid,
+                f"sync/{account.settings.sync_service_sid}/documents",
+                "flex/channels",
+                0 if preview else sum(outcome in DONE.values() for outcome in report.outcomes.values()),
+            )
         if preview:
             pushed["would"] = [
                 [channel.channel_sid, channel.ended_ms]

@@ -19,6 +19,7 @@ from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.lineage import Lineage, WithLineage
 from flexsms.links import ChannelLink
 from flexsms.telemetry import Metric, count, span
 from flexsms.templates import LiteralRows
@@ -31,7 +32,7 @@ LOOK_EVERY_S = 2
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
-class FlexSendOperator(LiteralRows, BaseAsyncOperator):
+class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     """Text a customer, so that agents see the text in the conversation's history.
 
     A text is sent once: a task that was killed and is tried again finds out from the ledger in Sync whether the text
@@ -168,6 +169,8 @@ class FlexSendOperator(LiteralRows, BaseAsyncOperator):
                     )
                 self.console_url = sender.console_url(result)
                 figures = _figures(message, result)
+                is_sent = figures["outcome"] == "sent"
+                self.lineage = Lineage(account.settings.account_sid, "", "flex/texts", int(is_sent))
                 figures |= {
                     "stack": str(account.settings.stack),
                     "calls": account.transport.calls_by_host(),

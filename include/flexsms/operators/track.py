@@ -14,6 +14,7 @@ from flexsms.core.event_source import EventSource, reason_of
 from flexsms.core.exceptions import InvalidInput, TwilioError
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.lineage import Lineage, WithLineage
 from flexsms.operators.asset_state import cursor_saver, last_cursor, parked_states, task_ends
 from flexsms.sources.http import HttpSource
 from flexsms.sources.inbox import InboxSource
@@ -38,7 +39,7 @@ RECONCILE_AFTER = timedelta(hours=3)
 MAX_LOOKBACK_MINUTES = 30 * 24 * 60  # TaskRouter keeps events for 30 days
 
 
-class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
+class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     """Pull task events and merge each changed channel into its Sync document.
 
     Of TaskRouter, the first run reads the 30 days that it keeps, every later one from the cursor of the one before. The
@@ -122,6 +123,13 @@ class FlexTrackOperator(LiteralRows, BaseAsyncOperator):
                 "calls": account.transport.calls_by_host(),
                 "duration_s": round(clock.monotonic_s() - began, 2),
             }
+            settings = account.settings
+            self.lineage = Lineage(
+                settings.account_sid,
+                f"{self.source}/{settings.workspace_sid}/events",
+                f"sync/{settings.sync_service_sid}/documents",
+                report.created + report.updated,
+            )
         self._measure(report)
         if report.is_news:
             context["outlet_events"][CHANNEL_STATE].extra = summary
