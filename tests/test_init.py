@@ -13,6 +13,7 @@ import flexsms
 
 PUBLIC = {
     "CHANNEL_STATE",
+    "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",
     "FlexCleanupReportOperator",
@@ -79,12 +80,13 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 if TYPE_CHECKING:
     from flexsms.core import exceptions
     from flexsms.hooks.twilio import TwilioHook
-    from flexsms.operators import cleanup, cleanup_plan, cleanup_report, send, setup, track
+    from flexsms.operators import cleanup, cleanup_approval, cleanup_plan, cleanup_report, send, setup, track
     from flexsms.retry_policy import FlexRetryPolicy
     from flexsms.sensors.delivery import FlexDeliverySensor
 
     def is_typed(
         plan: flexsms.FlexCleanupPlanOperator,
+        approval: flexsms.FlexCleanupApprovalOperator,
         batch: flexsms.FlexCleanupOperator,
         report: flexsms.FlexCleanupReportOperator,
         text: flexsms.FlexSendOperator,
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
     ) -> None:
         """Mypy knows each public name as what its module defines, and none as Any."""
         assert_type(plan, cleanup_plan.FlexCleanupPlanOperator)
+        assert_type(approval, cleanup_approval.FlexCleanupApprovalOperator)
         assert_type(batch, cleanup.FlexCleanupOperator)
         assert_type(report, cleanup_report.FlexCleanupReportOperator)
         assert_type(text, send.FlexSendOperator)

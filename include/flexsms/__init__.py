@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.notifications.sms import FlexSmsNotifier
     from flexsms.operators.cleanup import FlexCleanupOperator
+    from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
     from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
     from flexsms.operators.cleanup_report import FlexCleanupReportOperator
     from flexsms.operators.send import FlexSendOperator
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CHANNEL_STATE",
     "TEXT",
+    "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",
     "FlexCleanupReportOperator",
@@ -48,6 +50,7 @@ __all__ = [
 # before somebody asks for it.
 _MODULE_OF = {
     "CHANNEL_STATE": "flexsms.assets",
+    "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",
     "FlexCleanupPlanOperator": "flexsms.operators.cleanup_plan",
     "FlexCleanupReportOperator": "flexsms.operators.cleanup_report",

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from airflow.sdk import conf
 from croniter import croniter
 
-from flexsms.arguments import number, whole_number
+from flexsms.arguments import flag, number, whole_number
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.retention import channel_types
 from flexsms.provider_info import CONFIG
@@ -38,6 +38,22 @@ def whole_number_option(name: str, *, low: int, high: int) -> int:
     :raises InvalidInput: naming the option and the range
     """
     return whole_number(_called(name), option(name), low=low, high=high)
+
+
+def optional_number_option(name: str, *, low: int, high: int) -> int | None:
+    """An option that holds a whole number within a range, or nothing.
+
+    :raises InvalidInput: naming the option and the range
+    """
+    return whole_number_option(name, low=low, high=high) if option(name) else None
+
+
+def flag_option(name: str) -> bool:
+    """An option that is true or false.
+
+    :raises InvalidInput: naming the option
+    """
+    return flag(_called(name), option(name))
 
 
 def choice_option(name: str, choices: Collection[str]) -> str:

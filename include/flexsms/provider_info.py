@@ -72,6 +72,19 @@ CONFIG: dict[str, Any] = {
                 "sms",
                 "sms, whatsapp",
             ),
+            "approve_over": _option(
+                "How many channels may be due before a run of flexsms_cleanup waits for a person's approval. Empty: "
+                "any number. A run that deletes channels always waits.",
+                "",
+                "5000",
+                "integer",
+            ),
+            "second_person": _option(
+                "Whether somebody else than who has started a run of flexsms_cleanup has to approve it.",
+                "false",
+                "true",
+                "boolean",
+            ),
             "track_source": _option(
                 "Where scheduled runs of flexsms_track read task events: taskrouter, inbox, http or kinesis.",
                 "taskrouter",
@@ -131,6 +144,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.track",
                     "flexsms.operators.cleanup",
                     "flexsms.operators.cleanup_plan",
+                    "flexsms.operators.cleanup_approval",
                     "flexsms.operators.cleanup_report",
                     "flexsms.operators.setup",
                 ],

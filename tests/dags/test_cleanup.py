@@ -134,14 +134,6 @@ def test_the_limit_leaves_the_rest_for_the_next_run(run: Callable[..., Run], san
     assert [run("flexsms_cleanup", limit=3).xcom("report")["deactivated"] for _ in range(2)] == [3, 1]
 
 
-def test_channels_can_be_deleted(
-    run: Callable[..., Run], sandbox: SandboxProcess, table: Callable[[str], list[Any]]
-) -> None:
-    sandbox.control.seed(channels=3, due=2)
-    assert run("flexsms_cleanup", action="delete").xcom("report")["deleted"] == 2
-    assert len(table("channels")) == 1
-
-
 def test_retention_may_be_a_fraction(run: Callable[..., Run], sandbox: SandboxProcess) -> None:
     sandbox.control.seed(channels=4, due=4)
     assert run("flexsms_cleanup", retention_days=400.5).xcom("report")["due"] == 0

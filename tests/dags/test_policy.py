@@ -39,6 +39,7 @@ FORMS = {
         "unanswered",
         "dry_run",
         "limit",
+        "approve_over",
         "channel_types",
         "twilio_conn_id",
     ],

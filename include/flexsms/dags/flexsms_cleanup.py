@@ -33,9 +33,17 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from flexsms.operators.cleanup import FlexCleanupOperator
+from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
 from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
 from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.options import channel_types_option, cron_option, number_option, whole_number_option
+from flexsms.options import (
+    channel_types_option,
+    cron_option,
+    flag_option,
+    number_option,
+    optional_number_option,
+    whole_number_option,
+)
 from flexsms.params import choice_param, conn_param, flag_param, form, refuse_unknown
 from flexsms.retry_policy import task_defaults
 
@@ -89,6 +97,14 @@ with DAG(
             title="Limit",
             description="The maximum number of channels per run, longest-quiet first. The next run takes the rest.",
         ),
+        approve_over=Param(
+            optional_number_option("approve_over", low=0, high=10**9),
+            type=["null", "integer"],
+            minimum=0,
+            title="Approve over",
+            description="If more channels are due, the run waits for a person's approval, for at most 12 hours. Empty: "
+            "any number may be due. A run with action delete always waits.",
+        ),
         channel_types=Param(
             channel_types_option(),
             type="string",
@@ -119,8 +135,20 @@ with DAG(
     retire = FlexCleanupOperator.partial(
         task_id="retire", map_index_template="{{ task.batch['label'] }}", max_active_tis_per_dag=1, **shared
     ).expand(batch=plan.output)
-    report = FlexCleanupReportOperator(
-        task_id="report", plan_task_id="plan", batch_task_id="retire", preview="{{ params.dry_run }}"
+    approve = FlexCleanupApprovalOperator(
+        task_id="approve",
+        plan_task_id="plan",
+        approve_over="{{ '' if params.approve_over is none else params.approve_over }}",
+        preview="{{ params.dry_run }}",
+        second_person=flag_option("second_person"),
     )
+    report = FlexCleanupReportOperator(
+        task_id="report",
+        plan_task_id="plan",
+        batch_task_id="retire",
+        approval_task_id="approve",
+        preview="{{ params.dry_run }}",
+    )
+    plan >> approve >> retire
     # A teardown runs whatever happened before it, and leaves it to `retire` whether the run has failed.
     [plan, retire] >> report.as_teardown()

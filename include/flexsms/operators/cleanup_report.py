@@ -14,7 +14,7 @@ from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
 from flexsms.operators.cleanup_failures import causes
-from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
+from flexsms.operators.cleanup_xcom import APPROVAL_KEY, PLAN_KEY, REPORT_KEY, Answer, planned_channels
 from flexsms.telemetry import Metric, count, gauge
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
@@ -43,6 +43,8 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
 
     :param plan_task_id: the task of :class:`flexsms.operators.cleanup_plan.FlexCleanupPlanOperator`
     :param batch_task_id: the mapped task of :class:`flexsms.operators.cleanup.FlexCleanupOperator`
+    :param approval_task_id: if there is one, the task of
+        :class:`flexsms.operators.cleanup_approval.FlexCleanupApprovalOperator`
     :param preview: a dry run: nothing was written: say so, list the channels, and emit no asset event (templated)
     :return: ``{"scanned", "due", "deactivated", "deleted", "skipped_open_task", "skipped_changed", "already_gone",
         "skipped_type", "other_types", "interactions_left", "failed", "failures", "unanswered",
@@ -58,11 +60,18 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
     ui_color = "#fdf3e1"
 
     def __init__(
-        self, *, plan_task_id: str, batch_task_id: str, preview: bool | str = False, **kwargs: Any
+        self,
+        *,
+        plan_task_id: str,
+        batch_task_id: str,
+        approval_task_id: str | None = None,
+        preview: bool | str = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**{"outlets": [CHANNEL_STATE], **kwargs})
         self.plan_task_id = plan_task_id
         self.batch_task_id = batch_task_id
+        self.approval_task_id = approval_task_id
         self.preview = preview
 
     @tell_failure
@@ -75,7 +84,8 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             raise PermanentError(
                 f"Nothing was cleaned up: the task '{self.plan_task_id}' made no plan; see its log."
             )
-        indexes = range(len(plan["batches"]))
+        stopped = self._stopped(ti)
+        indexes = range(0 if stopped else len(plan["batches"]))
         reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=list(indexes))
         if None in reports:
             batches = ti.xcom_pull(task_ids=self.plan_task_id)
@@ -83,8 +93,8 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
                 report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
             ]
         summary = summarize(plan, reports, now=clock.utc_now())
-        tell = self.log.warning if summary["failed"] else self.log.info
-        tell(sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
+        tell = self.log.warning if summary["failed"] or stopped else self.log.info
+        tell("%s%s", stopped, sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         if preview:
             for channel_sid, ended_ms in (one for report in reports for one in report.get("would", ())):
                 ended = datetime.fromtimestamp(ended_ms / 1000, UTC)
@@ -96,6 +106,20 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             context["outlet_events"][CHANNEL_STATE].extra = summary
             _measure(summary)
         return summary
+
+    def _stopped(self, ti: Any) -> str:
+        """Why nothing was retired, as a sentence and a blank; empty where no approval was missing."""
+        if self.approval_task_id is None:
+            return ""
+        found = ti.xcom_pull(task_ids=self.approval_task_id, key=APPROVAL_KEY) or {"answer": None}
+        match found["answer"]:
+            case Answer.NOT_NEEDED | Answer.APPROVED:
+                return ""
+            case Answer.REJECTED if found["by"]:
+                return f"Nothing was retired: {found['by']} has rejected it. "
+            case Answer.REJECTED:
+                return "Nothing was retired: nobody has approved it in time. "
+        return f"Nothing was retired: it was not approved; see the task '{self.approval_task_id}'. "
 
 
 def _measure(summary: Mapping[str, Any]) -> None:

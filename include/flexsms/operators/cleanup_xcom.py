@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import PermanentError
@@ -17,8 +18,18 @@ if TYPE_CHECKING:
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
+APPROVAL_KEY = "approval"
 # Channels per XCom: some 250 KB. Before many an API server is an nginx that refuses 1 MB unless it is told otherwise.
 PART_SIZE = 2_000
+
+
+class Answer(StrEnum):
+    """What became of the question whether a cleanup may go on."""
+
+    NOT_NEEDED = "not needed"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 def push_channels(ti: Any, due: Sequence[DueChannel]) -> None:
