@@ -161,6 +161,7 @@ def test_it_asks_for_eight_things_first(form: Page) -> None:
         "Programmable Chat",
         "Event Streams",
         "Other sources",
+        "Notifications",
         "Advanced",
     ):
         assert form.get_by_role("button", name=section, exact=True).is_visible()

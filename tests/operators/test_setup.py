@@ -74,6 +74,21 @@ async def test_it_sets_up_and_leaves_the_table(
     assert writes(sandbox) == 0
 
 
+async def test_it_says_what_the_connection_lacks(
+    connection: Callable[..., None], context: FakeContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await operator(events_url=URL).aexecute(context)
+    printed = capsys.readouterr().out
+    lacking = json.dumps({"events_url": URL}, indent=2)
+    assert f"Add this to the extra of the connection 'twilio_default':\n{lacking}" in printed
+    assert "or it answers Twilio's posts with 503." in printed
+    connection(events_url=URL, inbox_path="file:///tmp/inbox")
+    await operator(events_url=URL).aexecute(context)
+    printed = capsys.readouterr().out
+    assert "The connection 'twilio_default' has all of it." in printed
+    assert "inbox_path" not in printed
+
+
 @pytest.mark.parametrize("preview", [True, "True"])
 async def test_a_dry_run_changes_nothing(
     preview: bool | str,

@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     :returns: 0 when all went well, 1 when something is wrong or waits for somebody
     """
     try:
-        with in_airflow():
+        # Nothing is shown where standard error is no terminal.
+        with Console(stderr=True).status("Asking Twilio"), in_airflow():
             conn_id = conn_id_of(args)
             report, lacking = _set_up(conn_id, args)
         (_show_json if args.json else _show)(report, conn_id, lacking)

@@ -126,14 +126,18 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
         async with TwilioHook(self.twilio_conn_id).account() as account:
             _check_destination(wishes, account.settings)
             report = await set_up(account, wishes)
+            lacking = report.lacking(account.settings)
         self.log.info(
             "%s\n%s", "Dry run, nothing was changed:" if report.dry_run else "Set up:", table(report.rows)
         )
-        self.log.info(
-            "Add this to the extra of the connection '%s':\n%s",
-            self.twilio_conn_id,
-            json.dumps(report.extra, indent=2),
-        )
+        if lacking:
+            self.log.info(
+                "Add this to the extra of the connection '%s':\n%s",
+                self.twilio_conn_id,
+                json.dumps(lacking, indent=2),
+            )
+        else:
+            self.log.info("The connection '%s' has all of it.", self.twilio_conn_id)
         if report.warning:
             self.log.warning("%s", report.warning)
         result = report.to_json()
