@@ -118,6 +118,7 @@ def test_posts_in_the_inbox_are_stored_and_put_away(
     assert tracked.state == "success"
     report = tracked.xcom("track")
     assert (report["events"], report["created"]) == (1, 1)
+    assert (report["source"], report["waiting"]) == ("inbox", 0)
     assert f"flexsms.{channel}" in json.dumps(table("documents"))
     assert os.listdir(tmp_path / "new") == []
     assert [path.name for path in tmp_path.glob("done/*/*")] == [name]

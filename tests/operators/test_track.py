@@ -32,6 +32,7 @@ from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_stream import KinesisStream
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.client.clock import utc_now
+from flexsms.twilio.tracking.tracker import TrackReport
 
 from .conftest import FakeContext, taskrouter_cursor
 
@@ -466,3 +467,31 @@ async def test_a_hand_made_event_of_the_inbox_reads_the_source_of_the_form_where
             await task.aexecute(context)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="fallback: is 'pigeon'"):
         await FlexTrackOperator(task_id="track", fallback="pigeon").aexecute(context)  # type: ignore[arg-type]
+
+
+async def test_posts_that_come_while_the_inbox_is_read_are_counted(
+    connection: Callable[..., None],
+    context: FakeContext,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
+
+    async def one_more(inbox: ObjectStorageInbox) -> None:
+        await inbox.put(post("CH" + "d" * 32))
+
+    monkeypatch.setattr(ObjectStorageInbox, "tidy", one_more)
+    report = await FlexTrackOperator(task_id="track", source="inbox").aexecute(context)  # type: ignore[arg-type]
+    assert report["waiting"] == 1
+
+    async def hangs(inbox: ObjectStorageInbox) -> list[str]:
+        raise OSError("no answer")
+
+    async def reads(*_: Any) -> Any:
+        return TrackReport()
+
+    monkeypatch.setattr(ObjectStorageInbox, "names", hangs)
+    monkeypatch.setattr(FlexTrackOperator, "_track", reads)
+    report = await FlexTrackOperator(task_id="track", source="inbox").aexecute(context)  # type: ignore[arg-type]
+    assert "waiting" not in report

@@ -132,6 +132,33 @@ async def test_without_a_cursor_thirty_days_are_read_and_then_only_what_is_new(
     assert all(abs(datetime.fromisoformat(start) - expected) < timedelta(minutes=1) for start in asked)
 
 
+async def test_a_run_tells_how_far_it_was_behind(
+    account: Account, sandbox: SandboxProcess, number: str, clock: Any
+) -> None:
+    first = sandbox.control.customer("+14155551001", number, "Hello")
+    clock.advance(seconds=300)
+    sandbox.control.customer("+14155551002", number, "Hello")
+    clock.advance(seconds=60)
+
+    async def run() -> TrackReport:
+        source = account.taskrouter()
+        return await track(
+            source, account.store, cursor=None, save_cursor=Cursor().save, at_once=8, now=clock
+        )
+
+    report = await run()
+    assert report.behind_s == pytest.approx(60, abs=15)
+    assert sorted(report.latency_s) == [pytest.approx(60, abs=15), pytest.approx(360, abs=15)]
+    # What is read again is not stored again, and takes no part; a change is told by its newest event.
+    sandbox.control.agent("complete", task_sid=first["task_sid"])
+    again = await run()
+    assert again.latency_s == [pytest.approx(0, abs=15)]
+    report.add(again)
+    told: Any = report.to_json()
+    assert (told["behind_s"], told["latency_s"]["n"]) == (again.behind_s, 3)
+    assert (await run()).latency_s == []
+
+
 async def test_a_range_is_read_again_whatever_was_read_before_and_moves_no_cursor(
     account: Account, sandbox: SandboxProcess, number: str, clock: Any
 ) -> None:
