@@ -92,7 +92,7 @@ def test_a_person_agrees(
     assert verify(*only) == 2
     told = capsys.readouterr().out
     assert "This opens at most 1 task and ends each, sends no text. From …0102 to …0142." in told
-    assert told.endswith("Nothing was made.\n")
+    assert told.endswith("Nothing was created.\n")
     assert sandbox.control.journal() == []
     assert verify(*only) == 0
 

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--handset", default="", help="a handset in your hand, E.164, whose number is in no conversation"
     )
-    parser.add_argument("--worker", default="", metavar="WK…", help="an agent who knows of it")
+    parser.add_argument("--worker", default="", metavar="WK…", help="an agent who knows about it")
     parser.add_argument(
         "--stack",
         default="",
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", default="", metavar="FILE", help="write the findings, without personal data"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask before anything is made")
+    parser.add_argument("--yes", action="store_true", help="do not ask before anything is created")
     parser.add_argument(
         "--only",
         action="append",
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=180,
         metavar="SECONDS",
-        help="how long to wait for somebody who was asked for help (default: %(default)s)",
+        help="how long to wait for a person who was asked for help (default: %(default)s)",
     )
     parser.add_argument("--list", action="store_true", help="only list the assumptions")
 
@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
         hook = TwilioHook(conn_id_of(args))
         told = price(hook.settings, wishes).told()
     if not args.yes and not _agrees(wishes, told):
-        print("Nothing was made.")
+        print("Nothing was created.")
         return 2
     trial = Trial(hook, wishes, Patience(person=timedelta(seconds=args.wait)))
     with in_airflow():
@@ -178,7 +178,7 @@ def _agrees(wishes: Wishes, told: str) -> bool:
     if not sys.stdin.isatty():
         raise PermanentError(f"{told} Give --yes to agree.")
     ends = f" From {mask_number(wishes.number)} to {mask_number(wishes.handset)}." if wishes.handset else ""
-    print(f"{told}{ends} What is made is removed behind it.")
+    print(f"{told}{ends} It removes what it creates.")
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
