@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -65,11 +66,29 @@ FILLED = {"from_number": "+14155550100", "to_number": "+14155550199"}
 def test_a_dag_says_what_it_is(dag_id: str, dags: dict[str, Any]) -> None:
     dag = dags[dag_id]
     assert dag.description
-    assert "**Result**" in dag.doc_md
+    assert "#### Result" in dag.doc_md
     assert "flexsms" in dag.tags
     assert dag.owner == "flexsms"
     assert not dag.catchup
     assert str(dag.timezone) == "UTC"
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_airflows_dialog_shows_the_documentation_as_it_is_meant(dag_id: str, dags: dict[str, Any]) -> None:
+    """It is 500 pixels wide, and drops italics and the distance between paragraphs that begin in bold."""
+    for text in [dags[dag_id].doc_md, *(task.doc_md for task in dags[dag_id].tasks)]:
+        assert not re.search(r"(?<![*\w])\*(?![*\s])[^*\n]+\*(?!\*)", text)
+        assert not re.search(r"(?m)^\*\*", text)
+        code = [
+            line for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
+        ]
+        assert all(len(line) <= 60 for line in code)
+
+
+@pytest.mark.parametrize("dag_id", FORMS)
+def test_every_task_says_what_to_do_when_it_is_red(dag_id: str, dags: dict[str, Any]) -> None:
+    for task in dags[dag_id].tasks:
+        assert "**If it is red**" in task.doc_md, task.task_id
 
 
 @pytest.mark.parametrize("dag_id", FORMS)

@@ -1,28 +1,47 @@
 """
-### Make quiet channels short-lived
+### Retire quiet channels
 
-Every day, channels whose last task ended at least *Retention* ago are made short-lived (`long_lived=false`,
-`status=INACTIVE`) and their Proxy session is closed, so that the customer's next contact starts a fresh channel.
+A channel is due when its last task ended at least `retention_days` ago. Every day, due channels become short-lived
+(`long_lived=false`, `status=INACTIVE`) and their session or interaction is closed. The customer's next text starts a
+fresh channel.
 
-1. **plan** brings the channel states up to now, with the events of a whole day because TaskRouter may list one late,
-   reads them all and finds those that are due.
-2. **retire** works through them, one batch after the other so that Twilio's rate limits hold, many channels at a time.
-   A channel with an open task, or with any news since the scan, is left alone; one that comes alive while it is being
-   retired is put back. Where the customer wrote after the last task's end and nobody was told, an agent gets a task
-   (*A text that nobody was told of*).
-3. **report** always runs, and says what became of every channel.
+#### Tasks
 
-A customer who writes again before cleanup starts the clock anew. Running it twice retires nothing the second time.
+1. `plan` brings the channel states up to now, and finds the channels that are due. It reads the events of a whole
+   day once more, because TaskRouter may list one late.
+2. `approve` waits for a person if channels are deleted, or if more are due than `approve_over` says. Otherwise it
+   goes on at once.
+3. `retire` works through the channels in batches, one after the other, because Twilio has rate limits. A channel
+   with an open task, or with any news since the scan, is left alone. One that comes alive meanwhile is put back.
+4. `report` always runs. Its log says what became of the channels.
 
-**Result** (XCom of `report`, and `extra` of the asset event): `scanned`, `due`, `deactivated`, `deleted`,
-`skipped_open_task`, `skipped_changed`, `already_gone`, `skipped_type` and `other_types` (channels that are no SMS, by
-kind), `failed`, `failures` (at most 50, each with `channel_sid`,
-`code`, `message`), `unanswered`, `unanswered_channels`, `oldest_ended_at`, `duration_s`, `api_calls`.
+Running it twice retires nothing the second time.
 
-**When a batch is red** some of its channels failed; the others are through. What another try can heal was tried again
-already, and the next run takes up the rest. The report names every failure and what to do about it.
+#### Before the first real run
 
-**Dry run** writes nothing, neither to Twilio nor to the cursor; `report` lists what would be retired.
+Trigger it with `dry_run`. It writes nothing, neither to Twilio nor to the cursor. The log of `report` lists what
+would be retired, and when each channel's last task ended.
+
+#### Unanswered texts
+
+If a customer wrote after the last task's end and nobody was told, an agent gets a task and the channel stays. With
+`unanswered` set to `report`, the channel is retired and named.
+
+#### Result
+
+The XCom of `report`, and the `extra` of the asset event:
+
+* `scanned`, `due`, `deactivated`, `deleted`
+* `skipped_open_task`, `skipped_changed`, `already_gone`
+* `skipped_type`, `other_types`: channels that are no SMS, in total and by kind
+* `failed`, `failures`: the first 50, each with `channel_sid`, `code` and `message`
+* `unanswered`, `unanswered_channels`
+* `oldest_ended_at`, `duration_s`, `api_calls`
+
+#### When it is red
+
+Look at the log of the red task. The first error says the cause and what to do. What another try can heal was tried
+again already, and the next run takes up the rest.
 """
 
 from __future__ import annotations
@@ -125,6 +144,8 @@ with DAG(
     # One at a time, also where a backfill has many runs at once: they all act on what is there now.
     plan = FlexCleanupPlanOperator(
         task_id="plan",
+        doc_md="Finds the due channels. **If it is red**, nothing was retired. Do what the first error in the log "
+        "says, then clear this task.",
         pre_execute=refuse_unknown,
         max_active_tis_per_dag=1,
         retention_days="{{ params.retention_days }}",
@@ -133,10 +154,17 @@ with DAG(
     )
     # One batch at a time: the client keeps Twilio's rate limits per process.
     retire = FlexCleanupOperator.partial(
-        task_id="retire", map_index_template="{{ task.batch['label'] }}", max_active_tis_per_dag=1, **shared
+        task_id="retire",
+        doc_md="Retires one batch. **If it is red**, some of its channels failed; the others are through. The first "
+        "error in the log says why, and what to do. The next run takes up the rest, so you need not clear it.",
+        map_index_template="{{ task.batch['label'] }}",
+        max_active_tis_per_dag=1,
+        **shared,
     ).expand(batch=plan.output)
     approve = FlexCleanupApprovalOperator(
         task_id="approve",
+        doc_md="Waits for a person if channels are deleted, or if more are due than `approve_over`. Answer under "
+        "Required Actions of the run. **If it is red**, nothing was retired: clear this task to ask again.",
         plan_task_id="plan",
         approve_over="{{ '' if params.approve_over is none else params.approve_over }}",
         preview="{{ params.dry_run }}",
@@ -144,6 +172,8 @@ with DAG(
     )
     report = FlexCleanupReportOperator(
         task_id="report",
+        doc_md="Says what became of the channels, as a warning if some failed. It is green even if the run is red. "
+        "**If it is red**, there was no plan: look at `plan`.",
         plan_task_id="plan",
         batch_task_id="retire",
         approval_task_id="approve",

@@ -1,38 +1,65 @@
 """
 ### Text a customer from Flex
 
-Starts a conversation by SMS, or continues the one the customer already has, so that agents see the text in its history.
+Starts a conversation by SMS, or continues the one that the customer already has. Agents see the text in its history.
 
 | Route | What happens |
 |---|---|
 | `agent` | Opens a task for an agent. The text may be left out: the agent then writes first |
 | `studio` | Fire-and-forget. The customer's reply runs the number's Studio flow |
 
-**Trigger it** with the form, or over Airflow's REST API with the same names as `conf`:
+#### Trigger it
+
+Use the form, or Airflow's REST API with the same names as `conf`:
 
 ```json
-{"from_number": "+14155550100", "to_number": "+14155550199", "body": "Your order has left.", "route": "agent"}
+{
+  "from_number": "+14155550100",
+  "to_number": "+14155550199",
+  "body": "Your order has left.",
+  "route": "agent"
+}
 ```
 
-**Sent once.** Under one `idempotency_key` a text leaves once, however often and by whomever it is triggered. Without a
-key every run is its own; a run that is tried again or cleared does not send again. To send the same text anew,
-trigger a new run. A run that was deleted and triggered again under its old ID is the same run: `send` is skipped, and
-its log says when the text left.
+A name that is no param fails the run before anything is done.
 
-**Result** (XCom of `send`): `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`,
-`reused_channel`, `duplicate`, `sent_by`, `sent_at`: no number, no text. The link *Channel in the Twilio Console* is on
-the task.
+#### Delivered?
 
-**Delivered?** Twilio takes a text long before anybody knows whether it reached the handset. With `wait_for_delivery`
-the task `delivery` waits for that, without a worker, at most a quarter of an hour; its XCom is `status`, `error_code`,
-`sms_sid`. A text that did not arrive leaves `send` green and `delivery` red, with the reason and what to do in the
-last line of its log. Clearing or repeating `delivery` only looks again; it never sends.
+Twilio accepts a text long before anybody knows whether it reached the handset. The task `delivery` waits for that
+without a worker, at most a quarter of an hour. The first sentence of its log is the outcome:
 
-**Who sees what.** Numbers, name and text are masked in logs and rendered fields (Airflow leaves a name or text of less
-than five characters as it is). The `conf` of a run stays readable for everyone who may see its runs.
+* `Delivered`: green.
+* `Not delivered`, with the cause and what to do: red.
+* `Not known yet`: skipped, because nobody has reported in time.
 
-**When it fails** the last line of the log says which field is wrong and what to do. What another try can heal is tried
-again by itself, later every time; a text whose fate is unknown is looked up first and never sent blindly.
+Clearing `delivery` only looks again; it never sends. With `wait_for_delivery` off, nobody waits.
+
+#### Sent once
+
+Under one `idempotency_key` a text leaves once, however often and by whomever it is triggered. Without a key every
+run is its own. A run that is tried again or cleared does not send again. To send the same text anew, trigger a new
+run.
+
+If a run was deleted and triggered again under its old ID, it is the same run: `send` is skipped, and its log says
+when the text left.
+
+#### Result
+
+* The XCom of `send`: `channel_sid`, `task_sid`, `session_sid`, `interaction_sid`, `message_sid`, `reused_channel`,
+  `duplicate`, `sent_by`, `sent_at`. It has no number and no text.
+* The XCom of `delivery`: `status`, `error_code`, `sms_sid`.
+* The link to the channel in the Twilio Console is on the page of the task `send`, under Details.
+
+#### Who sees what
+
+Numbers, name and text are masked in logs and rendered fields. Airflow leaves a name or text of less than five
+characters as it is. The `conf` of a run stays readable for everyone who may see its runs.
+
+#### When it is red
+
+The first error in the log of the red task names the field or the cause, and says what to do. What another try can
+heal is tried again by itself, later every time. A text whose fate is unknown is looked up first and never sent
+blindly.
 """
 
 from __future__ import annotations
@@ -127,9 +154,17 @@ with DAG(
     # Straight from the form: a template would make numbers of texts like +14155550100.
     filled: dict[str, Any] = {name: dag.param(name) for name in dag.params}
     wanted = filled.pop("wait_for_delivery")
-    sent = FlexSendOperator(task_id="send", pre_execute=refuse_unknown, **filled).output
+    sent = FlexSendOperator(
+        task_id="send",
+        doc_md="Sends the text, once. **If it is red**, correct the field that the first error in the log names, and "
+        "trigger a new run. If the cause was at Twilio, clear this task: it looks before it sends.",
+        pre_execute=refuse_unknown,
+        **filled,
+    ).output
     FlexDeliverySensor(
         task_id="delivery",
+        doc_md="Waits until it is known whether the text arrived. **If it is red**, it did not: the first error in the "
+        "log says why, and what to do. **If it is skipped**, nobody has reported. Clearing it never sends again.",
         sent=sent,
         wanted=wanted,
         twilio_conn_id=filled["twilio_conn_id"],

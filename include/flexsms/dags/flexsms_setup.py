@@ -1,31 +1,47 @@
 """
 ### Set up a Twilio account
 
-Makes what flexsms needs and is missing, and leaves what is there. Run it as often as you like, also after a run that
-was killed: nothing is made a second time.
+Creates what flexsms needs and is missing, and leaves what is there. Run it as often as you like, also after a run
+that was killed: it creates nothing twice.
 
-1. **Sync service**: the one that the connection names, or one of its own named *flexsms*.
-2. **Event Streams**: a sink that posts task events to *Events URL* (or puts them into a Kinesis stream), and one
-   subscription with all task events that count, at a fixed schema version. A changed URL is a new sink; the old one
-   goes when the new one is subscribed, so that nothing is lost between. A run that names neither a URL nor a stream
-   leaves events on their way, and a Kinesis sink where it is.
-3. **Number**, by the stack of the connection. `chat`: its Flex Flows, *studio* for what customers write and *task* for
-   what agents send, long-lived. `conversations`: its address configuration, which runs the Studio flow.
+#### Start with a dry run
 
-**A dry run first**: it is switched on in the form, because the last step decides where customers' texts lead. Look at
-the table in the log of `setup`, then trigger it again with *Dry run* off.
+`dry_run` is on in the form, because the last step decides where customers' texts lead. Look at the table in the log
+of `setup`. Then trigger it again with `dry_run` off.
 
-**What is not ours** is named and left: sinks with another description, and, unless *Overwrite* is on, flows and address
-configurations that lead elsewhere than the connection says.
+#### What it creates
 
-**Who may trigger this** decides where customers' texts and events lead: give that right to administrators only. Events
-go to the connection's URL or stream, or to this Airflow; any other place takes `flexsms setup` on the command line.
+1. Sync service: the one that the connection names, or a new one named `flexsms`.
+2. Event Streams: a sink that posts task events to `events_url`, or puts them into a Kinesis stream; and one
+   subscription with all task events that count, at a fixed schema version. For a changed URL it creates a new sink,
+   and removes the old one when the new one is subscribed. So no event is lost. If you give neither a URL nor a
+   stream, it keeps the sink that is there.
+3. Number, on stack `chat`: its two Flex Flows, `studio` for texts that customers write and `task` for texts that
+   flexsms sends. On stack `conversations`: its address configuration, which runs the Studio flow.
 
-**Result** (XCom of `setup`): `rows`, each with `what`, `state`, `sid` and `note`; `connection_extra`, what belongs in
-the extra of the connection now; `dry_run`, `api_calls`. On the command line, `flexsms setup --write` stores the extra.
+#### What it leaves
 
-**When it is red and waits for you**: a Kinesis sink works only after its test event was read. Take `data.test_id` from
-the stream and trigger it again with it.
+Sinks of another name, and flows and address configurations that lead elsewhere than the connection says. The table
+names them. With `overwrite`, it changes flows and address configurations of the number, too.
+
+#### Who may trigger it
+
+Whoever may trigger it decides where customers' texts and events lead: give that right to administrators only. Events
+go to the connection's URL or stream, or to this Airflow. For any other place, use `flexsms setup` on the command
+line.
+
+#### Result
+
+The XCom of `setup`:
+
+* `rows`, each with `what`, `state`, `sid` and `note`
+* `connection_extra`: what the extra of the connection has to hold now. `flexsms setup --write` stores it
+* `dry_run`, `api_calls`
+
+#### When it is red and waits for you
+
+A Kinesis sink works only after its test event was read. Take the value of `data.test_id` from the stream, and
+trigger the DAG again with it as `test_id`.
 """
 
 from __future__ import annotations
@@ -124,4 +140,11 @@ with DAG(
     # Straight from the form: a template would make numbers of texts like +14155550100.
     filled: dict[str, Any] = {name: dag.param(name) for name in dag.params}
     preview = filled.pop("dry_run")
-    FlexSetupOperator(task_id="setup", pre_execute=refuse_unknown, preview=preview, **filled)
+    FlexSetupOperator(
+        task_id="setup",
+        doc_md="Creates what is missing. The table in the log says what it found and did. **If it is red**, do what "
+        "the first error in the log says, and trigger it again: it creates nothing twice.",
+        pre_execute=refuse_unknown,
+        preview=preview,
+        **filled,
+    )

@@ -1,31 +1,47 @@
 """
 ### Keep track of every channel's tasks
 
-Pulls the task events and keeps one Twilio Sync document per channel, `flexsms.<channel sid>`: which of its tasks are
-open, and when the last one ended. `flexsms_cleanup` decides by these.
+Reads task events and keeps one Twilio Sync document per channel, `flexsms.<channel sid>`. It says which of the
+channel's tasks are open, and when the last one ended. `flexsms_cleanup` decides by these documents.
 
-Every ten minutes it asks **TaskRouter**. Where Event Streams posts to `/flexsms/events`, it also runs when something
-has arrived in the **inbox**, at most once a minute; and it can pull from any collector over **HTTP**, or from the
-**Kinesis** stream that Event Streams writes to. Whatever one of them misses or repeats, the states come out the same.
-A run that reads a stream asks TaskRouter as well when that was last asked over three hours ago, so an outage of the
-stream leaves no gap.
+#### Sources
+
+* `taskrouter`: TaskRouter's own list, every ten minutes.
+* `inbox`: what Event Streams posts to `/flexsms/events`. Posts start a run, at most once a minute.
+* `http`: any collector.
+* `kinesis`: the stream that Event Streams writes to.
+
+Whatever a source misses or repeats, the states come out the same. A run that reads a stream also asks TaskRouter if
+nobody has for three hours, so an outage of the stream leaves no gap.
+
+#### Where a run starts
 
 The first run reads back the 30 days that TaskRouter keeps. Every later one starts where the one before stopped, less
-*Look back*, because events may come late. Order and repetition do not matter. Posts in the inbox are moved to `done/`
-once everything in them is stored, and to `rejected/`, with the reason beside them, where something cannot be read.
+`lookback_minutes`, because events may come late. Posts of the inbox move to `done/` once they are stored, and to
+`rejected/` if something cannot be read, with the reason beside them.
 
-**Result** (XCom of `track`, and `extra` of the asset event, which a run without changes does not emit): `events`,
-`ignored` (no messaging channel) and `ignored_by` (the reasons), `foreign` (by workspace or account), `placed` (ends
-without a channel that met their task), `rejected` and `rejects` (unreadable, the first ones by name), `channels`,
-`created`, `updated`, `unchanged`, `parked`, `cursor`, `api_calls`, `duration_s`.
+#### Result
 
-**Parked** are channels whose documents hold no channel state. The run that meets such a document first fails, and names
-it; later ones list it. What is learnt of the channel waits in the state of the asset, and goes into the document once
-you have repaired or deleted that.
+The XCom of `track`, and the `extra` of the asset event. A run without changes emits no event.
 
-**When it fails** nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the
-same again. To fill a gap that you know of, give *Read again from* and *until*; the cursor stays where it is. To read 30
-days anew, delete `cursor.taskrouter.<workspace SID>` from the state of the asset `flexsms_channel_state`.
+* `events`, `channels`, `created`, `updated`, `unchanged`
+* `ignored` (no messaging channel), `ignored_by` (the reasons), `foreign` (by workspace or account)
+* `placed`: ends without a channel that met their task
+* `rejected`, `rejects`: unreadable events, the first ones by name
+* `parked`, `cursor`, `read_up_to`, `api_calls`, `duration_s`
+
+#### Parked channels
+
+Their documents hold no channel state. The run that meets such a document first fails and names it; later ones list
+it. Repair or delete the document. What is learnt of the channel meanwhile waits in the state of the asset.
+
+#### When it is red
+
+Nothing is lost: the cursor moves only after everything before it is stored, so the next run reads the same again.
+
+* To fill a gap that you know of, give `since` and `until`. The cursor stays where it is.
+* To read 30 days anew, delete `cursor.taskrouter.<workspace SID>` from the state of the asset
+  `flexsms_channel_state`.
 """
 
 from __future__ import annotations
@@ -86,6 +102,8 @@ with DAG(
 ) as dag:
     FlexTrackOperator(
         task_id="track",
+        doc_md="Reads events and stores what changed. Its log says up to which moment events are read. **If it is "
+        "red**, nothing is lost: do what the first error in the log says. The next run reads the same again.",
         pre_execute=refuse_unknown,
         source="{{ 'inbox' if dag_run.run_type == 'asset_triggered' else params.source }}",
         fallback="{{ params.source }}",
