@@ -129,6 +129,7 @@ def test_the_plain_client_leaves_twilios_urls_alone(
         raise ConnectionError
 
     monkeypatch.setattr("twilio.http.http_client.TwilioHttpClient.request", request)
+    monkeypatch.setenv("TWILIO_REGION", "ie1")  # which the SDK would read by itself
     with pytest.raises(ConnectionError):
         connect(base_url="").get_conn().sync.v1.services("IS" + "0" * 32).fetch()
     assert urls == [f"https://sync.twilio.com/v1/Services/IS{'0' * 32}"]

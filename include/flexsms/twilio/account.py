@@ -20,8 +20,9 @@ from flexsms.twilio.cleanup.recovery import Healer
 from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
-from flexsms.twilio.client.http_client import TwilioTransport, twilio_client
+from flexsms.twilio.client.http_client import TwilioTransport
 from flexsms.twilio.client.observer import CallObserver
+from flexsms.twilio.client.sdk_client import sdk_client
 from flexsms.twilio.client.settings import (
     ATTEMPT_IN_TIMEOUTS,
     GRACE_IN_TIMEOUTS,
@@ -56,7 +57,7 @@ class Account:
     def __init__(self, settings: TwilioSettings, transport: TwilioTransport, now: Now) -> None:
         self.settings = settings
         self.transport = transport
-        self.client = twilio_client(settings, transport)
+        self.client = sdk_client(settings, transport)
         self.now = now
 
     def skew(self) -> timedelta:

@@ -30,13 +30,10 @@ from tenacity import (
 )
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
-from twilio.rest import Client
 from yarl import URL
 
-from flexsms import __version__
 from flexsms.core.exceptions import NotFound, RateLimited, ServiceUnavailable, TwilioError
 from flexsms.twilio.client import clock
-from flexsms.twilio.client.dates import read_dates_quickly
 from flexsms.twilio.client.endpoints import endpoint, host_of, limited_as
 from flexsms.twilio.client.network import env_proxy, no_connection
 from flexsms.twilio.client.observer import CallObserver
@@ -257,24 +254,6 @@ class TwilioTransport(AsyncHttpClient):
     def _waited(self, wanted: Request, seconds: float) -> None:
         if self._observer and seconds >= SHORTEST_WAIT_S:
             self._observer.throttled(host_of(wanted.name), seconds)
-
-
-def twilio_client(settings: TwilioSettings, transport: TwilioTransport) -> Client:
-    """The official SDK's client on top of our transport.
-
-    The environment is replaced, because the SDK silently picks up ``TWILIO_REGION`` and ``TWILIO_EDGE`` from it.
-    """
-    read_dates_quickly()
-    return Client(  # type: ignore[no-untyped-call]  # the SDK's client has no annotation of its result
-        username=settings.login,
-        password=settings.password,
-        account_sid=settings.account_sid,
-        region=settings.region or None,
-        edge=settings.edge or None,
-        http_client=transport,
-        environment={"FLEXSMS": __version__},
-        user_agent_extensions=[f"flexsms/{__version__}"],
-    )
 
 
 def _wait(state: RetryCallState) -> float:

@@ -1,14 +1,16 @@
-"""The official SDK's client for calls that flexsms knows nothing about."""
+"""The official SDK's client, for flexsms itself and for calls that flexsms knows nothing about."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 
+from twilio.http import HttpClient
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from flexsms import __version__
 from flexsms.twilio.client.routing import routed
 from flexsms.twilio.client.settings import TwilioSettings
 
@@ -48,14 +50,24 @@ class RoutedHttpClient(TwilioHttpClient):
         )
 
 
-def plain_client(settings: TwilioSettings) -> Client:
-    """A client with the connection's timeout and ``base_url``. It keeps no rate limits and repeats nothing."""
+def sdk_client(settings: TwilioSettings, http_client: HttpClient) -> Client:
+    """The official SDK's client on top of an HTTP client.
+
+    The environment is replaced, because the SDK silently picks up ``TWILIO_REGION`` and ``TWILIO_EDGE`` from it. For an
+    empty one it would take its own.
+    """
     return Client(  # type: ignore[no-untyped-call]  # the SDK's client has no annotation of its result
         username=settings.login,
         password=settings.password,
         account_sid=settings.account_sid,
         region=settings.region or None,
         edge=settings.edge or None,
-        http_client=RoutedHttpClient(settings),
-        environment={},
+        http_client=http_client,
+        environment={"FLEXSMS": __version__},
+        user_agent_extensions=[f"flexsms/{__version__}"],
     )
+
+
+def plain_client(settings: TwilioSettings) -> Client:
+    """A client with the connection's timeout and ``base_url``. It keeps no rate limits and repeats nothing."""
+    return sdk_client(settings, RoutedHttpClient(settings))
