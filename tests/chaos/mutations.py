@@ -225,18 +225,18 @@ MUTATIONS: Sequence[Mutation] = (
         [("core.retention:judge", ">= window_ms", ">= window_ms / 2")],
     ),
     Mutation(
-        "no second look",
+        "no second check",
         "nobody looks again between suspending and marking as retired",
         [(f"{STEPS}.run", "await self._restorer.restore_what_became_live()", "pass")],
     ),
     Mutation(
-        "no third look",
+        "no third check",
         "nobody looks for who wrote right before a conversation was closed",
         [(f"{STEPS}.run", "await self._restorer.let_late_customers_go_on(finished)", "pass")],
         CONVERSATIONS,
     ),
     Mutation(
-        "closed before the second look",
+        "closed before the second check",
         "conversations are closed as soon as they are suspended",
         [
             (
@@ -249,11 +249,11 @@ MUTATIONS: Sequence[Mutation] = (
         CONVERSATIONS,
     ),
     Mutation(
-        "age of a look ignored",
-        "a try goes on by an old look, and after its lease",
+        "age of a check ignored",
+        "a try goes on by an old check, and after its lease",
         [
             ("twilio.cleanup.attempt:Attempt.refuse_if_older", "instant.age > self.lease", "False"),
-            ("twilio.cleanup.live_channels:Looks.recent", "self._newest.began.age > max_age", "False"),
+            ("twilio.cleanup.live_channels:LiveChannels.recent", "self._newest.began.age > max_age", "False"),
             (
                 "twilio.cleanup.attempt:Attempt._refuse_if_replaced",
                 'newest["number"] > self._number',

@@ -123,7 +123,7 @@ class Attempt:
         if instant.age > self.lease:
             seconds = self.lease.total_seconds()
             raise LeaseExpired(
-                f"The last look at what is in use is over {seconds:.0f} s old, so nothing was sent; looking again."
+                f"The last check of what is in use is over {seconds:.0f} s old, so nothing was sent; checking again."
             )
 
     async def recall(self, key: str) -> Any:

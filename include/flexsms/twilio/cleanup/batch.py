@@ -15,7 +15,7 @@ from typing import TypeVar
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.context import CleanupContext
-from flexsms.twilio.cleanup.live_channels import Looks
+from flexsms.twilio.cleanup.live_channels import LiveChannels
 from flexsms.twilio.cleanup.outcomes import BatchReport
 from flexsms.twilio.cleanup.retire import CleanupSteps
 from flexsms.twilio.cleanup.scan import DueChannel
@@ -50,7 +50,7 @@ class Cleaner:
         if not self.context.dry_run:
             await attempt.begin()
         ended_ms = {channel.channel_sid: channel.ended_ms for channel in batch}
-        looks = Looks(self.context.source, self.context.tasks, scanned_at, ended_ms)
+        live_channels = LiveChannels(self.context.source, self.context.tasks, scanned_at, ended_ms)
         report = BatchReport()
         failures: list[FlexSmsError] = []
 
@@ -59,7 +59,7 @@ class Cleaner:
                 return
             try:
                 with contained():
-                    steps = CleanupSteps(self.context, group, scanned_at, attempt, looks)
+                    steps = CleanupSteps(self.context, group, scanned_at, attempt, live_channels)
                     report.add(await steps.run())
             except FlexSmsError as error:
                 # Not raised here, where it would stop the other group in the middle of its steps.

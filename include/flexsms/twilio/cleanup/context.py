@@ -29,7 +29,7 @@ class CleanupContext:
     :param channel_types: which kinds of channels are retired
     :param texts: looks for texts that nobody was told of, by stack
     :param unanswered: what becomes of them
-    :param dry_run: look, count, and write nothing
+    :param dry_run: check, count, and write nothing
     """
 
     stacks: Mapping[StackName, RetiringStack]

@@ -1,6 +1,6 @@
 """What was retired, when, and by which run: append-only, kept for a year in a Sync map.
 
-A batch announces the channels that it is about to suspend, writes what becomes of them before it settles the states,
+A batch announces the channels that it is about to suspend, writes what becomes of them before it marks the states,
 and says when all of it is finished. What was announced and not finished is that of a batch that died in between: the
 next run puts it right.
 """

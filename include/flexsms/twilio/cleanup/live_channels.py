@@ -1,4 +1,4 @@
-"""What cleaning up must not touch: channels with an open task, and those that something was heard of lately."""
+"""Checks which channels a cleanup must not touch: those with an open task, and those with news since the scan."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LivenessCheck:
     """What was in use at one moment.
 
     :param verdicts: why to leave a channel alone, by channel
-    :param began: when the look began; what happened later may be missing
+    :param began: when the check began; what happened later may be missing
     """
 
     verdicts: Mapping[str, Outcome]
     began: Instant
 
 
-class Looks:
-    """Looks at what is in use, for all groups of a batch.
+class LiveChannels:
+    """Checks what is in use, for all groups of a batch.
 
     :param source: reaches some minutes further back than it is asked, because events may be listed late
     :param scanned_at: when the scan began, an aware datetime
@@ -45,36 +45,36 @@ class Looks:
         self._tasks = tasks
         self._since = scanned_at - CLOCK_SKEW
         self._ended_ms = ended_ms
-        self._newest: Look | None = None
-        self._looking = asyncio.Lock()
+        self._newest: LivenessCheck | None = None
+        self._checking = asyncio.Lock()
 
-    async def fresh(self) -> Look:
-        """A look that begins from now on; those who ask at the same moment, or while one waits, share it.
+    async def fresh(self) -> LivenessCheck:
+        """A check that begins from now on; those who ask at the same moment, or while one waits, share it.
 
         One call per 1000 open tasks, one per 1000 events of each type since the scan, and one for new tasks: events may
         be listed late, so a task that came and went is looked for among the tasks, too.
         """
         asked = Instant.now()
-        async with self._looking:
+        async with self._checking:
             if self._newest is None or self._newest.began.age > asked.age:
-                return await self._look()
+                return await self._check()
             return self._newest
 
-    async def recent(self, max_age: timedelta) -> Look:
-        """The newest look, or a new one when that is older."""
-        async with self._looking:
+    async def recent(self, max_age: timedelta) -> LivenessCheck:
+        """The newest check, or a new one when that is older."""
+        async with self._checking:
             if self._newest is None or self._newest.began.age > max_age:
-                return await self._look()
+                return await self._check()
             return self._newest
 
-    async def _look(self) -> Look:
+    async def _check(self) -> LivenessCheck:
         # Two groups that begin side by side ask one after the other, and Twilio lists tasks three times a second.
         await asyncio.sleep(0)
         began = Instant.now()
         changed, recent, busy = await asyncio.gather(
             self._changed(), self._tasks.recent_channels(self._since), self._tasks.open_channels()
         )
-        self._newest = Look(
+        self._newest = LivenessCheck(
             {
                 **dict.fromkeys([*changed, *recent], Outcome.SKIPPED_CHANGED),
                 **dict.fromkeys(busy, Outcome.SKIPPED_OPEN_TASK),

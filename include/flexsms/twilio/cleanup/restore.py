@@ -9,7 +9,7 @@ from flexsms.core.exceptions import FlexSmsError, NotFound
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.bookkeeping import Bookkeeping
 from flexsms.twilio.cleanup.group import RetiringGroup
-from flexsms.twilio.cleanup.live_channels import Looks
+from flexsms.twilio.cleanup.live_channels import LiveChannels
 from flexsms.twilio.cleanup.outcomes import Outcome
 from flexsms.twilio.cleanup.progress import ChannelProgress
 from flexsms.twilio.stacks.protocol import Healed
@@ -21,24 +21,24 @@ class Restorer:
     """Puts channels of one group back."""
 
     def __init__(
-        self, group: RetiringGroup, looks: Looks, bookkeeping: Bookkeeping, attempt: Attempt
+        self, group: RetiringGroup, live_channels: LiveChannels, bookkeeping: Bookkeeping, attempt: Attempt
     ) -> None:
         self._group = group
-        self._looks = looks
+        self._live_channels = live_channels
         self._bookkeeping = bookkeeping
         self._attempt = attempt
 
     async def restore_what_became_live(self) -> None:
-        """Look once more, and put back every suspended channel that is live by now."""
+        """Check once more, and put back every suspended channel that is live by now."""
         try:
-            look = await self._looks.fresh()
+            liveness = await self._live_channels.fresh()
         except FlexSmsError:
             # Nobody can say what is live, and maybe no other try comes to ask.
             await self._group.each(self._group.being_retired(), self.restore)
             raise
-        live = [progress for progress in self._group.being_retired() if progress.sid in look.verdicts]
+        live = [progress for progress in self._group.being_retired() if progress.sid in liveness.verdicts]
         for progress in live:
-            progress.outcome = look.verdicts[progress.sid]
+            progress.outcome = liveness.verdicts[progress.sid]
             logger.info("Channel %s came alive while it was retired; putting it back.", progress.sid)
         await self._group.each(live, self.restore)
 
@@ -63,15 +63,15 @@ class Restorer:
         return is_back
 
     async def let_late_customers_go_on(self, finished: Sequence[ChannelProgress]) -> None:
-        """A text between the second look and a final close is in a closed channel: an agent has to learn of it."""
+        """Give an agent the texts that came between the second check and a close that is final."""
         closed = [
             progress
             for progress in finished
             if self._group.was_done(progress) and self._group.stack(progress.channel).closing_is_final
         ]
         if closed:
-            look = await self._looks.fresh()
-            late = [progress for progress in closed if progress.sid in look.verdicts]
+            liveness = await self._live_channels.fresh()
+            late = [progress for progress in closed if progress.sid in liveness.verdicts]
             await self._group.each(late, self._let_go_on)
 
     async def _let_go_on(self, progress: ChannelProgress) -> None:

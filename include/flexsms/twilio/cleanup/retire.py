@@ -2,16 +2,16 @@
 
 Twilio has no conditional update for channels, so safety comes from their order:
 
-1. look at the open tasks and at the events since the scan; leave alone what is in use or has changed, and put back what
+1. check the open tasks and the events since the scan; leave alone what is in use or has changed, and put back what
    an earlier cleanup suspended all the same;
 2. suspend each channel: cut it off and mark it inactive, so that the customer's next text starts a fresh one. All of
    that can be undone;
-3. look once more, and put back what became live in between;
+3. check once more, and put back what became live in between;
 4. write the ledger, mark the states as retired, each only if nobody changed it since the scan, and close what cannot be
-   opened again; where closing is final, look a third time for who wrote in between, and let them go on afresh.
+   opened again; where closing is final, check a third time who wrote in between, and let them go on afresh.
 
 A group that is killed and tried again goes through the same steps; what is marked is counted and only finished. Every
-request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup.attempt`), and one that suspends a channel a look
+request of a step needs a valid lease (:mod:`flexsms.twilio.cleanup.attempt`), and one that suspends a channel a check
 that is not older than a lease.
 """
 
@@ -36,7 +36,7 @@ from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.bookkeeping import Bookkeeping
 from flexsms.twilio.cleanup.context import CleanupContext
 from flexsms.twilio.cleanup.group import RetiringGroup
-from flexsms.twilio.cleanup.live_channels import Look, Looks
+from flexsms.twilio.cleanup.live_channels import LiveChannels, LivenessCheck
 from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, Outcome
 from flexsms.twilio.cleanup.progress import ChannelProgress
 from flexsms.twilio.cleanup.restore import Restorer
@@ -60,7 +60,7 @@ class CleanupSteps:
         channels: Sequence[DueChannel],
         scanned_at: datetime,
         attempt: Attempt,
-        looks: Looks,
+        live_channels: LiveChannels,
     ) -> None:
         self._context = context
         self._name = channels[0].channel_sid
@@ -68,9 +68,9 @@ class CleanupSteps:
         self._bookkeeping = Bookkeeping(
             context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
-        self._looks = looks
+        self._live_channels = live_channels
         self._group = RetiringGroup(context, channels, attempt)
-        self._restorer = Restorer(self._group, looks, self._bookkeeping, attempt)
+        self._restorer = Restorer(self._group, live_channels, self._bookkeeping, attempt)
 
     async def run(self) -> BatchReport:
         """Go through the steps."""
@@ -140,12 +140,12 @@ class CleanupSteps:
     async def _leave_alone_what_is_in_use(self, channels: Sequence[ChannelProgress]) -> list[ChannelProgress]:
         if not channels:
             return []
-        verdicts = (await self._looks.fresh()).verdicts
+        verdicts = (await self._live_channels.fresh()).verdicts
         in_use = [progress for progress in channels if progress.sid in verdicts]
         for progress in in_use:
             progress.outcome = verdicts[progress.sid]
         if not self._context.dry_run:
-            # An earlier try, or another cleanup, may have suspended them without coming to its second look, or closed
+            # An earlier try, or another cleanup, may have suspended them without coming to its second check, or closed
             # them before its third. What the earlier try did is known; of others only what is live is put back.
             live = [p for p in in_use if p.outcome is Outcome.SKIPPED_OPEN_TASK]
             for progress in self._group.progress.values():
@@ -160,12 +160,12 @@ class CleanupSteps:
         return [progress for progress in channels if progress.sid not in verdicts]
 
     async def _suspend(self, progress: ChannelProgress) -> None:
-        look = await self._looks.recent(self._attempt.lease / 2)
-        if progress.sid in look.verdicts:
-            progress.outcome = look.verdicts[progress.sid]
+        liveness = await self._live_channels.recent(self._attempt.lease / 2)
+        if progress.sid in liveness.verdicts:
+            progress.outcome = liveness.verdicts[progress.sid]
             return
         try:
-            await self._fetch_and_suspend(progress, look)
+            await self._fetch_and_suspend(progress, liveness)
         except (NotFound, ProductGone, MissingSetting) as missing:
             # A 404 behind an answer is a contradiction, by which no channel is marked as retired.
             never_found = isinstance(missing, NotFound) and not progress.was_found
@@ -177,7 +177,7 @@ class CleanupSteps:
             else:
                 raise
 
-    async def _fetch_and_suspend(self, progress: ChannelProgress, look: Look) -> None:
+    async def _fetch_and_suspend(self, progress: ChannelProgress, liveness: LivenessCheck) -> None:
         channel, stack = progress.channel, self._group.stack(progress.channel)
         if channel.stack in self._group.lost_stacks:
             raise self._group.lost_stacks[channel.stack]
@@ -202,7 +202,7 @@ class CleanupSteps:
         progress.was_active |= not snapshot.is_retired
 
         def check() -> None:
-            self._attempt.refuse_if_older(look.began)
+            self._attempt.refuse_if_older(liveness.began)
             self._attempt.check()
 
         try:
@@ -234,7 +234,7 @@ class CleanupSteps:
         if not await self._context.texts[channel.stack].is_waiting(snapshot, channel.ended_ms):
             return False
         # It may have had a task that came, and maybe went, while nobody looked.
-        verdict = (await self._looks.fresh()).verdicts.get(sid)
+        verdict = (await self._live_channels.fresh()).verdicts.get(sid)
         if verdict is not None:
             await self._leave_alone(progress, snapshot, verdict)
             return True
