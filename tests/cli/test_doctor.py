@@ -787,7 +787,7 @@ def test_the_web_app_itself_takes_it_and_stores_nothing(
     connection: Connect, web_app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = f"file://{tmp_path}/inbox"
-    connection(events_url=web_app, inbox_path=inbox)
+    connection(events_url=web_app, inbox_path=inbox, timeout_s=30)
     stream(web_app)
     assert findings()["Events URL"].text == "takes what Twilio has signed, and refuses what it has not"
     assert wrong() == {}
