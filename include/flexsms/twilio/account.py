@@ -20,6 +20,7 @@ from flexsms.twilio.cleanup.recovery import Healer
 from flexsms.twilio.cleanup.unanswered import Unanswered, UnansweredTexts
 from flexsms.twilio.client import clock
 from flexsms.twilio.client.clock import Now
+from flexsms.twilio.client.dates import read_dates_quickly
 from flexsms.twilio.client.http_client import TwilioTransport
 from flexsms.twilio.client.observer import CallObserver
 from flexsms.twilio.client.sdk_client import sdk_client
@@ -57,6 +58,7 @@ class Account:
     def __init__(self, settings: TwilioSettings, transport: TwilioTransport, now: Now) -> None:
         self.settings = settings
         self.transport = transport
+        read_dates_quickly()
         self.client = sdk_client(settings, transport)
         self.now = now
 

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.base import deserialize
 
-from flexsms.twilio.client.dates import _of_the_sdk, iso8601_datetime, read_dates_quickly, utc
+from flexsms.twilio.account import connect
+from flexsms.twilio.client.dates import _of_the_sdk, iso8601_datetime, utc
+from flexsms.twilio.client.settings import TwilioSettings
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
@@ -40,7 +42,11 @@ def test_a_date_is_what_the_sdk_makes_of_it(text: str) -> None:
     assert iso8601_datetime(text) == _of_the_sdk(text)
 
 
-def test_the_sdk_reads_its_dates_so() -> None:
-    read_dates_quickly()
+@pytest.mark.anyio
+async def test_the_sdk_of_an_account_reads_its_dates_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deserialize, "iso8601_datetime", _of_the_sdk)
+    settings = TwilioSettings.from_connection("AC" + "1" * 32, "secret", {})
+    async with connect(settings):
+        pass
     assert deserialize.iso8601_datetime("2026-11-18T12:00:00Z") == NOON
     assert deserialize.iso8601_datetime is iso8601_datetime
