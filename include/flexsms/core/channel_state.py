@@ -14,7 +14,6 @@ nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -217,11 +216,6 @@ def from_recipe(data: Mapping[str, Any]) -> ChannelState:
         ended=ended,
         links={name: (0, value) for name, value in links.items() if isinstance(value, str)},
     )
-
-
-def document_bytes(state: ChannelState) -> int:
-    """How many bytes the state takes as JSON; Sync refuses more than 16 384."""
-    return len(json.dumps(state.to_json(), separators=(",", ":")).encode())
 
 
 def _iso(at_ms: int) -> str:
