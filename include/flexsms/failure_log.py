@@ -20,7 +20,7 @@ def tell_failure(work: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return work(self, *args, **kwargs)
         except FlexSmsError as error:
-            self.log.error("%s", error)
+            self.log.error("%s", error.cause_first)
             raise
 
     return told

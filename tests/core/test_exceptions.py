@@ -23,3 +23,15 @@ def test_every_error_is_permanent_or_retryable_and_not_both() -> None:
             kind
         )
         assert kind.__name__ in (exceptions.__doc__ or "")
+
+
+def test_a_person_reads_the_cause_first_and_the_call_last() -> None:
+    refused = exceptions.TwilioRefused(
+        "GET chat.twilio.com/v2/X: Forbidden (20403); ask.", where="GET chat.twilio.com/v2/X"
+    )
+    assert refused.cause_first == "Forbidden (20403); ask (GET chat.twilio.com/v2/X)."
+    for plain in (
+        exceptions.TwilioRefused("Nobody answers."),
+        exceptions.InvalidInput("body", "is empty", "write a text"),
+    ):
+        assert plain.cause_first == str(plain)

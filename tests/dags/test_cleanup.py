@@ -162,7 +162,7 @@ def test_one_bad_channel_is_one_failure_and_the_run_says_so(
     assert (failure["channel_sid"], failure["code"]) == (bad, 50400)
     assert active(bad)
     told = capsys.readouterr().out
-    assert "4 deactivated, 1 failed. 1 × " in told
+    assert "4 deactivated, 1 failed. 1 × Channel is not yours (50400)" in told
     assert f" ({bad})." in told
 
 

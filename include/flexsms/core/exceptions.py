@@ -45,6 +45,11 @@ from pathlib import PurePath
 class FlexSmsError(Exception):
     """Base of all errors that flexsms raises."""
 
+    @property
+    def cause_first(self) -> str:
+        """The sentence, with the cause and the remedy before anything that only an administrator can read."""
+        return str(self)
+
 
 class PermanentError(FlexSmsError):
     """Trying again changes nothing."""
@@ -211,6 +216,11 @@ class TwilioError(FlexSmsError):
     def cause(self) -> str:
         """The sentence without the call: the same for every call that fails for the same reason."""
         return str(self).removeprefix(f"{self.where}: ")
+
+    @property
+    def cause_first(self) -> str:
+        """The sentence, with the call at its end."""
+        return f"{self.cause.removesuffix('.')} ({self.where})." if self.where else str(self)
 
 
 class TwilioRefused(TwilioError, PermanentError):

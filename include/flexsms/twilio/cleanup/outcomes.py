@@ -83,7 +83,7 @@ class BatchReport:
 
 def failure(channel_sid: str, error: FlexSmsError) -> dict[str, Any]:
     """A failure as the summary names it."""
-    return {"channel_sid": channel_sid, "code": _code(error), "message": str(error)}
+    return {"channel_sid": channel_sid, "code": _code(error), "message": error.cause_first}
 
 
 def by_code(errors: Iterable[FlexSmsError]) -> dict[str, int]:
