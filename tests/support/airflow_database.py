@@ -34,6 +34,11 @@ def empty() -> None:
 def fill(runs: Iterable[Run]) -> None:
     """These runs and no others."""
     empty()
+    add(runs)
+
+
+def add(runs: Iterable[Run]) -> None:
+    """These runs, too."""
     assert write(iter(runs))
 
 

@@ -97,6 +97,11 @@ def dag(
     return {"dag_id": dag_id, "is_paused": is_paused, "next_dagrun_run_after": following}
 
 
+def approval(state: str) -> dict[str, Any]:
+    task = {"dag_id": "flexsms_x", "dag_run_id": "r", "task_id": "approve", "state": state, "start_date": NOW}
+    return {"task_instance": task, "created_at": NOW}
+
+
 GOOD = event(
     1,
     "2026-11-30T03:04:00Z",
@@ -193,6 +198,11 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         },
         "Events are over half an hour behind.",
         {"topic": "behind"},
+    ),
+    "an approval": (
+        {"cleanup": [GOOD], "approvals": [approval("awaiting_input")]},
+        "1 approval waits.",
+        {"run": "r"},
     ),
     "posts are rejected": (
         {
@@ -351,17 +361,7 @@ def test_what_may_not_be_seen_is_named(shown: Callable[..., Any]) -> None:
 
 
 def test_only_approvals_that_wait_are_counted(shown: Callable[..., Any]) -> None:
-    def detail(state: str) -> dict[str, Any]:
-        task = {
-            "dag_id": "flexsms_x",
-            "dag_run_id": "r",
-            "task_id": "approve",
-            "state": state,
-            "start_date": NOW,
-        }
-        return {"task_instance": task, "created_at": NOW}
-
-    details = [detail(state) for state in ("awaiting_input", "deferred", "failed", "success")]
+    details = [approval(state) for state in ("awaiting_input", "deferred", "failed", "success")]
     assert shown("found.approvals.map((one) => one.state)", approvals=details) == [
         "awaiting_input",
         "deferred",

@@ -42,6 +42,8 @@ The XCom of `report`, and the `extra` of the asset event:
 
 Look at the log of the red task. The first error says the cause and what to do. What another try can heal was tried
 again already, and the next run takes up the rest.
+
+The [dashboard](flexsms/dashboard#retired) shows 90 days of cleanups.
 """
 
 from __future__ import annotations

@@ -60,6 +60,8 @@ characters as it is. The `conf` of a run stays readable for everyone who may see
 The first error in the log of the red task names the field or the cause, and says what to do. What another try can
 heal is tried again by itself, later every time. A text whose fate is unknown is looked up first and never sent
 blindly.
+
+The [dashboard](flexsms/dashboard#texts) shows how many texts arrived.
 """
 
 from __future__ import annotations

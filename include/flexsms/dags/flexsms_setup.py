@@ -42,6 +42,8 @@ The XCom of `setup`:
 
 A Kinesis sink works only after its test event was read. Take the value of `data.test_id` from the stream, and
 trigger the DAG again with it as `test_id`.
+
+The [dashboard](flexsms/dashboard) shows whether all is well since then.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ Nothing is lost: the cursor moves only after everything before it is stored, so 
 * To fill a gap that you know of, give `since` and `until`. The cursor stays where it is.
 * To read 30 days anew, delete `cursor.taskrouter.<workspace SID>` from the state of the asset
   `flexsms_channel_state`.
+
+The [dashboard](flexsms/dashboard#behind) shows how far tracking is behind.
 """
 
 from __future__ import annotations

@@ -110,13 +110,13 @@ class LocalAirflow:
         self.api.log_in()
         self._wait("to read the DAGs", lambda: self._unread(dag_ids), tell)
 
-    def run_module(self, name: str) -> None:
+    def run_module(self, name: str, *arguments: str) -> None:
         """Run a module of Python within this Airflow's environment, with its database.
 
         :raises DemoFailed: with the end of what it printed
         """
         done = subprocess.run(  # noqa: S603 (our own interpreter)
-            [sys.executable, "-m", name],
+            [sys.executable, "-m", name, *arguments],
             env=self._environment,
             cwd=self.home,
             capture_output=True,

@@ -232,6 +232,11 @@ export function problems(found) {
     want(`${plural(found.posts.rejected, "event")} could not be read`, "Open the run", {
       run: found.posts.rejecting,
     });
+  const { approvals } = found;
+  if (approvals.length)
+    want(`${plural(approvals.length, "approval")} ${approvals.length === 1 ? "waits" : "wait"}`, "Answer", {
+      run: approvals.at(-1),
+    });
   return wanted;
 }
 

@@ -36,14 +36,8 @@ function facts(found, zone) {
   }
   if (found.behind.seconds !== null) told.push(`events are ${span(found.behind.seconds)} behind`);
   else if (found.behind.looked) told.push(`events are read up to ${moment(found.behind.looked, now, zone)}`);
-  const waits = [
-    found.posts.waiting ? plural(found.posts.waiting, "post") : "",
-    found.approvals.length ? plural(found.approvals.length, "approval") : "",
-  ].filter(Boolean);
-  told.push(
-    waits.length
-      ? `${list(waits)} ${found.approvals.length + (found.posts.waiting ?? 0) === 1 ? "waits" : "wait"}`
-      : "nothing waits",
-  );
+  const posts = found.posts.waiting;
+  if (posts) told.push(`${plural(posts, "post")} ${posts === 1 ? "waits" : "wait"} to be read`);
+  else if (!found.approvals.length) told.push("nothing waits");
   return told;
 }

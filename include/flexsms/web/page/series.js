@@ -4,7 +4,7 @@
 // and lines are [{ key, label, values }] with a value or null per column: null is a hole, not a zero.
 
 import { OUTCOMES } from "./data.js";
-import { DAY, clockTime, dayOf, daysBefore, many, moment, shortDay, span, trim } from "./words.js";
+import { DAY, clockTime, dayOf, daysBefore, many, moment, plural, shortDay, span, trim } from "./words.js";
 
 const DAYS = 90;
 const FEWEST_DAYS = 14;
@@ -181,13 +181,14 @@ function calls(days) {
         all[host] = (all[host] ?? 0) + count;
     return reports.length ? all : null;
   });
+  const throttled = days.flatMap((one) => one.reports).reduce((all, one) => all + (one.throttled ?? 0), 0);
   const hosts = [...new Set(counts.flatMap((one) => Object.keys(one ?? {})))].sort();
   if (!counts.some((one) => Object.values(one ?? {}).some(Boolean))) return null;
   return {
     id: "calls",
     topics: [],
     title: "Calls of cleanup to Twilio",
-    note: "By host.",
+    note: throttled ? `By host. ${plural(throttled, "time")}, Twilio asked to wait.` : "By host.",
     unit: "calls",
     columns: columnsOf(days),
     days: days.map((one) => one.day),
