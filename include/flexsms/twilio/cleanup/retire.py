@@ -80,9 +80,7 @@ class CleanupSteps:
         if was_announced:
             await self._group.with_lease(lambda: self._record_what_is_in_use(channels))
         todo = [progress for progress in quiet if not progress.was_marked]
-        announced: list[str] = []
-        if not self._context.dry_run:
-            announced = await self._announce(todo)
+        announced = [] if self._context.dry_run else await self._announce(todo)
         await self._group.each(todo, self._suspend)
         if self._context.dry_run:
             return self._group.report()
@@ -218,14 +216,13 @@ class CleanupSteps:
         """Whether the channel is of a kind that is retired; one whose kind nobody tells is."""
         if "type" in channel.links:
             return True
-        sid, stack = channel.channel_sid, self._group.stack(channel)
-        kind = await stack.channel_type(snapshot)
+        kind = await self._group.stack(channel).channel_type(snapshot)
         if kind is None or kind in self._context.channel_types:
             return True
         if not self._context.dry_run:
             # From now on the scan leaves it alone by itself.
             learnt = {"type": (channel.ended_ms, kind)}
-            await self._context.store.merge(ChannelState(sid, channel.stack, links=learnt))
+            await self._context.store.merge(ChannelState(channel.channel_sid, channel.stack, links=learnt))
         return False
 
     async def _is_kept_for_a_text(self, progress: ChannelProgress, snapshot: ChannelSnapshot) -> bool:

@@ -90,6 +90,7 @@ _CONVERSATION: Fields = {
     "state": _text,
     "date_created": _text,
 }
+_FLEX_CHANNEL: Fields = {"sid": _sid, "task_sid": _or_null(_sid), "date_created": _text}
 _SESSION: Fields = {"sid": _sid, "unique_name": _or_null(_text), "status": _text}
 _FLOW: Fields = {
     "sid": _sid,
@@ -135,11 +136,7 @@ THINGS: Mapping[str, Fields] = in_service_too(
         "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}": _SESSION,
         "POST proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Participants": _THING,
         # https://www.twilio.com/docs/flex/developer/messaging/chat-channel
-        "POST flex-api.twilio.com/v1/Channels": {
-            "sid": _sid,
-            "task_sid": _or_null(_sid),
-            "date_created": _text,
-        },
+        "POST flex-api.twilio.com/v1/Channels": _FLEX_CHANNEL,
         "POST flex-api.twilio.com/v1/FlexFlows": _THING,
         "POST flex-api.twilio.com/v1/FlexFlows/{id}": _THING,
         # https://www.twilio.com/docs/flex/developer/conversations/interactions-api

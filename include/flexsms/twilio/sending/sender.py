@@ -184,19 +184,17 @@ class Sender:
         if self._left_s(progress.claim) < 2 * self._grace.total_seconds():
             # Looking for the text of an earlier try has taken most of the lease.
             progress.claim = await self._ledger.advance(progress.claim)
-        claim = progress.claim
+        claim, opening = progress.claim, self._stack.opening
         try:
             if claim.opened:
                 conversation = OpenConversation(created_at=None, **claim.opened)
             else:
                 with checked_before_sending(lambda: self._refuse_if_late(claim)):
-                    conversation = await self._stack.opening.open_conversation(
+                    conversation = await opening.open_conversation(
                         message, claim.digest, resumed=claim.resumed, since=claim.claimed_at
                     )
             progress.opened = conversation
-            is_ready = await self._stack.opening.is_ready(
-                conversation, claim.digest, waited=bool(claim.opened)
-            )
+            is_ready = await opening.is_ready(conversation, claim.digest, waited=bool(claim.opened))
         except InteractionFailed:
             # Whoever puts it right and clears the task starts afresh; the stack itself has taken everything back.
             progress.claim, progress.opened = replace(claim, opened=None), None
