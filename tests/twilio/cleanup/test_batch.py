@@ -268,7 +268,7 @@ class TestWhatGoesWrong:
         summary = report.to_json()
         assert (summary["failed"], summary["deactivated"]) == (1, 1)
         assert summary["failures"] == [
-            {"channel_sid": bad, "code": 50400, "message": str(report.errors[bad])}
+            {"channel_sid": bad, "code": 50400, "message": report.errors[bad].cause_first}
         ]
         house.control.clear_faults()
         await house.assert_live(bad, before)
