@@ -164,6 +164,19 @@ def test_the_walk_in_the_browser(demo: Demo, clicked: Shell, page: Page) -> None
     expect(page.get_by_role("row").filter(has_text=run_id)).to_contain_text("Success", timeout=40_000)
 
 
+def test_the_dashboard_has_counted_the_story(demo: Demo, page: Page) -> None:
+    page.goto(demo.url)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", demo.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="flexsms", exact=True).click()
+    frame = page.frame_locator("iframe[title=flexsms]")
+    expect(frame.locator("#top .lead.good")).to_have_text("All is well.")
+    expect(frame.locator(".tile[data-topic=failed] b")).to_have_text("0")
+    expect(frame.locator("#runs")).to_contain_text("deactivated")
+    expect(frame.locator("#texts")).to_contain_text("1 not sent again")
+
+
 def test_the_walk_from_a_click_to_the_state_in_sync(clicked: Shell) -> None:
     said = clicked.said()
     found = re.search(

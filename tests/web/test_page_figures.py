@@ -270,6 +270,16 @@ def test_a_day_without_a_run_is_a_hole_and_no_zero(shown: Callable[..., Any]) ->
     assert plot["columns"][-1]["run"] == {"dag": "flexsms_cleanup", "id": "run 1"}
 
 
+def test_a_first_run_that_reads_30_days_back_is_no_wait_of_anybodys(shown: Callable[..., Any]) -> None:
+    def track(number: int, p95: float) -> dict[str, Any]:
+        latency = {"p50": 1.0, "p95": p95, "n": 3}
+        return event(number, f"2026-11-30T19:0{number}:00Z", "flexsms_track", kind="track", latency_s=latency)
+
+    plot = "series.plots(found, zone).find((one) => one.id === 'latency')"
+    found = shown(plot, recent=[track(1, 2_500_000.0), track(2, 8.5)])
+    assert [line["values"] for line in found["lines"]] == [[1.0], [8.5]]
+
+
 def test_a_night_belongs_to_the_day_of_the_viewers_zone(shown: Callable[..., Any]) -> None:
     late = event(1, "2026-11-30T03:04:00Z", kind="cleanup", due=5, deactivated=5, failed=0)
     days = "series.byDay(found, {!r}).filter((one) => one.reports.length).map((one) => one.day)"

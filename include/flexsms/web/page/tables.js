@@ -134,25 +134,31 @@ function lastRuns(found) {
           ? "nothing new"
           : "",
   });
-  const sends = found.texts.list.map((one) => ({
-    at: one.at,
-    job: "send",
-    run: one.run,
-    state: one.outcome,
-    isBad: ["undelivered", "failed"].includes(one.outcome),
-    told: [
-      one.route ? `route ${one.route}` : "",
-      one.segments ? plural(one.segments, "segment") : "",
-      one.new_channel ? "new channel" : "",
-    ]
-      .filter(Boolean)
-      .join(", "),
-  }));
   return [
     ...found.cleanupRuns.map(asRow("cleanup", cleanups, cleaned)),
     ...found.trackRuns.map(asRow("track", tracks, tracked)),
-    ...sends,
+    ...sends(found),
   ].sort((one, other) => other.at - one.at);
+}
+
+/** A row per text: its delivery says what became of it, its send how it left. */
+function sends({ texts: { list }, reds }) {
+  const delivered = new Map(
+    list.filter((one) => one.of === "delivery").map((one) => [one.run?.id, one.outcome]),
+  );
+  const lost = new Map(reds.filter((one) => one.task === "delivery").map((one) => [one.id, "not delivered"]));
+  return list
+    .filter((one) => one.of !== "delivery")
+    .map((one) => {
+      const state = delivered.get(one.run?.id) ?? lost.get(one.run?.id) ?? one.outcome;
+      const told = [
+        one.route ? `route ${one.route}` : "",
+        one.segments ? plural(one.segments, "segment") : "",
+        one.new_channel ? "new channel" : "",
+      ];
+      const isBad = ["undelivered", "failed", "not delivered"].includes(state);
+      return { at: one.at, job: "send", run: one.run, state, isBad, told: told.filter(Boolean).join(", ") };
+    });
 }
 
 function cleaned(report) {
