@@ -362,6 +362,7 @@ def test_a_look_up_tells_what_is_known(open_page: Open, now: datetime) -> None:
     """What the server knows, it asks Twilio for: tests/web/test_channel.py."""
     database.fill(night(now))
     page = open_page(role="user")
+    expect(page.locator("#top .lead.good")).to_be_visible()
     known = {
         "channel_sid": SID,
         "stack": "conversations",

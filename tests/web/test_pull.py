@@ -206,13 +206,19 @@ async def test_without_its_guard_the_app_stays_closed(
             raise ImportError("moved elsewhere")
         return real(name, *args, **more)
 
-    monkeypatch.delitem(sys.modules, "flexsms.web.event_streams")
+    for module in ("access", "channel", "dashboard", "event_streams"):
+        monkeypatch.delitem(sys.modules, f"flexsms.web.{module}", raising=False)
     monkeypatch.setattr(builtins, "__import__", no_guard)
     app = create_app()
     monkeypatch.undo()
     assert "stays closed" in caplog.text
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
-        for method, path in [("GET", "/events"), ("POST", "/events"), ("GET", "/docs"), ("POST", "/")]:
+        for method, path in [
+            ("GET", "/events"),
+            ("POST", "/events"),
+            ("GET", "/docs"),
+            ("GET", "/dashboard"),
+        ]:
             assert (await client.request(method, path)).status_code == 503
         request = signed(b"[{}]")
         url = request["url"].removeprefix("/flexsms")
