@@ -41,6 +41,7 @@ class Sizes:
     :param planned: due channels, channels that had events that day, and states in all
     :param paced: due channels to retire under the documented limits
     :param crowds: states among which the due ones lie, the smallest first
+    :param parses: how often each DAG file is parsed
     """
 
     rounds: int = 3
@@ -54,6 +55,7 @@ class Sizes:
     planned: tuple[int, int, int] = (2_000, 4_000, 20_000)
     due: int = 20
     crowds: tuple[int, ...] = (500, 5_000, 50_000)
+    parses: int = 7
 
 
 QUICK = Sizes(
@@ -66,6 +68,7 @@ QUICK = Sizes(
     events=5_000,
     planned=(500, 1_000, 5_000),
     crowds=(500, 10_000),
+    parses=3,
 )
 
 
@@ -230,7 +233,7 @@ class Scenarios:
 
     def parsing(self) -> None:
         """The DAG files in fresh interpreters, beside a DAG that does nothing."""
-        times = parse_times(2 * self.sizes.rounds + 1)
+        times = parse_times(self.sizes.parses)
         slowest = max(times, key=lambda name: times[name])
         for name, ratio in times.items():
             self._say(f"{name}.py: parsed in {ratio:.2f} of an empty DAG's time")

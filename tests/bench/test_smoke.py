@@ -20,10 +20,13 @@ from flexsms.twilio.cleanup.unanswered import SAMPLE
 
 TINY = Sizes(
     rounds=1, channels=20, batch=10, batches=(20,), recipe=3, planned=(5, 10, 40), paced=20, tracked=5, events=20,
-    due=2, crowds=(10, 120),
+    due=2, crowds=(10, 120), parses=1,
 )  # fmt: skip
 
 TARGETS = 11
+
+# The fixture does everything, beside a busy neighbour too.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
