@@ -168,7 +168,8 @@ async def work_under(limits: Mapping[str, float]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("rate_limits", "listed", "searched"), [("documented", 0.0, 2.0), ({TASKS: 6}, 0.97, 2.0)]
+    ("rate_limits", "listed", "searched"),
+    [("documented", 0.0, 2.0), ({TASKS: 6}, 0.97, 2.0), ({TASKS: 1}, 6.0, 6.0)],
 )
 def test_only_a_search_of_tasks_keeps_to_the_limit_of_searches(
     virtual: asyncio.Runner, rate_limits: str | dict[str, float], listed: float, searched: float

@@ -144,7 +144,10 @@ class Throttle:
     def _buckets_of(self, endpoint_name: str) -> tuple[Bucket, ...]:
         if self._is_off:
             return ()
-        host = host_of(endpoint_name)
-        of_endpoint = self._overrides.get(endpoint_name) or documented(endpoint_name)
-        wanted = ((endpoint_name, of_endpoint), (host, self._overrides.get(host)))
+        host, whole = host_of(endpoint_name), endpoint_name.partition("?")[0]
+        wanted = (
+            (endpoint_name, self._overrides.get(endpoint_name) or documented(endpoint_name)),
+            (whole, self._overrides.get(whole) if whole != endpoint_name else None),
+            (host, self._overrides.get(host)),
+        )
         return tuple(self._pace.bucket(name, per_second) for name, per_second in wanted if per_second)
