@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk._shared.observability.metrics.statsd_logger import SafeStatsdLogger
 from airflow.sdk.observability import stats
+from statsd import StatsClient
 
 ARRIVES_WITHIN_S = 5.0
 _LINE = re.compile(r"(?P<name>[^,:]+)(?P<tags>[^:]*):(?P<value>[^|]+)\|(?P<kind>\w+)")
-
-
-class Client:
-    """Writes StatsD's lines, as the package `statsd` does."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._address = ("127.0.0.1", port)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def incr(self, stat: str, count: float = 1, rate: float = 1) -> None:
-        self._send(f"{stat}:{count}|c")
-
-    def gauge(self, stat: str, value: float, rate: float = 1, delta: bool = False) -> None:
-        self._send(f"{stat}:{value}|g")
-
-    def timing(self, stat: str, delta: timedelta) -> None:
-        self._send(f"{stat}:{delta.total_seconds() * 1000:f}|ms")
-
-    def _send(self, line: str) -> None:
-        self._socket.sendto(f"airflow.{line}".encode(), self._address)
 
 
 class Server:
@@ -55,9 +31,9 @@ class Server:
     def close(self) -> None:
         self._socket.close()
 
-    def read(self, client: Client) -> list[dict[str, Any]]:
+    def read(self, client: StatsClient) -> list[dict[str, Any]]:
         """Everything sent so far: name, tags, value and kind of each."""
-        client._send(f"end:{time.monotonic_ns()}|c")
+        client.incr("end")
         while not (line := self._socket.recv(65_536).decode()).startswith("airflow.end:"):
             self.lines.append(line)
         return [_parsed(line) for line in self.lines]
@@ -73,7 +49,7 @@ def _parsed(line: str) -> dict[str, Any]:
 class Metrics:
     """Both ends."""
 
-    def __init__(self, client: Client, server: Server) -> None:
+    def __init__(self, client: StatsClient, server: Server) -> None:
         self._client, self._server = client, server
 
     def told(self) -> list[dict[str, Any]]:
@@ -93,8 +69,8 @@ class Metrics:
 def statsd() -> Iterator[Metrics]:
     """Airflow's metrics go to a socket of the test for as long as the block lasts."""
     server = Server()
-    client = Client(server.port)
-    logger: Any = SafeStatsdLogger(client, influxdb_tags_enabled=True, statsd_influxdb_enabled=True)  # type: ignore[arg-type]
+    client = StatsClient("127.0.0.1", server.port, prefix="airflow")
+    logger: Any = SafeStatsdLogger(client, influxdb_tags_enabled=True, statsd_influxdb_enabled=True)
     stats.initialize(factory=lambda: logger, export_legacy_names=False)
     try:
         yield Metrics(client, server)

@@ -49,7 +49,7 @@ async def test_airflow_lists_it(api: httpx.AsyncClient, login: Callable[[str], d
     assert "flexsms.plugin:FlexSmsPlugin" in plugin["source"]
     [app] = plugin["fastapi_apps"]
     assert (app["name"], app["url_prefix"]) == ("flexsms", "/flexsms")
-    [page] = plugin["external_views"]
+    page, *_tab = plugin["external_views"]
     assert (page["href"], page["destination"], page["url_route"]) == ("/flexsms/dashboard", "nav", "flexsms")
     errors: list[Any] = (await api.get("/api/v2/plugins/importErrors", headers=login("admin"))).json()[
         "import_errors"
