@@ -61,3 +61,10 @@ def test_no_moment_is_none(value: object) -> None:
 def test_what_is_no_moment_is_named(value: object) -> None:
     with pytest.raises(InvalidInput, match=r"^since: is .*; give a moment in ISO 8601, like "):
         moment("since", value)
+
+
+def test_of_a_number_in_the_wrong_field_only_four_digits_are_told() -> None:
+    with pytest.raises(InvalidInput, match=r"^limit: is '…0171'; give"):
+        whole_number("limit", "+14155550171", low=1, high=10)
+    with pytest.raises(InvalidInput, match=r"^wanted: is 'call …0171'; give"):
+        flag("wanted", "call (415) 555-0171")

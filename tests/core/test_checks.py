@@ -62,6 +62,7 @@ def test_clock(ahead: timedelta | None, verdict: str, text: str) -> None:
         ({"POST flex-api.twilio.com/v1/Channels": 20}, "wrong", "allows 20/s for POST flex-api"),
         ({"flex-api.twilio.com/v1/Channels": 5}, "wrong", "is no endpoint"),
         ({"proxy": 5}, "wrong", "'proxy', which is no endpoint"),
+        ({"+14155550171": 5}, "wrong", "has '…0171', which is no endpoint"),
     ],
 )
 def test_limits(limits: str | Mapping[str, float], verdict: str, text: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from flexsms.core import exceptions
 
 
@@ -35,3 +39,11 @@ def test_a_person_reads_the_cause_first_and_the_call_last() -> None:
         exceptions.InvalidInput("body", "is empty", "write a text"),
     ):
         assert plain.cause_first == str(plain)
+
+
+@pytest.mark.parametrize("kind", [exceptions.InvalidInput, exceptions.MissingSetting])
+def test_of_a_number_in_the_wrong_place_only_four_digits_are_told(
+    kind: Callable[[str, str, str], Exception],
+) -> None:
+    told = str(kind("to", "has no '+14155550171'", "give a number in E.164, like +14155550100"))
+    assert "to: has no '…0171'; give a number in E.164, like +14155550100." in told

@@ -93,6 +93,8 @@ async def test_a_connection_that_does_not_exist_is_named() -> None:
     with pytest.raises(PermanentError, match="no connection 'nowhere'; create it"):
         async with hook.account():
             pass
+    with pytest.raises(PermanentError, match="no connection '…0171'; create it"):
+        _ = TwilioHook("14155550171").settings
 
 
 async def test_the_account_works(connect: Callable[..., TwilioHook], sandbox: SandboxProcess) -> None:

@@ -120,6 +120,15 @@ def test_a_number_is_refused_before_airflow_writes_it_anywhere(to: str) -> None:
         FlexSmsNotifier(to=to, message="Help")
 
 
+def test_a_number_that_a_template_gives_is_refused_as_well(
+    connection: Callable[..., None], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection(notify_from=FROM, notify_numbers={ADA: ADA})
+    with pytest.raises(InvalidInput, match="to: is a phone number"):
+        notify({**RUN, "params": {"oncall": ADA}}, to="{{ params.oncall }}")
+    assert ADA not in caplog.text + "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize("per_hour", [0, 61, "many"])
 def test_a_wrong_limit_is_named(per_hour: Any) -> None:
     with pytest.raises(InvalidInput, match="per_hour"):
@@ -142,6 +151,7 @@ def test_what_the_connection_lacks_is_named(connection: Callable[..., None]) -> 
         ({"ada": "4155550171"}, "has no number in E.164 for 'ada'"),
         ({"ada": []}, "has no number in E.164 for 'ada'"),
         ({"ada": 5}, "has no number in E.164 for 'ada'"),
+        ({"+14155550171": "ada"}, "has no number in E.164 for '…0171'"),
     ],
 )
 def test_wrong_recipients_are_named_without_a_number(

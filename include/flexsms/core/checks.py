@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flexsms.core.exceptions import FlexSmsError, TwilioError
+from flexsms.core.redaction import redact
 
 # Cleanup compares dates of Twilio's with this clock, and tracking reads 15 minutes back.
 MOST_SKEW = timedelta(seconds=60)
@@ -151,7 +152,7 @@ def judge_limits(
             return Finding(
                 about,
                 Verdict.WRONG,
-                f"rate_limits has {name!r}, which is no endpoint; write it like {example}",
+                f"rate_limits has {redact(name)!r}, which is no endpoint; write it like {example}",
             )
         most = documented(name)
         if most is not None and per_second > most:

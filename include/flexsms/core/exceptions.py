@@ -41,6 +41,8 @@ from __future__ import annotations
 import traceback
 from pathlib import PurePath
 
+from flexsms.core.redaction import redact
+
 
 class FlexSmsError(Exception):
     """Base of all errors that flexsms raises."""
@@ -67,13 +69,13 @@ class InvalidInput(PermanentError):
     """A value given by a person or by an event is wrong.
 
     :param field: the name of the parameter, as the trigger form shows it
-    :param problem: what is wrong with it, without repeating personal data
+    :param problem: what is wrong with it; a phone number in it is reduced to its last four digits
     :param remedy: what to do about it
     """
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
         end = "" if remedy.endswith("?") else "."
-        super().__init__(f"{field}: {problem}; {remedy}{end}")
+        super().__init__(f"{field}: {redact(problem)}; {remedy}{end}")
         self.field = field
 
 
@@ -85,12 +87,12 @@ class MissingSetting(PermanentError):
     """A field of the Airflow connection is missing or wrong.
 
     :param field: the connection field
-    :param problem: what is wrong with it
+    :param problem: what is wrong with it; a phone number in it is reduced to its last four digits
     :param remedy: what to do about it
     """
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
-        super().__init__(f"Connection field {field}: {problem}; {remedy}.")
+        super().__init__(f"Connection field {field}: {redact(problem)}; {remedy}.")
         self.field = field
 
 

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 
 from flexsms.core.exceptions import InvalidInput, MissingSetting, NoConnection
+from flexsms.core.redaction import redact
 from flexsms.telemetry import CallMetrics
 from flexsms.twilio.client.fields import CONN_ID
 from flexsms.twilio.client.settings import TwilioSettings, unknown_fields
@@ -113,7 +114,7 @@ class TwilioHook(BaseHook):
         with self._named():
             extra = self.get_connection(self.twilio_conn_id).extra_dejson
         return [
-            f"The extra has no field '{name}'; did you mean {field}?"
+            f"The extra has no field '{redact(name)}'; did you mean {field}?"
             for name, field in unknown_fields(extra).items()
             if field
         ]
@@ -147,7 +148,7 @@ class TwilioHook(BaseHook):
             yield
         except AirflowNotFoundException:
             raise NoConnection(
-                f"Airflow has no connection '{self.twilio_conn_id}'; "
+                f"Airflow has no connection '{redact(self.twilio_conn_id)}'; "
                 "create it with type 'twilio', or give another twilio_conn_id."
             ) from None
         except MissingSetting as error:

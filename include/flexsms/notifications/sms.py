@@ -48,10 +48,7 @@ class FlexSmsNotifier(BaseNotifier):
         context: Context | None = None,
     ) -> None:
         super().__init__(context)
-        if redact(to) != to:
-            raise InvalidInput(
-                "to", "is a phone number", "name it in the connection's notify_numbers, and give the name"
-            )
+        _refuse_number(to)
         self.message = message
         self.to = to
         self.per_hour = whole_number("per_hour", per_hour, low=1, high=MOST_PER_HOUR)
@@ -71,10 +68,18 @@ class FlexSmsNotifier(BaseNotifier):
             self.log.info(await self._text(account, context))
 
     async def _text(self, account: Account, context: Context) -> str:
+        _refuse_number(self.to)  # a template may have become one
         outcome = await account.notifications().notify(
             self.to, self.message, run=run_of(context), per_hour=self.per_hour
         )
         return f"{outcome} ({self.to})."
+
+
+def _refuse_number(to: str) -> None:
+    if redact(to) != to:
+        raise InvalidInput(
+            "to", "is a phone number", "name it in the connection's notify_numbers, and give the name"
+        )
 
 
 def run_of(context: Any) -> str:

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from flexsms.core import lenient_json
 from flexsms.core.event_source import scope_of
 from flexsms.core.exceptions import PermanentError, ServiceUnavailable
+from flexsms.core.redaction import redact
 from flexsms.core.task_events import printable
 from flexsms.core.twilio_codes import advice
 from flexsms.twilio.client.network import env_proxy, said_of
@@ -52,7 +53,7 @@ class HttpCollector:
             return await self._ask(query)
         except AirflowNotFoundException:
             raise PermanentError(
-                f"Airflow has no connection '{self._conn_id}'; create it with type 'http', or name another in "
+                f"Airflow has no connection '{redact(self._conn_id)}'; create it with type 'http', or name another in "
                 "events_conn_id of the Twilio connection."
             ) from None
         except _Odd as error:
