@@ -75,6 +75,26 @@ def test_only_so_many_an_hour_and_name(sandbox: SandboxProcess) -> None:
     assert len(texted(sandbox)) == 4
 
 
+async def test_what_came_too_often_is_texted_in_the_next_hour(sandbox: SandboxProcess) -> None:
+    now = datetime(2026, 11, 30, 3, 59, tzinfo=UTC)
+    outcomes = []
+    for message, minutes in (("First", 0), ("Second", 0), ("Second", 1), ("Second", 1)):
+        async with connect(TwilioHook().settings, now=lambda: now + timedelta(minutes=minutes)) as account:  # noqa: B023
+            outcomes.append(await account.notifications().notify("ada", message, run="run", per_hour=1))
+    assert outcomes == [Notified.SENT, Notified.TOO_MANY, Notified.SENT, Notified.REPEATED]
+    assert [body for _, body in texted(sandbox)] == ["First", "Second"]
+
+
+def test_what_did_not_leave_takes_no_place_of_the_hour(sandbox: SandboxProcess) -> None:
+    sandbox.control.customer(ADA, FROM, "STOP")
+    for number in range(2):
+        with pytest.raises(TwilioError, match="21610"):
+            notify(message=f"No. {number}", per_hour=1)
+    sandbox.control.customer(ADA, FROM, "START")
+    notify(message="No. 2", per_hour=1)
+    assert texted(sandbox) == [(ADA, "No. 2")]
+
+
 async def test_the_next_hour_has_places_of_its_own(sandbox: SandboxProcess) -> None:
     now = datetime(2026, 11, 30, 3, 59, tzinfo=UTC)
     outcomes = []

@@ -51,8 +51,8 @@ class Notifications:
     async def notify(self, to: str, message: str, *, run: str, per_hour: int) -> Notified:
         """Text a message.
 
-        Where every number of the name refuses it, the next call tries again. It does so, too, where an answer was lost
-        and the text may have left: better two than none.
+        Where every number of the name refuses it, the next call tries again, and the text does not count in its hour.
+        So it is, too, where an answer was lost and the text may have left: better two than none.
 
         :param to: a name in the connection's ``notify_numbers``
         :param run: a message is texted once per run; empty: whenever it is called
@@ -64,8 +64,11 @@ class Notifications:
         once = f"once.{_digest(to, run, message)}" if run else ""
         if once and not await self._take(once):
             return Notified.REPEATED
+        place = ""
         try:
-            if not await self._has_place(to, per_hour):
+            place = await self._place(to, per_hour)
+            if not place:
+                await self._give_back(once)
                 return Notified.TOO_MANY
             body = message if len(message) <= LONGEST else f"{message[: LONGEST - 3]}..."
             failures: list[FlexSmsError] = []
@@ -78,17 +81,17 @@ class Notifications:
             if len(failures) == len(numbers):
                 raise failures[0]
         except FlexSmsError:
-            if once:
-                await self._ledger.delete(once)
+            await self._give_back(once, place)
             raise
         return Notified.SENT
 
-    async def _has_place(self, to: str, per_hour: int) -> bool:
+    async def _place(self, to: str, per_hour: int) -> str:
+        """The key of a place in this hour, taken; empty if there is none."""
         hour = f"hour.{_digest(to)}.{self._now().astimezone(UTC):%Y-%m-%dT%H}"
-        for place in range(per_hour):
-            if await self._take(f"{hour}.{place}"):
-                return True
-        return False
+        for number in range(per_hour):
+            if await self._take(f"{hour}.{number}"):
+                return f"{hour}.{number}"
+        return ""
 
     async def _take(self, key: str) -> bool:
         """Whether nobody else had the key."""
@@ -97,6 +100,10 @@ class Notifications:
         except AlreadyExists:
             return False
         return True
+
+    async def _give_back(self, *keys: str) -> None:
+        for key in filter(None, keys):
+            await self._ledger.delete(key)
 
 
 def _digest(*parts: str) -> str:
