@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 from airflow.sdk import conf
-from croniter import croniter
+from croniter import CroniterError, croniter
 
 from flexsms.arguments import flag, number, whole_number
 from flexsms.core.exceptions import InvalidInput
@@ -73,11 +73,22 @@ def cron_option(name: str) -> str:
     :raises InvalidInput: naming the option
     """
     value = option(name)
-    if not croniter.is_valid(value):
+    if not _can_schedule(value):
         raise InvalidInput(
             _called(name), f"{value!r} is no cron expression", "write five fields, like 0 3 * * *"
         )
     return value
+
+
+def _can_schedule(expression: str) -> bool:
+    """Whether Airflow can schedule by it: it takes five fields, and a day that comes, which 30 February does not."""
+    if not expression.startswith("@") and len(expression.split()) != 5:
+        return False
+    try:
+        croniter(expression).get_next()
+    except CroniterError:
+        return False
+    return True
 
 
 def channel_types_option() -> str:

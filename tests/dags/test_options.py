@@ -75,6 +75,16 @@ def test_without_options_a_sender_has_to_be_named(airflow_db: Path) -> None:
             "'61 3 * * *' is no cron expression; write five fields, like 0 3 * * *.",
         ),
         (
+            "cleanup_schedule",
+            "0 0 30 2 *",
+            "'0 0 30 2 *' is no cron expression; write five fields, like 0 3 * * *.",
+        ),
+        (
+            "cleanup_schedule",
+            "0 3 * * * 0 2027",
+            "'0 3 * * * 0 2027' is no cron expression; write five fields, like 0 3 * * *.",
+        ),
+        (
             "channel_types",
             "sms whatsapp!",
             "names 'sms whatsapp!'; name the kinds of channels to retire, separated by commas, like sms, whatsapp.",
