@@ -79,19 +79,28 @@ def choice_param(choices: Mapping[str, str], title: str, description: str, from_
 
 
 def refuse_unknown(context: Context) -> None:
-    """The ``pre_execute`` of a DAG's first task: no run begins whose conf has a key that is no param.
+    """The ``pre_execute`` of a DAG's first task: no run begins whose conf has a key that sets no param.
 
-    Airflow takes any key, and leaves the param that was meant at its default.
+    Airflow takes any key, and leaves the param that was meant at its default. With its option
+    ``[core] dag_run_conf_overrides_params`` off, it leaves every param there.
 
-    :raises InvalidInput: with the nearest param, by its name or by its title in the form
+    :raises InvalidInput: with the nearest param, by its name or by its title in the form; or with the option
     """
     params = context["dag"].params
     titles = {params.get_param(name).schema["title"].partition(" (")[0].lower(): name for name in params}
     meant = titles | {name: name for name in params}
-    for key in context["dag_run"].conf or {}:
+    for key, value in (context["dag_run"].conf or {}).items():
+        error = None
         if key not in params:
             near = get_close_matches(key.lower(), meant, n=1)
             remedy = f"did you mean {meant[near[0]]}?" if near else f"give one of {', '.join(params)}"
             error = InvalidInput("conf", f"there is no '{redact(key)}'", remedy)
+        elif context["params"].get(key) != value:
+            error = InvalidInput(
+                "conf",
+                f"Airflow leaves {key} at its default",
+                "set its option [core] dag_run_conf_overrides_params to True",
+            )
+        if error:
             context["task"].log.error("%s", error)
             raise error

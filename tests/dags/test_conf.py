@@ -52,3 +52,20 @@ def test_a_misspelt_param_fails_the_run_before_anything_is_done(
     assert (ran.states(first), ran.tries(first)) == (["failed"], [1])
     assert sandbox.control.journal() == []
     assert f"conf: {sentence}" in capsys.readouterr().out
+
+
+def test_a_param_that_airflow_does_not_take_from_the_conf_fails_the_run_before_anything_is_done(
+    run: Callable[..., Run],
+    sandbox: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was to be a dry run would be a real one."""
+    sandbox.control.seed(channels=2, due=2)
+    sandbox.control.clear_journal()
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
+    ran = run("flexsms_cleanup", dry_run=True)
+    assert (ran.state, ran.states("plan"), ran.tries("plan")) == ("failed", ["failed"], [1])
+    assert sandbox.control.journal() == []
+    told = "conf: Airflow leaves dry_run at its default; set its option [core] dag_run_conf_overrides_params to True."
+    assert told in capsys.readouterr().out
