@@ -113,6 +113,35 @@ async def test_too_many_requests_are_repeated_whatever_the_method(
     assert account.transport.throttled == 1
 
 
+class Waits:
+    """Keeps what a call waited for."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float]] = []
+
+    def answered(self, host: str, status: int) -> None:
+        """Not wanted."""
+
+    def throttled(self, host: str, seconds: float) -> None:
+        self.told.append((host, seconds))
+
+
+@pytest.mark.parametrize(("limits", "hosts"), [("off", []), ({"sync.twilio.com": 5}, ["sync.twilio.com"])])
+async def test_only_a_wait_for_twilios_limits_is_told(peer: Peer, limits: Any, hosts: list[str]) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return await DOCUMENT(request)
+
+    peer.answers(slow)
+    waits = Waits()
+    extra = {"base_url": peer.base_url, "max_in_flight": 1, "rate_limits": limits}
+    settings = TwilioSettings.from_connection(ACCOUNT, "secret", extra)
+    async with connect(settings, observer=waits) as account:
+        await asyncio.gather(*(fetch(account) for _ in range(3)))
+    assert peer.most_at_once == 1
+    assert list(dict.fromkeys(host for host, _ in waits.told)) == hosts
+
+
 async def test_retry_after_is_honoured(peer: Peer, account: Account) -> None:
     peer.answers(refuses(429, 20429, headers={"Retry-After": "0.6"}), DOCUMENT)
     began = asyncio.get_running_loop().time()

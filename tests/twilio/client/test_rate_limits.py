@@ -229,6 +229,23 @@ def test_who_waits_for_a_slow_endpoint_holds_no_slot(virtual: asyncio.Runner) ->
     assert slow[-1] - slow[0] == pytest.approx(19, abs=0.1)
 
 
+@pytest.mark.parametrize(("rate_limits", "waits"), [({CHANNELS: 1}, [0, 1, 2]), ("off", [0, 0, 0])])
+def test_who_waits_for_a_slot_has_not_waited_for_twilios_limits(
+    virtual: asyncio.Runner, rate_limits: str | Mapping[str, float], waits: list[float]
+) -> None:
+    async def work() -> list[float]:
+        throttle = Throttle(settings(rate_limits, max_in_flight=1))
+
+        async def one() -> float:
+            async with throttle.slot(CHANNELS) as waited_s:
+                await asyncio.sleep(0.5)
+                return waited_s
+
+        return await asyncio.gather(*(one() for _ in range(3)))
+
+    assert virtual.run(work()) == pytest.approx(waits, abs=0.01)
+
+
 def test_who_gives_up_waiting_takes_no_place_away(virtual: asyncio.Runner) -> None:
     async def work() -> list[float]:
         throttle = Throttle(settings({CHANNELS: 2}, max_in_flight=1))

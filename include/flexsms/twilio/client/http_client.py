@@ -219,10 +219,10 @@ class TwilioTransport(AsyncHttpClient):
     async def _ask(self, wanted: Request) -> Response:
         if self._session is None or self._throttle is None:
             raise RuntimeError("use TwilioTransport as an async context manager")
-        began = clock.monotonic_s()
-        async with self._throttle.slot(limited_as(wanted.name, wanted.target.raw_query_string)):
+        limited_name = limited_as(wanted.name, wanted.target.raw_query_string)
+        async with self._throttle.slot(limited_name) as waited_s:
             check_now()
-            self._waited(wanted, clock.monotonic_s() - began)
+            self._waited(wanted, waited_s)
             self.calls[wanted.name] += 1
             status = 0
             try:

@@ -115,20 +115,24 @@ class Throttle:
         self._buckets: dict[str, tuple[Bucket, ...]] = {}
 
     @asynccontextmanager
-    async def slot(self, endpoint_name: str) -> AsyncIterator[None]:
+    async def slot(self, endpoint_name: str) -> AsyncIterator[float]:
         """Wait until a request may leave, and hold its slot until the block ends.
 
         :param endpoint_name: as :func:`flexsms.twilio.client.endpoints.limited_as` gives it
+        :return: the seconds that it waited for the rate limits, not for a slot
 
         A slot is asked for last: whoever held one while waiting for a slow endpoint would keep all others waiting.
         """
         if endpoint_name not in self._buckets:
             self._buckets[endpoint_name] = self._buckets_of(endpoint_name)
         reserved: list[Bucket] = []
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             for bucket in self._buckets[endpoint_name]:
                 await bucket.reserve()
                 reserved.append(bucket)
+            waited_s = loop.time() - began
             await self._slots.acquire()
         except BaseException:
             for bucket in reserved:
@@ -137,7 +141,7 @@ class Throttle:
         for bucket in reserved:
             bucket.leave()
         try:
-            yield
+            yield waited_s
         finally:
             self._slots.release()
 
