@@ -276,6 +276,20 @@ async def test_a_batch_whose_channels_are_gone_says_what_to_do(
         await retire(context, batch)
 
 
+async def test_a_batch_does_no_other_thing_than_was_planned(
+    stack: str, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    """A person approves the plan's action."""
+    sandbox.control.seed(channels=2, due=2, stack=stack)
+    [batch] = await plan(context)
+    sandbox.control.clear_journal()
+    with pytest.raises(
+        InvalidInput, match=r"action: is 'delete', and .* the task 'task' is 'deactivate'; give both"
+    ):
+        await retire(context, batch, action="delete")
+    assert sandbox.control.journal() == []
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

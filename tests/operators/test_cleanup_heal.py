@@ -219,7 +219,9 @@ async def test_what_a_batch_had_retired_and_not_closed_is_finished_by_the_next_r
     """Somebody marked it failed in this moment, so no other try of it came."""
     days_ago(3)
     context: Any = FakeContext()
-    (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5).aexecute(context)
+    (batch,) = await FlexCleanupPlanOperator(task_id="plan", retention_days=0.5, action=action).aexecute(
+        context
+    )
     mark = {"method": "POST", "host": "sync.twilio.com", "path": "/Documents/"}
     await die(context, batch, sandbox, mark, action=action)
     if writes:

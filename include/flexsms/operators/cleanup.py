@@ -11,7 +11,7 @@ from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from flexsms.arguments import flag
-from flexsms.core.exceptions import ChannelsFailed, PermanentError
+from flexsms.core.exceptions import ChannelsFailed, InvalidInput, PermanentError
 from flexsms.core.retention import SMS, channel_types
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
@@ -35,8 +35,8 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     not stop the others: the batch goes through, leaves its report, and then fails for the bad ones.
 
     :param batch: one of the batches of :class:`flexsms.operators.cleanup_plan.FlexCleanupPlanOperator` (templated)
-    :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history
-        (templated)
+    :param action: ``deactivate`` makes channels short-lived and inactive, ``delete`` removes them with their history;
+        the plan's, which may have been approved (templated)
     :param unanswered: what becomes of a text that nobody was told of, ``task`` or ``report``: see the plan (templated)
     :param preview: a dry run: look, count, and write nothing (templated)
     :param channel_types: which kinds of channels are retired, like the plan's: a channel whose kind no task has told is
@@ -44,6 +44,7 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     :param twilio_conn_id: the Airflow connection (templated)
     :return: nothing. Under the key ``report`` a count per outcome, ``failures``, ``api_calls``, and in a dry run
         ``would``, the channels that would be retired, each with its last task's end, milliseconds since 1970 UTC
+    :raises InvalidInput: when an argument is wrong, or the action another one than the plan's
     :raises ChannelsFailed: when channels failed and another try may help
     :raises PermanentError: when channels failed and no other try will help
     """
@@ -88,6 +89,13 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         """Retire the batch, report, and only then fail."""
         ti = context["ti"]
         scanned_at = str(self.batch["scanned_at"])
+        action = parse_action(self.action)
+        if action != (planned := self.batch.get("action")):
+            raise InvalidInput(
+                "action",
+                f"is '{action}', and that of the task '{self.batch['task_id']}' is {planned!r}",
+                "give both tasks the same, and trigger a new run",
+            )
         channels = planned_channels(ti, self.batch)
         preview = flag("dry_run", self.preview)
         if not channels:
@@ -95,7 +103,7 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
             return
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
-                action=parse_action(self.action),
+                action=action,
                 run_id=f"{ti.dag_id}/{ti.run_id}",
                 channel_types=channel_types(self.channel_types),
                 unanswered=parse_unanswered(self.unanswered),

@@ -37,7 +37,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
 
     :param retention_days: a channel is due when its last task ended at least so long ago; may be a fraction
         (templated)
-    :param action: ``deactivate`` or ``delete``; only checked here, so that a wrong one stops the run early (templated)
+    :param action: ``deactivate`` or ``delete``: what a person approves, and what the batches have to do (templated)
     :param preview: a dry run: store nothing, not even what the events tell (templated)
     :param limit: channels per run at most, the longest quiet first (templated). They go through XCom, with some 120
         bytes each, in parts of at most 2,000: a proxy before the API server may refuse what is larger than 1 MB
@@ -47,9 +47,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         it: ``task`` opens one and leaves the channel alone, ``report`` retires the channel and names it (templated)
     :param batch_size: channels per batch; more where these would be more batches than Airflow maps over (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: the batches, each ``{"label", "scanned_at", "task_id", "start", "end"}``: from where to where among the
-        channels that are due. These are packed under the keys ``channels.0``, ``channels.1`` and so on. Under the key
-        ``plan`` also ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished",
+    :return: the batches, each ``{"label", "scanned_at", "task_id", "action", "start", "end"}``: from where to where
+        among the channels that are due. These are packed under the keys ``channels.0``, ``channels.1`` and so on. Under
+        the key ``plan`` also ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished",
         "unanswered", "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type",
         "started_at", "api_calls", "batches"}``, and what docs/monitoring.md lists. ``failures`` are the documents
         that hold no channel state and the channels that could not be put right, ``restored`` is how many
@@ -108,7 +108,7 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         limit = whole_number("limit", self.limit, low=1, high=MAX_LIMIT)
         size = whole_number("batch_size", self.batch_size, low=1, high=MAX_LIMIT)
         kinds = channel_types(self.channel_types)
-        parse_action(self.action)
+        action = parse_action(self.action)
         unanswered = parse_unanswered(self.unanswered)
         preview = flag("dry_run", self.preview)
         async with TwilioHook(self.twilio_conn_id).account() as account:
@@ -141,9 +141,9 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         size = max(size, -(-len(scan.due) // conf.getint("core", "max_map_length")))
         ti = context["ti"]
         push_channels(ti, scan.due)
-        batches = batches_of(len(scan.due), size, plan.scanned_at, ti.task_id)
+        batches = batches_of(len(scan.due), size, plan.scanned_at, ti.task_id, action)
         summary = summary_of(plan, size, began) | calls
-        summary |= {"action": self.action, "retention_days": window / MS_PER_DAY}
+        summary |= {"action": action, "retention_days": window / MS_PER_DAY}
         ti.xcom_push(PLAN_KEY, summary)
         if healed.restored:
             self.log.warning("%d live channels were out of use and are put back.", len(healed.restored))

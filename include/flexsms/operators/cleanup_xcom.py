@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import PermanentError
-from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome, by_code, failure
+from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Action, Outcome, by_code, failure
 from flexsms.twilio.cleanup.scan import DueChannel, pack, unpack
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def push_channels(ti: Any, due: Sequence[DueChannel]) -> None:
         ti.xcom_push(part_key(start // PART_SIZE), pack(due[start : start + PART_SIZE]))
 
 
-def batches_of(due: int, size: int, scanned_at: datetime, task_id: str) -> list[dict[str, Any]]:
+def batches_of(
+    due: int, size: int, scanned_at: datetime, task_id: str, action: Action
+) -> list[dict[str, Any]]:
     """The batches that a plan returns: from where to where among the channels that are due.
 
     Where nothing is due, that is one empty batch: Airflow would skip a task that is mapped over none, and so would
@@ -49,6 +51,7 @@ def batches_of(due: int, size: int, scanned_at: datetime, task_id: str) -> list[
 
     :param due: how many channels there are
     :param task_id: the task that has left them
+    :param action: how they are to be retired
     """
     return [
         {
@@ -57,6 +60,7 @@ def batches_of(due: int, size: int, scanned_at: datetime, task_id: str) -> list[
             else "nothing is due",
             "scanned_at": scanned_at.isoformat(),
             "task_id": task_id,
+            "action": str(action),
             "start": start,
             "end": min(start + size, due),
         }
