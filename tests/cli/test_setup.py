@@ -172,6 +172,7 @@ def test_as_json(options: list[str], sandbox: SandboxProcess, capsys: pytest.Cap
     assert report["dry_run"] is not bool(options)
     assert [row["what"] for row in report["rows"]][:2] == ["Sync service", "Sink"]
     assert report["lacking"]["events_url"] == report["connection_extra"]["events_url"] == URL
+    assert report["warning"].startswith("The connection has no inbox_path.")
 
 
 @pytest.mark.usefixtures("in_environment")

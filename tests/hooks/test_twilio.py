@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,19 @@ def connect(
 
 def test_settings_are_read_from_the_connection(connect: Callable[..., TwilioHook]) -> None:
     assert connect(max_in_flight="7").settings.max_in_flight == 7
+
+
+@pytest.mark.parametrize("extra", ["{bad", "[]", "null", "17"])
+async def test_an_extra_that_is_no_object_is_named(extra: str, connect: Callable[..., TwilioHook]) -> None:
+    hook = connect()
+    stored = json.loads(os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"])
+    os.environ["AIRFLOW_CONN_TWILIO_DEFAULT"] = json.dumps({**stored, "extra": extra})
+    with pytest.raises(
+        MissingSetting, match=r"^Connection field extra: is not a JSON object; check its quotes"
+    ):
+        _ = hook.settings
+    with pytest.raises(MissingSetting, match=r"^Connection field extra: is not a JSON object"):
+        await hook.asettings()
 
 
 async def test_settings_are_the_same_in_an_event_loop(connect: Callable[..., TwilioHook]) -> None:

@@ -56,7 +56,7 @@ async def test_it_sets_up_and_leaves_the_table(
     workflow = sandbox.settings["workflow_sid"]
     result = await operator(**wishes, workflow_sid=workflow).aexecute(context)
     printed = capsys.readouterr().out
-    assert list(result) == ["dry_run", "rows", "connection_extra", "api_calls"]
+    assert list(result) == ["dry_run", "rows", "connection_extra", "warning", "api_calls"]
     made = [row["what"] for row in result["rows"] if row["state"] == "made"]
     flows = ["Flex Flow, studio", "Flex Flow, task"]
     assert made == ["Sink", "Subscription", *(flows if stack == "chat" else ["Address configuration"])]

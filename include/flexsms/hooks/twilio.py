@@ -6,6 +6,7 @@ Every DAG imports this module, so the SDK and what works with it are imported on
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -157,4 +158,14 @@ class TwilioHook(BaseHook):
 
 
 def _settings(connection: Connection, extra: Mapping[str, Any]) -> TwilioSettings:
+    # Airflow takes what is no JSON for an empty extra, and says so in its log only.
+    if not isinstance(extra, Mapping) or not (extra or _is_object(connection.extra or "{}")):
+        raise MissingSetting("extra", "is not a JSON object", "check its quotes, commas and braces")
     return TwilioSettings.from_connection(connection.login, connection.password, extra)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -44,7 +44,7 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
     :param overwrite: also change what is there and leads elsewhere (templated)
     :param preview: a dry run: change nothing (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: ``{"dry_run", "rows": [{"what", "state", "sid", "note"}], "connection_extra", "api_calls"}``
+    :return: ``{"dry_run", "rows": [{"what", "state", "sid", "note"}], "connection_extra", "warning", "api_calls"}``
     :raises InvalidInput: when an argument is wrong
     :raises MissingSetting: when the connection lacks what has to be known
     :raises PermanentError: when set-up goes on only after a person has done something; what it left is in XCom all the

@@ -145,6 +145,7 @@ class SetupReport:
             "dry_run": self.dry_run,
             "rows": [{**asdict(row), "state": str(row.state)} for row in self.rows],
             "connection_extra": dict(self.extra),
+            "warning": self.warning,
             "api_calls": self.api_calls,
         }
 
