@@ -10,16 +10,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
+from flexsms.assets import TEXT
 from flexsms.core.exceptions import InvalidInput, NotDelivered, PermanentError, ServiceUnavailable
 from flexsms.operators.send import FlexSendOperator
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.sensors.delivery import FlexDeliverySensor
+from flexsms.telemetry import Metric
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from tests.operators.conftest import FakeContext
 from tests.support.sms import STACKS, Texts
+from tests.support.statsd import statsd
 
 SENT = {
     "channel_sid": "CH" + "1" * 32,
@@ -68,6 +71,35 @@ def test_a_text_that_has_arrived_is_told_at_once(
     found = make(sent).execute(context)
     assert found == {"status": "delivered", "error_code": None, "sms_sid": text["sid"]}
     assert f"Delivered ({text['sid']})." in capsys.readouterr().out
+
+
+def outlets_of(task: FlexDeliverySensor) -> list[str]:
+    return [outlet.name for outlet in task.outlets if isinstance(outlet, Asset)]
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_task_that_is_cleared_tells_the_same_outcome_only_once(context: FakeContext) -> None:
+    event = {"status": "delivered", "error_code": None, "sms_sid": "SM1"}
+    first, again = sensor(SENT), sensor(SENT)
+    with statsd() as metrics:
+        assert goes_on(first, context, event) == event
+        assert outlets_of(first) == [TEXT.name]
+        assert context.event.extra["outcome"] == "delivered"
+        context.event.extra = {}
+        assert goes_on(again, context, event) == event
+        assert outlets_of(again) == []
+        assert context.event.extra == {}
+        with pytest.raises(NotDelivered):
+            goes_on(sensor(SENT), context, {**event, "status": "failed", "error_code": 21610})
+        assert [tags["status"] for _, tags in metrics.of(Metric.DELIVERY)] == ["delivered", "failed"]
+
+
+def test_another_text_of_a_cleared_task_is_news(context: FakeContext) -> None:
+    event = {"status": "delivered", "error_code": None, "sms_sid": "SM1"}
+    for sid in ("IM" + "1" * 32, "IM" + "2" * 32):
+        task = sensor({**SENT, "message_sid": sid})
+        goes_on(task, context, event)
+        assert outlets_of(task) == [TEXT.name]
 
 
 @pytest.mark.parametrize("make", [sensor, here])

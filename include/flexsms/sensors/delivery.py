@@ -22,6 +22,7 @@ from flexsms.templates import LiteralRows
 from flexsms.triggers.delivery import FlexDeliveryTrigger
 from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 
+TOLD = "told"  # the key of what the metrics and the asset know already
 # What tells which text it is, and how each of these begins.
 SIDS = {"channel_sid": "CH", "session_sid": "KC", "message_sid": "IM"}
 
@@ -29,8 +30,11 @@ SIDS = {"channel_sid": "CH", "session_sid": "KC", "message_sid": "IM"}
 class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
     """Wait for the receipt of a text that :class:`flexsms.operators.send.FlexSendOperator` sent.
 
-    It only reads, so it may be tried again and cleared as often as you like: no second text leaves. A text that was
-    not delivered fails the task at once, also with ``soft_fail``, which skips it only when no receipt came in time.
+    It only reads, so it may be tried again and cleared as often as you like: no second text leaves, and the metrics and
+    the asset hear of an outcome once, as long as Airflow keeps the task's state.
+
+    A text that was not delivered fails the task at once, also with ``soft_fail``, which skips it only when no receipt
+    came in time.
 
     Deferrable unless you say otherwise, whatever ``[operators] default_deferrable`` is: a receipt takes seconds or
     many minutes, with nothing to do in between that would be worth a worker. Without a triggerer give
@@ -124,10 +128,15 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
             raise type(error)(self._too_late()) from error
 
     def _outcome(self, delivery: Delivery, context: Context) -> dict[str, Any]:
-        _count(str(delivery.status), delivery.error_code)
+        is_news = self._is_news(delivery, context)
+        if is_news:
+            _count(str(delivery.status), delivery.error_code)
         if delivery.status is not DeliveryStatus.DELIVERED:
             raise NotDelivered(delivery.sentence())
         self.log.info(delivery.sentence())
+        if not is_news:
+            self._emit_nothing()
+            return delivery.to_json()
         # Airflow emits no event of a task that fails, so a text that did not arrive has none.
         context["outlet_events"][TEXT].extra = {
             "kind": "send",
@@ -140,6 +149,17 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
     def _nothing(self, why: str) -> None:
         """There is nothing to wait for, and nothing that an asset event could tell."""
         self.log.info(why)
+        self._emit_nothing()
+
+    def _is_news(self, delivery: Delivery, context: Context) -> bool:
+        """Whether the task finds out for the first time, however often it is cleared."""
+        told = f"{self._text()['message_sid']} {delivery.status}"
+        if context["task_state_store"].get(TOLD) == told:
+            return False
+        context["task_state_store"].set(TOLD, told)
+        return True
+
+    def _emit_nothing(self) -> None:
         self.outlets = [outlet for outlet in self.outlets if outlet != TEXT]
 
     def _text(self) -> dict[str, Any]:
