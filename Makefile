@@ -71,7 +71,7 @@ test-later: dev-env ## the tests that see a clock, 400 days from now and where c
 test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose workers freeze and die
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
 
-test-install: dev-env ## the wheel beside the oldest, the pinned and the newest Airflow, each in an empty environment
+test-install: dev-env ## the wheel beside the oldest, the pinned and the newest Airflow, each in an empty environment; FAB's roles
 	@$(BIN)/python -m pytest -n 2 -m install tests/install $(ARGS)
 
 lint: dev-env ## ruff, mypy strict, import-linter, and whether the ranges of requirements*.txt can be met
