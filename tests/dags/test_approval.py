@@ -136,7 +136,11 @@ def test_more_than_usual_has_to_be_approved(
     assert run("flexsms_cleanup", approve_over=2, dry_run=True).xcom("report")["deactivated"] == 3
     done = run("flexsms_cleanup", approve_over=3, dry_run=False)
     assert done.xcom("report")["deactivated"] == 3
-    assert done.xcom("approve", "approval") == {"answer": "not needed", "by": None}
+    assert done.xcom("approve", "approval") == {
+        "answer": "not needed",
+        "by": None,
+        "scanned_at": done.xcom("plan", "plan")["scanned_at"],
+    }
     idle = run("flexsms_cleanup", approve_over=0, dry_run=False, action="delete")
     assert (idle.state, idle.xcom("report")["due"]) == ("success", 0)
     assert len(person.asked) == 1
@@ -162,6 +166,32 @@ def test_who_has_started_it_may_not_approve_it_where_that_takes_two(
     assert "Nothing was retired: it was not approved; see the task 'approve'." in told
     person.will("Approve", "ida")
     assert run("flexsms_cleanup", action="delete").xcom("report")["deleted"] == 2
+
+
+def test_an_approval_that_is_only_marked_as_success_approves_nothing(
+    run: Callable[..., Run],
+    sandbox: SandboxProcess,
+    tries: Callable[[int], None],
+    table: Callable[[str], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
+
+    monkeypatch.setattr(FlexCleanupApprovalOperator, "execute", lambda *_, **__: None)
+    tries(1)
+    sandbox.control.seed(channels=3, due=2)
+    before = table("channels")
+    stopped = run("flexsms_cleanup", action="delete")
+    assert (stopped.state, stopped.states("approve"), stopped.states("retire")) == (
+        "failed",
+        ["success"],
+        ["failed"],
+    )
+    assert table("channels") == before
+    told = capsys.readouterr().out
+    assert "Nothing is retired: this plan is not approved; clear the task 'approve' to ask again." in told
+    assert "Nothing was retired: it was not approved; see the task 'approve'." in told
 
 
 def test_an_option_asks_for_two(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:

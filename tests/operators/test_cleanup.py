@@ -290,6 +290,41 @@ async def test_a_batch_does_no_other_thing_than_was_planned(
     assert sandbox.control.journal() == []
 
 
+@pytest.mark.parametrize("answer", ["not needed", "approved", "waiting", "rejected", None])
+@pytest.mark.parametrize("same_plan", [True, False])
+async def test_a_batch_is_retired_only_if_this_very_plan_is_approved(
+    answer: str | None, stack: str, context: FakeContext, sandbox: SandboxProcess, *, same_plan: bool
+) -> None:
+    """Airflow's own order of tasks does not tell: somebody may mark one as success, or clear another one alone."""
+    sandbox.control.seed(channels=2, due=2, stack=stack)
+    [batch] = await plan(context)
+    found = {"answer": answer, "by": "ida", "scanned_at": batch["scanned_at"] if same_plan else "2026-11-01"}
+    context.pulled["approve", "approval", -1] = found if answer else None
+    sandbox.control.clear_journal()
+    if same_plan and answer in ("not needed", "approved"):
+        assert (await retire(context, batch, approval_task_id="approve"))["deactivated"] == 2
+        return
+    with pytest.raises(PermanentError, match="this plan is not approved; clear the task 'approve'"):
+        await retire(context, batch, approval_task_id="approve")
+    assert sandbox.control.journal() == []
+
+
+async def test_a_batch_without_an_approval_pulls_its_channels_and_no_more(
+    stack: str, context: FakeContext, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.control.seed(channels=2, due=2, stack=stack)
+    [batch] = await plan(context)
+    pull, keys = context["ti"].xcom_pull, []
+
+    def count(**arguments: Any) -> Any:
+        keys.append(arguments["key"])
+        return pull(**arguments)
+
+    monkeypatch.setattr(context["ti"], "xcom_pull", count)
+    await retire(context, batch)
+    assert keys == ["channels.0"]
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

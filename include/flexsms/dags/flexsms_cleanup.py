@@ -160,13 +160,15 @@ with DAG(
         doc_md="Retires one batch. **If it is red**, some of its channels failed; the others are through. The first "
         "error in the log says why, and what to do. The next run takes up the rest, so you need not clear it.",
         map_index_template="{{ task.batch['label'] }}",
+        approval_task_id="approve",
         max_active_tis_per_dag=1,
         **shared,
     ).expand(batch=plan.output)
     approve = FlexCleanupApprovalOperator(
         task_id="approve",
         doc_md="Waits for a person if channels are deleted, or if more are due than `approve_over`. Answer under "
-        "Required Actions of the run. **If it is red**, nothing was retired: clear this task to ask again.",
+        "Required Actions of the run. **If it is red**, nothing was retired: do what the first error in the log "
+        "says. Marking it as success approves nothing.",
         plan_task_id="plan",
         approve_over="{{ '' if params.approve_over is none else params.approve_over }}",
         preview="{{ params.dry_run }}",

@@ -17,7 +17,7 @@ from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.lineage import Lineage, WithLineage
 from flexsms.operators.cleanup_failures import causes
-from flexsms.operators.cleanup_xcom import REPORT_KEY, calls_of, planned_channels
+from flexsms.operators.cleanup_xcom import GRANTED, REPORT_KEY, answer_to, calls_of, planned_channels
 from flexsms.telemetry import span
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, failure, parse_action
@@ -42,11 +42,13 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     :param channel_types: which kinds of channels are retired, like the plan's: a channel whose kind no task has told is
         asked itself (templated)
     :param twilio_conn_id: the Airflow connection (templated)
+    :param approval_task_id: the task of :class:`flexsms.operators.cleanup_approval.FlexCleanupApprovalOperator`, if
+        there is one: without its approval of this very plan, nothing is retired, whatever state Airflow has it in
     :return: nothing. Under the key ``report`` a count per outcome, ``failures``, ``api_calls``, and in a dry run
         ``would``, the channels that would be retired, each with its last task's end, milliseconds since 1970 UTC
     :raises InvalidInput: when an argument is wrong, or the action another one than the plan's
     :raises ChannelsFailed: when channels failed and another try may help
-    :raises PermanentError: when channels failed and no other try will help
+    :raises PermanentError: when channels failed and no other try will help, or the plan is not approved
     """
 
     template_fields: Sequence[str] = (
@@ -69,6 +71,7 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         preview: bool | str = False,
         channel_types: Collection[str] | str = SMS,
         twilio_conn_id: str = TwilioHook.default_conn_name,
+        approval_task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +81,7 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         self.action = action
         self.preview = preview
         self.twilio_conn_id = twilio_conn_id
+        self.approval_task_id = approval_task_id
         self._attempt: Attempt | None = None
 
     def on_kill(self) -> None:
@@ -101,6 +105,11 @@ class FlexCleanupOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         if not channels:
             self.log.info("Nothing is due, so nothing is retired.")
             return
+        asks = self.approval_task_id
+        if asks and answer_to(ti, asks, scanned_at)["answer"] not in GRANTED:
+            raise PermanentError(
+                f"Nothing is retired: this plan is not approved; clear the task '{asks}' to ask again."
+            )
         async with TwilioHook(self.twilio_conn_id).account() as account:
             cleaner = account.cleaner(
                 action=action,

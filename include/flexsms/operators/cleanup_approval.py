@@ -12,18 +12,20 @@ from airflow.sdk import Context
 from flexsms.arguments import flag, whole_number
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
-from flexsms.operators.cleanup_xcom import APPROVAL_KEY, PLAN_KEY, Answer, planned_channels
+from flexsms.operators.cleanup_xcom import PLAN_KEY, Answer, planned_channels, push_answer
 from flexsms.twilio.cleanup.outcomes import Action
 
 WAIT = timedelta(hours=12)  # the next nightly run waits for this one
 NAMED_CHANNELS = 10
+ASKED_KEY = "asked"
 
 
 class FlexCleanupApprovalOperator(ApprovalOperator):
     """Wait for a person's approval of a cleanup that deletes channels, or for which more are due than so many.
 
-    Any other cleanup goes on at once. Put it between the plan and the batches, and name it to the report::
+    Any other cleanup goes on at once. Put it between the plan and the batches, and name it to these and to the report::
 
+        retire = FlexCleanupOperator.partial(task_id="retire", approval_task_id="approve").expand(batch=plan.output)
         plan >> approve >> retire
 
     Who may answer in Airflow may approve. Without an answer in time the cleanup is rejected, and nothing is retired.
@@ -35,9 +37,11 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
     :param second_person: who has started the run may not approve it
     :param hitl: of Airflow's ``ApprovalOperator``, like ``response_timeout``, ``assigned_users`` and ``notifiers``
     :return: what Airflow's operator returns; nothing where no approval was needed. Under the key ``approval`` also
-        ``{"answer", "by"}``: ``not needed``, ``waiting``, ``approved`` or ``rejected``, and who has answered
+        ``{"answer", "by", "scanned_at"}``: ``not needed``, ``waiting``, ``approved`` or ``rejected``, who has answered,
+        and the moment of the plan that this is about
     :raises InvalidInput: when an argument is wrong
-    :raises PermanentError: when who has started the run approves it, and that takes a second person
+    :raises PermanentError: when who has started the run approves it, and that takes a second person; or when the run
+        has asked about an earlier plan
     """
 
     template_fields: Sequence[str] = ("approve_over", "preview")
@@ -70,10 +74,18 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
         plan = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
         why = self._why(plan)
         if not why:
-            ti.xcom_push(APPROVAL_KEY, {"answer": Answer.NOT_NEEDED, "by": None})
+            push_answer(ti, Answer.NOT_NEEDED, None, plan["scanned_at"])
             self.log.info("No approval is needed.")
             return None
-        ti.xcom_push(APPROVAL_KEY, {"answer": Answer.WAITING, "by": None})
+        # Airflow keeps the first question of a task in a run, whatever it asks later.
+        memory = context["task_state_store"]
+        if memory.get(ASKED_KEY, plan["scanned_at"]) != plan["scanned_at"]:
+            raise PermanentError(
+                "The run has planned anew, and its page still shows the question about the plan before; trigger a new "
+                "run."
+            )
+        memory.set(ASKED_KEY, plan["scanned_at"])
+        push_answer(ti, Answer.WAITING, None, plan["scanned_at"])
         self.subject = f"Approve a cleanup of {plan['due']:,} channels".replace(",", " ")
         self.body = _body(plan, why, self._first_channels(context), started_by=_started_by(context))
         self.log.info("An approval is needed: %s. Answer under Required Actions of this run.", why)
@@ -90,7 +102,7 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
                     f"{by} has started this run and may not approve it; clear the task '{self.task_id}', and let "
                     "another person answer."
                 )
-            context["ti"].xcom_push(APPROVAL_KEY, {"answer": answer, "by": by})
+            push_answer(context["ti"], answer, by, context["task_state_store"].get(ASKED_KEY))
         return super().execute_complete(context, event)
 
     def _why(self, plan: Mapping[str, Any]) -> str:

@@ -51,8 +51,8 @@ class FlexCleanupPlanOperator(LiteralRows, BaseAsyncOperator):
         among the channels that are due. These are packed under the keys ``channels.0``, ``channels.1`` and so on. Under
         the key ``plan`` also ``{"scanned", "due", "oldest_ended_at", "failures", "failed", "restored", "finished",
         "unanswered", "unanswered_channels", "tasks_over", "elsewhere", "leftovers", "other_types", "skipped_type",
-        "started_at", "api_calls", "batches"}``, and what docs/monitoring.md lists. ``failures`` are the documents
-        that hold no channel state and the channels that could not be put right, ``restored`` is how many
+        "started_at", "scanned_at", "api_calls", "batches"}``, and what docs/monitoring.md lists. ``failures`` are the
+        documents that hold no channel state and the channels that could not be put right, ``restored`` is how many
         live ones were put back, ``finished`` how many retired ones were closed that an earlier batch had left,
         ``unanswered`` in how many of those a text was that nobody was told of,
         ``tasks_over`` how many tasks are over by TaskRouter's list alone, ``elsewhere`` how many due channels are

@@ -32,6 +32,28 @@ class Answer(StrEnum):
     REJECTED = "rejected"
 
 
+GRANTED = (Answer.NOT_NEEDED, Answer.APPROVED)
+
+
+def push_answer(ti: Any, answer: Answer, by: str | None, scanned_at: Any) -> None:
+    """Leave what became of the question, and which plan it is about.
+
+    :param ti: the task instance that asks
+    :param by: who has answered
+    :param scanned_at: the moment of the plan; one that is made again has another
+    """
+    ti.xcom_push(APPROVAL_KEY, {"answer": answer, "by": by, "scanned_at": scanned_at})
+
+
+def answer_to(ti: Any, approval_task_id: str, scanned_at: str) -> Mapping[str, Any]:
+    """What became of the question about a plan; its ``answer`` is None where nobody has asked about this one.
+
+    :param ti: the task instance that wants to know
+    """
+    found: Mapping[str, Any] = ti.xcom_pull(task_ids=approval_task_id, key=APPROVAL_KEY) or {}
+    return found if found.get("scanned_at") == scanned_at else {"answer": None, "by": None}
+
+
 def push_channels(ti: Any, due: Sequence[DueChannel]) -> None:
     """Leave the channels that are due in XCom, in parts.
 
@@ -134,6 +156,7 @@ def summary_of(plan: Plan, size: int, began: datetime) -> dict[str, Any]:
         "unanswered": len(healed.unanswered),
         "unanswered_channels": healed.unanswered[:NAMED_FAILURES],
         "started_at": began.isoformat(),
+        "scanned_at": plan.scanned_at.isoformat(),
         "census": scan.census.to_json(),
         "batches": [min(size, len(scan.due) - start) for start in range(0, len(scan.due), size)],
     }
