@@ -22,6 +22,7 @@ PLAN: dict[str, Any] = {
     "failed": 0,
     "failures": [],
     "started_at": "2026-11-21T03:00:00+00:00",
+    "scanned_at": "2026-11-21T02:58:00+00:00",
     "failed_by_code": {"0": 2},
     "api_calls": 20,
     "calls": {"sync.twilio.com": 20},
@@ -209,6 +210,28 @@ def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None
     assert "batch 2 ended without a report" in summary["failures"][0]["message"]
     assert summary["failed_by_code"] == {"0": 112}
     assert context.event.extra == summary
+
+
+@pytest.mark.parametrize("done", [[10, None], [10, 3], [None, None]], ids=repr)
+@pytest.mark.parametrize(
+    "approval",
+    [
+        {"answer": "waiting", "by": None, "scanned_at": PLAN["scanned_at"]},
+        {"answer": "approved", "by": "ida", "scanned_at": "2026-11-20T02:58:00+00:00"},
+        None,
+    ],
+    ids=["waiting", "of an earlier plan", "none"],
+)
+def test_what_was_retired_counts_whatever_became_of_the_approval(
+    done: list[int | None], approval: Any, context: FakeContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context.pulled = {("plan", "plan", -1): PLAN, ("approve", "approval", -1): approval}
+    for index, deleted in enumerate(done):
+        context.pulled["retire", "report", index] = report(deleted=deleted) if deleted else None
+    _, summary = run(context, approval_task_id="approve")
+    deleted = sum(filter(None, done))
+    assert (summary["deleted"], summary["failed"]) == (deleted, 0)
+    assert ("Nothing was retired: it was not approved" in capsys.readouterr().out) is (deleted == 0)
 
 
 def test_without_a_plan_there_is_nothing_to_report(context: FakeContext) -> None:

@@ -14,7 +14,7 @@ from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
 from flexsms.operators.cleanup_failures import causes
-from flexsms.operators.cleanup_xcom import APPROVAL_KEY, PLAN_KEY, REPORT_KEY, Answer, planned_channels
+from flexsms.operators.cleanup_xcom import GRANTED, PLAN_KEY, REPORT_KEY, Answer, answer_to, planned_channels
 from flexsms.telemetry import Metric, count, gauge
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
@@ -84,10 +84,14 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             raise PermanentError(
                 f"Nothing was cleaned up: the task '{self.plan_task_id}' made no plan; see its log."
             )
-        stopped = self._stopped(ti)
-        indexes = range(0 if stopped else len(plan["batches"]))
-        reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=list(indexes))
-        if None in reports:
+        indexes = list(range(len(plan["batches"])))
+        reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=indexes)
+        stopped = self._stopped(ti, plan)
+        if stopped:
+            # Without an approval, a batch that has left no report has done nothing; what others did counts.
+            reports = [report for report in reports if report]
+            stopped = "" if reports else stopped
+        elif None in reports:
             batches = ti.xcom_pull(task_ids=self.plan_task_id)
             reports = [
                 report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
@@ -107,13 +111,13 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             _measure(summary)
         return summary
 
-    def _stopped(self, ti: Any) -> str:
+    def _stopped(self, ti: Any, plan: Mapping[str, Any]) -> str:
         """Why nothing was retired, as a sentence and a blank; empty where no approval was missing."""
         if self.approval_task_id is None:
             return ""
-        found = ti.xcom_pull(task_ids=self.approval_task_id, key=APPROVAL_KEY) or {"answer": None}
+        found = answer_to(ti, self.approval_task_id, plan["scanned_at"])
         match found["answer"]:
-            case Answer.NOT_NEEDED | Answer.APPROVED:
+            case answer if answer in GRANTED:
                 return ""
             case Answer.REJECTED if found["by"]:
                 return f"Nothing was retired: {found['by']} has rejected it. "
