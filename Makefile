@@ -12,12 +12,15 @@ BIN := $(VENV)/bin
 # Four workers for two cores, because most tests wait for a process of their own; whole files each, in the order of
 # their names. The contract check comes last and waits for the others.
 PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
-UNIT := -m "not airflow and not e2e and not cluster and not install" \
-  $(foreach folder,dags e2e cluster install,--ignore tests/$(folder))
+UNIT = -m "not airflow and not e2e and not cluster and not install$(if $(LATER), and not last)" \
+  $(foreach folder,dags e2e cluster install $(if $(LATER),$(OWN_CLOCK)),--ignore tests/$(folder))
 WITH_AIRFLOW := $(addprefix tests/,cli dags demo docs hooks operators sensors sources triggers web) $(sort $(wildcard tests/test_*.py))
 # Chaos and month have a clock of their own, which begins on the same day every time; bench measures seconds; the contract
 # check reads what the others have recorded, whenever that was.
-WITH_CLOCK := -m "not last" $(foreach folder,bench chaos cluster e2e install month,--ignore tests/$(folder))
+OWN_CLOCK := bench chaos month
+WITH_CLOCK := -m "not last" $(foreach folder,$(OWN_CLOCK) cluster e2e install,--ignore tests/$(folder))
+IN_400_DAYS := TZ=Europe/Berlin FAKETIME_DONT_FAKE_MONOTONIC=1 PYTHONPATH=$(CURDIR)/tests/later faketime -f +400d
+LATER ?=
 CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
@@ -32,6 +35,7 @@ help: ## this list
 	@echo
 	@echo "  STACK=…           what the demo plays on, conversations or chat (now: $(STACK))"
 	@echo "  ARGS=…            passed on: make demo ARGS=--exit, make test ARGS=tests/core"
+	@echo "  LATER=1           make test-lowest and test-next 400 days from now"
 	@echo "  PYTHON=…          the Python that makes $(VENV) (3.11 to 3.14; now: $(PYTHON))"
 	@echo "  AIRFLOW_HOME=…    now: $(AIRFLOW_HOME)"
 
@@ -57,16 +61,15 @@ test-pythons: ## the unit tests on Python 3.12, 3.13 and 3.14, where they are in
 
 test-lowest: ON := 3.12
 test-lowest: .venv-lowest/made ## the unit tests with the lowest versions allowed, on Python 3.12, with the coverage gate
-	@COVERAGE_CORE=sysmon .venv-lowest/bin/python -m pytest $(PARALLEL) $(UNIT) --ignore tests/kill \
+	@COVERAGE_CORE=sysmon $(if $(LATER),$(IN_400_DAYS)) .venv-lowest/bin/python -m pytest $(PARALLEL) $(UNIT) --ignore tests/kill \
 	  --cov --cov-report=term:skip-covered $(ARGS)
 
 test-next: ON := 3.14 3.13
 test-next: .venv-next/made ## the tests that see Airflow with its next release, on the newest Python that is here
-	@.venv-next/bin/python -m pytest $(PARALLEL) $(WITH_AIRFLOW) $(ARGS)
+	@$(if $(LATER),$(IN_400_DAYS)) .venv-next/bin/python -m pytest $(PARALLEL) $(WITH_AIRFLOW) $(ARGS)
 
 test-later: dev-env ## the tests that see a clock, 400 days from now and where clocks are changed (needs faketime)
-	@TZ=Europe/Berlin FAKETIME_DONT_FAKE_MONOTONIC=1 PYTHONPATH=$(CURDIR)/tests/later \
-	  faketime -f +400d $(BIN)/python -m pytest $(PARALLEL) $(WITH_CLOCK) $(ARGS)
+	@$(IN_400_DAYS) $(BIN)/python -m pytest $(PARALLEL) $(WITH_CLOCK) $(ARGS)
 
 test-cluster: cluster-env ## a distributed Airflow by docs/deployment, whose workers freeze and die
 	@$(CLUSTER_VENV)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
