@@ -40,6 +40,7 @@ SUMMARY = [
     "api_calls",
     "calls",
     "throttled",
+    "approval",
 ]
 
 

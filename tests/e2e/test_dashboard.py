@@ -358,6 +358,34 @@ def test_an_airflow_that_is_away_is_asked_again(open_page: Open, now: datetime) 
     expect(page.locator("#top .lead.good")).to_be_visible()
 
 
+def test_an_error_of_airflows_is_not_taken_for_a_missing_right(open_page: Open, now: datetime) -> None:
+    database.fill(night(now))
+    page = open_page()
+    expect(page.locator("#top .lead.good")).to_be_visible()
+    page.route("**/api/v2/dags/flexsms_cleanup/dagRuns*", lambda route: route.fulfill(status=503, json={}))
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.locator("#top .lead.bad")).to_have_text("Airflow answered with an error (503).")
+
+
+def test_a_dag_that_no_longer_loads_is_told(open_page: Open, now: datetime) -> None:
+    database.fill(night(now))
+    database.stale("flexsms_cleanup", True)
+    try:
+        page = open_page()
+        expect(page.locator("#top .lead.bad")).to_have_text("flexsms_cleanup is no longer loaded.")
+        page.get_by_role("link", name="See import errors").click()
+        page.wait_for_url(re.compile("/dags$"))
+    finally:
+        database.stale("flexsms_cleanup", False)
+
+
+def test_what_fails_from_the_first_run_on_is_told(open_page: Open, now: datetime) -> None:
+    database.fill([Run("flexsms_cleanup", "report", "flexsms_channel_state", now, None)])
+    page = open_page()
+    expect(page.locator("#top .lead.bad")).to_have_text("The last cleanup ended without a report.")
+    expect(page.locator("#first li")).to_have_count(4)
+
+
 def test_a_look_up_tells_what_is_known(open_page: Open, now: datetime) -> None:
     """What the server knows, it asks Twilio for: tests/web/test_channel.py."""
     database.fill(night(now))

@@ -234,6 +234,29 @@ def test_what_was_retired_counts_whatever_became_of_the_approval(
     assert ("Nothing was retired: it was not approved" in capsys.readouterr().out) is (deleted == 0)
 
 
+@pytest.mark.parametrize(
+    ("approval", "expected"),
+    [
+        ({"answer": "approved", "by": "ida"}, "approved"),
+        ({"answer": "rejected", "by": "ida"}, "rejected"),
+        ({"answer": "rejected", "by": None}, "no answer"),
+        ({"answer": "waiting", "by": None}, "waiting"),
+        (None, None),
+    ],
+)
+def test_the_event_says_what_became_of_the_approval_and_names_nobody(
+    approval: dict[str, Any] | None, expected: str | None, context: FakeContext
+) -> None:
+    context.pulled = {
+        ("plan", "plan", -1): {**PLAN, "batches": [1]},
+        ("approve", "approval", -1): approval and {**approval, "scanned_at": PLAN["scanned_at"]},
+        ("retire", "report", 0): report(deactivated=1),
+    }
+    run(context, approval_task_id="approve")
+    assert context.event.extra["approval"] == expected
+    assert "ida" not in str(context.event.extra)
+
+
 def test_without_a_plan_there_is_nothing_to_report(context: FakeContext) -> None:
     with pytest.raises(PermanentError, match="the task 'plan' made no plan"):
         run(context)

@@ -44,12 +44,21 @@ def add(runs: Iterable[Run]) -> None:
 
 def pause(dag_id: str, is_paused: bool) -> None:
     """As the switch in the list of DAGs."""
+    _change(dag_id, is_paused=is_paused)
+
+
+def stale(dag_id: str, is_stale: bool) -> None:
+    """As the DAG processor does where the DAG's file has an error."""
+    _change(dag_id, is_stale=is_stale)
+
+
+def _change(dag_id: str, **values: bool) -> None:
     from airflow.models.dag import DagModel  # noqa: TID251
     from airflow.utils.session import create_session  # noqa: TID251
     from sqlalchemy import update
 
     with create_session() as session:
-        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_paused=is_paused))
+        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(**values))
 
 
 def cleanup(at: datetime, **extra: Any) -> Run:

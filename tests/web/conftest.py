@@ -118,3 +118,15 @@ def login(server: Any) -> Callable[[str], dict[str, str]]:
         return {"authorization": f"Bearer {token_of(role)}"}
 
     return login
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dashboard's files as they are served, for Node."""
+    from flexsms.web.dashboard import FILES
+
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "package.json").write_text('{"type": "module"}')
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    return folder

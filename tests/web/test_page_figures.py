@@ -14,18 +14,6 @@ NOW = "2026-11-30T19:30:00Z"
 SID = "CH" + "a" * 32
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page's files as they are served."""
-    from flexsms.web.dashboard import FILES
-
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "package.json").write_text('{"type": "module"}')
-    for name, content in FILES.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
 @pytest.fixture
 def shown(modules: Path) -> Callable[..., Any]:
     """The value of an expression over `found`, the figures of some answers, and the modules' functions."""
@@ -41,9 +29,11 @@ def shown(modules: Path) -> Callable[..., Any]:
             "approvals",
             "dags",
         )
-        filled = {name: collection(answers.get(name, [])) for name in names}
+        usual = {"dags": [dag("flexsms_cleanup"), dag("flexsms_track")]}
+        filled = {name: collection({**usual, **answers}.get(name, [])) for name in names}
         code = f"""
         const data = await import({json.dumps(str(modules / "data.js"))});
+        const {{ problems }} = await import({json.dumps(str(modules / "problems.js"))});
         const sentence = await import({json.dumps(str(modules / "sentence.js"))});
         const tiles = await import({json.dumps(str(modules / "tiles.js"))});
         const series = await import({json.dumps(str(modules / "series.js"))});
@@ -92,9 +82,18 @@ def run(
 
 
 def dag(
-    dag_id: str, following: str | None = "2026-12-01T03:00:00Z", *, is_paused: bool = False
+    dag_id: str,
+    following: str | None = "2026-12-01T03:00:00Z",
+    *,
+    is_paused: bool = False,
+    is_stale: bool = False,
 ) -> dict[str, Any]:
-    return {"dag_id": dag_id, "is_paused": is_paused, "next_dagrun_run_after": following}
+    return {
+        "dag_id": dag_id,
+        "is_paused": is_paused,
+        "is_stale": is_stale,
+        "next_dagrun_run_after": following,
+    }
 
 
 def approval(state: str) -> dict[str, Any]:
@@ -186,7 +185,10 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         {"run": "run 8"},
     ),
     "tracking stands still": (
-        {"cleanup": [GOOD], "dags": [dag("flexsms_track", "2026-11-30T18:20:00Z")]},
+        {
+            "cleanup": [GOOD],
+            "dags": [dag("flexsms_cleanup"), dag("flexsms_track", "2026-11-30T18:20:00Z")],
+        },
         "The next run of tracking is overdue.",
         {"dag": "flexsms_track"},
     ),
@@ -198,6 +200,58 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         },
         "Events are over half an hour behind.",
         {"topic": "behind"},
+    ),
+    "cleanup no longer loads": (
+        {"cleanup": [OLD], "dags": [dag("flexsms_cleanup", is_stale=True), dag("flexsms_track")]},
+        "flexsms_cleanup is no longer loaded.",
+        {"dag": ""},
+    ),
+    "tracking is gone": (
+        {
+            "cleanup": [GOOD],
+            "trackRuns": [run(8, "2026-11-27T19:20:00Z", dag_id="flexsms_track")],
+            "dags": [dag("flexsms_cleanup")],
+        },
+        "flexsms_track is no longer loaded.",
+        {"dag": ""},
+    ),
+    "its approval failed": (
+        {"cleanup": [GOOD], "cleanupRuns": [run(1, "2026-11-30T03:00:00Z", "failed")]},
+        "The last cleanup failed.",
+        {"run": "run 1"},
+    ),
+    "nobody has answered": (
+        {
+            "cleanup": [event(1, "2026-11-30T15:04:00Z", kind="cleanup", due=3, approval="no answer")],
+            "cleanupRuns": [run(1, "2026-11-30T03:00:00Z")],
+        },
+        "Nobody has approved the last cleanup in time.",
+        {"run": "run 1"},
+    ),
+    "a run without a report, before a dry run that failed": (
+        {
+            "cleanup": [OLD],
+            "cleanupRuns": [
+                run(10, "2026-11-30T09:00:00Z", "failed", dry_run=True),
+                run(9, "2026-11-30T03:00:00Z", "failed"),
+            ],
+        },
+        "The last cleanup ended without a report.",
+        {"run": "run 9"},
+    ),
+    "a run without a report, at the same time as one of another DAG": (
+        {
+            "cleanup": [OLD],
+            "recent": [event(9, "2026-11-30T03:04:00Z", "own", kind="cleanup", due=2, deactivated=2)],
+            "cleanupRuns": [run(9, "2026-11-30T03:00:00Z", "failed")],
+        },
+        "The last cleanup ended without a report.",
+        {"run": "run 9"},
+    ),
+    "no cleanup has ever gone well": (
+        {"cleanupRuns": [run(9, "2026-11-30T03:00:00Z", "failed")]},
+        "The last cleanup ended without a report.",
+        {"run": "run 9"},
     ),
     "an approval": (
         {"cleanup": [GOOD], "approvals": [approval("awaiting_input")]},
@@ -229,12 +283,30 @@ def test_what_is_wrong_is_said_with_what_to_do(name: str, shown: Callable[..., A
 
 def test_what_has_no_clock_is_not_late(shown: Callable[..., Any]) -> None:
     dags = [dag("flexsms_cleanup", None), dag("flexsms_track", None)]
-    assert shown("data.problems(found)", cleanup=[OLD], recent=[OLD_TRACK], dags=dags) == []
+    assert shown("problems(found)", cleanup=[OLD], recent=[OLD_TRACK], dags=dags) == []
 
 
 def test_a_dry_run_is_no_cleanup(shown: Callable[..., Any]) -> None:
     runs = [run(9, "2026-11-30T09:00:00Z", "failed", dry_run=True), run(1, "2026-11-30T03:00:00Z")]
-    assert shown("data.problems(found)", cleanup=[GOOD], cleanupRuns=runs) == []
+    assert shown("problems(found)", cleanup=[GOOD], cleanupRuns=runs) == []
+
+
+@pytest.mark.parametrize("name", ["cleanupRuns", "trackRuns", "dags"])
+def test_all_is_well_is_said_only_by_those_who_may_see_it(name: str, shown: Callable[..., Any]) -> None:
+    answers = {"cleanup": [GOOD], name: {"items": [], "total": 0, "refused": True}}
+    line = shown("sentence.topLine(found, zone)", **answers)
+    assert (line["isBad"], line["text"]) == (False, "Nothing is wrong in what you may see.")
+
+
+def test_a_dag_that_was_never_used_is_not_missed(shown: Callable[..., Any]) -> None:
+    assert shown("problems(found)", texts=[event(1, NOW, "flexsms_send", kind="send")], dags=[]) == []
+
+
+def test_a_look_of_days_ago_is_no_lag_of_zero(shown: Callable[..., Any]) -> None:
+    tile = "tiles.tiles(found, zone).find((one) => one.topic === 'behind').value"
+    runs = [run(8, "2026-11-30T19:20:00Z", dag_id="flexsms_track")]
+    assert shown(tile, trackRuns=runs) == "0 s"
+    assert shown(tile, trackRuns=[run(8, "2026-11-27T19:20:00Z", dag_id="flexsms_track")]) == "–"
 
 
 def test_events_of_former_versions_are_understood_as_far_as_they_go(shown: Callable[..., Any]) -> None:
@@ -366,7 +438,7 @@ def test_what_is_cut_off_is_said(shown: Callable[..., Any]) -> None:
 
 
 def test_what_may_not_be_seen_is_named(shown: Callable[..., Any]) -> None:
-    refused = {"items": [], "total": 0, "refused": 403}
+    refused = {"items": [], "total": 0, "refused": True}
     assert shown("found.hidden", approvals=refused, cleanup=[GOOD]) == ["approvals"]
 
 

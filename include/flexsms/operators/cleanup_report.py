@@ -86,7 +86,8 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             )
         indexes = list(range(len(plan["batches"])))
         reports = ti.xcom_pull(task_ids=self.batch_task_id, key=REPORT_KEY, map_indexes=indexes)
-        stopped = self._stopped(ti, plan)
+        approval = self._approval(ti, plan)
+        stopped = self._stopped(approval)
         if stopped:
             # Without an approval, a batch that has left no report has done nothing; what others did counts.
             reports = [report for report in reports if report]
@@ -96,7 +97,7 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             reports = [
                 report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
             ]
-        summary = summarize(plan, reports, now=clock.utc_now())
+        summary = {**summarize(plan, reports, now=clock.utc_now()), "approval": _in_a_word(approval)}
         tell = self.log.warning if summary["failed"] or stopped else self.log.info
         tell("%s%s", stopped, sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         if preview:
@@ -111,19 +112,27 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             _measure(summary)
         return summary
 
-    def _stopped(self, ti: Any, plan: Mapping[str, Any]) -> str:
-        """Why nothing was retired, as a sentence and a blank; empty where no approval was missing."""
+    def _approval(self, ti: Any, plan: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.approval_task_id is None:
-            return ""
-        found = answer_to(ti, self.approval_task_id, plan["scanned_at"])
-        match found["answer"]:
+            return {"answer": Answer.NOT_NEEDED, "by": None}
+        return answer_to(ti, self.approval_task_id, plan["scanned_at"])
+
+    def _stopped(self, approval: Mapping[str, Any]) -> str:
+        """Why nothing was retired, as a sentence and a blank; empty where no approval was missing."""
+        match approval["answer"]:
             case answer if answer in GRANTED:
                 return ""
-            case Answer.REJECTED if found["by"]:
-                return f"Nothing was retired: {found['by']} has rejected it. "
+            case Answer.REJECTED if approval["by"]:
+                return f"Nothing was retired: {approval['by']} has rejected it. "
             case Answer.REJECTED:
                 return "Nothing was retired: nobody has approved it in time. "
         return f"Nothing was retired: it was not approved; see the task '{self.approval_task_id}'. "
+
+
+def _in_a_word(approval: Mapping[str, Any]) -> str | None:
+    """What became of the approval, without the name of who answered; None: its task has left nothing."""
+    answer: str | None = approval["answer"]
+    return "no answer" if answer == Answer.REJECTED and not approval["by"] else answer
 
 
 def _measure(summary: Mapping[str, Any]) -> None:

@@ -57,19 +57,22 @@ async function events(since, query, most) {
   return known.get(key);
 }
 
-const runs = (dag, since, query, most) =>
-  pages(`dags/${dag}/dagRuns`, { order_by: "-run_after", run_after_gte: since, ...query }, "dag_runs", most);
-
-/** What may not be seen is missing, and says so; that nobody is logged in any more concerns the whole page. */
-async function orRefused(promise) {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof Refused && error.status !== 401)
-      return { items: [], total: 0, refused: error.status };
+/** Of a DAG: none, where Airflow has no such DAG. */
+const ofDag = (path, ...rest) =>
+  pages(`dags/${path}`, ...rest).catch((error) => {
+    if (error.status === 404) return { items: [], total: 0 };
     throw error;
-  }
-}
+  });
+
+const runs = (dag, since, query, most) =>
+  ofDag(`${dag}/dagRuns`, { order_by: "-run_after", run_after_gte: since, ...query }, "dag_runs", most);
+
+/** What may not be seen is missing, and says so. Whatever else goes wrong concerns the whole page. */
+const orRefused = (promise) =>
+  promise.catch((error) => {
+    if (error.status === 403) return { items: [], total: 0, refused: true };
+    throw error;
+  });
 
 /** Everything the page shows, as Airflow tells it. The answers name no customer: runs of flexsms_send are not asked for. */
 export async function load(now) {
@@ -84,8 +87,8 @@ export async function load(now) {
     texts: events(ago(7), { name_prefix_pattern: "flexsms_text" }, 5),
     cleanupRuns: runs("flexsms_cleanup", ago(HISTORY_DAYS), {}, 2),
     trackRuns: runs("flexsms_track", ago(7), { limit: SHOWN }, 1),
-    sendFailures: pages(
-      "dags/flexsms_send/dagRuns/~/taskInstances",
+    sendFailures: ofDag(
+      "flexsms_send/dagRuns/~/taskInstances",
       { state: "failed", start_date_gte: ago(7), order_by: "-start_date" },
       "task_instances",
       1,
@@ -101,7 +104,8 @@ export async function load(now) {
       "hitl_details",
       1,
     ),
-    dags: pages("dags", { dag_id_prefix_pattern: "flexsms" }, "dags", 1),
+    // A DAG that no longer loads is stale: Airflow leaves it out unless it is asked for.
+    dags: pages("dags", { dag_id_prefix_pattern: "flexsms", exclude_stale: false }, "dags", 1),
   };
   const names = Object.keys(asked);
   const answers = await Promise.all(Object.values(asked).map(orRefused));

@@ -1,7 +1,8 @@
 // From what Airflow answers to the figures of the page. Pure: no request, no clock, no document.
 
 import { CODES } from "./codes.js";
-import { DAY, plural } from "./words.js";
+import { keyOf, reports } from "./reports.js";
+import { DAY } from "./words.js";
 
 export const OUTCOMES = {
   deactivated: "deactivated",
@@ -12,26 +13,6 @@ export const OUTCOMES = {
   already_gone: "already gone",
   failed: "failed",
 };
-const BEHIND_TOO_LONG_S = 1800;
-const OVERDUE = 3_600_000;
-
-/** Which job wrote an asset event. Those of former versions do not say. */
-export function kindOf(extra) {
-  if (typeof extra?.kind === "string") return extra.kind;
-  if (!extra) return null;
-  return "scanned" in extra ? "cleanup" : "cursor" in extra ? "track" : null;
-}
-
-/** Asset events as reports, oldest first, each once: what was said, when, and by which run. */
-export function reports(events, kind) {
-  const found = new Map();
-  for (const event of events)
-    if (kindOf(event.extra) === kind)
-      found.set(event.id, { ...event.extra, at: Date.parse(event.timestamp), run: runOf(event) });
-  return [...found.values()].sort((one, other) => one.at - other.at);
-}
-
-const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: event.source_run_id } : null);
 
 /** All figures. `answers` is what airflow.js loads, `now` milliseconds since 1970. */
 export function figures(answers, now) {
@@ -45,7 +26,7 @@ export function figures(answers, now) {
     task: task.task_id,
     at: Date.parse(task.start_date),
   }));
-  const told = new Set(cleanups.map((one) => one.run?.id));
+  const told = new Set(cleanups.map((one) => keyOf(one.run)));
   const dags = Object.fromEntries(answers.dags.items.map((dag) => [dag.dag_id, dag]));
   const cleanupRuns = answers.cleanupRuns.items.map((run) => asRun(run));
   const trackRuns = answers.trackRuns.items.map((run) => asRun(run));
@@ -57,7 +38,7 @@ export function figures(answers, now) {
     cleanupRuns,
     trackRuns,
     // Runs that ended without a report: nobody knows what they did.
-    silent: cleanupRuns.filter((run) => run.state === "failed" && !told.has(run.id)),
+    silent: cleanupRuns.filter((run) => run.state === "failed" && !run.isDry && !told.has(keyOf(run))),
     last: cleanups.at(-1) ?? null,
     channels: cleanups.findLast((one) => one.channels)?.channels ?? null,
     failures: failures(cleanups),
@@ -169,8 +150,8 @@ export function outcomes(texts, reds) {
     reasons.set(key, { ...known, count: known.count + 1, last: text.at, run: text.run });
   }
   const late = [...reasons.values()].sort((one, other) => other.count - one.count);
-  const told = new Set(texts.filter((one) => one.of === "delivery").map((one) => one.run?.id));
-  const silent = reds.filter((one) => one.task === "delivery" && !told.has(one.id));
+  const told = new Set(texts.filter((one) => one.of === "delivery").map((one) => keyOf(one.run)));
+  const silent = reds.filter((one) => one.task === "delivery" && !told.has(keyOf(one)));
   return {
     ...counts,
     notDelivered: counts.undelivered + counts.failed + silent.length,
@@ -200,44 +181,6 @@ function cuts(answers) {
       const last = items.at(-1);
       return { name, since: Date.parse(last.timestamp ?? last.run_after ?? last.start_date) };
     });
-}
-
-/** What wants somebody, the worst first: each with a sentence, and where to go. */
-export function problems(found) {
-  const { now, dags, last } = found;
-  const run = found.cleanupRuns.find((one) => ["success", "failed"].includes(one.state) && !one.isDry);
-  const cleanup = dags.flexsms_cleanup;
-  const track = found.trackRuns.find((one) => ["success", "failed"].includes(one.state));
-  // Whose next run should have begun long ago, by whatever schedule it has.
-  const isOverdue = (dag) =>
-    Boolean(dag?.next_dagrun_run_after) && now - Date.parse(dag.next_dagrun_run_after) > OVERDUE;
-  const wanted = [];
-  const want = (what, step, to) => wanted.push({ what, step, to });
-  if (run?.state === "failed" && run.id === found.silent[0]?.id)
-    want("the last cleanup ended without a report", "Open the run", { run });
-  else if (last?.failed)
-    want(`${plural(last.failed, "channel")} failed in the last cleanup`, "See why", { topic: "failed" });
-  if (cleanup?.is_paused && last)
-    want("flexsms_cleanup is paused", "Open flexsms_cleanup", { dag: "flexsms_cleanup" });
-  else if (isOverdue(cleanup))
-    want("the next cleanup is overdue", "Open flexsms_cleanup", { dag: "flexsms_cleanup" });
-  if (track?.state === "failed") want("the last run of tracking failed", "Open the run", { run: track });
-  if (dags.flexsms_track?.is_paused)
-    want("flexsms_track is paused", "Open flexsms_track", { dag: "flexsms_track" });
-  else if (isOverdue(dags.flexsms_track))
-    want("the next run of tracking is overdue", "Open flexsms_track", { dag: "flexsms_track" });
-  else if (found.behind.seconds > BEHIND_TOO_LONG_S)
-    want("events are over half an hour behind", "See the lag", { topic: "behind" });
-  if (found.posts.rejected && found.posts.rejecting)
-    want(`${plural(found.posts.rejected, "event")} could not be read`, "Open the run", {
-      run: found.posts.rejecting,
-    });
-  const { approvals } = found;
-  if (approvals.length)
-    want(`${plural(approvals.length, "approval")} ${approvals.length === 1 ? "waits" : "wait"}`, "Answer", {
-      run: approvals.at(-1),
-    });
-  return wanted;
 }
 
 /** Hours since the longest quiet due channel went quiet, as the last cleanup found it. */

@@ -4,6 +4,7 @@ import { BASE, Refused, load, lookUp } from "./airflow.js";
 import { figures } from "./data.js";
 import { make } from "./dom.js";
 import * as parts from "./parts.js";
+import { problems } from "./problems.js";
 import { topLine } from "./sentence.js";
 import { csv, plots } from "./series.js";
 import * as tables from "./tables.js";
@@ -28,7 +29,7 @@ const context = {
       `dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(id)}${task ? `/tasks/${encodeURIComponent(task)}` : ""}`,
       BASE,
     ).href,
-  dagLink: (dag) => new URL(`dags/${encodeURIComponent(dag)}`, BASE).href,
+  dagLink: (dag) => new URL(dag ? `dags/${encodeURIComponent(dag)}` : "dags", BASE).href,
 };
 let found = null;
 let drawn = [];
@@ -73,11 +74,14 @@ function fail(error) {
   const isOut = error instanceof Refused && error.status === 401;
   const button = make("button", { type: "button" }, isOut ? "Log in again" : "Try again");
   button.addEventListener("click", isOut ? logIn : refresh);
-  const text = isOut ? "Your login has ended." : "Airflow does not answer.";
+  const text = isOut ? "Your login has ended." : words(error);
   const rest = found ? "The figures below are from before." : "";
   at("top").replaceChildren(make("p", { className: "lead bad" }, text), make("p", {}, rest, " ", button));
   if (!isOut) again();
 }
+
+const words = (error) =>
+  error instanceof Refused ? `Airflow answered with an error (${error.status}).` : "Airflow does not answer.";
 
 function logIn() {
   const here = isFramed ? window.parent.location.href : location.href;
@@ -118,7 +122,8 @@ function show() {
     );
     at("found").hidden = at("first").hidden = true;
   } else if (isEmpty) {
-    at("top").replaceChildren(make("p", { className: "lead" }, "Nothing has been counted yet."));
+    if (problems(found).length) showTop();
+    else at("top").replaceChildren(make("p", { className: "lead" }, "Nothing has been counted yet."));
     at("first").replaceChildren(...parts.firstSteps(found, context));
   } else {
     showTop();

@@ -1,6 +1,7 @@
 // The line on top: whether all is well, and if not, what to do.
 
-import { problems, retired } from "./data.js";
+import { retired } from "./data.js";
+import { isPartly, problems } from "./problems.js";
 import { list, many, moment, plural, span } from "./words.js";
 
 // The name of a DAG stays as it is.
@@ -18,10 +19,15 @@ export function topLine(found, zone) {
   }
   return {
     isBad: false,
-    text: found.last || found.behind.looked ? "All is well." : "Nothing has been cleaned up yet.",
+    text: good(found),
     rest,
     steps: [],
   };
+}
+
+function good(found) {
+  if (isPartly(found)) return "Nothing is wrong in what you may see.";
+  return found.last || found.behind.looked ? "All is well." : "Nothing has been cleaned up yet.";
 }
 
 function facts(found, zone) {

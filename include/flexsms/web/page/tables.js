@@ -2,6 +2,7 @@
 
 import { OUTCOMES } from "./data.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
+import { keyOf } from "./reports.js";
 import { many, moment, plural, span } from "./words.js";
 
 const codePage = (code) =>
@@ -117,7 +118,7 @@ export function runs(found, context, topic) {
 }
 
 function lastRuns(found) {
-  const by = (reports) => new Map(reports.map((one) => [one.run?.id, one]));
+  const by = (reports) => new Map(reports.map((one) => [keyOf(one.run), one]));
   const cleanups = by(found.cleanups);
   const tracks = by(found.tracks);
   const asRow = (job, reports, tell) => (run) => ({
@@ -125,11 +126,11 @@ function lastRuns(found) {
     job,
     run,
     state: run.state,
-    isBad: run.state === "failed" || Boolean(reports.get(run.id)?.failed),
+    isBad: run.state === "failed" || Boolean(reports.get(keyOf(run))?.failed),
     told: run.isDry
       ? "dry run: nothing was written"
-      : reports.has(run.id)
-        ? tell(reports.get(run.id))
+      : reports.has(keyOf(run))
+        ? tell(reports.get(keyOf(run)))
         : run.state === "success"
           ? "nothing new"
           : "",
@@ -144,13 +145,15 @@ function lastRuns(found) {
 /** A row per text: its delivery says what became of it, its send how it left. */
 function sends({ texts: { list }, reds }) {
   const delivered = new Map(
-    list.filter((one) => one.of === "delivery").map((one) => [one.run?.id, one.outcome]),
+    list.filter((one) => one.of === "delivery").map((one) => [keyOf(one.run), one.outcome]),
   );
-  const lost = new Map(reds.filter((one) => one.task === "delivery").map((one) => [one.id, "not delivered"]));
+  const lost = new Map(
+    reds.filter((one) => one.task === "delivery").map((one) => [keyOf(one), "not delivered"]),
+  );
   return list
     .filter((one) => one.of !== "delivery")
     .map((one) => {
-      const state = delivered.get(one.run?.id) ?? lost.get(one.run?.id) ?? one.outcome;
+      const state = delivered.get(keyOf(one.run)) ?? lost.get(keyOf(one.run)) ?? one.outcome;
       const told = [
         one.route ? `route ${one.route}` : "",
         one.segments ? plural(one.segments, "segment") : "",

@@ -1,6 +1,7 @@
 // The figures below the line on top. Each is the name of a topic, by which the page can be filtered.
 
 import { oldestDays, retired, stillDue } from "./data.js";
+import { BEHIND_TOO_LONG_S, OVERDUE_MS } from "./problems.js";
 import { many, moment, plural, span, trim } from "./words.js";
 
 const NONE = "–";
@@ -58,7 +59,10 @@ function behind({ behind: { seconds, looked, sources }, now }, zone) {
   if (!looked) return tile("behind", "Events behind", null, "not tracked today");
   const each = sources.map((one) => `${one.source} ${one.seconds === null ? "no news" : span(one.seconds)}`);
   const note = each.length > 1 ? each.join(", ") : `read at ${moment(looked, now, zone)}`;
-  return tile("behind", "Events behind", span(seconds ?? 0), note, seconds > 1800);
+  // A look that found nothing new says so only for its own moment.
+  const value = seconds ?? (now - looked > OVERDUE_MS ? null : 0);
+  const isBad = seconds > BEHIND_TOO_LONG_S;
+  return tile("behind", "Events behind", value === null ? null : span(value), note, isBad);
 }
 
 function posts({ posts: { waiting, rejected } }) {
