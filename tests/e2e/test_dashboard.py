@@ -379,6 +379,18 @@ def test_a_dag_that_no_longer_loads_is_told(open_page: Open, now: datetime) -> N
         database.stale("flexsms_cleanup", False)
 
 
+def test_the_step_leads_to_the_run_that_failed_last(open_page: Open, now: datetime) -> None:
+    database.fill(night(now))
+    earlier = Run("flexsms_cleanup", "report", "flexsms_channel_state", now - timedelta(minutes=30), None)
+    database.add([earlier])
+    page = open_page()
+    step = page.get_by_role("link", name="Open the run")
+    before = step.get_attribute("href")
+    database.add([Run("flexsms_cleanup", "report", "flexsms_channel_state", now, None)])
+    page.get_by_role("button", name="Refresh").click()
+    expect(step).not_to_have_attribute("href", before or "")
+
+
 def test_what_fails_from_the_first_run_on_is_told(open_page: Open, now: datetime) -> None:
     database.fill([Run("flexsms_cleanup", "report", "flexsms_channel_state", now, None)])
     page = open_page()

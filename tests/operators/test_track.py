@@ -426,7 +426,7 @@ async def test_a_range_is_read_on_demand(stack: str, context: FakeContext, sandb
     sandbox.control.seed(channels=3, stack=stack)
     since = (datetime.now(UTC) - timedelta(days=29, hours=23)).isoformat()
     report = await FlexTrackOperator(task_id="track", since=since).aexecute(context)  # type: ignore[arg-type]
-    assert (report["created"], report["cursor"]) == (3, None)
+    assert (report["created"], report["cursor"], report["behind_s"]) == (3, None, None)
     assert {**context.cursors, **before} == context.cursors
 
 

@@ -302,6 +302,79 @@ def test_a_dag_that_was_never_used_is_not_missed(shown: Callable[..., Any]) -> N
     assert shown("problems(found)", texts=[event(1, NOW, "flexsms_send", kind="send")], dags=[]) == []
 
 
+def track(at: str, behind_s: float = 43200, **extra: Any) -> dict[str, Any]:
+    """The event of a run of tracking that was far behind."""
+    more = {"kind": "track", "source": "taskrouter", "behind_s": behind_s, **extra}
+    return {**event(5, at, "flexsms_track", **more), "source_run_id": "run 5"}
+
+
+LATE = ["events are over half an hour behind"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([("2026-11-30T07:00:00Z", 5, {})], LATE),
+        ([("2026-11-30T07:10:00Z", 6, {})], []),
+        ([("2026-11-30T07:10:00Z", 6, {"source": "taskrouter"})], []),
+        ([("2026-11-30T07:10:00Z", 6, {"source": "inbox"})], LATE),
+        ([("2026-11-30T07:10:00Z", 6, {"since": "2026-11-29T00:00:00Z"})], LATE),
+    ],
+    ids=["its own run", "a later one", "of its source", "of another source", "of a range"],
+)
+def test_a_lag_is_over_when_a_later_run_finds_no_news(
+    runs: list[Any], expected: list[str], shown: Callable[..., Any]
+) -> None:
+    listed = [run(number, at, dag_id="flexsms_track", **conf) for at, number, conf in runs]
+    answers = {"recent": [track("2026-11-30T07:01:00Z")], "trackRuns": listed}
+    assert shown("problems(found).map((one) => one.what)", **answers) == expected
+
+
+def test_another_sources_news_do_not_end_a_lag(shown: Callable[..., Any]) -> None:
+    other = event(6, "2026-11-30T07:11:00Z", "flexsms_track", kind="track", source="inbox", behind_s=3)
+    answers = {
+        "recent": [track("2026-11-30T07:01:00Z"), other],
+        "trackRuns": [run(6, "2026-11-30T07:10:00Z", dag_id="flexsms_track")],
+    }
+    assert shown("problems(found).map((one) => one.what)", **answers) == LATE
+
+
+def test_a_range_that_is_read_again_is_no_lag(shown: Callable[..., Any]) -> None:
+    recent = [track("2026-11-30T19:01:00Z", 5_184_000, read_up_to=None)]
+    assert shown("problems(found)", recent=recent) == []
+    assert shown("series.plots(found, zone)", recent=recent) == []
+
+
+OWN_CLEANUP = event(7, "2026-11-30T03:04:00Z", "own", kind="cleanup", due=2, deactivated=2, failed=0)
+OWN_TRACK = event(8, "2026-11-30T19:20:00Z", "own", kind="track", source="taskrouter", behind_s=3)
+PAUSED = [dag("flexsms_cleanup", is_paused=True), dag("flexsms_track", is_paused=True)]
+LEFT: dict[str, dict[str, Any]] = {
+    "own DAGs took over": {
+        "cleanup": [OLD],
+        "recent": [OWN_CLEANUP, OWN_TRACK],
+        "cleanupRuns": [run(3, "2026-11-28T03:00:00Z")],
+        "trackRuns": [run(4, "2026-11-27T18:00:00Z", "failed", "flexsms_track")],
+    },
+    "only own DAGs": {"recent": [OWN_CLEANUP, OWN_TRACK]},
+    "only texts": {"texts": [event(9, NOW, "flexsms_send", kind="send", outcome="sent")]},
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_a_paused_dag_that_nobody_needs_is_no_problem(name: str, shown: Callable[..., Any]) -> None:
+    assert shown("problems(found)", dags=PAUSED, **LEFT[name]) == []
+
+
+def test_a_paused_dag_that_did_the_work_is_one(shown: Callable[..., Any]) -> None:
+    answers = {
+        "cleanup": [GOOD],
+        "recent": [event(9, "2026-11-29T22:00:00Z", "own", kind="cleanup", due=1)],
+        "trackRuns": [run(4, "2026-11-30T18:00:00Z", dag_id="flexsms_track")],
+    }
+    whats = shown("problems(found).map((one) => one.what)", dags=PAUSED, **answers)
+    assert whats == ["flexsms_cleanup is paused", "flexsms_track is paused"]
+
+
 def test_a_look_of_days_ago_is_no_lag_of_zero(shown: Callable[..., Any]) -> None:
     tile = "tiles.tiles(found, zone).find((one) => one.topic === 'behind').value"
     runs = [run(8, "2026-11-30T19:20:00Z", dag_id="flexsms_track")]

@@ -112,6 +112,8 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
             began_at = account.now()
             with span("track"):
                 report = await self._track(account, timedelta(minutes=minutes), since, until, context)
+            if since:
+                report.behind_s = None  # the age of what was read again is no lag
             summary: dict[str, Any] = {
                 "kind": "track",
                 "source": self.source,

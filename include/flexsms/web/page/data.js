@@ -1,7 +1,7 @@
 // From what Airflow answers to the figures of the page. Pure: no request, no clock, no document.
 
 import { CODES } from "./codes.js";
-import { keyOf, reports } from "./reports.js";
+import { isRange, keyOf, reports } from "./reports.js";
 import { DAY } from "./words.js";
 
 export const OUTCOMES = {
@@ -60,7 +60,8 @@ function asRun(run) {
     dag: run.dag_id,
     id: run.dag_run_id,
     state: run.state,
-    type: run.run_type,
+    source: run.run_type === "asset_triggered" ? "inbox" : (run.conf?.source ?? null),
+    isRange: Boolean(run.conf?.since),
     at: Date.parse(run.start_date ?? run.run_after),
     ended: run.end_date ? Date.parse(run.end_date) : null,
     isDry: run.conf?.dry_run === true,
@@ -102,17 +103,24 @@ const withoutSid = ({ message, channel_sid: sid }) =>
 
 /** How far tracking is behind, by source, and when somebody last looked. */
 export function behind(tracks, runs) {
+  const reports = tracks.filter((one) => !isRange(one));
+  const sourceOf = new Map(tracks.map((one) => [keyOf(one.run), one.source]));
+  const good = runs.filter((run) => run.state === "success" && !run.isRange);
+  // A run without news leaves no report, and has read to the end of its source: nothing is behind any more.
+  const isOver = (report) =>
+    good.some(
+      (run) => run.at > report.at && [report.source, null].includes(sourceOf.get(keyOf(run)) ?? run.source),
+    );
   const sources = new Map();
-  for (const report of tracks)
+  for (const report of reports)
     if (report.source)
       sources.set(report.source, {
         source: report.source,
-        seconds: report.behind_s ?? null,
+        seconds: isOver(report) ? null : (report.behind_s ?? null),
         at: report.at,
         run: report.run,
       });
-  const good = runs.filter((run) => run.state === "success").map((run) => run.ended ?? run.at);
-  const looked = Math.max(...good, ...tracks.map((one) => one.at));
+  const looked = Math.max(...good.map((run) => run.ended ?? run.at), ...reports.map((one) => one.at));
   const list = [...sources.values()];
   const known = list.map((one) => one.seconds).filter((seconds) => seconds !== null);
   return {

@@ -147,8 +147,8 @@ function showTop() {
   const rest = make("p", {}, line.rest);
   const now = [lead, ...(steps.length ? [make("p", { className: "steps" }, steps)] : []), rest];
   // Read out only when it has changed.
-  if (at("top").textContent !== now.map((node) => node.textContent).join(""))
-    at("top").replaceChildren(...now);
+  const marked = (nodes) => [...nodes].map((node) => node.outerHTML).join("");
+  if (marked(at("top").children) !== marked(now)) at("top").replaceChildren(...now);
 }
 
 /** A refresh closes no table that somebody reads. */

@@ -20,3 +20,6 @@ const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: 
 
 /** What a run is known by: runs of two DAGs may have the same id. */
 export const keyOf = (run) => run && `${run.dag}/${run.id}`;
+
+/** Whether tracking read a range again: how long ago that was says nothing of how far it is behind. */
+export const isRange = (report) => report.read_up_to === null;

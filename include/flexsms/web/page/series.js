@@ -4,6 +4,7 @@
 // and lines are [{ key, label, values }] with a value or null per column: null is a hole, not a zero.
 
 import { OUTCOMES } from "./data.js";
+import { isRange } from "./reports.js";
 import { DAY, clockTime, dayOf, daysBefore, many, moment, plural, shortDay, span, trim } from "./words.js";
 
 const DAYS = 90;
@@ -134,7 +135,7 @@ function lastDay(found, zone, reports) {
 }
 
 function lag(found, zone) {
-  const reports = found.tracks.filter((one) => typeof one.behind_s === "number");
+  const reports = found.tracks.filter((one) => typeof one.behind_s === "number" && !isRange(one));
   if (!reports.length) return null;
   const sources = [...new Set(reports.map((one) => one.source ?? "events"))];
   return {
