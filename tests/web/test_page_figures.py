@@ -37,6 +37,7 @@ def shown(modules: Path) -> Callable[..., Any]:
         const sentence = await import({json.dumps(str(modules / "sentence.js"))});
         const tiles = await import({json.dumps(str(modules / "tiles.js"))});
         const series = await import({json.dumps(str(modules / "series.js"))});
+        const tables = await import({json.dumps(str(modules / "tables.js"))});
         const words = await import({json.dumps(str(modules / "words.js"))});
         const found = data.figures({json.dumps(filled)}, Date.parse({json.dumps(NOW)}));
         const zone = "UTC";
@@ -503,6 +504,67 @@ def test_ages_are_named_by_what_they_lie_between(shown: Callable[..., Any]) -> N
     plot = shown("series.plots(found, zone).find((one) => one.id === 'ages')", cleanup=[GOOD])
     assert [column["label"] for column in plot["columns"]] == ["< 1", "1–2", "2–3", "> 3"]
     assert plot["mark"] == {"at": 2, "label": "retention 2 days"}
+
+
+@pytest.mark.parametrize(
+    ("retention", "at"), [(0.5, 0.5), (2, 2), (2.25, 2.25), (3, 3.0), (4, 3.5), (9, 4.5)]
+)
+def test_the_line_of_the_retention_is_within_its_column(
+    retention: float, at: float, shown: Callable[..., Any]
+) -> None:
+    ages = [[1, 4], [2, 3], [3, 1], [5, 1], [None, 0]]
+    report = event(1, "2026-11-30T03:04:00Z", kind="cleanup", ages=ages, retention_days=retention)
+    assert shown("series.plots(found, zone).find((one) => one.id === 'ages').mark.at", cleanup=[report]) == at
+
+
+def test_a_report_that_was_cleared_counts_once(shown: Callable[..., Any]) -> None:
+    first = event(1, "2026-11-30T03:04:00Z", kind="cleanup", due=10, deactivated=0)
+    again = {
+        **event(2, "2026-11-30T04:04:00Z", kind="cleanup", due=10, deactivated=10),
+        "source_run_id": "run 1",
+    }
+    other = {**event(3, "2026-11-30T04:04:00Z", "own", kind="cleanup", due=5), "source_run_id": "run 1"}
+    day = "series.byDay(found, zone).at(-1).reports.map((one) => [one.due, one.deactivated ?? null])"
+    assert shown(day, cleanup=[again, first, other]) == [[10, 10], [5, None]]
+
+
+def test_each_text_of_a_mapped_task_has_its_own_delivery(shown: Callable[..., Any]) -> None:
+    def text(number: int, index: int, **extra: Any) -> dict[str, Any]:
+        one = event(number, f"2026-11-30T10:00:0{number}Z", "own", kind="send", **extra)
+        return {**one, "source_run_id": "run 1", "source_map_index": index}
+
+    texts = [text(n, n, outcome="sent") for n in range(3)]
+    texts.append(text(4, 1, outcome="delivered", of="delivery"))
+    red = {"dag_id": "own", "dag_run_id": "run 1", "task_id": "delivery", "map_index": 2, "start_date": NOW}
+    rows = "tables.lastRuns(found).map((one) => one.state)"
+    assert shown(rows, texts=texts, sendFailures=[red]) == ["not delivered", "delivered", "sent"]
+
+
+STRANGE = [
+    {"kind": "cleanup", "failures": "x", "ages": "x", "calls": "x", "failed": "x"},
+    {"kind": "cleanup", "failures": [None], "ages": [1], "channels": [], "oldest_ended_at": "x"},
+    {"kind": "cleanup", "failures": 5, "ages": 5, "failed_by_code": 5, "calls": None, "retention_days": "x"},
+    {"kind": "cleanup", "failed_by_code": {"constructor": 1}, "failed": 1, "due": 1},
+    {"kind": "cleanup", "failures": [{"code": "constructor"}]},
+    {"kind": "track", "source": "inbox", "behind_s": "4.5", "latency_s": {"n": "x"}},
+    {"kind": "track", "source": {}, "behind_s": {}, "rejected": "x", "waiting": []},
+    {"kind": "send", "outcome": "constructor", "code": "constructor", "route": {}},
+    {"kind": "send", "outcome": "failed", "code": "constructor", "segments": "x"},
+]
+
+
+@pytest.mark.parametrize("extra", STRANGE, ids=range(len(STRANGE)))
+def test_an_event_by_hand_breaks_nothing(extra: Any, shown: Callable[..., Any]) -> None:
+    one = {**event(1, "2026-11-30T19:04:00Z"), "extra": extra}
+    told = shown(
+        "[found, sentence.topLine(found, zone), tiles.tiles(found, zone), tables.lastRuns(found), "
+        "series.plots(found, zone)]",
+        cleanup=[one],
+        recent=[one],
+        texts=[one],
+    )
+    assert "NaN" not in json.dumps(told)
+    assert all(isinstance(one["advice"], str) for one in told[0]["failures"] + told[0]["texts"]["reasons"])
 
 
 def test_what_is_cut_off_is_said(shown: Callable[..., Any]) -> None:

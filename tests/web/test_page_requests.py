@@ -77,5 +77,26 @@ def test_an_error_of_airflows_is_no_missing_right(part: str, status: int, loaded
     assert loaded(failing(part, status)) == {"error": status}
 
 
+def tracked(first: int, last: int, total: int) -> str:
+    """An Airflow with so many events of tracking, one a second, and the newest of them on each page."""
+    return f"""(url) => {{
+      if (!url.pathname.endsWith("/assets/events") || url.searchParams.has("source_dag_id")) return [200, empty];
+      const offset = Number(url.searchParams.get("offset") ?? 0);
+      const ids = Array.from({{ length: {last - first} }}, (_, n) => {last} - n).slice(offset, offset + 100);
+      const at = (id) => new Date(Date.parse("2026-11-30T00:00:00Z") + 1000 * id).toISOString();
+      const asset_events = ids.map((id) => ({{ id, timestamp: at(id) }}));
+      return [200, {{ ...empty, asset_events, total_entries: {total} }}];
+    }}"""
+
+
+@pytest.mark.parametrize(("total", "oldest"), [(300, 0), (900, 1001)], ids=["all of them", "too many"])
+def test_no_hole_is_left_between_new_events_and_those_of_before(total: int, oldest: int, loaded: Any) -> None:
+    answers = loaded(tracked(0, 50, 50), tracked(1000, 1300, total))["answers"]
+    ids = [one["id"] for one in answers["recent"]["items"]]
+    assert ids[:300] == list(range(1300, 1000, -1))
+    assert ids[-1] == (oldest or 1)
+    assert (answers["recent"]["total"] > len(ids)) == bool(oldest)
+
+
 def test_an_airflow_without_assets_is_an_error(loaded: Any) -> None:
     assert loaded(failing("/assets/events", 404)) == {"error": 404}

@@ -48,8 +48,10 @@ async function events(since, query, most) {
   const asked = { order_by: "-timestamp", timestamp_gte: from, ...query };
   const fresh = await pages("assets/events", asked, "asset_events", most);
   const ids = new Set(fresh.items.map((event) => event.id));
+  // Where there are more new ones than were loaded, those of before would have a hole between them and these.
+  const joins = fresh.total <= fresh.items.length;
   const older = before.items.filter(
-    ({ id, timestamp }) => !ids.has(id) && Date.parse(timestamp) >= Date.parse(since),
+    ({ id, timestamp }) => joins && !ids.has(id) && Date.parse(timestamp) >= Date.parse(since),
   );
   const cut = before.total - before.items.length + (fresh.total - fresh.items.length);
   const items = [...fresh.items, ...older];

@@ -1,7 +1,7 @@
 // From what Airflow answers to the figures of the page. Pure: no request, no clock, no document.
 
 import { CODES } from "./codes.js";
-import { isRange, keyOf, reports } from "./reports.js";
+import { isRange, keyOf, keyOfText, reports } from "./reports.js";
 import { DAY } from "./words.js";
 
 export const OUTCOMES = {
@@ -21,8 +21,8 @@ export function figures(answers, now) {
   const texts = reports(answers.texts.items, "send");
   // A text that did not arrive leaves no event, but a red task.
   const reds = answers.sendFailures.items.map((task) => ({
-    dag: task.dag_id,
-    id: task.dag_run_id,
+    run: { dag: task.dag_id, id: task.dag_run_id, task: task.task_id },
+    index: task.map_index,
     task: task.task_id,
     at: Date.parse(task.start_date),
   }));
@@ -82,15 +82,17 @@ export function failures(cleanups) {
         run: report.run,
         isNow: report === cleanups.at(-1),
         said: named ? withoutSid(named) : (known.said ?? ""),
-        advice: CODES[code] ?? "",
+        advice: adviceOf(code),
       });
     }
   return [...found.values()].sort((one, other) => other.last - one.last || other.count - one.count);
 }
 
+const adviceOf = (code) => (Object.hasOwn(CODES, code) ? CODES[code] : "");
+
 function countedByCode(report) {
   if (report.failed_by_code) return report.failed_by_code;
-  const counts = {};
+  const counts = Object.create(null);
   for (const { code } of report.failures ?? []) counts[code] = (counts[code] ?? 0) + 1;
   return counts;
 }
@@ -145,7 +147,7 @@ export function outcomes(texts, reds) {
   const reasons = new Map();
   for (const text of texts) {
     const isSend = text.of !== "delivery";
-    if (text.outcome in counts) counts[text.outcome] += 1;
+    if (Object.hasOwn(counts, text.outcome)) counts[text.outcome] += 1;
     if (isSend && ["delivered", "undelivered"].includes(text.outcome)) counts.sent += 1;
     if (!["undelivered", "failed"].includes(text.outcome)) continue;
     const key = String(text.code ?? 0);
@@ -153,13 +155,13 @@ export function outcomes(texts, reds) {
       code: text.code ?? 0,
       count: 0,
       first: text.at,
-      advice: CODES[key] ?? "",
+      advice: adviceOf(key),
     };
     reasons.set(key, { ...known, count: known.count + 1, last: text.at, run: text.run });
   }
   const late = [...reasons.values()].sort((one, other) => other.count - one.count);
-  const told = new Set(texts.filter((one) => one.of === "delivery").map((one) => keyOf(one.run)));
-  const silent = reds.filter((one) => one.task === "delivery" && !told.has(keyOf(one)));
+  const told = new Set(texts.filter((one) => one.of === "delivery").map(keyOfText));
+  const silent = reds.filter((one) => one.task === "delivery" && !told.has(keyOfText(one)));
   return {
     ...counts,
     notDelivered: counts.undelivered + counts.failed + silent.length,
@@ -192,8 +194,10 @@ function cuts(answers) {
 }
 
 /** Hours since the longest quiet due channel went quiet, as the last cleanup found it. */
-export const oldestDays = (report) =>
-  report?.oldest_ended_at ? (report.at - Date.parse(report.oldest_ended_at)) / DAY : null;
+export function oldestDays(report) {
+  const ended = Date.parse(report?.oldest_ended_at);
+  return Number.isFinite(ended) ? (report.at - ended) / DAY : null;
+}
 
 export const retired = (report) => (report.deactivated ?? 0) + (report.deleted ?? 0);
 

@@ -5,7 +5,7 @@ import { plural } from "./words.js";
 
 export const BEHIND_TOO_LONG_S = 1800;
 export const OVERDUE_MS = 3_600_000;
-// What without nobody knows whether all is well.
+// Without these, nobody knows whether all is well.
 const NEEDED = ["cleanupRuns", "trackRuns", "dags"];
 
 export const isPartly = ({ hidden }) => NEEDED.some((name) => hidden.includes(name));

@@ -10,16 +10,48 @@ export function kindOf(extra) {
 /** Asset events as reports, oldest first, each once: what was said, when, and by which run. */
 export function reports(events, kind) {
   const found = new Map();
-  for (const event of events)
+  const byTime = [...events].sort((one, other) => Date.parse(one.timestamp) - Date.parse(other.timestamp));
+  for (const event of byTime)
     if (kindOf(event.extra) === kind)
-      found.set(event.id, { ...event.extra, at: Date.parse(event.timestamp), run: runOf(event) });
+      found.set(onceBy(event, kind), {
+        ...sound(event.extra),
+        at: Date.parse(event.timestamp),
+        run: runOf(event),
+        index: event.source_map_index ?? UNMAPPED,
+      });
   return [...found.values()].sort((one, other) => one.at - other.at);
 }
 
+// Where a task is cleared, a cleanup sums itself up once more: the newest counts.
+const onceBy = (event, kind) =>
+  kind === "cleanup" && event.source_run_id ? `${keyOf(runOf(event))}/${event.source_task_id}` : event.id;
+
 const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: event.source_run_id } : null);
+
+// Anybody may write an asset event by hand. So what has another shape than ours is left out.
+const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "outcome", "of", "route"];
+const LISTS = ["failures", "ages"];
+const COUNTS = ["failed_by_code", "calls", "channels", "latency_s"];
+
+function sound(extra) {
+  const isSound = ([name, value]) => {
+    if (typeof value === "string") return TEXTS.includes(name);
+    if (Array.isArray(value))
+      return LISTS.includes(name) && value.every((one) => one && typeof one === "object");
+    if (value && typeof value === "object")
+      return COUNTS.includes(name) && Object.values(value).every(Number.isFinite);
+    return !LISTS.includes(name);
+  };
+  return Object.fromEntries(Object.entries(extra).filter(isSound));
+}
 
 /** What a run is known by: runs of two DAGs may have the same id. */
 export const keyOf = (run) => run && `${run.dag}/${run.id}`;
+
+const UNMAPPED = -1;
+
+/** What a task of a run is known by: of a mapped one, there are many. */
+export const keyOfText = ({ run, index }) => `${keyOf(run)}/${index ?? UNMAPPED}`;
 
 /** Whether tracking read a range again: how long ago that was says nothing of how far it is behind. */
 export const isRange = (report) => report.read_up_to === null;

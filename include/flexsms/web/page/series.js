@@ -84,7 +84,6 @@ function ages(found, zone) {
   const name = (days, n) =>
     days === null ? `> ${bounds[n - 1]}` : n ? `${bounds[n - 1]}–${days}` : `< ${days}`;
   const retention = report.retention_days ?? null;
-  const inside = retention === null ? -1 : bounds.filter((days) => days !== null && days <= retention).length;
   return {
     id: "ages",
     topics: ["due", "oldest"],
@@ -102,8 +101,19 @@ function ages(found, zone) {
     mark:
       retention === null
         ? null
-        : { at: inside, label: `retention ${trim(retention)} ${retention === 1 ? "day" : "days"}` },
+        : {
+            at: place(retention, bounds),
+            label: `retention ${trim(retention)} ${retention === 1 ? "day" : "days"}`,
+          },
   };
+}
+
+/** Where a number of days stands among the columns: within one, in proportion; in the last, which has no end, in its middle. */
+function place(days, bounds) {
+  const n = bounds.filter((bound) => bound !== null && bound <= days).length;
+  const from = n ? bounds[n - 1] : 0;
+  const to = bounds[n] ?? null;
+  return n + (to === null ? 0.5 : (days - from) / (to - from));
 }
 
 function openAndWaiting(days) {

@@ -2,7 +2,7 @@
 
 import { OUTCOMES } from "./data.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
-import { keyOf } from "./reports.js";
+import { keyOf, keyOfText } from "./reports.js";
 import { many, moment, plural, span } from "./words.js";
 
 const codePage = (code) =>
@@ -53,8 +53,7 @@ export function texts(found, context) {
   const { texts: told, reds } = found;
   if (!told.total)
     return titled("Texts", make("p", { className: "quiet none" }, "No text was sent in seven days."));
-  const when = (one) =>
-    runAnchor(one.run ?? one, moment(one.at ?? one.last, context.now, context.zone), context);
+  const when = (one) => runAnchor(one.run, moment(one.at ?? one.last, context.now, context.zone), context);
   const always = ["sent", "delivered", "not delivered"];
   const counts = [
     [told.sent, "sent"],
@@ -117,7 +116,8 @@ export function runs(found, context, topic) {
   return titled("Last runs", grid(["started", "job", "state", "what it did"], rows));
 }
 
-function lastRuns(found) {
+/** The runs and texts, as rows. Pure. */
+export function lastRuns(found) {
   const by = (reports) => new Map(reports.map((one) => [keyOf(one.run), one]));
   const cleanups = by(found.cleanups);
   const tracks = by(found.tracks);
@@ -145,15 +145,15 @@ function lastRuns(found) {
 /** A row per text: its delivery says what became of it, its send how it left. */
 function sends({ texts: { list }, reds }) {
   const delivered = new Map(
-    list.filter((one) => one.of === "delivery").map((one) => [keyOf(one.run), one.outcome]),
+    list.filter((one) => one.of === "delivery").map((one) => [keyOfText(one), one.outcome]),
   );
   const lost = new Map(
-    reds.filter((one) => one.task === "delivery").map((one) => [keyOf(one), "not delivered"]),
+    reds.filter((one) => one.task === "delivery").map((one) => [keyOfText(one), "not delivered"]),
   );
   return list
     .filter((one) => one.of !== "delivery")
     .map((one) => {
-      const state = delivered.get(keyOf(one.run)) ?? lost.get(keyOf(one.run)) ?? one.outcome;
+      const state = delivered.get(keyOfText(one)) ?? lost.get(keyOfText(one)) ?? one.outcome;
       const told = [
         one.route ? `route ${one.route}` : "",
         one.segments ? plural(one.segments, "segment") : "",
