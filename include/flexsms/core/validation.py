@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from flexsms.core.attributes import is_sid
 from flexsms.core.exceptions import InvalidInput
 
 E = TypeVar("E", bound=StrEnum)
@@ -89,7 +89,7 @@ def parse_sid(name: str, prefix: str, value: str | None) -> str | None:
     text = parse_text(name, value)
     if not text:
         return None
-    if not re.fullmatch(rf"{prefix}[0-9a-fA-F]{{32}}", text):
+    if not is_sid(text, prefix):
         raise InvalidInput(
             name,
             "is not a Twilio SID of this kind",

@@ -68,7 +68,7 @@ class LiveChannels:
             return self._newest
 
     async def _check(self) -> LivenessCheck:
-        # Two groups that begin side by side ask one after the other, and Twilio lists tasks three times a second.
+        # Two groups that begin side by side ask one after the other: the second asks before this begins, and shares it.
         await asyncio.sleep(0)
         began = Instant.now()
         changed, recent, busy = await asyncio.gather(
