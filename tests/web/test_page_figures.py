@@ -292,6 +292,20 @@ def test_a_dry_run_is_no_cleanup(shown: Callable[..., Any]) -> None:
     assert shown("problems(found)", cleanup=[GOOD], cleanupRuns=runs) == []
 
 
+def test_a_dry_run_that_failed_is_drawn_as_no_run(shown: Callable[..., Any]) -> None:
+    runs = [
+        run(9, "2026-11-29T09:00:00Z", "failed", dry_run=True),
+        run(8, "2026-11-28T03:00:00Z", "failed"),
+        run(1, "2026-11-30T03:00:00Z"),
+    ]
+    columns = shown("series.plots(found, zone)[0].columns.slice(-3)", cleanup=[GOOD], cleanupRuns=runs)
+    assert [(one["note"], one["isSilent"]) for one in columns] == [
+        ("a run without a report", True),
+        ("no run", False),
+        ("", False),
+    ]
+
+
 @pytest.mark.parametrize("name", ["cleanupRuns", "trackRuns", "dags"])
 def test_all_is_well_is_said_only_by_those_who_may_see_it(name: str, shown: Callable[..., Any]) -> None:
     answers = {"cleanup": [GOOD], name: {"items": [], "total": 0, "refused": True}}

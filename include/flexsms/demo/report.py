@@ -77,7 +77,7 @@ def show(told: Told, view: View) -> None:
     )
     view.table(
         f"The cleanup, with a crowd of {len(told.first.before) - len(told.roles)} more channels",
-        ("", "scanned", "due", "deactivated", "retired before", "failed", "calls", "writes"),
+        ("", "scanned", "due", "deactivated", "already gone", "failed", "calls", "writes"),
         [_counts("first run", told.first), _counts("right after", told.second)],
     )
     view.table(
