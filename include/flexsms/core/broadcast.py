@@ -1,0 +1,121 @@
+"""What the tasks of a broadcast hand on to each other: who is texted what, in which batches, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Outcome(StrEnum):
+    """What became of a recipient, as the result file and the totals say it."""
+
+    # The check leaves them out.
+    INVALID = "invalid"
+    REPEATED = "repeated"
+    TEXTED_BEFORE = "texted_before"
+    # Sending.
+    SENT = "sent"
+    SUPPRESSED = "suppressed"
+    TOO_LATE = "too_late"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    # Known later, of what was sent.
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not_delivered"
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a text is on its way, or was."""
+        return self in (Outcome.SENT, Outcome.DELIVERED, Outcome.NOT_DELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastText:
+    """One text of a broadcast: a line of the work list, which the check writes and the batches read.
+
+    :param row: of the recipient in the list as it was given, the first one is 1
+    :param to_number: E.164
+    :param body: rendered, so that what was approved is what is sent
+    :param zones: IANA names; the text leaves only while it is within hours in all of them
+    """
+
+    row: int
+    from_number: str = field(repr=False)
+    to_number: str = field(repr=False)
+    body: str = field(repr=False)
+    to_name: str = field(default="", repr=False)
+    zones: tuple[str, ...] = ()
+
+    def to_line(self) -> bytes:
+        """A line of the work list, with its end."""
+        return json.dumps({**asdict(self), "zones": list(self.zones)}, ensure_ascii=True).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Read what :meth:`to_line` wrote."""
+        data = json.loads(line)
+        return cls(**{**data, "zones": tuple(data["zones"])})
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastBatch:
+    """Texts that one mapped task sends. It says where they are, for they are personal and XCom is not.
+
+    :param number: the first batch is 0; names the batch's file of results
+    :param folder: URL of the broadcast's folder; see :class:`flexsms.recipients.folder.BroadcastFolder`
+    :param start: byte at which its first line begins in the work list
+    :param end: byte behind its last line
+    :param texts: how many there are
+    :param zones: those of all its texts, which have them in common
+    """
+
+    number: int
+    label: str
+    folder: str
+    start: int
+    end: int
+    texts: int
+    zones: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The XCom value: no number and no text."""
+        return {**asdict(self), "zones": list(self.zones)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**{**value, "zones": tuple(value["zones"])})
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastResult:
+    """What became of one recipient: a line of a batch's results, or of what the check left out.
+
+    :param to: the number's last four digits
+    :param code: Twilio's, where it gave one
+    :param reason: one sentence; empty where there is nothing to say
+    :param at: when, ISO 8601, UTC; empty where nothing was done
+    """
+
+    row: int
+    to: str
+    outcome: Outcome
+    code: int | None = None
+    reason: str = ""
+    at: str = ""
+    segments: int = 0
+    channel_sid: str = ""
+    message_sid: str = ""
+
+    def to_line(self) -> bytes:
+        """A line of a file of results, with its end."""
+        return json.dumps(asdict(self), ensure_ascii=True).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Read what :meth:`to_line` wrote."""
+        data = json.loads(line)
+        return cls(**{**data, "outcome": Outcome(data["outcome"])})
