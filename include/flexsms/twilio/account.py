@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from flexsms.core.cloud_events import Home
 from flexsms.core.event_source import EventSource
+from flexsms.core.number_digest import NumberDigest
 from flexsms.core.retention import SMS
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
@@ -40,6 +42,7 @@ from flexsms.twilio.stacks.conversations.delivery import ConversationsDelivery
 from flexsms.twilio.stacks.conversations.stack import ConversationsStack
 from flexsms.twilio.stacks.protocol import DeliveryStack, RetiringStack, SendingStack
 from flexsms.twilio.sync.channel_states import SyncStore
+from flexsms.twilio.sync.digest_key import DigestKey
 from flexsms.twilio.sync.lock import SyncLock
 from flexsms.twilio.taskrouter.events import DEFAULT_LOOKBACK, TaskRouterRange, TaskRouterSource
 from flexsms.twilio.tracking.parked_states import ParkedStates
@@ -138,6 +141,17 @@ class Account:
             lease=self._lease,
         )
         return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
+
+    async def number_digest(self) -> NumberDigest:
+        """What turns phone numbers into digests; read once, however often it is asked for.
+
+        :raises PermanentError: when the document with the key holds none
+        """
+        return await self._digest_key.number_digest()
+
+    @cached_property
+    def _digest_key(self) -> DigestKey:
+        return DigestKey(self.client, self.settings.need("sync_service_sid"))
 
     def notifications(self) -> Notifications:
         """Texts colleagues."""

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # A bare CH… would be refused: a unique name must not look like a SID (54302).
 DOCUMENT_PREFIX = "flexsms."
+STATE_PREFIX = f"{DOCUMENT_PREFIX}CH"  # other documents of ours hold no state
 RECIPE_PREFIX = "ChannelSIDIS"
 PAGE_SIZE = 100
 # How long the state of a retired channel stays, so that late events do not bring it back: seconds.
@@ -166,7 +167,7 @@ class SyncStore:
         states: list[Scanned] = []
         for document in page:
             name = document.unique_name or ""
-            if name.startswith(DOCUMENT_PREFIX):
+            if name.startswith(STATE_PREFIX):
                 channel_sid = name.removeprefix(DOCUMENT_PREFIX)
                 states.append(self._read(channel_sid, document.data, document.revision))
             elif name.startswith(RECIPE_PREFIX):
