@@ -23,8 +23,11 @@ class Metric(StrEnum):
     DELIVERY = "flexsms.delivery"
     EVENTS = "flexsms.events"
     EVENT_LAG = "flexsms.event_lag_s"
+    INBOX_WAITING = "flexsms.inbox.waiting"
+    INBOX_REFUSED = "flexsms.inbox.refused"
     CHANNELS = "flexsms.channels"
     DUE = "flexsms.due"
+    OLDEST_DUE = "flexsms.oldest_due_s"
     RETIRED = "flexsms.retired"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -89,6 +90,25 @@ async def test_another_airflow_pulls_with_a_login(
         login = {"conn_type": "http", "host": server.url, "login": "puller", "password": "secret of a puller"}
         monkeypatch.setenv("AIRFLOW_CONN_FLEXSMS_EVENTS", json.dumps(login))
         assert await HttpCollector("flexsms_events", PATH).fetch(None, 7) == {"events": [], "next": None}
+
+
+async def test_a_refused_post_is_told_to_the_metrics_that_airflow_is_configured_with(
+    airflow_db: Path, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the API server, Airflow sets up another copy of its metrics than in tasks."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(60)
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1")
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_PORT", str(statsd.getsockname()[1]))
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED", "True")
+        with ApiServer() as server:
+            async with httpx.AsyncClient(timeout=20) as client:
+                assert (await client.post(f"{server.url}{PATH}", content=b"[]")).status_code == 403
+            while "flexsms" not in (line := statsd.recv(65_536).decode()):
+                pass
+    assert line == "airflow.flexsms.inbox.refused,reason=signature:1|c"
 
 
 async def test_two_replicas_share_an_inbox(receiver: ApiServer, inbox: ObjectStorageInbox) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
+import shutil
 import threading
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,13 +18,16 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.sources import stores
 from flexsms.sources.object_storage import AT_ONCE, ObjectStorageInbox
+from flexsms.telemetry import Metric
 from flexsms.web import connection_cache, event_streams, request_body
 from flexsms.web.connection_cache import Desk
+from tests.conftest import ROOT
+from tests.support.statsd import statsd
 
 from .conftest import KEY, PATH, PUBLIC, event, signed
 
@@ -420,3 +426,46 @@ class TestMemory:
         # Without a length it may become as long as is allowed.
         assert (await api.post(content=body(), **signed(BODY))).status_code == 503
         assert await send(api) == 204
+
+
+async def test_each_refused_post_counts_once_by_its_reason(
+    api: httpx.AsyncClient, connection: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalls(_: object) -> AsyncIterator[bytes]:
+        await asyncio.sleep(60)
+        yield b""
+
+    with statsd() as metrics:
+        assert await send(api) == 204
+        assert await send(api, key="f" * 32) == 403
+        assert (await api.post(PATH, content=BODY)).status_code == 403
+        assert (await api.post(content=b"[2]", **signed(BODY))).status_code == 403
+        assert await send(api, b"1") == 400
+        assert await send(api, b"1" * (MIB + 1)) == 413
+        with monkeypatch.context() as patch:
+            patch.setattr(event_streams, "room", request_body.Room(0))
+            assert await send(api) == 503
+        with monkeypatch.context() as patch:
+            patch.setattr(request_body, "READ_WITHIN_S", 0.05)
+            patch.setattr(Request, "stream", stalls)
+            assert await send(api) == 503
+        shutil.rmtree(tmp_path / "inbox")
+        (tmp_path / "inbox").write_text("a file where the folder should be")
+        assert await send(api) == 503
+        connection(inbox_path="")
+        monkeypatch.setattr(event_streams, "desk", Desk())
+        assert await send(api) == 503
+        found = Counter(tags["reason"] for _, tags in metrics.of(Metric.INBOX_REFUSED))
+    assert found == {
+        "signature": 3,
+        "unreadable": 1,
+        "too_large": 1,
+        "busy": 1,
+        "incomplete": 1,
+        "not_stored": 1,
+        "no_inbox": 1,
+    }
+    section = (
+        (ROOT / "docs" / "monitoring.md").read_text().partition("### Refused posts")[2].partition("\n###")[0]
+    )
+    assert set(re.findall(r"^\| `(\w+)` ", section, re.MULTILINE)) == found.keys()

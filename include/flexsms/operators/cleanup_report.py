@@ -109,7 +109,7 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             self.outlets = []  # nothing changed, so nobody is told that something did
         else:
             context["outlet_events"][CHANNEL_STATE].extra = summary
-            _measure(summary)
+            _measure(summary, now=clock.utc_now())
         return summary
 
     def _approval(self, ti: Any, plan: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,10 +135,12 @@ def _in_a_word(approval: Mapping[str, Any]) -> str | None:
     return "no answer" if answer == Answer.REJECTED and not approval["by"] else answer
 
 
-def _measure(summary: Mapping[str, Any]) -> None:
+def _measure(summary: Mapping[str, Any], *, now: datetime) -> None:
     for state, number in summary.get("channels", {}).items():
         gauge(Metric.CHANNELS, number, state=state)
     gauge(Metric.DUE, summary["due"])
+    oldest = summary["oldest_ended_at"]
+    gauge(Metric.OLDEST_DUE, (now - datetime.fromisoformat(oldest)).total_seconds() if oldest else 0)
     for outcome in Outcome:
         count(Metric.RETIRED, summary[outcome], outcome=str(outcome))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from flexsms.sources.inbox import InboxSource
 from flexsms.sources.kinesis import KinesisSource
 from flexsms.sources.kinesis_stream import KinesisStream
 from flexsms.sources.object_storage import ObjectStorageInbox
-from flexsms.telemetry import Metric, count, span, timing
+from flexsms.telemetry import Metric, count, gauge, span, timing
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
@@ -132,7 +132,7 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 f"sync/{settings.sync_service_sid}/documents",
                 report.created + report.updated,
             )
-        self._measure(report)
+        self._measure(report, summary)
         if report.is_news:
             context["outlet_events"][CHANNEL_STATE].extra = summary
         else:
@@ -155,12 +155,14 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         )
         return summary
 
-    def _measure(self, report: TrackReport) -> None:
+    def _measure(self, report: TrackReport, summary: Mapping[str, Any]) -> None:
         outcomes = {"read": report.events, "ignored": report.ignored, "rejected": report.rejected}
         for outcome, many in outcomes.items():
             count(Metric.EVENTS, many, source=self.source, outcome=outcome)
         if report.behind_s is not None:
             timing(Metric.EVENT_LAG, report.behind_s, source=self.source)
+        if "waiting" in summary:
+            gauge(Metric.INBOX_WAITING, summary["waiting"])
 
     async def _track(
         self,

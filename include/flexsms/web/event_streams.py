@@ -14,11 +14,12 @@ from flexsms.core.cloud_events import envelopes
 from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import InvalidInput
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at
+from flexsms.telemetry import Metric, count
 from flexsms.twilio.client import clock
 from flexsms.web.access import may_track
 from flexsms.web.connection_cache import MIN_AGE_S, Desk, Reception
 from flexsms.web.openapi import PULL, RECEIVE, signed
-from flexsms.web.request_body import MAX_BODY, Room, read
+from flexsms.web.request_body import MAX_BODY, Refused, Room, read
 from flexsms.web.signature import is_genuine_body, is_genuine_url, is_signed
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,18 @@ async def receive(request: Request) -> Response:
 
     Source: https://www.twilio.com/docs/events/event-delivery
     """
+    try:
+        await _take_in(request)
+    except Refused as refused:
+        count(Metric.INBOX_REFUSED, reason=refused.reason)
+        raise
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def _take_in(request: Request) -> None:
     query = request.scope["query_string"].decode("latin-1")
     if not is_signed(request.headers, query):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "This is not a post of Twilio's.")
+        raise _forged("This is not a post of Twilio's.")
     reception = await _reception(request, query)
     if reception.inbox.takes_no_more:
         raise _not_stored(
@@ -57,16 +67,15 @@ async def receive(request: Request) -> Response:
     with room.taken_for(request):
         body = await read(request)
         if not is_genuine_body(body, query):
-            raise HTTPException(status.HTTP_403_FORBIDDEN, "This is not the body that Twilio signed.")
+            raise _forged("This is not the body that Twilio signed.")
         try:
             events = envelopes(body)
         except InvalidInput as error:
             logger.warning(
                 "A post that Twilio has signed cannot be read and is lost to the stream: %s", error
             )
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from None
+            raise Refused("unreadable", status.HTTP_400_BAD_REQUEST, str(error)) from None
         await _store(reception.inbox, body if events else None)
-    return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
 @router.get("/events", dependencies=[Depends(may_track)], **PULL)
@@ -101,9 +110,9 @@ async def _reception(request: Request, query: str) -> Reception:
         # The key may just have been changed. Asked for at most once a second, whoever knocks.
         reception = await desk.reception(max_age_s=MIN_AGE_S)
         if reception and not _is_genuine(reception, request, query):
-            raise HTTPException(status.HTTP_403_FORBIDDEN, "The signature is not Twilio's.")
+            raise _forged("The signature is not Twilio's.")
     if reception is None:
-        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "There is no inbox.")
+        raise Refused("no_inbox", status.HTTP_503_SERVICE_UNAVAILABLE, "There is no inbox.")
     return reception
 
 
@@ -122,9 +131,13 @@ async def _store(inbox: ObjectStorageInbox, body: bytes | None) -> None:
         raise _not_stored(reason_of(error)) from None
 
 
-def _not_stored(reason: str) -> HTTPException:
+def _forged(detail: str) -> Refused:
+    return Refused("signature", status.HTTP_403_FORBIDDEN, detail)
+
+
+def _not_stored(reason: str) -> Refused:
     logger.warning("A post could not be stored in the inbox, and Twilio will send it again: %s", reason)
-    return HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "It could not be stored.")
+    return Refused("not_stored", status.HTTP_503_SERVICE_UNAVAILABLE, "It could not be stored.")
 
 
 async def _page(inbox: ObjectStorageInbox, after: str, limit: int) -> tuple[list[bytes], str | None]:

@@ -20,6 +20,19 @@ MAX_HELD = 32 * MAX_BODY
 READ_WITHIN_S = 10
 
 
+class Refused(HTTPException):
+    """A post that is not taken in.
+
+    :param reason: one word, by which the metric counts it
+    """
+
+    def __init__(
+        self, reason: str, status_code: int, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status_code, detail, headers)
+        self.reason = reason
+
+
 class Room:
     """What bodies take of the API server's memory.
 
@@ -33,7 +46,7 @@ class Room:
     def taken_for(self, request: Request) -> Iterator[None]:
         """Room for the body of a request, before anything of it is read.
 
-        :raises HTTPException: 413 when it is announced to be too long, 503 when there is no room now
+        :raises Refused: 413 when it is announced to be too long, 503 when there is no room now
         """
         size = _announced(request)
         if size > MAX_BODY:
@@ -42,7 +55,7 @@ class Room:
             logger.warning(
                 "A post is refused: too many wait for the store of the inbox; Twilio will send it again"
             )
-            raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "Too many posts at a time.")
+            raise Refused("busy", status.HTTP_503_SERVICE_UNAVAILABLE, "Too many posts at a time.")
         self._left -= size
         try:
             yield
@@ -53,7 +66,7 @@ class Room:
 async def read(request: Request) -> bytes:
     """The body, as far as it is allowed to go: what is announced need not be what comes.
 
-    :raises HTTPException: 413 when it is too long, 400 when it ends too early, 503 when it does not come
+    :raises Refused: 413 when it is too long, 400 when it ends too early, 503 when it does not come
     """
     body = bytearray()
     try:
@@ -63,11 +76,14 @@ async def read(request: Request) -> bytes:
                 if len(body) > MAX_BODY:
                     raise _too_large()
     except ClientDisconnect:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, "The body has no end.") from None
+        raise Refused("incomplete", status.HTTP_400_BAD_REQUEST, "The body has no end.") from None
     except TimeoutError:
         # The server must not wait for the rest of it.
-        raise HTTPException(
-            status.HTTP_503_SERVICE_UNAVAILABLE, "The body did not come.", {"Connection": "close"}
+        raise Refused(
+            "incomplete",
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            "The body did not come.",
+            {"Connection": "close"},
         ) from None
     return bytes(body)
 
@@ -79,6 +95,6 @@ def _announced(request: Request) -> int:
     return int(length[:20]) if length.isascii() and length.isdecimal() else MAX_BODY
 
 
-def _too_large() -> HTTPException:
+def _too_large() -> Refused:
     logger.warning("A post of over %d bytes is lost to the stream; TaskRouter still has its events", MAX_BODY)
-    return HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
+    return Refused("too_large", status.HTTP_413_CONTENT_TOO_LARGE, "A post may have 1 MiB.")
