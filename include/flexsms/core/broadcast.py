@@ -22,6 +22,8 @@ class Outcome(StrEnum):
     TOO_LATE = "too_late"
     STOPPED = "stopped"
     FAILED = "failed"
+    # Its batch ended without a word, and nobody has looked since.
+    UNKNOWN = "unknown"
     # Known later, of what was sent.
     DELIVERED = "delivered"
     NOT_DELIVERED = "not_delivered"
