@@ -1,0 +1,199 @@
+"""When a text may leave: only while it is within hours in every time zone that its recipient can be in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from typing import NamedTuple, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from flexsms.core.exceptions import InvalidInput
+
+DEFAULT_HOURS = "08:00-21:00"
+DEFAULT_DAYS = "mon-sun"
+# A text that leaves at the last moment still waits in the carrier's queue. How long one may wait cannot be said of a
+# text in a conversation, so it leaves a little earlier.
+MARGIN = timedelta(minutes=5)
+# A week, and what a day of the week may begin later elsewhere.
+HORIZON = timedelta(days=8)
+DAY_MINUTES = 24 * 60
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–]\s*(\d{1,2}):(\d{2})\s*")
+
+
+class Opening(NamedTuple):
+    """A span in which texts may leave.
+
+    :param opens: UTC, the first instant
+    :param closes: UTC, the first instant that is too late; :data:`MARGIN` before the hours end
+    """
+
+    opens: datetime
+    closes: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SendingHours:
+    """Local hours, and the days of the week on which they begin. Make it with :meth:`parse`.
+
+    :param start: minutes after midnight
+    :param end: minutes after that midnight; more than a day's where the hours end on the next day
+    :param days: 0 is Monday
+    """
+
+    start: int
+    end: int
+    days: frozenset[int]
+
+    @classmethod
+    def parse(cls, hours: str = DEFAULT_HOURS, *, days: str = DEFAULT_DAYS) -> Self:
+        """Read what a person wrote.
+
+        :param hours: like ``08:00-21:00``; ``22:00-06:00`` ends on the next day, ``00:00-24:00`` never
+        :param days: like ``mon-sun`` or ``mon-fri,sun``
+        :raises InvalidInput: when it makes no sense
+        """
+        start, end = _parse_hours(hours)
+        return cls(start, end, _parse_days(days))
+
+    def opening(self, zones: Iterable[str], at: datetime) -> Opening | None:
+        """The span that contains an instant, or the next one.
+
+        Where clocks are put forward or back, the hours begin at the later and end at the earlier of two readings.
+
+        :param zones: IANA names, at least one
+        :param at: with a time zone
+        :return: None when there is none that begins within :data:`HORIZON`: the zones have no hour in common
+        """
+        spans = _common_spans(self, frozenset(zones), at.astimezone(UTC).date())
+        for span in spans:
+            if at < span.closes:
+                return span if span.opens < at + HORIZON else None
+        return None
+
+
+@lru_cache(maxsize=65_536)
+def zones_of(number: str) -> tuple[str, ...]:
+    """The time zones in which a number can be, sorted; none where nobody knows.
+
+    A mobile number or a toll-free one may be anywhere in its country, or in several.
+
+    :param number: E.164
+    """
+    from phonenumbers import parse, timezone  # large, and every DAG imports core
+
+    found = timezone.time_zones_for_number(parse(number))
+    return tuple(sorted({*found} - {timezone.UNKNOWN_TIMEZONE}))
+
+
+@lru_cache(maxsize=1024)
+def parse_zone(name: str, value: str) -> str:
+    """The name of a time zone.
+
+    :param name: of the field, for the error
+    :raises InvalidInput: when it is none
+    """
+    zone = value.strip()
+    if zone in _known_zones():
+        return zone
+    like = get_close_matches(zone.lower().replace(" ", "_"), [*_lower_zones()], n=1)
+    remedy = f"write {_lower_zones()[like[0]]!r}" if like else "write an IANA name like 'Europe/Berlin'"
+    raise InvalidInput(name, f"{zone!r} is not a time zone", f"{remedy}, or leave it empty")
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@cache
+def _lower_zones() -> dict[str, str]:
+    return {zone.lower(): zone for zone in sorted(_known_zones())}
+
+
+@lru_cache(maxsize=4096)
+def _common_spans(hours: SendingHours, zones: frozenset[str], day: date) -> tuple[Opening, ...]:
+    """The spans that matter to an instant of a day of UTC, in order."""
+    if not zones:
+        return ()
+    first, *others = (_local_spans(hours, zone, day) for zone in zones)
+    common = first
+    for spans in others:
+        common = _intersection(common, spans)
+    kept = (Opening(opens, closes - MARGIN) for opens, closes in common)
+    return tuple(span for span in kept if span.opens < span.closes)
+
+
+@lru_cache(maxsize=4096)
+def _local_spans(hours: SendingHours, zone: str, day: date) -> tuple[Opening, ...]:
+    """The hours of one zone, from two days before a day to ten days after it."""
+    found: list[Opening] = []
+    info = ZoneInfo(zone)
+    for local_day in (day + timedelta(days=number) for number in range(-2, 11)):
+        if local_day.weekday() not in hours.days:
+            continue
+        opens = max(_readings(local_day, hours.start, info))
+        closes = min(_readings(local_day, hours.end, info))
+        if found and found[-1].closes >= opens:
+            found[-1] = Opening(found[-1].opens, max(closes, found[-1].closes))
+        elif opens < closes:
+            found.append(Opening(opens, closes))
+    return tuple(found)
+
+
+def _readings(day: date, minutes: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The two instants at which a clock may show a time: they differ where it is put forward or back."""
+    days, rest = divmod(minutes, DAY_MINUTES)
+    local = datetime.combine(day + timedelta(days=days), time(rest // 60, rest % 60), zone)
+    return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+
+
+def _intersection(left: tuple[Opening, ...], right: tuple[Opening, ...]) -> tuple[Opening, ...]:
+    found = []
+    here = there = 0
+    while here < len(left) and there < len(right):
+        one, other = left[here], right[there]
+        opens, closes = max(one.opens, other.opens), min(one.closes, other.closes)
+        if opens < closes:
+            found.append(Opening(opens, closes))
+        if one.closes <= other.closes:
+            here += 1
+        else:
+            there += 1
+    return tuple(found)
+
+
+def _parse_hours(value: str) -> tuple[int, int]:
+    example = f"write local times like {DEFAULT_HOURS}"
+    found = _HOURS.fullmatch(value)
+    if not found:
+        raise InvalidInput("hours", f"{value!r} is not from one time to another", example)
+    hour, minute, end_hour, end_minute = map(int, found.groups())
+    start, end = hour * 60 + minute, end_hour * 60 + end_minute
+    if max(minute, end_minute) > 59 or start >= DAY_MINUTES or end > DAY_MINUTES:
+        raise InvalidInput("hours", f"{value!r} has a time that no clock shows", example)
+    if start == end:
+        raise InvalidInput("hours", f"{value!r} ends when it begins", "write 00:00-24:00 for the whole day")
+    end = end if end > start else end + DAY_MINUTES
+    if end - start <= MARGIN.total_seconds() / 60:
+        problem = f"{value!r} is over before a text has got through its carrier's queue"
+        raise InvalidInput("hours", problem, "leave at least a quarter of an hour")
+    return start, end
+
+
+def _parse_days(value: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in value.lower().split(","):
+        first, _, last = (name.strip() for name in part.replace("–", "-").partition("-"))
+        if first not in _DAYS or (last or first) not in _DAYS:
+            remedy = "write days like mon-fri, or mon,wed,sat"
+            raise InvalidInput("days", f"{part.strip()!r} is not a day of the week", remedy)
+        begin = _DAYS.index(first)
+        length = (_DAYS.index(last or first) - begin) % 7
+        found |= {(begin + number) % 7 for number in range(length + 1)}
+    return frozenset(found)
