@@ -13,6 +13,7 @@ FlexSmsError
 │   │   └── AlreadyExists       the codes that mean it
 │   ├── Unreachable             the way to Twilio is barred by a certificate or an HTTP proxy
 │   ├── InteractionFailed       Flex could not set up the interaction of a conversation
+│   ├── OptedOut                the recipient does not want texts
 │   ├── InOtherService          a conversation is in another Conversations service than the connection names
 │   ├── NotDelivered            a text left, and did not reach the handset
 │   ├── UnknownPosition         a Kinesis shard has no record with the sequence number of the cursor
@@ -41,7 +42,7 @@ from __future__ import annotations
 import traceback
 from pathlib import PurePath
 
-from flexsms.core.redaction import redact
+from flexsms.core.redaction import mask_number, redact
 
 
 class FlexSmsError(Exception):
@@ -98,6 +99,21 @@ class MissingSetting(PermanentError):
 
 class UndecidedSend(PermanentError):
     """A text may or may not have left, and no look-up can tell: a person has to decide."""
+
+
+class OptedOut(PermanentError):
+    """The recipient has opted out, and gets no text until they opt in again.
+
+    :param number: the recipient's, of which the last four digits are shown
+    :param since: when they opted out, for a sentence
+    :param why: how that became known, a phrase
+    """
+
+    def __init__(self, number: str, *, since: str, why: str) -> None:
+        super().__init__(
+            f"to_number: {mask_number(number)} has opted out since {since} ({why}); do not text this number until they "
+            "send START, or you know that they want texts and run flexsms suppress lift."
+        )
 
 
 class InOtherService(PermanentError):

@@ -36,6 +36,7 @@ from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.idempotency import SendLedger
 from flexsms.twilio.sending.notifications import Notifications
 from flexsms.twilio.sending.sender import Sender
+from flexsms.twilio.sending.suppressions import Suppressions
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
 from flexsms.twilio.stacks.chat.stack import ChatStack
 from flexsms.twilio.stacks.conversations.delivery import ConversationsDelivery
@@ -143,11 +144,14 @@ class Account:
         return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
 
     async def number_digest(self) -> NumberDigest:
-        """What turns phone numbers into digests; read once, however often it is asked for.
-
-        :raises PermanentError: when the document with the key holds none
-        """
+        """What turns phone numbers into digests; read once. See :class:`flexsms.twilio.sync.digest_key.DigestKey`."""
         return await self._digest_key.number_digest()
+
+    def suppressions(self) -> Suppressions:
+        """Who has opted out."""
+        return Suppressions(
+            self.client, self.settings.need("sync_service_sid"), number_digest=self.number_digest
+        )
 
     @cached_property
     def _digest_key(self) -> DigestKey:

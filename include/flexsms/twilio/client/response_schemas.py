@@ -91,6 +91,7 @@ _CONVERSATION: Fields = {
     "date_created": _text,
 }
 _FLEX_CHANNEL: Fields = {"sid": _sid, "task_sid": _or_null(_sid), "date_created": _text}
+_ROUTED: Fields = {"sid": _sid, "routing": _or_null(_object)}
 _SESSION: Fields = {"sid": _sid, "unique_name": _or_null(_text), "status": _text}
 _FLOW: Fields = {
     "sid": _sid,
@@ -140,18 +141,11 @@ THINGS: Mapping[str, Fields] = in_service_too(
         "POST flex-api.twilio.com/v1/FlexFlows": _THING,
         "POST flex-api.twilio.com/v1/FlexFlows/{id}": _THING,
         # https://www.twilio.com/docs/flex/developer/conversations/interactions-api
-        "POST flex-api.twilio.com/v1/Interactions": {
-            "sid": _sid,
-            "channel": _holds({"sid": _sid}),
-            "routing": _or_null(_object),
-        },
+        "POST flex-api.twilio.com/v1/Interactions": {"channel": _holds({"sid": _sid}), **_ROUTED},
         "GET flex-api.twilio.com/v1/Interactions/{id}": _THING,
         "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
         "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": {"sid": _sid, "status": _text},
-        "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": {
-            "sid": _sid,
-            "routing": _or_null(_object),
-        },
+        "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": _ROUTED,
         "GET flex-api.twilio.com/v1/Configuration": {"chat_service_instance_sid": _or_null(_sid)},
         # https://www.twilio.com/docs/conversations/api
         "GET conversations.twilio.com/v1/Services/{id}": _THING,
@@ -186,6 +180,8 @@ PAGES: Mapping[str, tuple[str, Fields]] = in_service_too(
     {
         "GET sync.twilio.com/v1/Services": ("services", {"sid": _sid, "friendly_name": _or_null(_text)}),
         "GET sync.twilio.com/v1/Services/{id}/Documents": ("documents", _DOCUMENT),
+        "GET sync.twilio.com/v1/Services/{id}/Maps": ("maps", {"unique_name": _or_null(_text)}),
+        "GET sync.twilio.com/v1/Services/{id}/Maps/{id}/Items": ("items", {"key": _text, **_ITEM}),
         "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks": ("tasks", _LISTED_TASK),
         "GET taskrouter.twilio.com/v1/Workspaces/{id}/Events": ("events", {}),
         "GET chat.twilio.com/v2/Services/{id}/Channels/{id}/Messages": ("messages", _LISTED_MESSAGE),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from twilio.rest import Client
 
 DOCUMENT = "flexsms.digest_key"
+# Maps whose items say nothing any more once the key is gone.
+SUPPRESSIONS = "flexsms.suppressions."
+BROADCASTS = "flexsms.broadcast."
+LOST = "with another key all opt-outs, and who was texted in a broadcast, are forgotten"
 _HEX = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
 
 
@@ -27,16 +31,17 @@ class DigestKey:
     """
 
     def __init__(self, client: Client, service_sid: str) -> None:
-        self._documents = client.sync.v1.services(service_sid).documents
+        service = client.sync.v1.services(service_sid)
+        self._documents, self._maps = service.documents, service.sync_maps
         self._reading = asyncio.Lock()
         self._found: NumberDigest | None = None
 
     async def number_digest(self) -> NumberDigest:
-        """What turns numbers into digests. One call; two where there is none yet, which makes it.
+        """What turns numbers into digests. One call. Where there is none yet, it is made with two more.
 
         Of several who make it at once the first one wins, and all have its key.
 
-        :raises PermanentError: when the document holds no key
+        :raises PermanentError: when the document holds no key, or is gone
         """
         async with self._reading:
             if self._found is None:
@@ -48,6 +53,8 @@ class DigestKey:
             return await self._documents(DOCUMENT).fetch_async()
         except NotFound:
             pass
+        if await self._is_in_use():
+            return await self._made_meanwhile()
         try:
             return await self._documents.create_async(
                 unique_name=DOCUMENT, data={"v": 1, "key": secrets.token_hex(KEY_BYTES)}
@@ -55,13 +62,26 @@ class DigestKey:
         except AlreadyExists:  # somebody else's, or our own, whose answer was lost
             return await self._documents(DOCUMENT).fetch_async()
 
+    async def _is_in_use(self) -> bool:
+        """Whether something was stored under a key."""
+        async for one in await self._maps.stream_async(page_size=100):
+            if (one.unique_name or "").startswith((SUPPRESSIONS, BROADCASTS)):
+                return True
+        return False
+
+    async def _made_meanwhile(self) -> Any:
+        try:
+            return await self._documents(DOCUMENT).fetch_async()
+        except NotFound:
+            raise PermanentError(
+                f"Sync document {DOCUMENT} is gone; put it back, for {LOST}. To begin anew, delete the maps "
+                f"{SUPPRESSIONS}… and {BROADCASTS}…"
+            ) from None
+
 
 def _read(document: Any) -> NumberDigest:
     data = document.data
     key = data.get("key") if isinstance(data, dict) else None
     if not isinstance(key, str) or not _HEX.fullmatch(key):
-        raise PermanentError(
-            f"Sync document {DOCUMENT} holds no key; put back what it held, for with another key all opt-outs, and who "
-            "was texted in a broadcast, are forgotten."
-        )
+        raise PermanentError(f"Sync document {DOCUMENT} holds no key; put back what it held, for {LOST}.")
     return NumberDigest(bytes.fromhex(key))

@@ -5,13 +5,14 @@ Source: https://www.twilio.com/docs/sync/api/map-item-resource
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import AlreadyExists, NotFound
+from flexsms.twilio.client.concurrency import pages_ahead
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.sync.if_match import guarded
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ONE_YEAR = timedelta(days=365)  # the longest life that Sync gives an item
+FOR_EVER = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class SyncMap:
     """One map of a Sync service.
 
     :param unique_name: letters, digits, dots and dashes; no personal data
-    :param ttl: how long an item lives after its last write
+    :param ttl: how long an item lives after its last write; :data:`FOR_EVER`: until it is deleted
     """
 
     def __init__(
@@ -66,6 +68,17 @@ class SyncMap:
         :raises NotFound: when there is none of that key
         """
         return _item(await self._maps(self._unique_name).sync_map_items(key).fetch_async())
+
+    async def pages(self) -> AsyncGenerator[list[MapItem], None]:
+        """All items, a page of 100 at a time, in the order of their keys; none where there is no map."""
+        items = self._maps(self._unique_name).sync_map_items
+        try:
+            first = await items.page_async(order="asc", page_size=100)
+        except NotFound:
+            return
+        async with aclosing(pages_ahead(first)) as pages:
+            async for page in pages:
+                yield [_item(item) for item in page]
 
     async def list(self, *, since: str) -> list[MapItem]:
         """The items from a key on, in the order of their keys; none where there is no map. One call per 100 items."""

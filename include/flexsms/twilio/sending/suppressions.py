@@ -1,0 +1,141 @@
+"""Who has opted out, kept in Sync: one map item per number, named by the number's digest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flexsms.core.exceptions import (
+    AlreadyExists,
+    InvalidInput,
+    NotFound,
+    OptedOut,
+    PermanentError,
+    RevisionMismatch,
+)
+from flexsms.core.number_digest import NumberDigest
+from flexsms.core.opt_out import OptOut, Why
+from flexsms.core.task_events import to_ms
+from flexsms.twilio.client.concurrency import merged
+from flexsms.twilio.sync.digest_key import SUPPRESSIONS
+from flexsms.twilio.sync.map import FOR_EVER, MapItem, SyncMap
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+logger = logging.getLogger(__name__)
+
+WRITE_ATTEMPTS = 20
+
+
+class Suppressions:
+    """The opt-outs of one account.
+
+    :param service_sid: IS…
+    :param number_digest: gives what turns numbers into digests
+    """
+
+    def __init__(
+        self, client: Client, service_sid: str, *, number_digest: Callable[[], Awaitable[NumberDigest]]
+    ) -> None:
+        self._client = client
+        self._service_sid = service_sid
+        self._number_digest = number_digest
+
+    async def find(self, number: str) -> OptOut | None:
+        """What is known of a number, None when nothing is. One call.
+
+        :param number: E.164
+        :raises PermanentError: when what is stored cannot be read
+        """
+        digest = (await self._number_digest()).of(number)
+        try:
+            return _read(await self._map(digest).fetch(digest))
+        except NotFound:
+            return None
+
+    async def is_out(self, number: str) -> bool:
+        """Whether a number has opted out; as :meth:`find`."""
+        found = await self.find(number)
+        return found is not None and found.out
+
+    async def refuse(self, number: str) -> None:
+        """Do nothing, if a number may be texted; as :meth:`find`.
+
+        :raises OptedOut: when it may not
+        """
+        found = await self.find(number)
+        if found is not None and found.out:
+            raise OptedOut(number, since=found.since, why=found.why.phrase)
+
+    async def learn(self, number: str, *, out: bool, at: datetime, why: Why) -> bool:
+        """Add what became known of a number; see :meth:`learn_of`.
+
+        :param at: when the customer said so, an aware datetime
+        """
+        return await self.learn_of(
+            (await self._number_digest()).of(number), OptOut(to_ms("at", at), out, why)
+        )
+
+    async def learn_of(self, digest: str, learnt: OptOut) -> bool:
+        """Add what became known of a number's digest. One call for a new one, two when nothing changes, else three.
+
+        :return: whether that changed what was known
+        """
+        items = self._map(digest)
+        for _ in range(WRITE_ATTEMPTS):
+            try:
+                await items.create(digest, learnt.to_json())
+                return True
+            except AlreadyExists:
+                pass
+            try:
+                item = await items.fetch(digest)
+                stored = _read(item)
+                known = stored.merge(learnt)
+                if known == stored:
+                    return False
+                await items.update(digest, known.to_json(), revision=item.revision)
+                return True
+            except (NotFound, RevisionMismatch):
+                continue
+        raise RevisionMismatch(f"What is known of a number changed {WRITE_ATTEMPTS} times; try again.")
+
+    async def all(self) -> AsyncGenerator[str, None]:
+        """The digests of all who have opted out; one call per 100 numbers, and 16 at least.
+
+        What cannot be read counts as opted out, and is named in the log.
+        """
+        async with aclosing(self.entries()) as entries:
+            async for digest, known in entries:
+                if known is None or known.out:
+                    yield digest
+
+    async def entries(self) -> AsyncGenerator[tuple[str, OptOut | None], None]:
+        """All that is known, by digest; None where it cannot be read. As many calls as :meth:`all`."""
+        pages = [self._map(first).pages() for first in "0123456789abcdef"]
+        async with aclosing(merged(pages)) as found:
+            async for page in found:
+                for item in page:
+                    try:
+                        yield item.key, _read(item)
+                    except PermanentError as error:
+                        logger.warning("%s", error)
+                        yield item.key, None
+
+    def _map(self, digest: str) -> SyncMap:
+        # Sync takes 20 writes/s per map, so the numbers are spread over 16 of them.
+        return SyncMap(self._client, self._service_sid, SUPPRESSIONS + digest[0], ttl=FOR_EVER)
+
+
+def _read(item: MapItem) -> OptOut:
+    try:
+        return OptOut.from_json(item.data)
+    except InvalidInput as error:
+        where = f"Item {item.key} of Sync map {SUPPRESSIONS}{item.key[:1]}"
+        raise PermanentError(
+            f"{where} says nothing of an opt-out ({error}) Repair it, or delete it."
+        ) from None
