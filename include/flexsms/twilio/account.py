@@ -12,6 +12,7 @@ from flexsms.core.event_source import EventSource
 from flexsms.core.number_digest import NumberDigest
 from flexsms.core.retention import SMS
 from flexsms.core.stack_name import StackName
+from flexsms.twilio.broadcast.campaign import Campaign
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
 from flexsms.twilio.cleanup.context import CleanupContext
@@ -152,6 +153,11 @@ class Account:
         return Suppressions(
             self.client, self.settings.need("sync_service_sid"), number_digest=self.number_digest
         )
+
+    async def campaign(self, name: str) -> Campaign:
+        """Whom a campaign of that name has texted."""
+        service_sid = self.settings.need("sync_service_sid")
+        return Campaign(self.client, service_sid, name, await self.number_digest())
 
     @cached_property
     def _digest_key(self) -> DigestKey:
