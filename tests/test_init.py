@@ -13,6 +13,7 @@ import flexsms
 
 PUBLIC = {
     "CHANNEL_STATE",
+    "FlexBroadcastApprovalOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.notifications.sms import FlexSmsNotifier
+    from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
     from flexsms.operators.cleanup import FlexCleanupOperator
     from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
     from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CHANNEL_STATE",
     "TEXT",
+    "FlexBroadcastApprovalOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",
@@ -50,6 +52,7 @@ __all__ = [
 # before somebody asks for it.
 _MODULE_OF = {
     "CHANNEL_STATE": "flexsms.assets",
+    "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",
     "FlexCleanupPlanOperator": "flexsms.operators.cleanup_plan",

@@ -139,7 +139,7 @@ def test_more_than_usual_has_to_be_approved(
     assert done.xcom("approve", "approval") == {
         "answer": "not needed",
         "by": None,
-        "scanned_at": done.xcom("plan", "plan")["scanned_at"],
+        "planned_at": done.xcom("plan", "plan")["scanned_at"],
     }
     idle = run("flexsms_cleanup", approve_over=0, dry_run=False, action="delete")
     assert (idle.state, idle.xcom("report")["due"]) == ("success", 0)

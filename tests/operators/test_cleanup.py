@@ -298,7 +298,7 @@ async def test_a_batch_is_retired_only_if_this_very_plan_is_approved(
     """Airflow's own order of tasks does not tell: somebody may mark one as success, or clear another one alone."""
     sandbox.control.seed(channels=2, due=2, stack=stack)
     [batch] = await plan(context)
-    found = {"answer": answer, "by": "ida", "scanned_at": batch["scanned_at"] if same_plan else "2026-11-01"}
+    found = {"answer": answer, "by": "ida", "planned_at": batch["scanned_at"] if same_plan else "2026-11-01"}
     context.pulled["approve", "approval", -1] = found if answer else None
     sandbox.control.clear_journal()
     if same_plan and answer in ("not needed", "approved"):

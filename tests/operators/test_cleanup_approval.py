@@ -69,7 +69,7 @@ def test_a_plan_that_is_made_again_and_needs_no_approval_goes_on(context: Any, a
         approve().execute(context)
     planned(context, SECOND, due=12, action="deactivate")
     approve().execute(context)
-    assert context.pushed["approval"] == {"answer": "not needed", "by": None, "scanned_at": SECOND}
+    assert context.pushed["approval"] == {"answer": "not needed", "by": None, "planned_at": SECOND}
 
 
 def test_an_answer_is_about_the_plan_that_was_asked_about(context: Any, asked: list[str]) -> None:
@@ -77,7 +77,7 @@ def test_an_answer_is_about_the_plan_that_was_asked_about(context: Any, asked: l
     planned(context, FIRST, due=12)
     with pytest.raises(TaskAwaitingInput):
         approve().execute(context)
-    assert context.pushed["approval"] == {"answer": "waiting", "by": None, "scanned_at": FIRST}
+    assert context.pushed["approval"] == {"answer": "waiting", "by": None, "planned_at": FIRST}
     planned(context, SECOND, due=15)
     event = {
         "chosen_options": ["Approve"],
@@ -86,4 +86,4 @@ def test_an_answer_is_about_the_plan_that_was_asked_about(context: Any, asked: l
         "responded_by_user": {"id": "1", "name": "ida"},
     }
     approve().execute_complete(context, event)
-    assert context.pushed["approval"] == {"answer": "approved", "by": "ida", "scanned_at": FIRST}
+    assert context.pushed["approval"] == {"answer": "approved", "by": "ida", "planned_at": FIRST}

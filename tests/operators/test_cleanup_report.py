@@ -216,8 +216,8 @@ def test_a_batch_without_a_report_counts_as_failed(context: FakeContext) -> None
 @pytest.mark.parametrize(
     "approval",
     [
-        {"answer": "waiting", "by": None, "scanned_at": PLAN["scanned_at"]},
-        {"answer": "approved", "by": "ida", "scanned_at": "2026-11-20T02:58:00+00:00"},
+        {"answer": "waiting", "by": None, "planned_at": PLAN["scanned_at"]},
+        {"answer": "approved", "by": "ida", "planned_at": "2026-11-20T02:58:00+00:00"},
         None,
     ],
     ids=["waiting", "of an earlier plan", "none"],
@@ -249,7 +249,7 @@ def test_the_event_says_what_became_of_the_approval_and_names_nobody(
 ) -> None:
     context.pulled = {
         ("plan", "plan", -1): {**PLAN, "batches": [1]},
-        ("approve", "approval", -1): approval and {**approval, "scanned_at": PLAN["scanned_at"]},
+        ("approve", "approval", -1): approval and {**approval, "planned_at": PLAN["scanned_at"]},
         ("retire", "report", 0): report(deactivated=1),
     }
     run(context, approval_task_id="approve")

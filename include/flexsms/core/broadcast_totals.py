@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from flexsms.core.broadcast import BroadcastResult, Outcome
@@ -89,12 +89,8 @@ class BroadcastTotals:
         return " ".join([f"{said}.", *self._causes()])
 
     def _among(self, *, has_left: bool) -> str:
-        told = [
-            f"{many(self.counts[outcome])} {words}"
-            for outcome, words in WORDS.items()
-            if outcome.has_left is has_left and self.counts[outcome]
-        ]
-        return f" ({', '.join(told)})" if told else ""
+        told = outcomes_in_words({one: n for one, n in self.counts.items() if one.has_left is has_left})
+        return f" ({told})" if told else ""
 
     def _causes(self) -> list[str]:
         """A sentence for each of the most frequent codes."""
@@ -104,6 +100,13 @@ class BroadcastTotals:
             for code, count in codes.most_common(NAMED_CODES)
             if code
         ]
+
+
+def outcomes_in_words(counts: Mapping[str, int]) -> str:
+    """Counts by outcome, told; those of nobody are left out."""
+    return ", ".join(
+        f"{many(counts[outcome])} {words}" for outcome, words in WORDS.items() if counts.get(outcome)
+    )
 
 
 def many(count: int) -> str:

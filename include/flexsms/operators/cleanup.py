@@ -16,8 +16,9 @@ from flexsms.core.retention import SMS, channel_types
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.lineage import Lineage, WithLineage
+from flexsms.operators.approval import GRANTED, answer_to
 from flexsms.operators.cleanup_failures import causes
-from flexsms.operators.cleanup_xcom import GRANTED, REPORT_KEY, answer_to, calls_of, planned_channels
+from flexsms.operators.cleanup_xcom import REPORT_KEY, calls_of, planned_channels
 from flexsms.telemetry import span
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import DONE, Action, BatchReport, failure, parse_action

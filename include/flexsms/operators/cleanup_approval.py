@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 
 from flexsms.arguments import flag, whole_number
-from flexsms.core.exceptions import PermanentError
-from flexsms.failure_log import tell_failure
-from flexsms.operators.cleanup_xcom import PLAN_KEY, Answer, planned_channels, push_answer
+from flexsms.operators.approval import PlanApprovalOperator, Question, started_by
+from flexsms.operators.cleanup_xcom import planned_channels
 from flexsms.twilio.cleanup.outcomes import Action
 
-WAIT = timedelta(hours=12)  # the next nightly run waits for this one
 NAMED_CHANNELS = 10
-ASKED_KEY = "asked"
 
 
-class FlexCleanupApprovalOperator(ApprovalOperator):
+class FlexCleanupApprovalOperator(PlanApprovalOperator):
     """Wait for a person's approval of a cleanup that deletes channels, or for which more are due than so many.
 
     Any other cleanup goes on at once. Put it between the plan and the batches, and name it to these and to the report::
@@ -37,7 +33,7 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
     :param second_person: who has started the run may not approve it
     :param hitl: of Airflow's ``ApprovalOperator``, like ``response_timeout``, ``assigned_users`` and ``notifiers``
     :return: what Airflow's operator returns; nothing where no approval was needed. Under the key ``approval`` also
-        ``{"answer", "by", "scanned_at"}``: ``not needed``, ``waiting``, ``approved`` or ``rejected``, who has answered,
+        ``{"answer", "by", "planned_at"}``: ``not needed``, ``waiting``, ``approved`` or ``rejected``, who has answered,
         and the moment of the plan that this is about
     :raises InvalidInput: when an argument is wrong
     :raises PermanentError: when who has started the run approves it, and that takes a second person; or when the run
@@ -45,7 +41,7 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
     """
 
     template_fields: Sequence[str] = ("approve_over", "preview")
-    ui_color = "#fdf3e1"
+    planned_at: ClassVar[str] = "scanned_at"
 
     def __init__(
         self,
@@ -56,54 +52,30 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
         second_person: bool = False,
         **hitl: Any,
     ) -> None:
-        usual = {
-            "subject": "Approve a cleanup of channels",
-            "defaults": self.REJECT,
-            "response_timeout": WAIT,
-        }
-        super().__init__(**{**usual, **hitl})
-        self.plan_task_id = plan_task_id
+        super().__init__(plan_task_id=plan_task_id, second_person=second_person, **hitl)
         self.approve_over = approve_over
         self.preview = preview
-        self.second_person = second_person
 
-    @tell_failure
-    def execute(self, context: Context) -> Any:
-        """Ask, if there is something to ask."""
-        ti = context["ti"]
-        plan = ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY)
+    def question(self, plan: Mapping[str, Any], context: Context) -> Question | None:
+        """Ask about a cleanup that deletes, or that is larger than usual."""
         why = self._why(plan)
         if not why:
-            push_answer(ti, Answer.NOT_NEEDED, None, plan["scanned_at"])
-            self.log.info("No approval is needed.")
             return None
-        # Airflow keeps the first question of a task in a run, whatever it asks later.
-        memory = context["task_state_store"]
-        if memory.get(ASKED_KEY, plan["scanned_at"]) != plan["scanned_at"]:
-            raise PermanentError(
-                "The run has planned anew, and its page still shows the question about the plan before; trigger a new "
-                "run."
-            )
-        memory.set(ASKED_KEY, plan["scanned_at"])
-        push_answer(ti, Answer.WAITING, None, plan["scanned_at"])
-        self.subject = f"Approve a cleanup of {plan['due']:,} channels".replace(",", " ")
-        self.body = _body(plan, why, self._first_channels(context), started_by=_started_by(context))
-        self.log.info("An approval is needed: %s. Answer under Required Actions of this run.", why)
-        return super().execute(context)
-
-    @tell_failure
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on with the answer; a rejection skips the batches."""
-        if "error" not in event:
-            by = (event["responded_by_user"] or {}).get("name")
-            answer = Answer.APPROVED if event["chosen_options"] == [self.APPROVE] else Answer.REJECTED
-            if answer is Answer.APPROVED and self.second_person and by == _started_by(context):
-                raise PermanentError(
-                    f"{by} has started this run and may not approve it; clear the task '{self.task_id}', and let "
-                    "another person answer."
-                )
-            push_answer(context["ti"], answer, by, context["task_state_store"].get(ASKED_KEY))
-        return super().execute_complete(context, event)
+        oldest = datetime.fromisoformat(plan["oldest_ended_at"])
+        first = self._first_channels(context)
+        return Question(
+            why,
+            f"Approve a cleanup of {plan['due']:,} channels".replace(",", " "),
+            [
+                f"* action: `{plan['action']}`",
+                f"* retention: {plan['retention_days']:g} days",
+                f"* due: {plan['due']} of {plan['scanned']} channels; this run takes {sum(plan['batches'])}",
+                f"* the longest quiet one: its last task ended {oldest:%F %H:%M} UTC",
+                f"* started by: {started_by(context) or 'the schedule'}",
+                f"* the first channels: {', '.join(f'`{sid}`' for sid in first)}",
+            ],
+            "nothing is retired",
+        )
 
     def _why(self, plan: Mapping[str, Any]) -> str:
         """Why a person has to look; empty: nobody has to."""
@@ -121,25 +93,3 @@ class FlexCleanupApprovalOperator(ApprovalOperator):
         batch = ti.xcom_pull(task_ids=self.plan_task_id)[0]
         end = min(batch["end"], batch["start"] + NAMED_CHANNELS)
         return [channel.channel_sid for channel in planned_channels(ti, {**batch, "end": end})]
-
-
-def _started_by(context: Context) -> str | None:
-    """The user who has triggered the run, None where the schedule has."""
-    return getattr(context["dag_run"], "triggering_user_name", None)
-
-
-def _body(plan: Mapping[str, Any], why: str, first: Sequence[str], *, started_by: str | None) -> str:
-    """What will happen, in Markdown."""
-    oldest = datetime.fromisoformat(plan["oldest_ended_at"])
-    lines = [
-        f"**Why you are asked:** {why}.",
-        f"* action: `{plan['action']}`",
-        f"* retention: {plan['retention_days']:g} days",
-        f"* due: {plan['due']} of {plan['scanned']} channels; this run takes {sum(plan['batches'])}",
-        f"* the longest quiet one: its last task ended {oldest:%F %H:%M} UTC",
-        f"* started by: {started_by or 'the schedule'}",
-        f"* the first channels: {', '.join(f'`{sid}`' for sid in first)}",
-        "",
-        "**Reject**, and nothing is retired. Without an answer in time, nothing is retired either.",
-    ]
-    return "\n".join(lines)

@@ -13,8 +13,9 @@ from flexsms.arguments import flag
 from flexsms.assets import CHANNEL_STATE
 from flexsms.core.exceptions import PermanentError
 from flexsms.failure_log import tell_failure
+from flexsms.operators.approval import Answer, answer_to, in_a_word, why_not
 from flexsms.operators.cleanup_failures import causes
-from flexsms.operators.cleanup_xcom import GRANTED, PLAN_KEY, REPORT_KEY, Answer, answer_to, planned_channels
+from flexsms.operators.cleanup_xcom import PLAN_KEY, REPORT_KEY, planned_channels
 from flexsms.telemetry import Metric, count, gauge
 from flexsms.templates import LiteralRows
 from flexsms.twilio.cleanup.outcomes import NAMED_FAILURES, Outcome
@@ -97,7 +98,7 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
             reports = [
                 report or _unreported(ti, batches[index], index) for index, report in enumerate(reports)
             ]
-        summary = {**summarize(plan, reports, now=clock.utc_now()), "approval": _in_a_word(approval)}
+        summary = {**summarize(plan, reports, now=clock.utc_now()), "approval": in_a_word(approval)}
         tell = self.log.warning if summary["failed"] or stopped else self.log.info
         tell("%s%s", stopped, sentence(summary, taken=sum(plan["batches"]), dry_run=preview))
         if preview:
@@ -119,20 +120,8 @@ class FlexCleanupReportOperator(LiteralRows, BaseOperator):
 
     def _stopped(self, approval: Mapping[str, Any]) -> str:
         """Why nothing was retired, as a sentence and a blank; empty where no approval was missing."""
-        match approval["answer"]:
-            case answer if answer in GRANTED:
-                return ""
-            case Answer.REJECTED if approval["by"]:
-                return f"Nothing was retired: {approval['by']} has rejected it. "
-            case Answer.REJECTED:
-                return "Nothing was retired: nobody has approved it in time. "
-        return f"Nothing was retired: it was not approved; see the task '{self.approval_task_id}'. "
-
-
-def _in_a_word(approval: Mapping[str, Any]) -> str | None:
-    """What became of the approval, without the name of who answered; None: its task has left nothing."""
-    answer: str | None = approval["answer"]
-    return "no answer" if answer == Answer.REJECTED and not approval["by"] else answer
+        why = why_not(approval, self.approval_task_id)
+        return f"Nothing was retired: {why}. " if why else ""
 
 
 def _measure(summary: Mapping[str, Any], *, now: datetime) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import PermanentError
@@ -18,40 +17,8 @@ if TYPE_CHECKING:
 
 PLAN_KEY = "plan"
 REPORT_KEY = "report"
-APPROVAL_KEY = "approval"
 # Channels per XCom: some 250 KB. Before many an API server is an nginx that refuses 1 MB unless it is told otherwise.
 PART_SIZE = 2_000
-
-
-class Answer(StrEnum):
-    """What became of the question whether a cleanup may go on."""
-
-    NOT_NEEDED = "not needed"
-    WAITING = "waiting"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-GRANTED = (Answer.NOT_NEEDED, Answer.APPROVED)
-
-
-def push_answer(ti: Any, answer: Answer, by: str | None, scanned_at: Any) -> None:
-    """Leave what became of the question, and which plan it is about.
-
-    :param ti: the task instance that asks
-    :param by: who has answered
-    :param scanned_at: the moment of the plan; one that is made again has another
-    """
-    ti.xcom_push(APPROVAL_KEY, {"answer": answer, "by": by, "scanned_at": scanned_at})
-
-
-def answer_to(ti: Any, approval_task_id: str, scanned_at: str) -> Mapping[str, Any]:
-    """What became of the question about a plan; its ``answer`` is None where nobody has asked about this one.
-
-    :param ti: the task instance that wants to know
-    """
-    found: Mapping[str, Any] = ti.xcom_pull(task_ids=approval_task_id, key=APPROVAL_KEY) or {}
-    return found if found.get("scanned_at") == scanned_at else {"answer": None, "by": None}
 
 
 def push_channels(ti: Any, due: Sequence[DueChannel]) -> None:
