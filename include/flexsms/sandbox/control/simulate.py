@@ -8,12 +8,14 @@ from ..http import Invalid
 from ..products.chat import channels
 from ..products.conversations import behaviour as conversations
 from ..products.flex import inbound, interactions
+from ..products.messaging import inbox
 from ..products.proxy import sessions
 from ..products.taskrouter import tasks
 from ..state.account import EmulatedAccount
 from ..state.rows.chat import Channel, Message
 from ..state.rows.conversations import Conversation
 from ..state.rows.flex import FlexFlow
+from ..state.rows.messaging import Sms
 from ..state.rows.proxy import Session
 from ..state.rows.row import parse_attributes
 from ..state.rows.taskrouter import Task
@@ -34,6 +36,9 @@ def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str
     STOP and START are Twilio's: they open nothing. An open conversation comes first, whatever the number's
     generation; then an open session; then, for who is in neither, the address configuration before the flow.
     """
+    if not _is_ours(account, frm, to):
+        return _result("unrouted")
+    text = inbox.receive(account, frm, to, body)
     word = body.strip().upper()
     if word in STOP:
         account.opted_out.add(f"{frm}>{to}")
@@ -44,19 +49,25 @@ def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str
         return _received(*inbound.receive(account, conversation, frm, to, body, keyword=keyword))
     if session := sessions.of_pair(account, frm, to):
         if account.settings.dead_session_captures or _is_alive(account, session, frm):
-            return _through(account, session, frm, body, "session", keyword)
+            return _through(account, session, text, "session", keyword)
         sessions.change_status(account, session, "closed")
     if keyword:
         return _result("opted_out" if word in STOP else "opted_in")
     if address := inbound.address_of(account, to):
         return _received(*inbound.autocreate(account, address, frm, body))
     if channel := channels.find_any(account, frm, to):
-        return _through(account, ensure_session(account, channel), frm, body, "reopened", False)
+        return _through(account, ensure_session(account, channel), text, "reopened", False)
     flow = _inbound_flow(account, to)
     if flow is None:
         return _result("unrouted")
     channel = channels.start(account, flow, frm, frm, friendly_name=f"SMS{frm}")
-    return _through(account, ensure_session(account, channel), frm, body, "started", False)
+    return _through(account, ensure_session(account, channel), text, "started", False)
+
+
+def _is_ours(account: EmulatedAccount, frm: str, to: str) -> bool:
+    """Whether the account has the number, or a flow or session has it for somebody's test."""
+    flows = (flow.contact_identity for flow in account.store.flows)
+    return conversations.is_ours(account, to) or to in flows or (frm, to) in account.pairs
 
 
 def _is_alive(account: EmulatedAccount, session: Session, frm: str) -> bool:
@@ -66,17 +77,17 @@ def _is_alive(account: EmulatedAccount, session: Session, frm: str) -> bool:
 
 
 def _through(
-    account: EmulatedAccount, session: Session, frm: str, body: str, outcome: str, keyword: bool
+    account: EmulatedAccount, session: Session, text: Sms, outcome: str, keyword: bool
 ) -> dict[str, Any]:
-    mine, other = sessions.partner(account, session, frm)
+    mine, other = sessions.partner(account, session, text.from_)
     if mine is None:
-        raise Invalid(f"{frm} is no participant of session {session.sid}")
-    interaction = sessions.receive(account, session, mine, other, body)
+        raise Invalid(f"{text.from_} is no participant of session {session.sid}")
+    interaction = sessions.receive(account, session, mine, other, text)
     channel = account.store.channels.get(other.identifier) if other else None
     if channel is None:
         interaction.outbound["status"] = "failed"
         return _result("lost", session=session)
-    message = channels.post(account, channel, frm, body, relay=False)
+    message = channels.post(account, channel, text.from_, text.body, relay=False)
     interaction.outbound.update(resource=message.sid, status="delivered")
     if not channel.active:
         return _result("captured", channel, session, message_sid=message.sid)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -20,6 +21,7 @@ from .call import Call
 
 R = TypeVar("R")
 Walk = Callable[[Any, bool], Iterator[tuple[Any, R]]]
+Shape = Callable[[R], dict[str, Any]]
 
 PAGING = ("PageSize", "Page", "PageToken")
 
@@ -47,10 +49,42 @@ def walk_sorted(rows: Iterable[R], key: Callable[[R], Any], *, descending: bool 
     return go
 
 
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """What a page has, and where it begins and ends."""
+
+    query: Form
+    number: int
+    size: int
+    found: list[tuple[Any, R]]
+    has_previous: bool
+    has_next: bool
+
+    def rows(self, shape: Shape[R]) -> list[dict[str, Any]]:
+        return [shape(row) for _, row in self.found]
+
+    def links(self, base: str) -> tuple[str, str | None, str | None, str]:
+        """The first page, the previous one, the next one and this one."""
+        plain = [
+            (name, value) for name, values in self.query.items() if name not in PAGING for value in values
+        ]
+
+        def link(number: int, token: str | None = None) -> str:
+            extra = [("PageSize", str(self.size)), ("Page", str(number))]
+            return f"{base}?{urlencode([*plain, *extra, *([('PageToken', token)] if token else [])])}"
+
+        return (
+            link(0),
+            link(max(self.number - 1, 0), _encode(True, self.found[0][0])) if self.has_previous else None,
+            link(self.number + 1, _encode(False, self.found[-1][0])) if self.has_next else None,
+            link(self.number, self.query["PageToken"][-1] if "PageToken" in self.query else None),
+        )
+
+
 def page(
     call: Call,
     rows: Walk[R],
-    shape: Callable[[R], dict[str, Any]],
+    shape: Shape[R],
     *,
     key: str,
     largest: int,
@@ -68,8 +102,40 @@ def page(
     given: how many a page has at most all the same.
     only: whether the first page is the only one, however long the list is.
     """
-    request, config = call.request, call.account.settings
-    query = request.query
+    one = _page(call, rows, largest, given, only)
+    first, previous, following, this = one.links(f"https://{call.request.host}{call.request.path}")
+    meta = {
+        "page": one.number,
+        "page_size": one.size,
+        "first_page_url": first,
+        "previous_page_url": previous,
+        "next_page_url": following,
+        "url": this,
+        "key": key,
+    }
+    return ok({key: one.rows(shape), "meta": meta})
+
+
+def page_2010(call: Call, rows: Walk[R], shape: Shape[R], *, key: str, largest: int) -> Response:
+    """One page as API 2010-04-01 has it: without `meta`, and with links that lack the host."""
+    one = _page(call, rows, largest)
+    first, previous, following, this = one.links(call.request.path)
+    start = one.number * one.size
+    body = {
+        "page": one.number,
+        "page_size": one.size,
+        "start": start,
+        "end": start + max(len(one.found) - 1, 0),
+        "first_page_uri": first,
+        "previous_page_uri": previous,
+        "next_page_uri": following,
+        "uri": this,
+    }
+    return ok({key: one.rows(shape), **body})
+
+
+def _page(call: Call, rows: Walk[R], largest: int, given: int | None = None, only: bool = False) -> Page[R]:
+    query, config = call.request.query, call.account.settings
     size = _number(query, "PageSize", min(50, largest))
     number = _number(query, "Page", 0)
     if not 1 <= size <= largest:
@@ -88,25 +154,9 @@ def page(
     found = found[:size]
     if back:
         found.reverse()
-    base = f"https://{request.host}{request.path}"
-    plain = [(name, value) for name, values in query.items() if name not in PAGING for value in values]
-
-    def link(page_number: int, token: str | None = None) -> str:
-        extra = [("PageSize", str(size)), ("Page", str(page_number))]
-        return f"{base}?{urlencode([*plain, *extra, *([('PageToken', token)] if token else [])])}"
-
     has_next = bool(found) and (more or back) and not only
     has_previous = bool(found) and (more if back else start is not None)
-    meta = {
-        "page": number,
-        "page_size": size,
-        "first_page_url": link(0),
-        "previous_page_url": link(max(number - 1, 0), _encode(True, found[0][0])) if has_previous else None,
-        "next_page_url": link(number + 1, _encode(False, found[-1][0])) if has_next else None,
-        "url": link(number, query["PageToken"][-1] if "PageToken" in query else None),
-        "key": key,
-    }
-    return ok({key: [shape(row) for _, row in found], "meta": meta})
+    return Page(query, number, size, found, has_previous, has_next)
 
 
 def without_paging(query: Form) -> Form:

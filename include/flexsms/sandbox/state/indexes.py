@@ -8,6 +8,7 @@ from .rows.conversations import Conversation, FlexChannel, Member
 from .rows.proxy import Session
 from .rows.taskrouter import Task
 from .tables import Store
+from .text_index import TextIndex
 
 
 class Indexes:
@@ -35,6 +36,7 @@ class Indexes:
             self.index_task(task)
         for flex_channel in store.flex_channels:
             self.index_flex_channel(flex_channel)
+        self.texts = TextIndex([*store.outbox, *store.inbox])
 
     def index_channel(self, channel: Channel) -> None:
         """Whether a contact of the pair finds this channel: decided by its `status` attribute alone."""

@@ -130,6 +130,7 @@ class Store:
         self.participants: Table[Participant] = Table(Participant)
         self.interactions: Table[Interaction] = Table(Interaction)
         self.outbox: Table[Sms] = Table(Sms)
+        self.inbox: Table[Sms] = Table(Sms)
         self.conversations: Table[Conversation] = Table(Conversation, named=True)
         self.members: Table[Member] = Table(Member)
         self.receipts: Table[Receipt] = Table(Receipt)

@@ -33,6 +33,7 @@ def dispatch(
     sms = Sms(sid, seq, now, now, parent, to, from_, body, "queued", channel_sid, message_sid)
     sms.history.append(["queued", now])
     account.store.outbox.add(sms)
+    account.texts.add(sms)
     opted_out = f"{to}>{from_}" in account.opted_out
     refused = 21610 if opted_out else 21617 if len(body) > LONGEST_SMS else None
     fate = f"was refused ({refused})" if refused else "left"
@@ -59,9 +60,14 @@ def _step(account: EmulatedAccount, sid: str) -> None:
 
 
 def move(account: EmulatedAccount, sms: Sms, status: str, error_code: int | None = None) -> None:
-    """A step of a text's way, shown by its Proxy interaction too."""
+    """A step of a text's way, shown by its Proxy interaction too.
+
+    One that failed has a `date_sent`, too: its time on the way is over (unverified).
+    """
     sms.status, sms.error_code, sms.updated = status, error_code, account.clock.now()
     sms.history.append([status, sms.updated])
+    if sms.sent is None:
+        account.texts.sent(sms, sms.updated)
     if interaction := account.store.interactions.get(sms.interaction_sid):
         interaction.outbound["status"] = status
         interaction.updated = sms.updated

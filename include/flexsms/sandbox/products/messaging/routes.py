@@ -1,7 +1,7 @@
 """api 2010-04-01: the SMS behind the chat messages and conversation messages, for whoever asks why one did not arrive.
 
 It is the only place where Twilio gives the error code of a text that Proxy relayed (Proxy's interactions have none).
-A text that is created here belongs to no conversation.
+A text that is created here belongs to no conversation. The list has the texts of every product and those of customers.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, created, ok
 from ...routing.call import Call
+from ...routing.paging import page_2010
 from ...routing.params import Params, text
 from ...routing.router import router
 from ...state.rows.messaging import Sms
+from . import message_filter, segments
 from .outbox import LONGEST_SMS, dispatch
 
 api = router("api.twilio.com")
@@ -24,24 +27,23 @@ E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 def message_json(account_sid: str, sms: Sms) -> dict[str, Any]:
-    """Neither segments nor prices are counted here; both may be null in the schema."""
+    """Prices are not counted here; they may be null in the schema."""
     path = f"/{VERSION}/Accounts/{account_sid}/Messages/{sms.sid}"
-    sent = next((at for status, at in sms.history if status == "sent"), None)
     return {
         "sid": sms.sid,
         "account_sid": account_sid,
         "api_version": VERSION,
         "body": sms.body,
         "date_created": _rfc_2822(sms.created),
-        "date_sent": _rfc_2822(sent),
+        "date_sent": _rfc_2822(sms.sent),
         "date_updated": _rfc_2822(sms.updated),
-        "direction": "outbound-api",
+        "direction": sms.direction,
         "error_code": sms.error_code,
         "error_message": None if sms.error_code is None else f"Error {sms.error_code}",
         "from": sms.from_,
         "messaging_service_sid": None,
         "num_media": "0",
-        "num_segments": None,
+        "num_segments": str(segments.count(sms.body)),
         "price": None,
         "price_unit": None,
         "status": sms.status,
@@ -53,10 +55,24 @@ def message_json(account_sid: str, sms: Sms) -> dict[str, Any]:
 
 @api.get(f"/{VERSION}/Accounts/{{account}}/Messages/{{message}}")
 def fetch_message(call: Call, account_sid: str, file: str) -> Response:
-    sms = call.account.store.outbox.get(file.removesuffix(".json"))
+    store, sid = call.account.store, file.removesuffix(".json")
+    sms = store.outbox.get(sid) or store.inbox.get(sid)
     if sms is None or account_sid != call.account.account_sid or not file.endswith(".json"):
         raise NotFound(call.request.path)
     return ok(message_json(account_sid, sms))
+
+
+@api.get(
+    f"/{VERSION}/Accounts/{{account}}/Messages.json",
+    Params({"DateSent<": text(), "DateSent>": text()}, To=text(), From=text(), DateSent=text()),
+    paged=True,
+)
+def list_messages(call: Call, account_sid: str) -> Response:
+    """The newest first, by `date_sent`."""
+    if account_sid != call.account.account_sid:
+        raise NotFound(call.request.path)
+    rows = message_filter.walk(call.account, call.p)
+    return page_2010(call, rows, partial(message_json, account_sid), key="messages", largest=1000)
 
 
 @api.post(
@@ -80,4 +96,9 @@ def create_message(call: Call, account_sid: str) -> Response:
 
 
 def _rfc_2822(moment: float | None) -> str | None:
-    return None if moment is None else format_datetime(datetime.fromtimestamp(int(moment), UTC))
+    return None if moment is None else _rfc_2822_second(int(moment))
+
+
+@lru_cache(maxsize=65536)
+def _rfc_2822_second(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))

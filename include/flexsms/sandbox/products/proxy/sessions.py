@@ -212,19 +212,19 @@ def send(
 
 
 def receive(
-    account: EmulatedAccount, session: Session, frm: Participant, to: Participant | None, body: str
+    account: EmulatedAccount, session: Session, frm: Participant, to: Participant | None, text: Sms
 ) -> Interaction:
     """A customer's text arrives in a session."""
     inbound = {
         "participant": frm.sid,
-        "resource": account.sids.new("SM"),
+        "resource": text.sid,
         "status": "received",
         "type": "Message",
     }
     outbound = {"participant": to and to.sid, "resource": None, "status": "unknown", "type": "Message"}
     _interacted(account, session)
     return account.store.interactions.add(
-        Interaction(*account.stamp("KI"), session.sid, body, inbound, outbound)
+        Interaction(*account.stamp("KI"), session.sid, text.body, inbound, outbound)
     )
 
 

@@ -10,9 +10,9 @@ from .row import Row
 
 @dataclass(slots=True)
 class Sms(Row):
-    """What left for a handset."""
+    """What left for a handset or came from one."""
 
-    parent: str  # the session or conversation
+    parent: str  # the session or conversation, or the account
     to: str
     from_: str
     body: str
@@ -22,3 +22,23 @@ class Sms(Row):
     interaction_sid: str | None = None  # Proxy's
     error_code: int | None = None
     history: list[list[Any]] = field(default_factory=list)
+    direction: str = "outbound-api"
+    sent: float | None = None  # when it left for the carrier, arrived or failed
+
+    @property
+    def inbound(self) -> bool:
+        return self.direction == "inbound"
+
+    @property
+    def customer(self) -> str:
+        return self.from_ if self.inbound else self.to
+
+    @property
+    def number(self) -> str:
+        """The Twilio number."""
+        return self.to if self.inbound else self.from_
+
+    @property
+    def position(self) -> tuple[float, int]:
+        """Where it is in lists of texts, which are sorted by when each was sent."""
+        return self.created if self.sent is None else self.sent, self.seq
