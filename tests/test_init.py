@@ -12,8 +12,10 @@ from airflow.sdk import Asset
 import flexsms
 
 PUBLIC = {
+    "BROADCAST",
     "CHANNEL_STATE",
     "FlexBroadcastApprovalOperator",
+    "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",

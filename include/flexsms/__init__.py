@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flexsms.assets import CHANNEL_STATE, TEXT
+    from flexsms.assets import BROADCAST, CHANNEL_STATE, TEXT
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.notifications.sms import FlexSmsNotifier
     from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
+    from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
     from flexsms.operators.cleanup import FlexCleanupOperator
     from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
     from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BROADCAST",
     "CHANNEL_STATE",
     "TEXT",
     "FlexBroadcastApprovalOperator",
+    "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
     "FlexCleanupPlanOperator",
@@ -51,8 +54,10 @@ __all__ = [
 # Every Airflow process imports this package when it starts, to read the provider's metadata: so nothing is loaded
 # before somebody asks for it.
 _MODULE_OF = {
+    "BROADCAST": "flexsms.assets",
     "CHANNEL_STATE": "flexsms.assets",
     "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
+    "FlexBroadcastReportOperator": "flexsms.operators.broadcast_report",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",
     "FlexCleanupPlanOperator": "flexsms.operators.cleanup_plan",

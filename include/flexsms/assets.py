@@ -15,6 +15,9 @@ CHANNEL_STATE = Asset(name="flexsms_channel_state", uri="x-flexsms://channels")
 # Sending and waiting for the delivery emit it, an event per text, for whoever counts. Nobody has to wait for it.
 TEXT = Asset(name="flexsms_text", uri="x-flexsms://texts")
 
+# The report of a broadcast emits it, an event per run with the totals.
+BROADCAST = Asset(name="flexsms_broadcast", uri="x-flexsms://broadcasts")
+
 # What Event Streams has posted. Nobody emits it: the triggerer looks.
 INBOX = Asset(
     name="flexsms_inbox",

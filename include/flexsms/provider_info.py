@@ -147,6 +147,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.cleanup_approval",
                     "flexsms.operators.cleanup_report",
                     "flexsms.operators.broadcast_approval",
+                    "flexsms.operators.broadcast_report",
                     "flexsms.operators.setup",
                 ],
             }

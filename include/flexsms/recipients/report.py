@@ -1,0 +1,76 @@
+"""The result of a broadcast for people: a line per row of the list, in the list's order, by the newest that is known.
+
+A list may have a million rows, and what is known of them is in several files. So they meet in a database on disk, which
+SQLite removes by itself, and not in memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
+from flexsms.core.redaction import mask_number
+from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, BroadcastFolder, results_of
+
+COLUMNS = ("row", "number", "outcome", "code", "reason", "at", "segments", "channel_sid", "message_sid")
+# A spreadsheet takes what begins so for a formula. https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def settle(folder: BroadcastFolder, batch: BroadcastBatch, outcome: Outcome, reason: str) -> None:
+    """Say something of all texts of a batch that has left no results.
+
+    Results that it leaves later, because its task is cleared, take their place.
+
+    :raises PermanentError: when there are none, and the work list is gone
+    """
+    if batch.texts == 0 or folder.path(results_of(batch)).exists():
+        return
+    texts = folder.texts(batch)
+    results = (
+        BroadcastResult(text.row, mask_number(text.to_number)[1:], outcome, reason=reason) for text in texts
+    )
+    folder.write_results(results_of(batch), results)
+
+
+def newest(folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> Iterator[BroadcastResult]:
+    """What is known of each row: left out, what its batch says, what became of the text. Ordered by row."""
+    with closing(sqlite3.connect("")) as rows:
+        rows.execute("CREATE TABLE rows (row INTEGER PRIMARY KEY, line BLOB)")
+        for name in (LEFT_OUT, *map(results_of, batches), DELIVERY):
+            found = ((result.row, result.to_line()) for result in folder.results(name))
+            rows.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", found)
+        for (line,) in rows.execute("SELECT line FROM rows ORDER BY row"):
+            yield BroadcastResult.from_line(line)
+
+
+def write_report(folder: BroadcastFolder, results: Iterable[BroadcastResult]) -> Iterator[BroadcastResult]:
+    """Write ``report.csv``, and pass the results on. It has no text, and of a number the last four digits."""
+    with folder.path(REPORT).open("w", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        for result in results:
+            lines.writerow(map(_cell, _values(result)))
+            yield result
+
+
+def _values(result: BroadcastResult) -> Iterable[object]:
+    return (
+        result.row,
+        f"…{result.to}",
+        result.outcome,
+        result.code or "",
+        result.reason,
+        result.at,
+        result.segments or "",
+        result.channel_sid,
+        result.message_sid,
+    )
+
+
+def _cell(value: object) -> str:
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
