@@ -1,5 +1,5 @@
 """What has to be found without a search: the active channel, the open session or conversation of a pair of
-numbers, the tasks of a channel."""
+numbers, the tasks of a channel, how many tasks there are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from .rows.proxy import Session
 from .rows.taskrouter import Task
 from .tables import Store
 from .text_index import TextIndex
+
+TaskGroup = tuple[str, str, int]  # channel, status and priority
 
 
 class Indexes:
@@ -25,6 +27,8 @@ class Indexes:
         self.bound: dict[tuple[str, str], str] = {}  # address, proxy address -> open conversation
         self.people: dict[str, dict[str, None]] = {}  # address or identity -> members
         self.channel_tasks: dict[str, dict[str, None]] = {}  # channel or conversation -> tasks not removed
+        self.task_groups: dict[TaskGroup, dict[str, None]] = {}
+        self._group_of: dict[str, TaskGroup] = {}
         self.flex_channels: dict[str, dict[str, None]] = {}  # conversation -> interaction channels
         for channel in store.channels:
             self.index_channel(channel)
@@ -34,6 +38,7 @@ class Indexes:
             self.index_member(member)
         for task in store.tasks:
             self.index_task(task)
+            self.count_task(task)
         for flex_channel in store.flex_channels:
             self.index_flex_channel(flex_channel)
         self.texts = TextIndex([*store.outbox, *store.inbox])
@@ -96,6 +101,18 @@ class Indexes:
                 here.setdefault(task.sid)
             else:
                 here.pop(task.sid, None)
+
+    def count_task(self, task: Task, *, present: bool = True) -> None:
+        """In its group, behind those that were in there before."""
+        group = (task.channel_name, task.status, task.priority) if present else None
+        before = self._group_of.get(task.sid)
+        if before == group:
+            return
+        if before:
+            del self._group_of[task.sid], self.task_groups[before][task.sid]
+        if group:
+            self._group_of[task.sid] = group
+            self.task_groups.setdefault(group, {})[task.sid] = None
 
     def index_flex_channel(self, channel: FlexChannel) -> None:
         self.flex_channels.setdefault(channel.conversation_sid, {}).setdefault(channel.sid)

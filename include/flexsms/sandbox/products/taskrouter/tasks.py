@@ -75,6 +75,7 @@ def create(
     )
     account.store.tasks.add(task)
     account.index_task(task)
+    account.count_task(task)
     account.schedule(task.created + timeout, "task.timeout", task.sid)
     _emit(account, task, "task.created", f"Task {task.sid} created")
     return task
@@ -180,6 +181,7 @@ def delete(account: EmulatedAccount, task: Task, *, by_system: bool = False) -> 
 def remove(account: EmulatedAccount, task: Task) -> None:
     account.store.tasks.drop(task)
     account.index_task(task, present=False)
+    account.count_task(task, present=False)
 
 
 def by_account(account: EmulatedAccount) -> Actor:
@@ -193,6 +195,7 @@ def _wanted_worker(task: Task) -> str | None:
 
 
 def _touch(account: EmulatedAccount, task: Task) -> None:
+    account.count_task(task)
     task.version += 1
     task.updated = account.clock.now()
 
