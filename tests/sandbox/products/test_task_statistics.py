@@ -30,7 +30,7 @@ def test_tasks_by_status(account: Account) -> None:
         "canceled",
     }
     assert sum(one["workers"] for one in empty.activity_statistics) == 3
-    made = []
+    made: list[str] = []
     for channel in ("sms", "sms", "voice", "sms"):
         made.append(
             account.workspace.tasks.create(attributes="{}", task_channel=channel, priority=len(made) % 2).sid
