@@ -974,3 +974,71 @@ def test_a_second_way_of_the_events_is_named(
     told = wrong()
     assert list(told) == ["Other sinks"]
     assert told["Other sinks"].endswith("should be gone; run flexsms setup --kinesis … --write")
+
+
+NOTIFY_FROM = "+14155550100"
+NOTIFY = {"oncall": ["+14155550171"], "ada": "+14155550172"}
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipients", "verdict", "says"),
+    [
+        ("", {}, None, ""),
+        (NOTIFY_FROM, NOTIFY, "ok", "…0100 can text oncall, ada"),
+        (
+            "",
+            NOTIFY,
+            "wrong",
+            "notify_from is empty, so nobody in notify_numbers can be texted; give your Twilio number, E.164",
+        ),
+        (
+            NOTIFY_FROM,
+            {},
+            "note",
+            'notify_numbers is empty, so nobody is texted; give an object like {"oncall": ["+14155550171"]}',
+        ),
+        (
+            NUMBER,
+            NOTIFY,
+            "wrong",
+            "notify_from …0177 is no number of this account; give one that is",
+        ),
+        (
+            NOTIFY_FROM,
+            {"oncall": [NOTIFY_FROM, "+14155550171"]},
+            "wrong",
+            "notify_numbers has notify_from itself under 'oncall', and no number can text itself; give that person's "
+            "own number",
+        ),
+    ],
+)
+def test_who_is_notified(
+    sender: str, recipients: dict[str, Any], verdict: str | None, says: str, connection: Connect
+) -> None:
+    connection(notify_from=sender, notify_numbers=recipients)
+    found = findings().get("Notifications")
+    expected = None if verdict is None else (Verdict(verdict), says)
+    assert (found and (found.verdict, found.text)) == expected
+
+
+def test_notifications_need_a_number_with_sms(connection: Connect, sandbox: SandboxProcess) -> None:
+    connection(notify_from=NOTIFY_FROM, notify_numbers=NOTIFY)
+    sandbox.control.settings(voice_only=[NOTIFY_FROM])
+    assert wrong()["Notifications"] == (
+        "notify_from …0100 cannot send SMS; give a number of this account that can"
+    )
+
+
+def test_a_login_that_may_not_see_the_numbers(connection: Connect, sandbox: SandboxProcess) -> None:
+    sandbox.control.settings(forbidden_hosts=["api.twilio.com"], forbidden_answer="403 20003")
+    key = sandbox.settings
+    connection(
+        login=key["restricted_key_sid"],
+        password=key["restricted_key_secret"],
+        account_sid=key["account_sid"],
+        notify_from=NOTIFY_FROM,
+        notify_numbers=NOTIFY,
+    )
+    found = findings()["Notifications"]
+    assert found.verdict is Verdict.NOTE
+    assert found.text.startswith("this login may not look whether notify_from is a number of this account: ")

@@ -27,13 +27,16 @@ PACKAGE = "@twilio/cli-core@8.3.2"
 TARBALL = "twilio-cli-core-8.3.2.tgz"
 # The digest that the registry publishes for this version: `npm view @twilio/cli-core@8.3.2 dist.integrity`.
 SHA512 = "qRTAZS15i/nseKHu2zZIb1BD78WFRVOWM65iC9JqjZdNpz5KQaiEI1klsLcWDi1pwXH9JG6pbFXJrIiYRJw/dw=="
-# With what their paths begin: of the oldest document, which has calls and conferences too, only the messages, and of
-# Studio's only the flows.
+# With what their paths begin: of the oldest document, which has calls and conferences too, only the messages and the
+# list of numbers, and of Studio's only the flows.
 PRODUCTS = {
     **dict.fromkeys(
         ("flex_v1", "chat_v2", "proxy_v1", "sync_v1", "taskrouter_v1", "conversations_v1", "events_v1"), "/"
     ),
-    "api_v2010": "/2010-04-01/Accounts/{AccountSid}/Messages",
+    "api_v2010": (
+        "/2010-04-01/Accounts/{AccountSid}/Messages",
+        "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+    ),
     "studio_v2": "/v2/Flows",
 }
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 HELP = "say what is wrong with an account, and what to do; change nothing"
 DESCRIPTION = """\
 Looks at an Airflow connection and the Twilio account behind it: credentials,
-products, numbers, Event Streams, the age of the last event, clock and rate
-limits, and whether the events URL refuses what Twilio has not signed. It
-prints a line for each, with what to do, and changes nothing. It ends with 1
-when something is wrong."""
+products, numbers, Event Streams, the age of the last event, notifications,
+clock and rate limits, and whether the events URL refuses what Twilio has not
+signed. It prints a line for each, with what to do, and changes nothing. It
+ends with 1 when something is wrong."""
 EXAMPLES = """\
 examples:
   flexsms doctor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twilio.base.exceptions import TwilioException
 
 from tests.sandbox.conftest import CUSTOMER, Account, refused
 
@@ -73,3 +74,17 @@ def test_what_stands_against_a_text_is_told_at_once(account: Account) -> None:
     other = account.client.api.v2010.accounts("AC" + "0" * 32).messages
     assert refused(lambda: other.create(**text)) == (404, 20404)
     assert account.control.outbox() == []
+
+
+def test_numbers_of_the_account(account: Account) -> None:
+    numbers = account.client.api.v2010.accounts(account.settings["account_sid"]).incoming_phone_numbers
+    assert {one.phone_number for one in numbers.list()} == set(account.settings["numbers"].values())
+    account.control.settings(voice_only=[account.number])
+    [found] = numbers.list(phone_number=account.number)
+    capabilities: Any = found.capabilities
+    assert (found.phone_number, capabilities["sms"]) == (account.number, False)
+    assert numbers.list(phone_number="+19999999999") == []
+    messages = account.client.api.v2010.accounts(account.settings["account_sid"]).messages
+    assert refused(lambda: messages.create(to=CUSTOMER, from_=account.number, body="Hello")) == (400, 21606)
+    with pytest.raises(TwilioException, match="20404"):
+        account.client.api.v2010.accounts("AC" + "0" * 32).incoming_phone_numbers.list()

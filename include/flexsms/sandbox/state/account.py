@@ -128,6 +128,7 @@ class EmulatedAccount(Indexes):
         self.address_sid = self.store.addresses.add(
             Address(*self.stamp("IG"), "addresses", "sms", number, "Conversations", "US", studio)
         ).sid
+        self._make_fixture("numbers", "PN", number)
 
     @property
     def default_service_sid(self) -> str:

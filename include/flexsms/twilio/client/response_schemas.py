@@ -67,6 +67,10 @@ def _holds(fields: Fields) -> Check:
     return lambda value: isinstance(value, dict) and not _wrong_field(value, fields)
 
 
+def _all(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
 _NOTHING = object()
 
 _THING: Fields = {"sid": _sid}
@@ -167,6 +171,10 @@ THINGS: Mapping[str, Fields] = in_service_too(
             "date_created": _or_null(_text),
             "date_updated": _or_null(_text),
             "date_sent": _or_null(_text),
+        },
+        # https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource, whose pages have no meta
+        "GET api.twilio.com/2010-04-01/Accounts/{id}/IncomingPhoneNumbers.json": {
+            "incoming_phone_numbers": _all(_holds({"phone_number": _text, "capabilities": _or_null(_object)}))
         },
         # https://www.twilio.com/docs/events
         "POST events.twilio.com/v1/Sinks": _SINK,

@@ -31,6 +31,8 @@ from flexsms.twilio.account import Account
 from flexsms.twilio.client.endpoints import documented
 from flexsms.twilio.connection_check import Product, ask_products, other_account
 from flexsms.twilio.doctor.event_streams import StreamDoctor
+from flexsms.twilio.doctor.notifications import ABOUT as NOTIFICATIONS
+from flexsms.twilio.doctor.notifications import notifications
 from flexsms.twilio.doctor.routing import RoutingDoctor
 from flexsms.twilio.stacks.own_numbers import STUDIO, TASK, flow_of, sms_addresses, sms_flows
 
@@ -83,6 +85,7 @@ class Doctor:
             ("Flex's conversations", self._routing.service),
             ("Numbers", self._numbers),
             ("Moving over", self._routing.moving),
+            (NOTIFICATIONS, lambda: notifications(self._account)),
             ("Event Streams", self._stream.sinks),
             ("Last event", self._last_event),
             ("Inbox", self._inbox),

@@ -7,9 +7,7 @@ A text that is created here belongs to no conversation. The list has the texts o
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from ...http import Invalid, NotFound, Response, created, ok
@@ -20,6 +18,7 @@ from ...routing.router import router
 from ...state.rows.messaging import Sms
 from . import message_filter, segments
 from .outbox import LONGEST_SMS, dispatch
+from .times import rfc_2822
 
 api = router("api.twilio.com")
 VERSION = "2010-04-01"
@@ -34,9 +33,9 @@ def message_json(account_sid: str, sms: Sms) -> dict[str, Any]:
         "account_sid": account_sid,
         "api_version": VERSION,
         "body": sms.body,
-        "date_created": _rfc_2822(sms.created),
-        "date_sent": _rfc_2822(sms.sent),
-        "date_updated": _rfc_2822(sms.updated),
+        "date_created": rfc_2822(sms.created),
+        "date_sent": rfc_2822(sms.sent),
+        "date_updated": rfc_2822(sms.updated),
         "direction": sms.direction,
         "error_code": sms.error_code,
         "error_message": None if sms.error_code is None else f"Error {sms.error_code}",
@@ -87,18 +86,9 @@ def create_message(call: Call, account_sid: str) -> Response:
     to, sender, body = (call.p[name] for name in ("To", "From", "Body"))
     if not E164.fullmatch(to):
         raise Invalid(f"Invalid 'To' Phone Number: {to}", 21211)
-    if sender not in account.describe()["numbers"].values():
+    if sender not in account.describe()["numbers"].values() or sender in account.settings.voice_only:
         raise Invalid(f"The 'From' phone number provided ({sender}) is not a valid SMS-capable number", 21606)
     if f"{to}>{sender}" in account.opted_out:
         raise Invalid("Attempt to send to unsubscribed recipient", 21610)
     sms = dispatch(account, account_sid, to, sender, body)
     return created(message_json(account_sid, sms))
-
-
-def _rfc_2822(moment: float | None) -> str | None:
-    return None if moment is None else _rfc_2822_second(int(moment))
-
-
-@lru_cache(maxsize=65536)
-def _rfc_2822_second(second: int) -> str:
-    return format_datetime(datetime.fromtimestamp(second, UTC))

@@ -30,6 +30,9 @@ class CommonSettings:
     sms_outcomes: dict[str, dict[str, Any]] = switch(
         {}, 'Number -> {"status": "undelivered", "error_code": 30003}, for handsets that are not reached.'
     )
+    voice_only: list[str] = switch(
+        [], "Numbers of the account that cannot send SMS.", source=ERRORS + "21606"
+    )
 
     # What every product has.
     page_size_out_of_bounds: str = switch(
