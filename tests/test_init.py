@@ -15,6 +15,7 @@ PUBLIC = {
     "BROADCAST",
     "CHANNEL_STATE",
     "FlexBroadcastApprovalOperator",
+    "FlexBroadcastDeliverySensor",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",

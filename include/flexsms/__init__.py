@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flexsms.operators.setup import FlexSetupOperator
     from flexsms.operators.track import FlexTrackOperator
     from flexsms.retry_policy import FlexRetryPolicy, task_defaults
+    from flexsms.sensors.broadcast_delivery import FlexBroadcastDeliverySensor
     from flexsms.sensors.delivery import FlexDeliverySensor
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "CHANNEL_STATE",
     "TEXT",
     "FlexBroadcastApprovalOperator",
+    "FlexBroadcastDeliverySensor",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
@@ -57,6 +59,7 @@ _MODULE_OF = {
     "BROADCAST": "flexsms.assets",
     "CHANNEL_STATE": "flexsms.assets",
     "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
+    "FlexBroadcastDeliverySensor": "flexsms.sensors.broadcast_delivery",
     "FlexBroadcastReportOperator": "flexsms.operators.broadcast_report",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",

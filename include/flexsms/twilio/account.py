@@ -13,6 +13,7 @@ from flexsms.core.number_digest import NumberDigest
 from flexsms.core.retention import SMS
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.broadcast.campaign import Campaign
+from flexsms.twilio.broadcast.deliveries import BroadcastDeliveries
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
 from flexsms.twilio.cleanup.context import CleanupContext
@@ -132,6 +133,10 @@ class Account:
                 self.client, self.settings.need("session_service_sid"), self.settings.account_sid
             )
         return ConversationsDelivery(self.client, self.settings)
+
+    def broadcast_deliveries(self) -> BroadcastDeliveries:
+        """Lists what has left a number, on both stacks."""
+        return BroadcastDeliveries(self.client, self.settings.account_sid)
 
     def sender(self) -> Sender:
         """Sends texts."""
