@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from flexsms.arguments import flag
-from flexsms.assets import TEXT
+from flexsms.assets import TEXT, text_key
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.core.exceptions import InvalidInput, NotDelivered
 from flexsms.failure_log import tell_failure
@@ -141,6 +141,7 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         context["outlet_events"][TEXT].extra = {
             "kind": "send",
             "of": "delivery",
+            "text": text_key(self._text()["message_sid"]),
             "outcome": str(delivery.status),
             "code": None,
         }
