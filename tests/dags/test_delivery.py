@@ -97,6 +97,13 @@ def test_a_customer_who_said_stop_makes_the_run_red(
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
     printed = capsys.readouterr().out
     assert "Not delivered: the recipient has opted out (STOP); do not text this number until they" in printed
+    # It is remembered: nobody tries once more.
+    again = send()
+    assert (again.state, again.states("send")) == ("failed", ["failed"])
+    assert len(sandbox.control.outbox()) == 1
+    printed = capsys.readouterr().out
+    assert "to_number: …0199 has opted out since " in printed
+    assert TO not in printed
 
 
 def test_a_carrier_that_reports_nothing_is_no_failure(

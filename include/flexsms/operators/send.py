@@ -71,6 +71,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     :raises AirflowSkipException: when, without an ``idempotency_key``, the text was sent under the name of this task
         before it ever ran here: by another Airflow with the same account, or in a run that was deleted
     :raises InvalidInput: when an argument is wrong
+    :raises OptedOut: when the recipient of a text has opted out
     :raises SendInProgress: while another task sends under the same key
     :raises InteractionFailed: when Flex could not set up the interaction; nothing was sent
     :raises UndecidedSend: when a text may have left and nobody can tell any more

@@ -146,8 +146,9 @@ class Account:
             secret=self.settings.password,
             now=self.now,
             lease=self._lease,
+            grace=self._grace,
         )
-        return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
+        return Sender(self.stack, ledger, self.store, self.suppressions(), grace=self._grace, now=self.now)
 
     async def number_digest(self) -> NumberDigest:
         """What turns phone numbers into digests; read once. See :class:`flexsms.twilio.sync.digest_key.DigestKey`."""
@@ -156,7 +157,7 @@ class Account:
     def suppressions(self) -> Suppressions:
         """Who has opted out."""
         return Suppressions(
-            self.client, self.settings.need("sync_service_sid"), number_digest=self.number_digest
+            self.client, self.settings, number_digest=self._digest_key.number_digest, now=self.theirs
         )
 
     async def campaign(self, name: str) -> Campaign:
