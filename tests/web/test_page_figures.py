@@ -28,6 +28,9 @@ def shown(modules: Path) -> Callable[..., Any]:
             "sendFailures",
             "approvals",
             "dags",
+            "broadcasts",
+            "broadcastRuns",
+            "broadcastXComs",
         )
         usual = {"dags": [dag("flexsms_cleanup"), dag("flexsms_track")]}
         filled = {name: collection({**usual, **answers}.get(name, [])) for name in names}
@@ -38,6 +41,7 @@ def shown(modules: Path) -> Callable[..., Any]:
         const tiles = await import({json.dumps(str(modules / "tiles.js"))});
         const series = await import({json.dumps(str(modules / "series.js"))});
         const tables = await import({json.dumps(str(modules / "tables.js"))});
+        const broadcasts = await import({json.dumps(str(modules / "broadcasts.js"))});
         const words = await import({json.dumps(str(modules / "words.js"))});
         const found = data.figures({json.dumps(filled)}, Date.parse({json.dumps(NOW)}));
         const zone = "UTC";
@@ -155,6 +159,7 @@ def test_every_tile_of_a_good_morning(shown: Callable[..., Any]) -> None:
         ("posts", "0"),
         ("approvals", "0"),
         ("texts", "–"),
+        ("broadcasts", "–"),
     ]
     assert not any(tile["isBad"] for tile in tiles)
 

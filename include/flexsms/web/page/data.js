@@ -1,5 +1,6 @@
 // From what Airflow answers to the figures of the page. Pure: no request, no clock, no document.
 
+import { broadcasts } from "./broadcasts.js";
 import { CODES } from "./codes.js";
 import { isDelivery, isRange, keyOf, keyOfTask, reports } from "./reports.js";
 import { DAY } from "./words.js";
@@ -46,12 +47,13 @@ export function figures(answers, now) {
     posts: posts(tracks),
     texts: { ...outcomes(texts, reds), list: texts },
     reds,
+    broadcasts: broadcasts(answers),
     approvals: approvals(answers.approvals.items),
     hidden: Object.entries(answers)
       .filter(([, one]) => one.refused)
       .map(([name]) => name),
     cut: cuts(answers),
-    isEmpty: !answers.cleanup.items.length && !answers.recent.items.length && !answers.texts.items.length,
+    isEmpty: ["cleanup", "recent", "texts", "broadcasts", "broadcastRuns"].every((name) => !answers[name].items.length),
   };
 }
 

@@ -22,9 +22,9 @@ export function reports(events, kind) {
   return [...found.values()].sort((one, other) => one.at - other.at);
 }
 
-// Where a task is cleared, a cleanup sums itself up once more, and a delivery may be told again: the newest counts.
+// Where a task is cleared, a cleanup or a broadcast sums itself up once more, and a delivery may be told again: the newest counts.
 function onceBy(event, kind) {
-  if (kind === "cleanup" && event.source_run_id) return `${keyOf(runOf(event))}/${event.source_task_id}`;
+  if (["cleanup", "broadcast"].includes(kind) && event.source_run_id) return `${keyOf(runOf(event))}/${event.source_task_id}`;
   if (isDelivery(event.extra) && typeof event.extra.text === "string") return `delivery/${event.extra.text}`;
   return event.id;
 }
@@ -32,9 +32,9 @@ function onceBy(event, kind) {
 const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: event.source_run_id } : null);
 
 // Anybody may write an asset event by hand. So what has another shape than ours is left out.
-const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "outcome", "of", "route", "text"];
+const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "campaign", "outcome", "of", "route", "text"];
 const LISTS = ["failures", "ages"];
-const COUNTS = ["failed_by_code", "calls", "channels", "latency_s"];
+const COUNTS = ["failed_by_code", "not_delivered_by_code", "calls", "channels", "latency_s"];
 
 function sound(extra) {
   const isSound = ([name, value]) => {
