@@ -15,7 +15,7 @@ PUBLIC = {
     "BROADCAST",
     "CHANNEL_STATE",
     "FlexBroadcastApprovalOperator",
-    "FlexBroadcastDeliverySensor",
+    "FlexBroadcastCheckOperator",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",

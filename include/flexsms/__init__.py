@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.notifications.sms import FlexSmsNotifier
     from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
+    from flexsms.operators.broadcast_check import FlexBroadcastCheckOperator
     from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
     from flexsms.operators.cleanup import FlexCleanupOperator
     from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from flexsms.operators.setup import FlexSetupOperator
     from flexsms.operators.track import FlexTrackOperator
     from flexsms.retry_policy import FlexRetryPolicy, task_defaults
-    from flexsms.sensors.broadcast_delivery import FlexBroadcastDeliverySensor
     from flexsms.sensors.delivery import FlexDeliverySensor
 
 __version__ = "0.1.0"
@@ -33,7 +33,7 @@ __all__ = [
     "CHANNEL_STATE",
     "TEXT",
     "FlexBroadcastApprovalOperator",
-    "FlexBroadcastDeliverySensor",
+    "FlexBroadcastCheckOperator",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
@@ -59,7 +59,7 @@ _MODULE_OF = {
     "BROADCAST": "flexsms.assets",
     "CHANNEL_STATE": "flexsms.assets",
     "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
-    "FlexBroadcastDeliverySensor": "flexsms.sensors.broadcast_delivery",
+    "FlexBroadcastCheckOperator": "flexsms.operators.broadcast_check",
     "FlexBroadcastReportOperator": "flexsms.operators.broadcast_report",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",

@@ -95,6 +95,12 @@ CONFIG: dict[str, Any] = {
                 "*/10 * * * *",
                 "*/5 * * * *",
             ),
+            "broadcast_path": _option(
+                "Where the files of broadcasts are whose list is no file: below this folder or bucket, like "
+                "file:///var/lib/flexsms/broadcasts. It has to be one that every worker reaches.",
+                "",
+                "s3://aws_default@bucket/flexsms/broadcasts",
+            ),
             "pool": _option(
                 "The pool of every task of flexsms. It has to exist. Empty: Airflow's default pool.",
                 "",
@@ -147,17 +153,13 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.cleanup_approval",
                     "flexsms.operators.cleanup_report",
                     "flexsms.operators.broadcast_approval",
+                    "flexsms.operators.broadcast_check",
                     "flexsms.operators.broadcast_report",
                     "flexsms.operators.setup",
                 ],
             }
         ],
-        "sensors": [
-            {
-                "integration-name": INTEGRATION,
-                "python-modules": ["flexsms.sensors.delivery", "flexsms.sensors.broadcast_delivery"],
-            }
-        ],
+        "sensors": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.sensors.delivery"]}],
         "triggers": [
             {
                 "integration-name": INTEGRATION,

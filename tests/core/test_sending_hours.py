@@ -249,7 +249,7 @@ def test_a_number_that_can_be_anywhere() -> None:
 
 def test_a_zone_is_an_iana_name() -> None:
     assert parse_zone("zone", " Europe/Berlin ") == "Europe/Berlin"
-    with pytest.raises(InvalidInput, match=r"zone: 'berlin' is not a time zone; write "):
+    with pytest.raises(InvalidInput, match="zone: is not a time zone; write "):
         parse_zone("zone", "berlin")
     with pytest.raises(InvalidInput, match="write 'America/New_York', or leave it empty"):
         parse_zone("zone", "america/new york")

@@ -36,6 +36,7 @@ _GSM7 = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM7_EXTENSION = frozenset("^{}\\[~]|€\f")
+_ALL_GSM7 = _GSM7 | _GSM7_EXTENSION
 
 
 class Route(StrEnum):
@@ -204,14 +205,18 @@ def count_segments(body: str) -> Segments:
 
     Source: https://www.twilio.com/docs/messaging/services#smart-encoding
     """
-    if all(character in _GSM7 or character in _GSM7_EXTENSION for character in body):
+    characters = {*body}
+    if characters <= _ALL_GSM7:
         encoding, single, part = "GSM-7", 160, 153
-        costs = [2 if character in _GSM7_EXTENSION else 1 for character in body]
+        of_two = characters & _GSM7_EXTENSION
     else:
         encoding, single, part = "UCS-2", 70, 67
-        costs = [2 if ord(character) > 0xFFFF else 1 for character in body]
-    if sum(costs) <= single:
+        of_two = {character for character in characters if ord(character) > 0xFFFF}
+    if len(body) + sum(map(body.count, of_two)) <= single:
         return Segments(encoding, 1 if body else 0)
+    if not of_two:
+        return Segments(encoding, -(-len(body) // part))
+    costs = [2 if character in of_two else 1 for character in body]
     # A character of two units is never split over two parts, so the parts are filled one by one.
     count, room = 1, part
     for cost in costs:
@@ -219,6 +224,11 @@ def count_segments(body: str) -> Segments:
             count, room = count + 1, part
         room -= cost
     return Segments(encoding, count)
+
+
+def first_outside_gsm7(body: str) -> str:
+    """The character that makes a text UCS-2, empty where none does."""
+    return next((character for character in body if character not in _ALL_GSM7), "")
 
 
 def _parse_body(value: str | None, route: Route) -> str:

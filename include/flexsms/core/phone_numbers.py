@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.redaction import mask_number
+
+if TYPE_CHECKING:
+    import phonenumbers
 
 EXAMPLE = "+14155550100"
 WRITE = f"write it in E.164, like {EXAMPLE}"
@@ -44,8 +48,24 @@ _OLD_FORMS = (
 )
 
 
+class ReadNumber(NamedTuple):
+    """A phone number, and what the list of the world's numbers knows of it.
+
+    :param kind: of :class:`phonenumbers.PhoneNumberType`; unknown where it is in no range that the list knows
+    """
+
+    e164: str
+    kind: int
+    number: phonenumbers.PhoneNumber
+
+
 def parse_number(name: str, value: str | None) -> str:
-    """A phone number in E.164, as long as a number of its country can be.
+    """A phone number in E.164, as long as a number of its country can be; see :func:`read_number`."""
+    return read_number(name, value).e164
+
+
+def read_number(name: str, value: str | None) -> ReadNumber:
+    """A phone number, as long as a number of its country can be.
 
     Signs that cannot be seen are left out, full-width ones are taken for what they say, and a national prefix that is
     never dialled from abroad is left out (``+44 (0)20``; Argentina's 15 becomes the 9 behind +54).
@@ -70,7 +90,8 @@ def parse_number(name: str, value: str | None) -> str:
             name, f"{mask_number(text)} has an extension", "give a number that can receive texts"
         )
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_valid_number(number):
+    kind = phonenumbers.number_type(number)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         _refuse_old_form(name, e164)
     lengths = phonenumbers.ValidationResult
     problem = {
@@ -84,7 +105,7 @@ def parse_number(name: str, value: str | None) -> str:
     )
     if problem:
         raise InvalidInput(name, f"{mask_number(text)} {problem}", "check for a missing or wrong digit")
-    return e164
+    return ReadNumber(e164, kind, number)
 
 
 def remark(name: str, number: str) -> str | None:
@@ -112,6 +133,8 @@ def clean(name: str, value: str | None) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidInput(name, f"is {type(value).__name__}, not text", "write it in quotes")
+    if value.isascii() and value.isprintable():
+        return value.strip()
     # Of the categories, Cf holds zero-width signs, marks of direction and soft hyphens, Cc tabs, Cs half an emoji.
     seen = (
         sign

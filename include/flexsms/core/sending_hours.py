@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.phone_numbers import ReadNumber, read_number
 
 DEFAULT_HOURS = "08:00-21:00"
 DEFAULT_DAYS = "mon-sun"
@@ -77,7 +78,6 @@ class SendingHours:
         return None
 
 
-@lru_cache(maxsize=65_536)
 def zones_of(number: str) -> tuple[str, ...]:
     """The time zones in which a number can be, sorted; none where nobody knows.
 
@@ -85,15 +85,35 @@ def zones_of(number: str) -> tuple[str, ...]:
 
     :param number: E.164
     """
-    from phonenumbers import parse, timezone  # large, and every DAG imports core
+    return zones_of_read(read_number("number", number))
 
-    found = timezone.time_zones_for_number(parse(number))
-    return tuple(sorted({*found} - {timezone.UNKNOWN_TIMEZONE}))
+
+def zones_of_read(read: ReadNumber) -> tuple[str, ...]:
+    """:func:`zones_of`, of a number whose kind is known already."""
+    from phonenumbers import phonenumberutil, timezone  # large, and every DAG imports core
+
+    country_code = read.number.country_code or 0
+    if phonenumberutil.is_number_type_geographical(read.kind, country_code):
+        return _sorted(tuple(timezone.time_zones_for_geographical_number(read.number)))
+    known = _ZONES_OF_KIND.get((country_code, read.kind))
+    if known is None:
+        known = _sorted(tuple(timezone.time_zones_for_number(read.number)))
+        _ZONES_OF_KIND[country_code, read.kind] = known
+    return known
+
+
+# A number that belongs to no place is wherever its country is.
+_ZONES_OF_KIND: dict[tuple[int | None, int], tuple[str, ...]] = {}
+
+
+@cache
+def _sorted(zones: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*zones} - {"Etc/Unknown"}))
 
 
 @lru_cache(maxsize=1024)
 def parse_zone(name: str, value: str) -> str:
-    """The name of a time zone.
+    """The name of a time zone. What was given is not quoted: of a list with a shifted column it may be anything.
 
     :param name: of the field, for the error
     :raises InvalidInput: when it is none
@@ -103,7 +123,7 @@ def parse_zone(name: str, value: str) -> str:
         return zone
     like = get_close_matches(zone.lower().replace(" ", "_"), [*_lower_zones()], n=1)
     remedy = f"write {_lower_zones()[like[0]]!r}" if like else "write an IANA name like 'Europe/Berlin'"
-    raise InvalidInput(name, f"{zone!r} is not a time zone", f"{remedy}, or leave it empty")
+    raise InvalidInput(name, "is not a time zone", f"{remedy}, or leave it empty")
 
 
 @cache

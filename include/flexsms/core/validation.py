@@ -74,7 +74,7 @@ def parse_text(name: str, value: str | None) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidInput(name, f"is {type(value).__name__}, not text", "write it in quotes")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidInput(
             name, "holds half an emoji", "write it again, or take it from where it was not cut"
         )

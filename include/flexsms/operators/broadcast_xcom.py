@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from flexsms.core.broadcast_totals import many, outcomes_in_words
 from flexsms.core.exceptions import PermanentError
 
 PLAN_KEY = "plan"
@@ -52,6 +53,19 @@ class BroadcastPlan:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_json` wrote."""
         return cls(**value)
+
+    def sentence(self) -> str:
+        """What the check has found, for a person."""
+        left_out = outcomes_in_words(self.left_out)
+        rest = f"; left out: {left_out}" if left_out else ""
+        if not self.texts:
+            return f"Nobody of {many(self.rows)} rows is texted{rest}."
+        cost = f", for at least {self.cost['amount']} {self.cost['currency']}" if self.cost else ""
+        until = f" to {self.last_at}" if self.last_at else ""
+        return (
+            f"{many(self.texts)} of {many(self.rows)} rows are texted, in {many(self.segments)} segments{cost}, "
+            f"from {self.first_at}{until}{rest}."
+        )
 
 
 def pull_plan(ti: Any, task_id: str) -> BroadcastPlan:

@@ -2,12 +2,15 @@
 
 ``texts.jsonl`` is the work list: the texts to be sent, those of one batch side by side. ``left_out.jsonl`` has a result
 per row that the check left out. ``results/<number>.jsonl`` has a result per text of a batch. ``delivery.jsonl`` has a
-result per text whose fate was looked up. ``report.csv`` is for people: a line per row of the list. Texts and whole
-numbers are in the work list only, and that is removed once the broadcast is over.
+result per text whose fate was looked up. For people there are ``check.csv``, what the check says of each row of the
+list, and ``report.csv``, what became of it. Texts and whole numbers are in the work list only, and that is removed once
+the broadcast is over.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 from airflow.sdk import ObjectStoragePath
@@ -20,6 +23,7 @@ LEFT_OUT = "left_out.jsonl"
 RESULTS = "results"
 DELIVERY = "delivery.jsonl"
 REPORT = "report.csv"
+CHECK = "check.csv"
 
 
 class BroadcastFolder:
@@ -31,6 +35,15 @@ class BroadcastFolder:
     def __init__(self, url: str) -> None:
         self.url = url
         self._root = ObjectStoragePath(url)
+
+    def clear(self) -> None:
+        """Remove what an earlier try of the run has left, so that no file of it is taken for one of this try."""
+        results = self._root / RESULTS
+        if results.exists():
+            for file in results.iterdir():
+                file.unlink()
+        for name in (WORK_LIST, LEFT_OUT, CHECK, DELIVERY, REPORT):
+            (self._root / name).unlink(missing_ok=True)
 
     def path(self, name: str) -> ObjectStoragePath:
         """Where a file of the broadcast is; its folder is made where stores have folders."""
@@ -74,6 +87,31 @@ class BroadcastFolder:
     def forget_texts(self) -> None:
         """Remove the work list, if it is there: it is what is personal."""
         (self._root / WORK_LIST).unlink(missing_ok=True)
+
+
+def beside(file: str, campaign: str, run_id: str) -> str:
+    """The URL of the folder of a run whose list is a file.
+
+    :param file: the URL of the list, like ``s3://bucket/spring.csv``
+    """
+    folder, name = file.rsplit("/", 1) if "/" in file else (".", file)
+    return f"{folder}/{re.sub(r'[.](csv|jsonl|ndjson)([.]gz)?$', '', name, flags=re.IGNORECASE)}" + (
+        f".{slug(campaign)}/{slug(run_id)}"
+    )
+
+
+def below(root: str, dag_id: str, campaign: str, run_id: str) -> str:
+    """The URL of the folder of a run whose list is no file.
+
+    :param root: the URL below which all broadcasts have their folders
+    """
+    return "/".join([root.rstrip("/"), *map(slug, (dag_id, campaign, run_id))])
+
+
+def slug(name: str) -> str:
+    """A name as a part of a path; no two names have the same."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80]
+    return plain if plain == name else f"{plain or 'run'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def results_of(batch: BroadcastBatch) -> str:

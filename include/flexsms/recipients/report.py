@@ -15,18 +15,7 @@ from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
 from flexsms.core.redaction import mask_number
 from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, BroadcastFolder, results_of
 
-COLUMNS = (
-    "row",
-    "number",
-    "outcome",
-    "code",
-    "reason",
-    "at",
-    "segments",
-    "channel_sid",
-    "message_sid",
-    "sms_sid",
-)
+COLUMNS = ("row", "number", "outcome", "code", "reason", "at", "segments", "channel_sid", "message_sid")
 # A spreadsheet takes what begins so for a formula. https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -64,7 +53,7 @@ def write_report(folder: BroadcastFolder, results: Iterable[BroadcastResult]) ->
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(COLUMNS)
         for result in results:
-            lines.writerow(map(_cell, _values(result)))
+            lines.writerow(map(cell, _values(result)))
             yield result
 
 
@@ -79,10 +68,10 @@ def _values(result: BroadcastResult) -> Iterable[object]:
         result.segments or "",
         result.channel_sid,
         result.message_sid,
-        result.sms_sid,
     )
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A cell that a spreadsheet shows and does not run."""
     text = str(value)
     return f"'{text}" if text.startswith(FORMULA) else text

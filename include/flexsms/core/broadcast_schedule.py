@@ -1,0 +1,80 @@
+"""When the texts of a broadcast leave, as far as one can tell before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flexsms.core.sending_hours import HORIZON, SendingHours
+
+# A broadcast that takes longer is not foretold.
+LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a broadcast begins and ends at a pace.
+
+    :param first_at: UTC; None where nobody is texted
+    :param last_at: UTC; None where nobody is texted, or the end is too far away to be told
+    :param late: how many texts do not leave before it is too late
+    """
+
+    first_at: datetime | None
+    last_at: datetime | None
+    late: int = 0
+
+
+def foretell(
+    groups: Mapping[tuple[str, ...], int],
+    hours: SendingHours,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    per_second: float,
+) -> Schedule:
+    """Go through the openings of all groups: whichever closes first is texted first.
+
+    :param groups: texts by set of zones
+    :param since: nothing leaves before
+    :param until: nothing leaves from then on
+    :param per_second: texts that leave in a second, all senders together
+    """
+    end = min(until or since + LONGEST, since + LONGEST)
+    left = {zones: float(count) for zones, count in groups.items() if count}
+    first: datetime | None = None
+    last: datetime | None = None
+    at = since
+    while left and at < end:
+        openings = {zones: opening for zones in left if (opening := hours.opening(zones, at))}
+        is_open = [zones for zones, opening in openings.items() if opening.opens <= at]
+        if not is_open:
+            at = min((opening.opens for opening in openings.values()), default=end)
+            continue
+        zones = min(is_open, key=lambda one: openings[one].closes)
+        stop = min(openings[zones].closes, end)
+        needed = timedelta(seconds=left[zones] / per_second)
+        first = first or at
+        if at + needed <= stop:
+            del left[zones]
+            at += needed
+            last = at
+        else:
+            left[zones] -= (stop - at).total_seconds() * per_second
+            at = last = stop
+    late = round(sum(left.values()))
+    return Schedule(first, last if not left or until else None, late if until else 0)
+
+
+def in_order(
+    groups: Iterable[tuple[str, ...]], hours: SendingHours, since: datetime
+) -> list[tuple[str, ...]]:
+    """Sets of zones by when their texts may leave first, and of several by when that is over."""
+
+    def opening(zones: tuple[str, ...]) -> tuple[datetime, datetime, tuple[str, ...]]:
+        found = hours.opening(zones, since)
+        never = since + HORIZON
+        return (max(found.opens, since), found.closes, zones) if found else (never, never, zones)
+
+    return sorted(groups, key=opening)

@@ -1,0 +1,98 @@
+"""The body of a broadcast: a text with ``{name}`` where each recipient's own words go.
+
+It is no template language: a field is a name in braces, and what a list says is put in its place as it is. Neither
+``str.format`` nor Jinja ever sees what comes from a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Self
+
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.validation import parse_text
+
+# What looks as if somebody meant a field. A brace alone is text, be it of a smile.
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_FOREIGN = re.compile(r"\{\{|\}\}|\{%|%\}")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFields:
+    """A body, taken apart. Make it with :meth:`parse`.
+
+    :param texts: what stands between the fields; one more than there are fields
+    :param names: of the fields, in the order in which they stand in the body
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, body: str | None) -> Self:
+        """Find the fields of a body.
+
+        :raises InvalidInput: when it is empty, or has braces that are almost a field
+        """
+        text = parse_text("body", body)
+        if not text:
+            raise InvalidInput("body", "is empty", "write a text, like: Hello {first_name}")
+        if found := _FOREIGN.search(text):
+            problem = f"has {found.group()!r}, and is no template of Jinja"
+            raise InvalidInput("body", problem, "write a field like {first_name}, in single braces")
+        *pairs, last = _BRACES.split(text)
+        texts, names = [*pairs[::2], last], pairs[1::2]
+        for name in names:
+            if not name.isidentifier():
+                problem = f"has {{{name}}}, which cannot be the name of a column"
+                raise InvalidInput("body", problem, "write a field like {first_name}: letters, digits and _")
+        return cls(tuple(texts), tuple(names))
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Make sure that a list has all columns that the body names.
+
+        :raises InvalidInput: naming the nearest right name
+        """
+        for name in self.names:
+            if name not in columns:
+                like = get_close_matches(name, sorted(columns), n=1)
+                remedy = f"did you mean {{{like[0]}}}?" if like else "add the column, or leave the field out"
+                raise InvalidInput("body", f"has {{{name}}}, and the list has no such column", remedy)
+
+    def render(self, values: Mapping[str, object]) -> str:
+        """The text for one recipient.
+
+        :raises InvalidInput: naming the field that is missing or no text
+        """
+        if not self.names:
+            return self.texts[0]
+        parts = [self.texts[0]]
+        for name, text in zip(self.names, self.texts[1:], strict=True):
+            parts += (_written(name, values.get(name)), text)
+        return "".join(parts)
+
+
+def _written(name: str, value: object) -> str:
+    """What a list says, as it is put into a text."""
+    match value:
+        case None | "":
+            raise InvalidInput(name, "is empty", f"give it a value, or leave {{{name}}} out of the body")
+        case str():
+            return value if value.isascii() else _whole(name, value)
+        case bool():
+            raise InvalidInput(name, "is true or false, and no text", "write in the list what is to be read")
+        case datetime() | date() | time():
+            return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+        case int() | float() | Decimal():
+            return str(value)
+    raise InvalidInput(name, f"is {type(value).__name__}, not text", "write in the list what is to be read")
+
+
+def _whole(name: str, value: str) -> str:
+    parse_text(name, value)
+    return value

@@ -1,0 +1,201 @@
+"""Checks a list row by row, before anybody is texted: who gets which text, who does not and why, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+from flexsms.core.broadcast import BroadcastResult, BroadcastText, Outcome
+from flexsms.core.exceptions import InvalidInput
+from flexsms.core.list_problems import ListProblems
+from flexsms.core.message_fields import MessageFields
+from flexsms.core.number_digest import NumberDigest
+from flexsms.core.recipient import TO_NUMBER, Recipient, parse_recipient, told_character
+from flexsms.core.redaction import mask_number
+from flexsms.core.sending_hours import Opening, SendingHours
+from flexsms.recipients.check_file import WriteLine
+from flexsms.recipients.rows import Row
+from flexsms.recipients.spool import Known, Spool
+
+READY = "ready"
+DRY_RUN = "Dry run: nothing was sent."
+COLUMNS = ("row", "to", "outcome", "reason", "segments", "encoding", "ucs2_because_of", "leaves_from")
+# What is longer is no number, and is not looked through for its last digits.
+_LONGEST_NUMBER = 64
+
+Zones = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a broadcast is to be.
+
+    :param from_numbers: E.164; each recipient always gets the same one
+    :param since: nothing leaves before
+    :param not_after: nothing leaves from then on
+    :param dry_run: nobody is texted, so no text is kept
+    """
+
+    body: MessageFields
+    from_numbers: tuple[str, ...] = field(repr=False)
+    hours: SendingHours
+    since: datetime
+    not_after: datetime | None = None
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a check has found so far.
+
+    :param groups: the number of each set of zones, in the spool
+    :param texts: how many there are by set of zones
+    :param segments: by country, ISO 3166
+    """
+
+    rows: int = 0
+    left_out: Counter[Outcome] = field(default_factory=Counter)
+    groups: dict[Zones, int] = field(default_factory=dict)
+    texts: Counter[Zones] = field(default_factory=Counter)
+    segments: Counter[str] = field(default_factory=Counter)
+    encodings: Counter[str] = field(default_factory=Counter)
+    problems: ListProblems = field(default_factory=ListProblems)
+
+
+class ListCheck:
+    """Checks the rows of one list.
+
+    :param spool: knows who is suppressed and who was texted before
+    :param digest: turns numbers into what the spool knows
+    :param left_out: gets a line per row that is not texted
+    :param report: gets a line per row
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        *,
+        spool: Spool,
+        digest: NumberDigest,
+        left_out: BinaryIO,
+        report: WriteLine,
+    ) -> None:
+        self._order = order
+        self._spool = spool
+        self._digest = digest
+        self._left_out = left_out
+        self._report = report
+        self._openings: dict[Zones, Opening | None] = {}
+        self.checked = Checked()
+
+    def run(self, rows: Iterable[Row]) -> Checked:
+        """Go through all rows. The texts are then in the spool."""
+        for row in rows:
+            self.checked.rows += 1
+            if row.problem:
+                self._leave_out(row, Outcome.INVALID, f"the row {row.problem}.", f" {row.problem}.")
+                continue
+            try:
+                recipient = parse_recipient(row.values, self._order.body)
+                opening = self._opening(recipient.zones)
+                digest = self._digest.of(recipient.number)
+                sender = self._sender(recipient.number, digest)
+            except InvalidInput as error:
+                self._leave_out(row, Outcome.INVALID, str(error), f", {error}")
+                continue
+            if self._order.not_after and opening.opens >= self._order.not_after:
+                reason = f"may leave from {_moment(opening.opens)} only, which is after not_after"
+                self._leave_out(row, Outcome.TOO_LATE, f"the text {reason}.", f" {reason}; give a later one.")
+                continue
+            known = self._spool.add(digest, row.number)
+            if known is None:
+                self._take(row.number, recipient, sender, opening)
+            else:
+                self._leave_out(row, *_known(known))
+        return self.checked
+
+    def _take(self, row: int, recipient: Recipient, sender: str, opening: Opening) -> None:
+        checked, segments = self.checked, recipient.segments
+        text = BroadcastText(row, sender, recipient.number, recipient.body, recipient.name, recipient.zones)
+        group = checked.groups.setdefault(recipient.zones, len(checked.groups))
+        if not self._order.dry_run:
+            self._spool.keep(group, row, text.to_line())
+        checked.texts[recipient.zones] += 1
+        checked.segments[recipient.country] += segments.count
+        checked.encodings[segments.encoding] += 1
+        to = last_digits(recipient.number)
+        if self._order.dry_run:
+            self._left_out.write(BroadcastResult(row, to, Outcome.STOPPED, reason=DRY_RUN).to_line())
+        self._report(
+            (
+                row,
+                f"…{to}",
+                READY,
+                "",
+                segments.count,
+                segments.encoding,
+                told_character(recipient.unusual),
+                _moment(max(opening.opens, self._order.since)),
+            )
+        )
+
+    def _leave_out(self, row: Row, outcome: Outcome, reason: str, told: str = "") -> None:
+        """Write down that a row is not texted.
+
+        :param told: the sentence behind "row 3"; empty where nobody has to do anything
+        """
+        number = row.values.get(TO_NUMBER)
+        to = last_digits(number) if isinstance(number, str) else ""
+        self.checked.left_out[outcome] += 1
+        if told:
+            self.checked.problems.add(row.number, told)
+        self._left_out.write(BroadcastResult(row.number, to, outcome, reason=reason).to_line())
+        self._report((row.number, f"…{to}", outcome, reason, "", "", "", ""))
+
+    def _opening(self, zones: Zones) -> Opening:
+        if zones not in self._openings:
+            self._openings[zones] = self._order.hours.opening(zones, self._order.since)
+        opening = self._openings[zones]
+        if opening is None:
+            problem = f"can be any of {len(zones)}, which have no time within hours in common"
+            raise InvalidInput(
+                "zone", problem, "give the recipient's own in the column zone, or widen the hours"
+            )
+        return opening
+
+    def _sender(self, number: str, digest: str) -> str:
+        """The sender of a recipient: the same one in every broadcast, also when others come and go beside it.
+
+        That is rendezvous hashing: each sender draws a lot for the recipient, and the highest one counts.
+        """
+        senders = self._order.from_numbers
+        sender = senders[0] if len(senders) == 1 else max(senders, key=lambda one: _lot(one, digest))
+        if sender == number:
+            raise InvalidInput(TO_NUMBER, "is the same as from_number", "give the customer's number")
+        return sender
+
+
+def _lot(sender: str, digest: str) -> bytes:
+    return hashlib.blake2b(f"{sender}/{digest}".encode(), digest_size=8).digest()
+
+
+def _known(known: int) -> tuple[Outcome, str]:
+    match known:
+        case Known.SUPPRESSED:
+            return Outcome.SUPPRESSED, "has opted out"
+        case Known.TEXTED_BEFORE:
+            return Outcome.TEXTED_BEFORE, "was texted in this campaign before"
+    return Outcome.REPEATED, f"the same number is in row {known}"
+
+
+def last_digits(number: str) -> str:
+    """The last four digits of a number; empty where it has no more than these, or is no number."""
+    return mask_number(number[:_LONGEST_NUMBER])[1:]
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

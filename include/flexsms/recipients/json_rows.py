@@ -1,0 +1,52 @@
+"""The rows of a JSON Lines file: an object per line."""
+
+from __future__ import annotations
+
+import json
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line
+
+
+def json_rows(file: BinaryIO, check: CheckColumns) -> Iterator[Row]:
+    """The rows; empty lines are left out, and count.
+
+    :param check: is told the names in the first object; another one may have others
+    """
+    number = 0
+    is_checked = False
+    while True:
+        line, is_too_long = read_line(file)
+        if not line:
+            return
+        number += 1
+        if is_too_long:
+            while is_too_long:
+                _, is_too_long = read_line(file)
+            yield Row(number, {}, TOO_LONG)
+            continue
+        row = _row(number, line.removeprefix(BOM_UTF8) if number == 1 else line)
+        if row is None:
+            continue
+        if not is_checked and not row.problem:
+            is_checked = True
+            check(list(row.values))
+        yield row
+
+
+def _row(number: int, line: bytes) -> Row | None:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return Row(number, {}, NOT_UTF8)
+    if not text.strip():
+        return None
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return Row(number, {}, "is not JSON; write an object into each line")
+    if not isinstance(values, dict):
+        return Row(number, {}, f"is {type(values).__name__}, and no object; write an object into each line")
+    return Row(number, values)

@@ -1,0 +1,73 @@
+"""Which list a broadcast has: a file, a query, or what an upstream task has returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flexsms.core.exceptions import InvalidInput
+from flexsms.options import option
+from flexsms.recipients.files import file_rows
+from flexsms.recipients.folder import below, beside
+from flexsms.recipients.rows import CheckColumns, Row, given_rows
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """One of the three. Make it with :meth:`parse`.
+
+    :param file: its URL
+    :param given: objects
+    """
+
+    file: str = ""
+    sql: str = ""
+    sql_conn_id: str = ""
+    given: Iterable[object] | None = None
+
+    @classmethod
+    def parse(
+        cls, recipients: object, given: Iterable[object] | None, sql: str | None, sql_conn_id: str | None
+    ) -> ListSource:
+        """Find out which of them is meant.
+
+        :param recipients: the URL of a file
+        :raises InvalidInput: when it is none of them, or more than one
+        """
+        file = recipients.strip() if isinstance(recipients, str) and given is None else ""
+        if sql and (file or given is not None):
+            raise InvalidInput("recipients", "is given, and sql as well", "give one of them")
+        if sql and not sql_conn_id:
+            raise InvalidInput(
+                "sql_conn_id", "is empty", "give the Airflow connection of the query's database"
+            )
+        if not (file or sql or given is not None):
+            remedy = "give the path of a CSV or JSON Lines file, or a query in sql"
+            raise InvalidInput("recipients", "is empty", remedy)
+        return cls(file, sql or "", sql_conn_id or "", given)
+
+    def rows(self, check: CheckColumns) -> Iterator[Row]:
+        """The rows, one at a time.
+
+        :raises InvalidInput: when the list cannot be read
+        """
+        if self.given is not None:
+            return given_rows(self.given, check)
+        if self.sql:
+            from flexsms.recipients.database import query_rows  # takes a while to import
+
+            return query_rows(self.sql_conn_id, self.sql, check)
+        return file_rows(self.file, check)
+
+    def folder(self, *, dag_id: str, campaign: str, run_id: str) -> str:
+        """The URL of the folder that the files of a run are in.
+
+        :raises InvalidInput: when nobody has said where
+        """
+        if self.file:
+            return beside(self.file, campaign, run_id)
+        root = option("broadcast_path")
+        if not root:
+            remedy = "set it to a folder or a bucket where the files of broadcasts may be kept"
+            raise InvalidInput("Option [flexsms] broadcast_path", "is empty", remedy)
+        return below(root, dag_id, campaign, run_id)
