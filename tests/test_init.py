@@ -16,6 +16,7 @@ PUBLIC = {
     "CHANNEL_STATE",
     "FlexBroadcastApprovalOperator",
     "FlexBroadcastCheckOperator",
+    "FlexBroadcastDeliverySensor",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flexsms.operators.setup import FlexSetupOperator
     from flexsms.operators.track import FlexTrackOperator
     from flexsms.retry_policy import FlexRetryPolicy, task_defaults
+    from flexsms.sensors.broadcast_delivery import FlexBroadcastDeliverySensor
     from flexsms.sensors.delivery import FlexDeliverySensor
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "TEXT",
     "FlexBroadcastApprovalOperator",
     "FlexBroadcastCheckOperator",
+    "FlexBroadcastDeliverySensor",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
@@ -60,6 +62,7 @@ _MODULE_OF = {
     "CHANNEL_STATE": "flexsms.assets",
     "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
     "FlexBroadcastCheckOperator": "flexsms.operators.broadcast_check",
+    "FlexBroadcastDeliverySensor": "flexsms.sensors.broadcast_delivery",
     "FlexBroadcastReportOperator": "flexsms.operators.broadcast_report",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from airflow.sdk import Asset, AssetWatcher
 
 from flexsms.core.event_source import EventSource
@@ -24,6 +26,14 @@ INBOX = Asset(
     uri="x-flexsms://inbox",
     watchers=[AssetWatcher(name="flexsms_inbox", trigger=InboxTrigger())],
 )
+
+
+def text_key(message_sid: str) -> str:
+    """What the events of a text have in common, whichever task of whichever run emits them.
+
+    :param message_sid: IM…; the events tell no SID
+    """
+    return hashlib.sha256(message_sid.encode()).hexdigest()[:16]
 
 
 def cursor_key(source: EventSource) -> str:

@@ -159,7 +159,12 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": INTEGRATION, "python-modules": ["flexsms.sensors.delivery"]}],
+        "sensors": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": ["flexsms.sensors.delivery", "flexsms.sensors.broadcast_delivery"],
+            }
+        ],
         "triggers": [
             {
                 "integration-name": INTEGRATION,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flexsms.assets import text_key
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.sensors.delivery import FlexDeliverySensor
+from flexsms.telemetry import Metric
+from tests.support.statsd import statsd
 
 from .conftest import Run, on_both_stacks
 
@@ -40,7 +44,14 @@ def test_a_text_that_arrives(send: Callable[..., Run], sandbox: SandboxProcess) 
     assert sent.xcom("delivery") == {"status": "delivered", "error_code": None, "sms_sid": text["sid"]}
     left, arrived = sent.events()
     assert (left["outcome"], left["segments"]) == ("sent", 1)
-    assert arrived == {"kind": "send", "of": "delivery", "outcome": "delivered", "code": None}
+    assert arrived == {
+        "kind": "send",
+        "of": "delivery",
+        "text": left["text"],
+        "outcome": "delivered",
+        "code": None,
+    }
+    assert len(left["text"]) == 16
 
 
 @on_both_stacks
@@ -86,6 +97,13 @@ def test_a_customer_who_said_stop_makes_the_run_red(
     assert (sent.state, sent.states("send"), sent.states("delivery")) == ("failed", ["success"], ["failed"])
     printed = capsys.readouterr().out
     assert "Not delivered: the recipient has opted out (STOP); do not text this number until they" in printed
+    # It is remembered: nobody tries once more.
+    again = send()
+    assert (again.state, again.states("send")) == ("failed", ["failed"])
+    assert len(sandbox.control.outbox()) == 1
+    printed = capsys.readouterr().out
+    assert "to_number: …0199 has opted out since " in printed
+    assert TO not in printed
 
 
 def test_a_carrier_that_reports_nothing_is_no_failure(
@@ -146,3 +164,70 @@ def test_nothing_personal_is_left(send: Callable[..., Run], sandbox: SandboxProc
     assert sent.xcom("send")["message_sid"] in left
     for personal in (TO, TO[1:], "parcel"):
         assert personal not in left
+
+
+SEVERAL = """
+from airflow.sdk import DAG
+from flexsms import TEXT, FlexDeliverySensor, FlexSendOperator
+
+with DAG("several_texts", schedule=None, params={"from_number": ""}) as dag:
+    def text(name, to_number):
+        send = FlexSendOperator(
+            task_id=f"send_{name}", from_number="{{ params.from_number }}", to_number=to_number, body="Hello"
+        )
+        FlexDeliverySensor(task_id=f"delivery_{name}", sent=send.output, deferrable=False, poke_interval=0.2)
+
+    text("ada", "+14155550171")
+    text("ben", "+14155550172")
+    rows = [{"to_number": f"+1415555018{n}"} for n in range(2)]
+    sends = FlexSendOperator.partial(
+        task_id="send_all", from_number="{{ params.from_number }}", body="Hello", outlets=[TEXT]
+    ).expand_kwargs(rows)
+    FlexDeliverySensor.partial(
+        task_id="delivery_all", deferrable=False, poke_interval=0.2, outlets=[TEXT]
+    ).expand(sent=sends.output)
+"""
+
+
+@pytest.mark.parametrize("stack", ["conversations"], indirect=True)
+def test_each_of_several_texts_of_a_run_has_its_own_delivery(
+    run: Callable[..., Run],
+    dags: dict[str, Any],
+    number: str,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    lost = {"+14155550171": 30005, "+14155550180": 30003}
+    sandbox.control.settings(
+        sms_outcomes={to: {"status": "undelivered", "error_code": code} for to, code in lost.items()},
+        sms_step_s=0,
+    )
+    (tmp_path / "several_texts.py").write_text(SEVERAL)
+    # dag.test() wants a DAG to be in the configured bundle.
+    monkeypatch.setattr("airflow.settings.DAGS_FOLDER", str(tmp_path))
+    dags.update(DagBag(tmp_path).dags)
+    with statsd() as metrics:
+        done = run("several_texts", from_number=number)
+        counted = [(tags["status"], tags["error_code"]) for _, tags in metrics.of(Metric.DELIVERY)]
+    assert [done.states(f"delivery_{name}") for name in ("ada", "ben", "all")] == [
+        ["failed"],
+        ["success"],
+        ["failed", "success"],
+    ]
+    assert sorted(counted) == [
+        ("delivered", "0"),
+        ("delivered", "0"),
+        ("undelivered", "30003"),
+        ("undelivered", "30005"),
+    ]
+    sent = {one["text"] for one in done.events() if one.get("of") != "delivery"}
+    arrived = [one["text"] for one in done.events() if one.get("of") == "delivery"]
+    assert len(sent) == 4
+    keys = [
+        text_key(sid)
+        for sid in (done.xcom("send_ben")["message_sid"], done.xcom("send_all", map_index=1)["message_sid"])
+    ]
+    assert sorted(arrived) == sorted(keys)

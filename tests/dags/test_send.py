@@ -48,6 +48,7 @@ def test_an_agent_conversation_begins(
     assert (result["reused_channel"], result["duplicate"]) == (False, False)
     [figures] = sent.events()
     assert figures.pop("calls")["sync.twilio.com"] > 0
+    assert figures.pop("text")
     assert figures == {
         "kind": "send",
         "outcome": "sent",

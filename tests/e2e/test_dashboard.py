@@ -126,7 +126,7 @@ LOOKS = [
 def test_ninety_days(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
     database.fill(history(now))
     page = open_page(role=role, theme=theme, width=width)
-    expect(page.locator("#tiles .tile")).to_have_count(9)
+    expect(page.locator("#tiles .tile")).to_have_count(10)
     expect(page.locator("svg")).to_have_count(6)
     expect(page.locator("#plot-cleanup .column")).to_have_count(90)
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
@@ -169,7 +169,7 @@ def test_a_login_that_has_ended(open_page: Open, now: datetime, airflow: ApiServ
     page.context.clear_cookies()
     page.get_by_role("button", name="Refresh").click()
     expect(page.locator("#top")).to_contain_text("Your login has ended.")
-    expect(page.locator("#tiles .tile")).to_have_count(9)
+    expect(page.locator("#tiles .tile")).to_have_count(10)
     picture(page, "login-ended")
     page.get_by_role("button", name="Log in again").click()
     page.wait_for_url(re.compile("/auth/"))

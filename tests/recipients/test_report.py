@@ -58,6 +58,7 @@ def test_rows_come_in_the_order_of_the_list_and_delivery_outranks_sent(folder: B
         "segments": "2",
         "channel_sid": "CH1",
         "message_sid": "IM1",
+        "sms_sid": "",
     }
 
 

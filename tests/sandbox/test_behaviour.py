@@ -70,12 +70,13 @@ def test_a_text_of_more_than_1600_characters_is_not_sent(account: Account) -> No
 
 def test_stop_and_start(account: Account) -> None:
     channel = send(account)
-    assert account.customer(" stop ")["outcome"] == "session"
+    assert account.customer(" stop ")["outcome"] == "opted_out"
     account.chat.channels(channel.sid).messages.create(body="Are you still there?")
     account.customer("START")
     account.control.agent("write", channel_sid=channel.sid, body="Welcome back")
     codes = [text["error_code"] for text in account.control.outbox()]
     assert codes == [None, 21610, None]
+    assert bodies(account, channel.sid)[1:] == ["Are you still there?", "START", "Welcome back"]
     assert account.customer("STOP", "+14155550177") == {
         "outcome": "opted_out", "channel_sid": None, "session_sid": None, "task_sid": None, "message_sid": None,
         "interaction_sid": None, "interaction_channel_sid": None,

@@ -45,14 +45,14 @@ class Wire:
 
 FLEX, CHAT, PROXY = "flex-api.twilio.com", "chat.twilio.com", "proxy.twilio.com"
 CONVERSATIONS = "conversations.twilio.com"
-# The calls of a send by route, after the first key of each Sync map.
+# The calls of a send by route, after the first key of each Sync map and the first send of the account.
 WIRES = {
     StackName.CHAT: Wire(
         number="twilio",
         post=(CHAT, "/Messages$"),
         opening=((FLEX, "/Channels$"), (PROXY, "/Sessions$")),
-        new={"agent": 10, "studio": 10},
-        reused={"agent": 9, "studio": 9},
+        new={"agent": 12, "studio": 12},
+        reused={"agent": 11, "studio": 11},
     ),
     StackName.CONVERSATIONS: Wire(
         number="conversations",
@@ -63,8 +63,8 @@ WIRES = {
             (CONVERSATIONS, "/Webhooks$"),
             (FLEX, "/Interactions$"),
         ),
-        new={"agent": 12, "studio": 8},
-        reused={"agent": 7, "studio": 7},
+        new={"agent": 14, "studio": 10},
+        reused={"agent": 9, "studio": 9},
     ),
 }
 
@@ -117,8 +117,9 @@ class Desk:
         raise AssertionError("the interaction channel is never active")
 
     async def make_maps(self) -> None:
-        """Make the Sync maps; else the first key of each does, for two calls more."""
+        """Make the Sync maps, and the key of the digests; else the first who need them do, for two calls more."""
         async with self.account() as account:
+            await account.number_digest()
             maps = account.client.sync.v1.services(account.settings.sync_service_sid).sync_maps
             for digit in "0123456789abcdef":
                 for kind in ("sends", "turns"):

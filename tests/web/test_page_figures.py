@@ -28,6 +28,9 @@ def shown(modules: Path) -> Callable[..., Any]:
             "sendFailures",
             "approvals",
             "dags",
+            "broadcasts",
+            "broadcastRuns",
+            "broadcastXComs",
         )
         usual = {"dags": [dag("flexsms_cleanup"), dag("flexsms_track")]}
         filled = {name: collection({**usual, **answers}.get(name, [])) for name in names}
@@ -38,6 +41,7 @@ def shown(modules: Path) -> Callable[..., Any]:
         const tiles = await import({json.dumps(str(modules / "tiles.js"))});
         const series = await import({json.dumps(str(modules / "series.js"))});
         const tables = await import({json.dumps(str(modules / "tables.js"))});
+        const broadcasts = await import({json.dumps(str(modules / "broadcasts.js"))});
         const words = await import({json.dumps(str(modules / "words.js"))});
         const found = data.figures({json.dumps(filled)}, Date.parse({json.dumps(NOW)}));
         const zone = "UTC";
@@ -155,6 +159,7 @@ def test_every_tile_of_a_good_morning(shown: Callable[..., Any]) -> None:
         ("posts", "0"),
         ("approvals", "0"),
         ("texts", "–"),
+        ("broadcasts", "–"),
     ]
     assert not any(tile["isBad"] for tile in tiles)
 
@@ -547,11 +552,34 @@ def test_each_text_of_a_mapped_task_has_its_own_delivery(shown: Callable[..., An
         one = event(number, f"2026-11-30T10:00:0{number}Z", "own", kind="send", **extra)
         return {**one, "source_run_id": "run 1", "source_map_index": index}
 
-    texts = [text(n, n, outcome="sent") for n in range(3)]
-    texts.append(text(4, 1, outcome="delivered", of="delivery"))
+    texts = [text(n, n, outcome="sent", text=f"text {n}") for n in range(3)]
+    texts.append(text(4, 1, outcome="delivered", of="delivery", text="text 1"))
     red = {"dag_id": "own", "dag_run_id": "run 1", "task_id": "delivery", "map_index": 2, "start_date": NOW}
     rows = "tables.lastRuns(found).map((one) => one.state)"
     assert shown(rows, texts=texts, sendFailures=[red]) == ["not delivered", "delivered", "sent"]
+
+
+def test_each_text_of_a_run_has_its_own_delivery(shown: Callable[..., Any]) -> None:
+    def of_one_run(number: int, **extra: Any) -> dict[str, Any]:
+        one = event(number, f"2026-11-30T10:00:0{number}Z", "own", kind="send", **extra)
+        return {**one, "source_run_id": "run 1", "source_map_index": -1}
+
+    texts = [
+        of_one_run(0, outcome="sent", text="to Ada"),
+        of_one_run(1, outcome="sent", text="to Ben"),
+        of_one_run(2, outcome="no_text", text=None),
+        of_one_run(3, outcome="delivered", of="delivery", text="to Ben"),
+        of_one_run(4, outcome="delivered", of="delivery"),
+    ]
+    rows = "tables.lastRuns(found).map((one) => one.state)"
+    assert shown(rows, texts=texts) == ["no_text", "delivered", "sent"]
+
+
+def test_a_delivery_that_is_told_again_counts_once(shown: Callable[..., Any]) -> None:
+    told = {"kind": "send", "of": "delivery", "outcome": "delivered"}
+    texts = [event(n, f"2026-11-30T10:00:0{n}Z", **told, text="to Ada") for n in range(2)]
+    texts += [event(2, "2026-11-30T10:00:02Z", **told, text="to Ben")]
+    assert shown("found.texts.delivered", texts=texts) == 2
 
 
 STRANGE = [

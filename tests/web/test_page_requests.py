@@ -16,6 +16,7 @@ EMPTY = {
     "task_instances": [],
     "hitl_details": [],
     "dags": [],
+    "xcom_entries": [],
 }
 
 
@@ -100,3 +101,56 @@ def test_no_hole_is_left_between_new_events_and_those_of_before(total: int, olde
 
 def test_an_airflow_without_assets_is_an_error(loaded: Any) -> None:
     assert loaded(failing("/assets/events", 404)) == {"error": 404}
+
+
+def broadcasting(timestamp: str) -> str:
+    """An Airflow in which a broadcast runs, whose batches have said something at a time."""
+    return f"""(url) => {{
+      const path = url.pathname.split("/api/v2/")[1];
+      const tasks = "dags/flexsms_broadcast/dagRuns/run%201/taskInstances";
+      const of = (task_id, map_index, key) =>
+        ({{ key, task_id, map_index, run_id: "run 1", timestamp: {json.dumps(timestamp)} }});
+      const body = {{ ...empty }};
+      if (path === "dags/flexsms_broadcast/dagRuns") {{
+        body.dag_runs = [
+          {{ dag_id: "flexsms_broadcast", dag_run_id: "run 1", state: "running" }},
+          {{ dag_id: "flexsms_broadcast", dag_run_id: "run 0", state: "success" }},
+        ];
+        body.total_entries = 2;
+      }}
+      if (path === `${{tasks}}/~/xcomEntries`) {{
+        const key = url.searchParams.get("xcom_key");
+        body.xcom_entries = key === "plan" ? [of("check", -1, key)] : [of("send", 0, key), of("send", 1, key)];
+        body.total_entries = body.xcom_entries.length;
+      }}
+      if (path === `${{tasks}}/check/xcomEntries/plan`) body.value = {{ texts: 5 }};
+      if (path === `${{tasks}}/send/xcomEntries/progress`)
+        body.value = JSON.stringify({{ sent: Number(url.searchParams.get("map_index")) }});
+      return [200, body];
+    }}"""
+
+
+def test_a_broadcast_that_runs_is_asked_how_far_it_is(loaded: Any) -> None:
+    told = loaded(broadcasting("2026-11-30T19:29:00Z"))
+    assert told["answers"]["broadcastXComs"]["items"] == [
+        {"run_id": "run 1", "key": "plan", "value": {"texts": 5}},
+        {"run_id": "run 1", "key": "progress", "value": {"sent": 0}},
+        {"run_id": "run 1", "key": "progress", "value": {"sent": 1}},
+    ]
+    assert not [one for one in told["asked"] if "run%200" in one]
+
+
+def test_what_a_batch_has_said_is_asked_for_once(loaded: Any) -> None:
+    again = loaded(*[broadcasting("2026-11-30T19:29:00Z")] * 2)
+    assert not [one for one in again["asked"] if "/xcomEntries/" in one]
+    assert len(again["answers"]["broadcastXComs"]["items"]) == 3
+    later = loaded(broadcasting("2026-11-30T19:29:00Z"), broadcasting("2026-11-30T19:29:30Z"))
+    assert len([one for one in later["asked"] if "/xcomEntries/" in one]) == 3
+
+
+def test_without_the_right_to_its_runs_the_rest_of_the_page_is_there(loaded: Any) -> None:
+    answers = loaded(failing("/flexsms_broadcast/dagRuns", 403))["answers"]
+    assert [name for name, answer in answers.items() if "refused" in answer] == [
+        "broadcastRuns",
+        "broadcastXComs",
+    ]

@@ -100,6 +100,7 @@ class BroadcastResult:
     :param code: Twilio's, where it gave one
     :param reason: one sentence; empty where there is nothing to say
     :param at: when, ISO 8601, UTC; empty where nothing was done
+    :param sms_sid: SM…, where Twilio's list of messages was looked at
     """
 
     row: int
@@ -111,6 +112,7 @@ class BroadcastResult:
     segments: int = 0
     channel_sid: str = ""
     message_sid: str = ""
+    sms_sid: str = ""
 
     def to_line(self) -> bytes:
         """A line of a file of results, with its end."""

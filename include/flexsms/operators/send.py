@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from flexsms.arguments import flag, spellings
-from flexsms.assets import TEXT
+from flexsms.assets import TEXT, text_key
 from flexsms.core.exceptions import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.redaction import mask_number, redact
@@ -71,6 +71,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     :raises AirflowSkipException: when, without an ``idempotency_key``, the text was sent under the name of this task
         before it ever ran here: by another Airflow with the same account, or in a run that was deleted
     :raises InvalidInput: when an argument is wrong
+    :raises OptedOut: when the recipient of a text has opted out
     :raises SendInProgress: while another task sends under the same key
     :raises InteractionFailed: when Flex could not set up the interaction; nothing was sent
     :raises UndecidedSend: when a text may have left and nobody can tell any more
@@ -260,6 +261,7 @@ def _figures(message: OutboundMessage, result: SendResult) -> dict[str, Any]:
     has_left = not result.duplicate and result.message_sid is not None
     return {
         "kind": "send",
+        "text": text_key(result.message_sid) if result.message_sid else None,
         "outcome": "duplicate" if result.duplicate else "sent" if has_left else "no_text",
         "code": None,
         "route": str(message.route),

@@ -15,7 +15,18 @@ from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
 from flexsms.core.redaction import mask_number
 from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, BroadcastFolder, results_of
 
-COLUMNS = ("row", "number", "outcome", "code", "reason", "at", "segments", "channel_sid", "message_sid")
+COLUMNS = (
+    "row",
+    "number",
+    "outcome",
+    "code",
+    "reason",
+    "at",
+    "segments",
+    "channel_sid",
+    "message_sid",
+    "sms_sid",
+)
 # A spreadsheet takes what begins so for a formula. https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -68,6 +79,7 @@ def _values(result: BroadcastResult) -> Iterable[object]:
         result.segments or "",
         result.channel_sid,
         result.message_sid,
+        result.sms_sid,
     )
 
 

@@ -12,9 +12,10 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from flexsms.arguments import flag
-from flexsms.assets import TEXT
+from flexsms.assets import TEXT, text_key
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
-from flexsms.core.exceptions import InvalidInput, NotDelivered
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, NotDelivered
+from flexsms.core.opt_out import OPTED_OUT
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.telemetry import Metric, count
@@ -32,6 +33,8 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
 
     It only reads, so it may be tried again and cleared as often as you like: no second text leaves, and the metrics and
     the asset hear of an outcome once, as long as Airflow keeps the task's state.
+
+    That Twilio did not deliver because the customer has opted out is remembered, so that the next send does not try.
 
     A text that was not delivered fails the task at once, also with ``soft_fail``, which skips it only when no receipt
     came in time.
@@ -132,6 +135,8 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         if is_news:
             _count(str(delivery.status), delivery.error_code)
         if delivery.status is not DeliveryStatus.DELIVERED:
+            if is_news:
+                self._remember_opt_out(delivery)
             raise NotDelivered(delivery.sentence())
         self.log.info(delivery.sentence())
         if not is_news:
@@ -141,10 +146,22 @@ class FlexDeliverySensor(LiteralRows, BaseSensorOperator):
         context["outlet_events"][TEXT].extra = {
             "kind": "send",
             "of": "delivery",
+            "text": text_key(self._text()["message_sid"]),
             "outcome": str(delivery.status),
             "code": None,
         }
         return delivery.to_json()
+
+    def _remember_opt_out(self, delivery: Delivery) -> None:
+        """The conversation takes a text to a number that has opted out; only what became of it tells."""
+        sms_sid = delivery.sms_sid
+        if delivery.error_code != OPTED_OUT or not sms_sid:
+            return
+        try:
+            hook = TwilioHook(self.twilio_conn_id)
+            hook.run(lambda account: account.suppressions().learn_from_text(sms_sid))
+        except FlexSmsError as error:
+            self.log.warning("That the recipient has opted out could not be stored: %s", error)
 
     def _nothing(self, why: str) -> None:
         """There is nothing to wait for, and nothing that an asset event could tell."""

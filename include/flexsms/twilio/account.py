@@ -13,6 +13,7 @@ from flexsms.core.number_digest import NumberDigest
 from flexsms.core.retention import SMS
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.broadcast.campaign import Campaign
+from flexsms.twilio.broadcast.deliveries import BroadcastDeliveries
 from flexsms.twilio.cleanup.attempt import Attempt, Checkpoint
 from flexsms.twilio.cleanup.batch import Cleaner
 from flexsms.twilio.cleanup.context import CleanupContext
@@ -133,6 +134,10 @@ class Account:
             )
         return ConversationsDelivery(self.client, self.settings)
 
+    def broadcast_deliveries(self) -> BroadcastDeliveries:
+        """Lists what has left a number, on both stacks."""
+        return BroadcastDeliveries(self.client, self.settings.account_sid)
+
     def sender(self) -> Sender:
         """Sends texts."""
         ledger = SendLedger(
@@ -141,8 +146,9 @@ class Account:
             secret=self.settings.password,
             now=self.now,
             lease=self._lease,
+            grace=self._grace,
         )
-        return Sender(self.stack, ledger, self.store, grace=self._grace, now=self.now)
+        return Sender(self.stack, ledger, self.store, self.suppressions(), grace=self._grace, now=self.now)
 
     async def number_digest(self) -> NumberDigest:
         """What turns phone numbers into digests; read once. See :class:`flexsms.twilio.sync.digest_key.DigestKey`."""
@@ -151,7 +157,7 @@ class Account:
     def suppressions(self) -> Suppressions:
         """Who has opted out."""
         return Suppressions(
-            self.client, self.settings.need("sync_service_sid"), number_digest=self.number_digest
+            self.client, self.settings, number_digest=self._digest_key.number_digest, now=self.theirs
         )
 
     async def campaign(self, name: str) -> Campaign:

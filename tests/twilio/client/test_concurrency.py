@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from flexsms.twilio.client.concurrency import merged
+from flexsms.twilio.client.concurrency import for_each, merged
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +31,42 @@ class Feed:
                 raise self.error
         finally:
             self.is_closed = True
+
+
+async def test_who_shares_places_takes_turns() -> None:
+    places, begun, under_way, most = asyncio.Semaphore(3), "", 0, 0
+
+    async def work(name: str) -> None:
+        nonlocal begun, under_way, most
+        begun, under_way = begun + name, under_way + 1
+        most = max(most, under_way)
+        for _ in range(3 if name == "a" else 1):
+            await asyncio.sleep(0)
+        under_way -= 1
+
+    await asyncio.gather(*(for_each(name * 10, work, at_once=3, places=places) for name in "abc"))
+    assert begun == 10 * "a" + 10 * "b" + 10 * "c"
+    assert most == 3
+
+
+async def test_an_error_leaves_its_place_to_the_others() -> None:
+    places, done = asyncio.Semaphore(1), 0
+
+    async def fail(_: int) -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def count(_: int) -> None:
+        nonlocal done
+        await asyncio.sleep(0)
+        done += 1
+
+    async def failing() -> None:
+        with pytest.raises(ValueError, match="no"):
+            await for_each(range(5), fail, at_once=5, places=places)
+
+    await asyncio.gather(failing(), for_each(range(5), count, at_once=5, places=places))
+    assert done == 5
 
 
 async def test_everything_comes_and_the_same_answers_in_the_same_order() -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from ..http import Invalid, Problem, Request, Response
+from ..state.patterns import Pattern
 from .damage import Mangling
-from .patterns import Pattern
 
 Action = Literal["status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none"]
 ACTIONS = ("status", "answer", "mangle", "delay", "drop_before", "drop_midway", "drop_after", "none")

@@ -157,6 +157,8 @@ class Control:
     def _outbox(self, _body: Body, _query: Form) -> Body:
         messages = []
         for sms in self.account.store.outbox:
+            if sms.direction == "outbound-reply":
+                continue
             row = asdict(sms)
             row["from"] = row.pop("from_")
             parent = row.pop("parent")

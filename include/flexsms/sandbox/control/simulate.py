@@ -8,7 +8,7 @@ from ..http import Invalid
 from ..products.chat import channels
 from ..products.conversations import behaviour as conversations
 from ..products.flex import inbound, interactions
-from ..products.messaging import inbox
+from ..products.messaging import inbox, opt_out
 from ..products.proxy import sessions
 from ..products.taskrouter import tasks
 from ..state.account import EmulatedAccount
@@ -20,10 +20,6 @@ from ..state.rows.proxy import Session
 from ..state.rows.row import parse_attributes
 from ..state.rows.taskrouter import Task
 
-# https://www.twilio.com/docs/api/errors/21610: the words that opt out and in.
-STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
-START = frozenset({"START", "YES", "UNSTOP"})
-
 
 def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str, Any]:
     """A text from a handset, and where it ended.
@@ -33,26 +29,26 @@ def customer(account: EmulatedAccount, frm: str, to: str, body: str) -> dict[str
     channel got its session back), `started` (a new channel by the number's flow, or a new conversation by its
     address configuration), `conversation` (into
     the open conversation of the pair), `reactivated` (which was inactive), `unrouted` (nothing has this number).
-    STOP and START are Twilio's: they open nothing. An open conversation comes first, whatever the number's
+    STOP and START are Twilio's: they open nothing (`opted_out`, `opted_in`). Proxy keeps STOP and UNSTOP from its
+    sessions (https://www.twilio.com/docs/proxy/opt-out-keywords, which does not name REVOKE and OPTOUT yet), of
+    conversations `stop_reaches_conversation` decides. An open conversation comes first, whatever the number's
     generation; then an open session; then, for who is in neither, the address configuration before the flow.
     """
     if not _is_ours(account, frm, to):
         return _result("unrouted")
     text = inbox.receive(account, frm, to, body)
-    word = body.strip().upper()
-    if word in STOP:
-        account.opted_out.add(f"{frm}>{to}")
-    elif word in START:
-        account.opted_out.discard(f"{frm}>{to}")
-    keyword = word in STOP or word in START
-    if conversation := conversations.of_pair(account, frm, to):
+    meaning = opt_out.heed(account, text)
+    keyword = meaning in ("out", "in")
+    reaches = meaning != "out" or account.settings.stop_reaches_conversation
+    if reaches and (conversation := conversations.of_pair(account, frm, to)):
         return _received(*inbound.receive(account, conversation, frm, to, body, keyword=keyword))
-    if session := sessions.of_pair(account, frm, to):
+    dropped = meaning == "out" or opt_out.word_of(body) == "UNSTOP"
+    if not dropped and (session := sessions.of_pair(account, frm, to)):
         if account.settings.dead_session_captures or _is_alive(account, session, frm):
             return _through(account, session, text, "session", keyword)
         sessions.change_status(account, session, "closed")
-    if keyword:
-        return _result("opted_out" if word in STOP else "opted_in")
+    if keyword or dropped:
+        return _result("opted_out" if meaning == "out" else "opted_in")
     if address := inbound.address_of(account, to):
         return _received(*inbound.autocreate(account, address, frm, body))
     if channel := channels.find_any(account, frm, to):

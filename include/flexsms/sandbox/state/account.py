@@ -63,6 +63,7 @@ class EmulatedAccount(Indexes):
         self.sids = Sids(seed)
         self.delivery_queue = DeliveryQueue()
         self.opted_out: set[str] = set()  # "customer>number"
+        self.filtered: Counter[str] = Counter()  # rules of sms_filters -> how many texts they fitted
         self.story: dict[str, Any] = {}
         self.under_way: Counter[str] = Counter()  # participants of Proxy requests that are not answered yet
         self.reads = 0  # for the draw of the replica
@@ -205,6 +206,7 @@ class EmulatedAccount(Indexes):
             "offset": self.clock.offset,
             "config": asdict(self.settings),
             "opted_out": sorted(self.opted_out),
+            "filtered": self.filtered,
             "story": self.story,
             "timers": self._timers,
             "delivery_queue": self.delivery_queue.snapshot(),
@@ -219,6 +221,7 @@ class EmulatedAccount(Indexes):
         account.store.seq = state["seq"]
         account.clock.offset = state["offset"]
         account.opted_out = set(state["opted_out"])
+        account.filtered = Counter(state["filtered"])
         account.story = state["story"]
         account._timers = [(due, n, kind, sid) for due, n, kind, sid in state["timers"]]
         account.delivery_queue = DeliveryQueue.restore(state["delivery_queue"])

@@ -1,20 +1,22 @@
 """The second half of cleaning up: retire a batch of due channels without ever cutting off a live one.
 
-A batch goes through :mod:`flexsms.twilio.cleanup.retire` in groups, two at a time: while one group waits for its last
-channel or looks at the open tasks, the other one works.
+A batch goes through :mod:`flexsms.twilio.cleanup.retire` in groups, two at a time: while one group checks the open
+tasks or writes the ledger, the other one works. They suspend and mark their channels in turn: side by side, each would
+take twice as long between its two checks, and both would check at the same moments.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import TypeVar
 
 from flexsms.core.exceptions import FlexSmsError
 from flexsms.twilio.cleanup.attempt import Attempt
 from flexsms.twilio.cleanup.context import CleanupContext
+from flexsms.twilio.cleanup.group import RetiringGroup
 from flexsms.twilio.cleanup.live_channels import LiveChannels
 from flexsms.twilio.cleanup.outcomes import BatchReport
 from flexsms.twilio.cleanup.retire import CleanupSteps
@@ -51,14 +53,16 @@ class Cleaner:
             await attempt.begin()
         ended_ms = {channel.channel_sid: channel.ended_ms for channel in batch}
         live_channels = LiveChannels(self.context.source, self.context.tasks, scanned_at, ended_ms)
+        places = asyncio.Semaphore(self.context.at_once)
         report = BatchReport()
         failures: list[FlexSmsError] = []
 
-        async def work(group: Sequence[DueChannel]) -> None:
+        async def work(channels: Sequence[DueChannel]) -> None:
             if failures:
                 return
             try:
                 with contained():
+                    group = RetiringGroup(self.context, channels, attempt, places)
                     steps = CleanupSteps(self.context, group, scanned_at, attempt, live_channels)
                     report.add(await steps.run())
             except FlexSmsError as error:
@@ -75,6 +79,4 @@ class Cleaner:
 
 def groups_of(batch: Sequence[T]) -> list[Sequence[T]]:
     """The groups in which a batch is retired."""
-    # The first group is a small one, so that the two that run side by side do not wait at the same moments.
-    cuts = [0, *range(GROUP_SIZE // 4, len(batch), GROUP_SIZE), len(batch)]
-    return [batch[start:end] for start, end in pairwise(cuts) if start < end]
+    return [batch[start : start + GROUP_SIZE] for start in range(0, len(batch), GROUP_SIZE)]

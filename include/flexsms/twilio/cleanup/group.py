@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -37,11 +38,19 @@ class RetiringGroup:
     """The channels of a group and their progress.
 
     :param attempt: which try of the batch this is
+    :param places: as many as channels are in work at a time, for all groups of the batch
     """
 
-    def __init__(self, context: CleanupContext, channels: Sequence[DueChannel], attempt: Attempt) -> None:
+    def __init__(
+        self,
+        context: CleanupContext,
+        channels: Sequence[DueChannel],
+        attempt: Attempt,
+        places: asyncio.Semaphore,
+    ) -> None:
         self._context = context
         self._attempt = attempt
+        self._places = places
         # Whether an earlier try of the batch has come to this group.
         self.resumed = False
         self.progress = {channel.channel_sid: ChannelProgress(channel) for channel in channels}
@@ -68,10 +77,15 @@ class RetiringGroup:
         await self.each(self.progress.values(), find_mark)
 
     async def each(
-        self, channels: Iterable[ChannelProgress], work: Callable[[ChannelProgress], Awaitable[Any]]
+        self,
+        channels: Iterable[ChannelProgress],
+        work: Callable[[ChannelProgress], Awaitable[Any]],
+        *,
+        in_turn: bool = False,
     ) -> None:
         """Do the work for every channel; what goes wrong with one is noted and stays with it.
 
+        :param in_turn: begin where no other group has any such work left to begin that it came with earlier
         :raises TryReplaced: when a newer try has begun, so that nothing more may be done for any of them
         """
 
@@ -91,7 +105,9 @@ class RetiringGroup:
                 progress.outcome, progress.error = Outcome.FAILED, error
                 progress.is_being_retired = False
 
-        await for_each(list(channels), guarded, at_once=self._context.at_once)
+        todo = list(channels)
+        at_once = min(len(todo), self._context.at_once)
+        await for_each(todo, guarded, at_once=at_once, places=self._places if in_turn else None)
 
     async def with_lease(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something that may write, as long as this try is the newest; with a new lease when one was too short."""

@@ -57,20 +57,20 @@ class CleanupSteps:
     def __init__(
         self,
         context: CleanupContext,
-        channels: Sequence[DueChannel],
+        group: RetiringGroup,
         scanned_at: datetime,
         attempt: Attempt,
         live_channels: LiveChannels,
     ) -> None:
         self._context = context
-        self._name = channels[0].channel_sid
+        self._name = next(iter(group.progress))
         self._attempt = attempt
         self._bookkeeping = Bookkeeping(
             context.store, context.ledger, context.action, context.run_id, scanned_at, context.now
         )
         self._live_channels = live_channels
-        self._group = RetiringGroup(context, channels, attempt)
-        self._restorer = Restorer(self._group, live_channels, self._bookkeeping, attempt)
+        self._group = group
+        self._restorer = Restorer(group, live_channels, self._bookkeeping, attempt)
 
     async def run(self) -> BatchReport:
         """Go through the steps."""
@@ -81,7 +81,7 @@ class CleanupSteps:
             await self._group.with_lease(lambda: self._record_what_is_in_use(channels))
         todo = [progress for progress in quiet if not progress.was_marked]
         announced = [] if self._context.dry_run else await self._announce(todo)
-        await self._group.each(todo, self._suspend)
+        await self._group.each(todo, self._suspend, in_turn=True)
         if self._context.dry_run:
             return self._group.report()
         if self._group.being_retired():
@@ -91,7 +91,7 @@ class CleanupSteps:
                 (progress.channel, str(progress.outcome)) for progress in self._group.being_retired()
             )
         )
-        await self._group.each(self._group.being_retired(), self._mark_retired)
+        await self._group.each(self._group.being_retired(), self._mark_retired, in_turn=True)
         finished = [*self._group.being_retired(), *(progress for progress in quiet if progress.was_marked)]
         await self._group.each(finished, self._close)
         await self._restorer.let_late_customers_go_on(finished)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int) -> None:
+async def for_each(
+    items: Iterable[T],
+    work: Callable[[T], Awaitable[None]],
+    *,
+    at_once: int,
+    places: asyncio.Semaphore | None = None,
+) -> None:
     """Do the work for every item, at most ``at_once`` of them at a time.
 
     ``work`` has to handle what can go wrong with one item: the first error that leaves it stops the others and is
     raised as it is, because the retry policy looks at its class.
+
+    :param places: shared by several calls, which take turns: the next begins where those before have no item left
     """
     queue = iter(items)
 
     async def worker() -> None:
-        for item in queue:
-            await work(item)
+        async with places or nullcontext():
+            for item in queue:
+                await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -72,7 +72,6 @@ def _all(check: Check) -> Check:
 
 
 _NOTHING = object()
-
 _THING: Fields = {"sid": _sid}
 _DOCUMENT: Fields = {"unique_name": _or_null(_text), "data": _anything, "revision": _text}
 _ITEM: Fields = {"data": _object, "revision": _text, "date_created": _text}
@@ -81,6 +80,10 @@ _TASK: Fields = {"sid": _sid, "attributes": _json_object}
 _LISTED_TASK: Fields = {"sid": _sid, "attributes": _or_null(_json_text)}
 _MESSAGE: Fields = {"sid": _sid, "attributes": _json_text}
 _LISTED_MESSAGE: Fields = {"sid": _sid, "attributes": _or_null(_json_text), "date_created": _text}
+_SMS_PAGE: Fields = {  # older than `meta`
+    "messages": lambda found: isinstance(found, list) and all(map(_holds({"sid": _sid, "to": _text}), found)),
+    "next_page_uri": _or_null(_text),
+}
 _CHAT_CHANNEL: Fields = {
     "sid": _sid,
     "attributes": _json_object,
@@ -165,6 +168,7 @@ THINGS: Mapping[str, Fields] = in_service_too(
         "POST conversations.twilio.com/v1/Configuration/Addresses/{id}": _THING,
         # https://www.twilio.com/docs/messaging/api/message-resource
         "POST api.twilio.com/2010-04-01/Accounts/{id}/Messages.json": _THING,
+        "GET api.twilio.com/2010-04-01/Accounts/{id}/Messages.json": _SMS_PAGE,
         "GET api.twilio.com/2010-04-01/Accounts/{id}/Messages/{id}": {
             "sid": _sid,
             "error_code": _or_null(_number),

@@ -90,6 +90,7 @@ class SendLedger:
     :param secret: what every worker knows and Sync does not, for the digests of texts
     :param now: the present, an aware datetime
     :param lease: how long a task may hold a key without a sign of life
+    :param grace: before its end, how long nothing may leave any more
     """
 
     def __init__(
@@ -100,12 +101,14 @@ class SendLedger:
         secret: str,
         now: Callable[[], datetime],
         lease: timedelta,
+        grace: timedelta,
     ) -> None:
         self._client = client
         self._service_sid = service_sid
         self._secret = secret
         self._now = now
         self._lease = lease
+        self._grace = grace
 
     async def take(self, key: str, message: OutboundMessage, *, owner: str) -> Claim:
         """Claim a key, or find out how far an earlier task came with it.
@@ -159,6 +162,20 @@ class SendLedger:
         except NotFound:
             return False
         return message.is_text_of(_read(digest, item).fingerprint, self._secret)
+
+    def left_s(self, claim: Claim) -> float:
+        """Seconds for which something may still leave under a claim."""
+        return claim.lease_until_ms / 1000 - self._now().timestamp() - self._grace.total_seconds()
+
+    def refuse_if_late(self, claim: Claim) -> None:
+        """Do nothing, if something may leave now.
+
+        :raises SendInProgress: when another task may have the key by now
+        """
+        if self.left_s(claim) < 0:
+            raise SendInProgress(
+                "This try took too long, so that another one may be at work by now; trying again later."
+            )
 
     async def advance(self, claim: Claim) -> Claim:
         """Write the claim down with a renewed lease.

@@ -9,6 +9,9 @@ from flexsms.core.exceptions import FlexSmsError, PermanentError, UndecidedSend
 from flexsms.twilio.sending.idempotency import Claim, Stage
 from flexsms.twilio.stacks.protocol import OpenConversation
 
+# What the next try of a send finds out anew.
+UNKEPT = ("created_at", "session_updated_at")
+
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
@@ -113,3 +116,25 @@ def duplicate_of(claim: Claim) -> SendResult:
 def result_of(claim: Claim) -> SendResult:
     """What a claim says of it."""
     return SendResult(**(claim.result or {}))
+
+
+def note_of(conversation: OpenConversation) -> dict[str, Any]:
+    """What the ledger keeps of a conversation that is being set up."""
+    return {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}
+
+
+def left_open(claim: Claim) -> OpenConversation | None:
+    """The conversation that an earlier try has opened, as far as the claim tells."""
+    if claim.opened:
+        return OpenConversation(created_at=None, **claim.opened)
+    if not claim.result:
+        return None
+    result = result_of(claim)
+    return OpenConversation(
+        result.channel_sid,
+        created_at=None,
+        is_new=not result.reused_channel,
+        task_sid=result.task_sid,
+        session_sid=result.session_sid,
+        interaction_sid=result.interaction_sid,
+    )

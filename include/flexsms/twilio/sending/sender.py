@@ -1,8 +1,9 @@
 """Sending one text, once.
 
-The order is what makes it safe: check everything, claim the key, open the conversation, write down that the text is
-about to leave, post it, write down that it left. A task that dies anywhere and is tried again finds out from the
-ledger how far it came; between the last two steps it looks for the text itself, which carries the key's digest.
+The order is what makes it safe: check everything, claim the key, see that the recipient has not opted out, open the
+conversation, write down that the text is about to leave, post it, write down that it left. A task that dies anywhere
+and is tried again finds out from the ledger how far it came; between the last two steps it looks for the text itself,
+which carries the key's digest.
 
 A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
 there before is looked at once more behind the text: what has certainly not left goes out in a fresh one. Whoever takes
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flexsms.core.exceptions import (
@@ -33,16 +34,19 @@ from flexsms.core.exceptions import (
 from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.sending.channels_in_use import ChannelsInUse
-from flexsms.twilio.sending.idempotency import Claim, SendLedger, Stage
+from flexsms.twilio.sending.idempotency import SendLedger, Stage
 from flexsms.twilio.sending.posted_texts import PostedTexts
 from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
     duplicate_of,
+    left_open,
+    note_of,
     promise_of,
     result_of,
     tell_of_nothing,
 )
+from flexsms.twilio.sending.suppressions import Suppressions
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack, told_if_left
 from flexsms.twilio.sync.channel_states import SyncStore
 
@@ -50,8 +54,6 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 TIMED_OUT = 408
-# What the next try of a send finds out anew.
-UNKEPT = ("created_at", "session_updated_at")
 
 
 class Sender:
@@ -66,6 +68,7 @@ class Sender:
         stack: SendingStack,
         ledger: SendLedger,
         store: SyncStore,
+        suppressions: Suppressions,
         *,
         grace: timedelta,
         now: Callable[[], datetime],
@@ -73,10 +76,10 @@ class Sender:
     ) -> None:
         self._stack = stack
         self._ledger = ledger
+        self._suppressions = suppressions
         self._channels = ChannelsInUse(stack, store, now=now)
         self._texts = PostedTexts(stack, grace=grace, now=now, sleep=sleep)
         self._grace = grace
-        self._now = now
 
     async def send(
         self,
@@ -96,6 +99,7 @@ class Sender:
         :param owner: the task instance, the same for all its tries
         :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
+        :raises OptedOut: when the recipient of a text has opted out
         :raises SendInProgress: while another task sends under the same key
         :raises ChannelInSetup: while Flex sets up the interaction; call again when its channel is active
         :raises InteractionFailed: when Flex could not set it up
@@ -123,6 +127,7 @@ class Sender:
         except FlexSmsError as error:
             progress.tell(error)
             if isinstance(error, PermanentError):
+                await self._suppressions.learn_from(error, message.to_number)
                 await self._take_back(progress, error)
                 # Whoever puts it right need not wait for a lease.
                 await self._ledger.give_back(progress.claim)
@@ -133,10 +138,17 @@ class Sender:
         return self._stack.console_url(result.channel_sid)
 
     async def _send(self, message: OutboundMessage, progress: Progress) -> SendResult:
+        earlier = left_open(progress.claim)
         if progress.claim.stage is Stage.POSTING:
             found = await self._go_on(message, progress)
             if found is not None:
                 return found
+        if message.body:
+            try:
+                await self._suppressions.refuse(message.to_number)
+            except PermanentError:
+                progress.opened = earlier
+                raise
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 conversation = progress.take_kept() or await self._open(message, progress)
@@ -181,15 +193,14 @@ class Sender:
 
     async def _open(self, message: OutboundMessage, progress: Progress) -> OpenConversation:
         """The conversation, ready for a text."""
-        if self._left_s(progress.claim) < 2 * self._grace.total_seconds():
+        if self._ledger.left_s(progress.claim) < 2 * self._grace.total_seconds():
             # Looking for the text of an earlier try has taken most of the lease.
             progress.claim = await self._ledger.advance(progress.claim)
         claim, opening = progress.claim, self._stack.opening
         try:
-            if claim.opened:
-                conversation = OpenConversation(created_at=None, **claim.opened)
-            else:
-                with checked_before_sending(lambda: self._refuse_if_late(claim)):
+            conversation = left_open(claim) if claim.opened else None
+            if conversation is None:
+                with checked_before_sending(lambda: self._ledger.refuse_if_late(claim)):
                     conversation = await opening.open_conversation(
                         message, claim.digest, resumed=claim.resumed, since=claim.claimed_at
                     )
@@ -200,7 +211,7 @@ class Sender:
             progress.claim, progress.opened = replace(claim, opened=None), None
             raise
         if not is_ready:
-            opened = {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}
+            opened = note_of(conversation)
             if claim.opened != opened:
                 progress.claim = await self._ledger.advance(replace(claim, opened=opened))
             raise progress.refusal or ChannelInSetup(
@@ -221,8 +232,8 @@ class Sender:
         progress.claim = claim = await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))
         try:
             # Once the lease is over another task may take the key, so nothing may leave after that.
-            async with asyncio.timeout(self._left_s(claim)):
-                with checked_before_sending(lambda: self._refuse_if_late(claim)):
+            async with asyncio.timeout(self._ledger.left_s(claim)):
+                with checked_before_sending(lambda: self._ledger.refuse_if_late(claim)):
                     return await self._stack.post(conversation, message.body, claim.digest)
         except TwilioRefused as error:
             if error.status != TIMED_OUT:
@@ -237,16 +248,6 @@ class Sender:
         sid = await self._texts.find(claim)
         progress.in_doubt = False
         return sid
-
-    def _left_s(self, claim: Claim) -> float:
-        """Seconds for which something may still leave under a claim."""
-        return claim.lease_until_ms / 1000 - self._now().timestamp() - self._grace.total_seconds()
-
-    def _refuse_if_late(self, claim: Claim) -> None:
-        if self._left_s(claim) < 0:
-            raise SendInProgress(
-                "This try took too long, so that another one may be at work by now; trying again later."
-            )
 
     async def _after(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress, sid: str

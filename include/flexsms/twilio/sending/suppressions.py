@@ -6,20 +6,24 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import (
     AlreadyExists,
+    FlexSmsError,
     InvalidInput,
     NotFound,
     OptedOut,
     PermanentError,
     RevisionMismatch,
+    TwilioRefused,
 )
 from flexsms.core.number_digest import NumberDigest
-from flexsms.core.opt_out import OptOut, Why
+from flexsms.core.opt_out import OPTED_OUT, OptOut, Why
 from flexsms.core.task_events import to_ms
+from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import merged
+from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.digest_key import SUPPRESSIONS
 from flexsms.twilio.sync.map import FOR_EVER, MapItem, SyncMap
 
@@ -34,16 +38,23 @@ WRITE_ATTEMPTS = 20
 class Suppressions:
     """The opt-outs of one account.
 
-    :param service_sid: IS…
     :param number_digest: gives what turns numbers into digests
+    :param now: the present by Twilio's clock, by which the words of customers are dated, too
     """
 
     def __init__(
-        self, client: Client, service_sid: str, *, number_digest: Callable[[], Awaitable[NumberDigest]]
+        self,
+        client: Client,
+        settings: TwilioSettings,
+        *,
+        number_digest: Callable[[], Awaitable[NumberDigest]],
+        now: Now,
     ) -> None:
         self._client = client
-        self._service_sid = service_sid
+        self._service_sid = settings.need("sync_service_sid")
+        self._texts = client.api.v2010.accounts(settings.account_sid).messages
         self._number_digest = number_digest
+        self._now = now
 
     async def find(self, number: str) -> OptOut | None:
         """What is known of a number, None when nothing is. One call.
@@ -79,6 +90,25 @@ class Suppressions:
         return await self.learn_of(
             (await self._number_digest()).of(number), OptOut(to_ms("at", at), out, why)
         )
+
+    async def learn_from(self, error: FlexSmsError, number: str) -> None:
+        """If Twilio has refused a text because its recipient has opted out, remember that.
+
+        What keeps it from being stored is logged only, so that the error is not hidden.
+        """
+        if isinstance(error, TwilioRefused) and error.code == OPTED_OUT:
+            try:
+                await self.learn(number, out=True, at=self._now(), why=Why.REFUSED)
+            except FlexSmsError as failure:
+                logger.warning("That the recipient has opted out could not be stored: %s", failure)
+
+    async def learn_from_text(self, sms_sid: str) -> None:
+        """Remember that the recipient of a text has opted out. One call more, for the number.
+
+        :param sms_sid: SM…, which Twilio did not deliver for that reason
+        """
+        text: Any = await self._texts(sms_sid).fetch_async()
+        await self.learn(str(text.to), out=True, at=self._now(), why=Why.REFUSED)
 
     async def learn_of(self, digest: str, learnt: OptOut) -> bool:
         """Add what became known of a number's digest. One call for a new one, two when nothing changes, else three.

@@ -76,9 +76,38 @@ const orRefused = (promise) =>
     throw error;
   });
 
+/** What the tasks of a broadcast that runs have left so far. What has not changed is not asked for again. */
+async function xcomsOf(run) {
+  const tasks = `dags/${encodeURIComponent(run.dag_id)}/dagRuns/${encodeURIComponent(run.dag_run_id)}/taskInstances`;
+  const listed = await Promise.all(
+    ["plan", "progress"].map((key) => pages(`${tasks}/~/xcomEntries`, { xcom_key: key }, "xcom_entries", 2)),
+  );
+  return Promise.all(
+    listed
+      .flatMap(({ items }) => items)
+      .map(async ({ key, task_id: task, map_index, run_id, timestamp }) => {
+        const name = JSON.stringify([run_id, task, map_index, key, timestamp]);
+        if (!values.has(name)) {
+          const path = `${tasks}/${encodeURIComponent(task)}/xcomEntries/${key}`;
+          values.set(name, parsed((await get(path, { map_index })).value));
+        }
+        return { run_id, key, value: values.get(name) };
+      }),
+  );
+}
+
+const values = new Map();
+const parsed = (value) => (typeof value === "string" ? JSON.parse(value) : value);
+
+async function xcoms(runs) {
+  const items = (await Promise.all(runs.map(xcomsOf))).flat();
+  return { items, total: items.length };
+}
+
 /** Everything the page shows, as Airflow tells it. The answers name no customer: runs of flexsms_send are not asked for. */
 export async function load(now) {
   const ago = (days) => new Date(now - days * DAY).toISOString();
+  const broadcastRuns = runs("flexsms_broadcast", ago(30), { limit: 10 }, 1);
   const asked = {
     cleanup: events(
       ago(HISTORY_DAYS),
@@ -95,6 +124,9 @@ export async function load(now) {
       "task_instances",
       1,
     ),
+    broadcasts: events(ago(30), { name_prefix_pattern: "flexsms_broadcast" }, 1),
+    broadcastRuns,
+    broadcastXComs: broadcastRuns.then(({ items }) => xcoms(items.filter(({ state }) => state === "running"))),
     approvals: pages(
       "dags/~/dagRuns/~/hitlDetails",
       {

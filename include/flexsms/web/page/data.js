@@ -1,7 +1,8 @@
 // From what Airflow answers to the figures of the page. Pure: no request, no clock, no document.
 
+import { broadcasts } from "./broadcasts.js";
 import { CODES } from "./codes.js";
-import { isRange, keyOf, keyOfText, reports } from "./reports.js";
+import { isDelivery, isRange, keyOf, keyOfTask, reports } from "./reports.js";
 import { DAY } from "./words.js";
 
 export const OUTCOMES = {
@@ -46,12 +47,13 @@ export function figures(answers, now) {
     posts: posts(tracks),
     texts: { ...outcomes(texts, reds), list: texts },
     reds,
+    broadcasts: broadcasts(answers),
     approvals: approvals(answers.approvals.items),
     hidden: Object.entries(answers)
       .filter(([, one]) => one.refused)
       .map(([name]) => name),
     cut: cuts(answers),
-    isEmpty: !answers.cleanup.items.length && !answers.recent.items.length && !answers.texts.items.length,
+    isEmpty: ["cleanup", "recent", "texts", "broadcasts", "broadcastRuns"].every((name) => !answers[name].items.length),
   };
 }
 
@@ -146,7 +148,7 @@ export function outcomes(texts, reds) {
   const counts = { sent: 0, duplicate: 0, no_text: 0, delivered: 0, undelivered: 0, failed: 0, unknown: 0 };
   const reasons = new Map();
   for (const text of texts) {
-    const isSend = text.of !== "delivery";
+    const isSend = !isDelivery(text);
     if (Object.hasOwn(counts, text.outcome)) counts[text.outcome] += 1;
     if (isSend && ["delivered", "undelivered"].includes(text.outcome)) counts.sent += 1;
     if (!["undelivered", "failed"].includes(text.outcome)) continue;
@@ -160,8 +162,8 @@ export function outcomes(texts, reds) {
     reasons.set(key, { ...known, count: known.count + 1, last: text.at, run: text.run });
   }
   const late = [...reasons.values()].sort((one, other) => other.count - one.count);
-  const told = new Set(texts.filter((one) => one.of === "delivery").map(keyOfText));
-  const silent = reds.filter((one) => one.task === "delivery" && !told.has(keyOfText(one)));
+  const told = new Set(texts.filter(isDelivery).map(keyOfTask));
+  const silent = reds.filter((one) => one.task === "delivery" && !told.has(keyOfTask(one)));
   return {
     ...counts,
     notDelivered: counts.undelivered + counts.failed + silent.length,

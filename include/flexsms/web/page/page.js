@@ -1,6 +1,7 @@
 // Puts the page together: loads, shows, filters, refreshes.
 
 import { BASE, Refused, load, lookUp } from "./airflow.js";
+import * as broadcasts from "./broadcasts.js";
 import { figures } from "./data.js";
 import { make } from "./dom.js";
 import * as parts from "./parts.js";
@@ -14,6 +15,7 @@ import { clockTime } from "./words.js";
 const REFRESH_MS = 30_000;
 const OF_DAG = {
   flexsms_cleanup: "retired",
+  flexsms_broadcast: "broadcasts",
   flexsms_send: "texts",
   flexsms_track: "behind",
   flexsms_setup: "",
@@ -131,6 +133,7 @@ function show() {
     keepOpen(() => at("plots").replaceChildren(...drawn.map((plot) => parts.figure(plot, context))));
     at("failures").replaceChildren(...tables.failures(found, context));
     at("texts").replaceChildren(...tables.texts(found, context));
+    at("broadcasts").replaceChildren(...broadcasts.table(found, context));
     at("approvals").replaceChildren(...tables.approvals(found, context));
     filter();
   }

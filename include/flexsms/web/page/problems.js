@@ -1,5 +1,6 @@
 // What wants somebody. Pure.
 
+import { ofBroadcasts } from "./broadcasts.js";
 import { keyOf } from "./reports.js";
 import { plural } from "./words.js";
 
@@ -12,7 +13,7 @@ export const isPartly = ({ hidden }) => NEEDED.some((name) => hidden.includes(na
 
 /** Each with a sentence, and where to go, the worst first. */
 export function problems(found) {
-  return [...ofCleanup(found), ...ofTracking(found), ...ofApprovals(found)];
+  return [...ofCleanup(found), ...ofTracking(found), ...ofBroadcasts(found), ...ofApprovals(found)];
 }
 
 const problem = (what, step, to) => ({ what, step, to });

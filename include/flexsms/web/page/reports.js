@@ -22,16 +22,19 @@ export function reports(events, kind) {
   return [...found.values()].sort((one, other) => one.at - other.at);
 }
 
-// Where a task is cleared, a cleanup sums itself up once more: the newest counts.
-const onceBy = (event, kind) =>
-  kind === "cleanup" && event.source_run_id ? `${keyOf(runOf(event))}/${event.source_task_id}` : event.id;
+// Where a task is cleared, a cleanup or a broadcast sums itself up once more, and a delivery may be told again: the newest counts.
+function onceBy(event, kind) {
+  if (["cleanup", "broadcast"].includes(kind) && event.source_run_id) return `${keyOf(runOf(event))}/${event.source_task_id}`;
+  if (isDelivery(event.extra) && typeof event.extra.text === "string") return `delivery/${event.extra.text}`;
+  return event.id;
+}
 
 const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: event.source_run_id } : null);
 
 // Anybody may write an asset event by hand. So what has another shape than ours is left out.
-const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "outcome", "of", "route"];
+const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "campaign", "outcome", "of", "route", "text"];
 const LISTS = ["failures", "ages"];
-const COUNTS = ["failed_by_code", "calls", "channels", "latency_s"];
+const COUNTS = ["failed_by_code", "not_delivered_by_code", "calls", "channels", "latency_s"];
 
 function sound(extra) {
   const isSound = ([name, value]) => {
@@ -50,8 +53,11 @@ export const keyOf = (run) => run && `${run.dag}/${run.id}`;
 
 const UNMAPPED = -1;
 
-/** What a task of a run is known by: of a mapped one, there are many. */
-export const keyOfText = ({ run, index }) => `${keyOf(run)}/${index ?? UNMAPPED}`;
+/** What a task of flexsms_send is known by. */
+export const keyOfTask = ({ run, index }) => `${keyOf(run)}/${index ?? UNMAPPED}`;
+
+/** Whether a report says what became of a text, rather than how it left. */
+export const isDelivery = (report) => report.of === "delivery";
 
 /** Whether tracking read a range again: how long ago that was says nothing of how far it is behind. */
 export const isRange = (report) => report.read_up_to === null;

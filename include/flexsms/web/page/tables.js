@@ -2,7 +2,7 @@
 
 import { OUTCOMES } from "./data.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
-import { keyOf, keyOfText } from "./reports.js";
+import { isDelivery, keyOf, keyOfTask } from "./reports.js";
 import { many, moment, plural, span } from "./words.js";
 
 const codePage = (code) =>
@@ -144,16 +144,16 @@ export function lastRuns(found) {
 
 /** A row per text: its delivery says what became of it, its send how it left. */
 function sends({ texts: { list }, reds }) {
-  const delivered = new Map(
-    list.filter((one) => one.of === "delivery").map((one) => [keyOfText(one), one.outcome]),
-  );
+  // A run may have many of both, mapped or not: a delivery names its text.
+  const delivered = new Map(list.filter(isDelivery).map((one) => [one.text, one.outcome]));
   const lost = new Map(
-    reds.filter((one) => one.task === "delivery").map((one) => [keyOfText(one), "not delivered"]),
+    reds.filter((one) => one.task === "delivery").map((one) => [keyOfTask(one), "not delivered"]),
   );
   return list
-    .filter((one) => one.of !== "delivery")
+    .filter((one) => !isDelivery(one))
     .map((one) => {
-      const state = delivered.get(keyOfText(one)) ?? lost.get(keyOfText(one)) ?? one.outcome;
+      const became = one.text ? delivered.get(one.text) : null;
+      const state = became ?? lost.get(keyOfTask(one)) ?? one.outcome;
       const told = [
         one.route ? `route ${one.route}` : "",
         one.segments ? plural(one.segments, "segment") : "",

@@ -27,6 +27,7 @@ export function tiles(found, zone) {
     posts(found),
     tile("approvals", "Approvals", approvals.length, approvals.length ? "wait for an answer" : "none waits"),
     texts(found),
+    broadcasts(found),
   ];
 }
 
@@ -81,4 +82,10 @@ function texts({ texts: { total, sent, delivered, notDelivered } }) {
     total ? sent : null,
     total ? `${many(delivered)} arrived, ${many(notDelivered)} did not` : "none sent",
   );
+}
+
+function broadcasts({ broadcasts: list }) {
+  const live = list.filter((one) => one.isLive).length;
+  const note = live ? "under way" : list.length ? `${many(list.length)} in 30 days` : "none in 30 days";
+  return tile("broadcasts", "Broadcasts", list.length ? live : null, note);
 }

@@ -17,7 +17,7 @@ from ...routing.params import Params, text
 from ...routing.router import router
 from ...state.rows.messaging import Sms
 from . import message_filter, segments
-from .outbox import LONGEST_SMS, dispatch
+from .outbox import LONGEST_SMS, dispatch, is_out
 from .times import rfc_2822
 
 api = router("api.twilio.com")
@@ -88,7 +88,7 @@ def create_message(call: Call, account_sid: str) -> Response:
         raise Invalid(f"Invalid 'To' Phone Number: {to}", 21211)
     if sender not in account.describe()["numbers"].values() or sender in account.settings.voice_only:
         raise Invalid(f"The 'From' phone number provided ({sender}) is not a valid SMS-capable number", 21606)
-    if f"{to}>{sender}" in account.opted_out:
+    if is_out(account, to, sender):
         raise Invalid("Attempt to send to unsubscribed recipient", 21610)
     sms = dispatch(account, account_sid, to, sender, body)
     return created(message_json(account_sid, sms))

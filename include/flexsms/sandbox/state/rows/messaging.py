@@ -22,7 +22,8 @@ class Sms(Row):
     interaction_sid: str | None = None  # Proxy's
     error_code: int | None = None
     history: list[list[Any]] = field(default_factory=list)
-    direction: str = "outbound-api"
+    direction: str = "outbound-api"  # inbound, or outbound-reply for Twilio's own answer to a word like STOP
+    held: list[Any] | None = None  # status and code, if somebody on the way holds it back
     sent: float | None = None  # when it left for the carrier, arrived or failed
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..switches import Switches
+from ..text_filter import filters_of
 from .chat import ChatSettings
 from .common import CommonSettings
 from .conversations import ConversationsSettings
@@ -26,4 +27,5 @@ class Settings(EventStreamsSettings, ConversationsSettings, ChatSettings, Common
         least, most = values.get("stream_batch", (1, 1))
         if not 1 <= least <= most:
             raise ValueError("stream_batch is the least and the most events of a request")
+        filters_of(values.get("sms_filters", []))
         super().change(values)

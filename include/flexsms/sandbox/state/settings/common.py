@@ -33,6 +33,13 @@ class CommonSettings:
     voice_only: list[str] = switch(
         [], "Numbers of the account that cannot send SMS.", source=ERRORS + "21606"
     )
+    sms_filters: list[dict[str, Any]] = switch(
+        [],
+        'Rules by which texts are held back: [{"code": 30007, "body": "(?i)free", "every": 50}] is each 50th text of '
+        'that pattern. "share" is of recipients, "to" a pattern of them; {"code": 30610, "hours": "21:00-08:00", '
+        '"zone": "America/New_York"} are quiet hours. "status" is undelivered, of 30610 failed.',
+        source=ERRORS + "30610",
+    )
 
     # What every product has.
     page_size_out_of_bounds: str = switch(

@@ -31,6 +31,12 @@ class ConversationsSettings:
         "flow. Otherwise it is in there, and nobody is told: that is up to the flow, and to how agents park.",
         source="https://www.twilio.com/docs/flex/developer/conversations/park-an-interaction",
     )
+    stop_reaches_conversation: bool = switch(
+        True,
+        "Whether STOP and its like are messages of the open conversation, as they go to a number's webhook. Proxy "
+        "keeps them from its sessions in any case.",
+        source=NOBODY,
+    )
     message_list_attributes: bool = switch(
         True, "Whether lists of messages have the attributes, as a single message has.", source=NOBODY
     )

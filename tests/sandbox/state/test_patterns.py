@@ -1,11 +1,11 @@
-"""Regular expressions of fault rules: one that is tried for ever is refused."""
+"""Regular expressions that come from outside: one that is tried for ever is refused."""
 
 from __future__ import annotations
 
 import pytest
 
-from flexsms.sandbox.control.patterns import LONGEST_PATTERN, LONGEST_TEXT, Pattern
 from flexsms.sandbox.http import Invalid
+from flexsms.sandbox.state.patterns import LONGEST_PATTERN, LONGEST_TEXT, Pattern
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from flexsms.sandbox.http import Invalid
     ],
 )
 def test_a_pattern_that_may_be_tried_for_ever_is_refused(source: str) -> None:
-    with pytest.raises(Invalid, match="fault: "):
+    with pytest.raises(Invalid, match="pattern: "):
         Pattern(source)
 
 

@@ -33,14 +33,14 @@ class Pattern:
 
     def __init__(self, source: str) -> None:
         if len(source) > LONGEST_PATTERN:
-            raise Invalid(f"fault: a pattern has at most {LONGEST_PATTERN} characters")
+            raise Invalid(f"pattern: a pattern has at most {LONGEST_PATTERN} characters")
         try:
             self._regex = re.compile(source)
             ways = _ways(parser.parse(source))
         except (re.error, RecursionError, OverflowError) as error:
-            raise Invalid(f"fault: {error}") from None
+            raise Invalid(f"pattern: {error}") from None
         if ways > MOST_WAYS:
-            raise Invalid(f"fault: pattern {source!r} may be tried without an end; use fewer * and +")
+            raise Invalid(f"pattern: {source!r} may be tried without an end; use fewer * and +")
         self.source = source
         self._longest = LONGEST_TEXT if ways > 1 else None
 

@@ -1,0 +1,150 @@
+"""Which of the texts that Twilio lists are a broadcast's, and what they say became of it.
+
+A broadcast may have a million texts, and the list of messages comes in pages, in another order. So they meet in a
+database on disk, which SQLite removes by itself, and not in memory. Numbers and texts are nowhere else than there and
+in the work list.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Self
+
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
+from flexsms.core.delivery_status import DeliveryStatus, reason
+from flexsms.core.redaction import mask_number
+from flexsms.recipients.folder import DELIVERY, BroadcastFolder, results_of
+from flexsms.twilio.broadcast.deliveries import ListedText
+
+OPTED_OUT = 21610
+# Seconds. Twilio may alter a text a little, by a trial account's first words or a smart quote; then the moment tells.
+NEAR_S = 30
+_TABLE = """CREATE TABLE texts (
+    row INTEGER PRIMARY KEY, from_number TEXT, to_number TEXT, body TEXT, line BLOB,
+    distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT
+)"""
+_OF_NUMBER = "SELECT row, body, line, distance FROM texts WHERE to_number = ? AND from_number = ?"
+_FOUND = "UPDATE texts SET distance = ?, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
+
+
+class BroadcastFates:
+    """The texts of a broadcast that have left, or may have: those of a batch that ended without a word too.
+
+    :param folder: of the broadcast, with its work list
+    :raises PermanentError: when the work list is gone
+    """
+
+    def __init__(self, folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> None:
+        self._folder = folder
+        self._texts = sqlite3.connect("")
+        self._texts.execute(_TABLE)
+        for batch in batches:
+            self._load(batch)
+        self._texts.execute("CREATE INDEX by_number ON texts (to_number, from_number)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._texts.close()
+
+    def _load(self, batch: BroadcastBatch) -> None:
+        texts = (
+            (text.row, text.from_number, text.to_number, text.body) for text in self._folder.texts(batch)
+        )
+        self._texts.executemany(
+            "INSERT INTO texts (row, from_number, to_number, body) VALUES (?, ?, ?, ?)", texts
+        )
+        for result in self._folder.results(results_of(batch)):
+            if result.outcome.has_left:
+                self._texts.execute("UPDATE texts SET line = ? WHERE row = ?", (result.to_line(), result.row))
+            elif result.outcome is not Outcome.UNKNOWN:
+                self._texts.execute("DELETE FROM texts WHERE row = ?", (result.row,))
+
+    @property
+    def senders(self) -> list[str]:
+        """The numbers that texts have left from, or may have."""
+        return [number for (number,) in self._texts.execute("SELECT DISTINCT from_number FROM texts")]
+
+    def match(self, from_number: str, listed: Iterable[ListedText]) -> None:
+        """Take in a page of the list of messages."""
+        for one in listed:
+            for row, body, line, known in self._texts.execute(
+                _OF_NUMBER, (one.to_number, from_number)
+            ).fetchall():
+                distance = _distance(one, body, BroadcastResult.from_line(line) if line else None)
+                if distance is not None and (known is None or distance < known):
+                    found = one.delivery
+                    at = one.at.isoformat() if one.at else ""
+                    self._texts.execute(
+                        _FOUND, (distance, at, found.status, found.error_code, found.sms_sid, row)
+                    )
+
+    def counts(self) -> dict[str, int]:
+        """How many have arrived, how many have not, and of how many nobody knows yet.
+
+        A text that may not have left counts once it is listed.
+        """
+        left = (
+            "SELECT status, count(*) FROM texts WHERE line IS NOT NULL OR status IS NOT NULL GROUP BY status"
+        )
+        counts = {"delivered": 0, "not_delivered": 0, "unknown": 0}
+        for status, count in self._texts.execute(left):
+            outcome = _outcome(status)
+            counts["unknown" if outcome is Outcome.SENT else str(outcome)] += count
+        return counts
+
+    def opted_out(self) -> list[tuple[str, datetime]]:
+        """Who has opted out, as their texts say, and when that was found out."""
+        query = "SELECT to_number, at FROM texts WHERE code = ? AND at != ''"
+        return [
+            (number, datetime.fromisoformat(at)) for number, at in self._texts.execute(query, (OPTED_OUT,))
+        ]
+
+    def write(self) -> None:
+        """Write ``delivery.jsonl``: what is known of texts beyond that they left."""
+        self._folder.write_results(DELIVERY, self._results())
+
+    def _results(self) -> Iterator[BroadcastResult]:
+        rows = self._texts.execute(
+            "SELECT row, to_number, line, at, status, code, sms_sid FROM texts WHERE status IS NOT NULL ORDER BY row"
+        )
+        for row, to_number, line, at, status, code, sms_sid in rows:
+            outcome = _outcome(status)
+            sent = (
+                BroadcastResult.from_line(line)
+                if line
+                else BroadcastResult(row, mask_number(to_number)[1:], Outcome.SENT, at=at)
+            )
+            if outcome is Outcome.SENT and line:
+                continue
+            why = reason(code) if outcome is Outcome.NOT_DELIVERED else ""
+            yield replace(
+                sent,
+                outcome=outcome,
+                code=code,
+                reason=why and f"{why[0].upper()}{why[1:]}.",
+                sms_sid=sms_sid,
+            )
+
+
+def _outcome(status: str | None) -> Outcome:
+    match status:
+        case DeliveryStatus.DELIVERED:
+            return Outcome.DELIVERED
+        case DeliveryStatus.UNDELIVERED | DeliveryStatus.FAILED:
+            return Outcome.NOT_DELIVERED
+    return Outcome.SENT
+
+
+def _distance(listed: ListedText, body: str, sent: BroadcastResult | None) -> float | None:
+    """How far a listed text is from one of the broadcast, None: it is another text, like an agent's answer."""
+    seconds: float | None = None
+    if listed.at and sent and sent.at:
+        seconds = abs((listed.at - datetime.fromisoformat(sent.at)).total_seconds())
+    if body and body in listed.body:
+        return seconds or 0
+    return seconds + NEAR_S if seconds is not None and seconds <= NEAR_S else None

@@ -1,0 +1,184 @@
+"""Waits until it is known what became of a broadcast's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from flexsms.arguments import flag, number
+from flexsms.core.broadcast import BroadcastBatch
+from flexsms.core.broadcast_totals import many
+from flexsms.failure_log import tell_failure
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.broadcast_xcom import PLAN_KEY, BroadcastPlan
+from flexsms.recipients.folder import BroadcastFolder
+from flexsms.templates import LiteralRows
+from flexsms.twilio.client import clock
+
+if TYPE_CHECKING:
+    from flexsms.recipients.fates import BroadcastFates
+    from flexsms.twilio.account import Account
+
+# Minutes after the first look. Most receipts come within a minute, a few within an hour, and a look costs a call per
+# 1000 texts.
+LOOKS = (1, 5, 15, 30)
+LATER = 30
+BEGAN = "began"
+
+
+class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
+    """Wait until the fate of all texts of a broadcast is known, for so long at most.
+
+    It looks at once, after 1, 5, 15 and 30 minutes, and then every 30. A look is one call per 1000 texts, for it reads
+    Twilio's list of messages and not receipts one by one. In between it waits in the triggerer, one task for the whole
+    broadcast.
+
+    It writes ``delivery.jsonl`` into the broadcast's folder, and keeps who has opted out (21610), so that nobody texts
+    them again. It only reads from Twilio and may be cleared, as long as the work list is there. Texts that did not
+    arrive do not fail it: the report tells them.
+
+    It has to run when batches failed too. Make it a teardown, as the report::
+
+        send >> delivery.as_teardown() >> report
+
+    :param plan_task_id: the task of :class:`flexsms.operators.broadcast_check.FlexBroadcastCheckOperator`
+    :param minutes: how long to wait for texts of which nobody knows; 0: not at all (templated)
+    :param preview: a dry run: nothing was sent (templated)
+    :param twilio_conn_id: the Airflow connection that the texts were sent with (templated)
+    :param deferrable: wait in the triggerer instead of on a worker
+    :param sensor: of BaseSensorOperator; ``poke_interval`` counts only without ``deferrable``
+    :return: ``{"delivered", "not_delivered", "unknown"}``
+    :raises AirflowSkipException: when nobody waits, nothing was sent, or nobody knows of a single text
+    :raises InvalidInput: when an argument is wrong
+    :raises PermanentError: when the work list is gone
+    """
+
+    template_fields: Sequence[str] = ("minutes", "preview", "twilio_conn_id")
+    ui_color = "#e8f4ea"
+
+    def __init__(
+        self,
+        *,
+        plan_task_id: str,
+        minutes: float | str = 60,
+        preview: bool | str = False,
+        twilio_conn_id: str = TwilioHook.default_conn_name,
+        deferrable: bool = True,
+        **sensor: Any,
+    ) -> None:
+        super().__init__(**{"poke_interval": 300, "mode": "reschedule", **sensor})
+        self.plan_task_id = plan_task_id
+        self.minutes = minutes
+        self.preview = preview
+        self.twilio_conn_id = twilio_conn_id
+        self.deferrable = deferrable
+        self._counts: dict[str, int] = {}
+
+    @tell_failure
+    def execute(self, context: Context) -> Any:
+        """Look; if somebody's text is still on its way, wait."""
+        wait = number("minutes", self.minutes, low=0, high=7 * 24 * 60)
+        if flag("dry_run", self.preview):
+            raise AirflowSkipException("Dry run: nothing was sent.")
+        if context["ti"].xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY) is None:
+            raise AirflowSkipException(
+                f"The task '{self.plan_task_id}' has left no plan, so nothing was sent."
+            )
+        if not wait:
+            raise AirflowSkipException(
+                "Nobody waits for the delivery: whether the texts arrive is not known."
+            )
+        if not self.deferrable:
+            self.timeout = wait * 60
+            with suppress(AirflowSensorTimeout):
+                return super().execute(context)
+            return self._outcome(is_late=True)
+        seen = self.poke(context)
+        if seen.is_done:
+            return seen.xcom_value
+        upcoming = next_look(self._began(context), clock.utc_now(), timedelta(minutes=wait))
+        if upcoming is None:
+            return self._outcome(is_late=True)
+        self.log.info("%s Looking again at %s UTC.", self._sentence(), f"{upcoming:%H:%M}")
+        return self.defer(trigger=DateTimeTrigger(moment=upcoming), method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: object) -> Any:
+        """Look again."""
+        return self.execute(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once, and write down what is known."""
+        from flexsms.recipients.fates import BroadcastFates
+
+        self._began(context)
+        ti = context["ti"]
+        plan = BroadcastPlan.from_json(ti.xcom_pull(task_ids=self.plan_task_id, key=PLAN_KEY))
+        batches = [BroadcastBatch.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id)]
+        since = datetime.fromisoformat(plan.checked_at)
+        with BroadcastFates(BroadcastFolder(plan.folder), batches) as fates:
+            if fates.senders:
+                TwilioHook(self.twilio_conn_id).run(lambda account: look(account, fates, since))
+            fates.write()
+            self._counts = fates.counts()
+        if not sum(self._counts.values()):
+            raise AirflowSkipException("No text has left, so none can be delivered.")
+        if self._counts["unknown"]:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._outcome(is_late=False))
+
+    def _outcome(self, *, is_late: bool) -> dict[str, int]:
+        counts = self._counts
+        if is_late and counts["unknown"] == sum(counts.values()):
+            raise AirflowSkipException(f"{self._sentence()} Nobody has reported in time.")
+        tell = self.log.warning if is_late or counts["not_delivered"] else self.log.info
+        tell("%s%s", self._sentence(), " Nobody has reported of these in time." if is_late else "")
+        return counts
+
+    def _sentence(self) -> str:
+        counts = self._counts
+        told = f"{many(counts['delivered'])} delivered, {many(counts['not_delivered'])} not delivered"
+        return f"{told}, {many(counts['unknown'])} not known yet."
+
+    def _began(self, context: Context) -> datetime:
+        """When the first look was, also after a wait or in another try."""
+        memory = context["task_state_store"]
+        began = memory.get(BEGAN)
+        if began is None:
+            began = clock.utc_now().isoformat()
+            memory.set(BEGAN, began)
+        return datetime.fromisoformat(str(began))
+
+
+async def look(account: Account, fates: BroadcastFates, since: datetime) -> None:
+    """Read what has left the numbers of a broadcast, and keep who has opted out."""
+    from flexsms.core.opt_out import Why
+
+    deliveries = account.broadcast_deliveries()
+    for sender in fates.senders:
+        async with aclosing(deliveries.pages(sender, since)) as pages:
+            async for page in pages:
+                fates.match(sender, page)
+    suppressions = account.suppressions()
+    for phone, at in fates.opted_out():
+        await suppressions.learn(phone, out=True, at=at, why=Why.REFUSED)
+
+
+def next_look(began: datetime, now: datetime, wait: timedelta) -> datetime | None:
+    """When to look again, None: no more.
+
+    :param began: when the first look was
+    :param wait: for so long from then on
+    """
+    end = began + wait
+    if now >= end:
+        return None
+    for minutes in LOOKS:
+        if (at := began + timedelta(minutes=minutes)) > now:
+            return min(at, end)
+    return min(now + timedelta(minutes=LATER), end)

@@ -1,0 +1,181 @@
+"""FlexBroadcastDeliverySensor: the fate of all texts in a few calls, and no text ever leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.exceptions import InvalidInput, PermanentError
+from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.broadcast_xcom import BroadcastPlan
+from flexsms.recipients.folder import DELIVERY, WORK_LIST, BroadcastFolder, results_of
+from flexsms.sandbox.client import SandboxProcess
+from flexsms.sensors.broadcast_delivery import FlexBroadcastDeliverySensor, next_look
+from flexsms.twilio.client import clock
+from tests.support.sms import CUSTOMER, STACKS, Texts
+
+BODY = "Your visit is tomorrow."
+
+
+class Broadcast:
+    """One text of a broadcast, which really left."""
+
+    def __init__(self, texts: Texts, context: Any, path: Path) -> None:
+        self.texts, self.context = texts, context
+        account = texts.account
+        self.sender = account.number if texts.stack == "chat" else account.conversations_number
+        self.folder = BroadcastFolder(path.as_uri())
+        line = BroadcastText(1, self.sender, CUSTOMER, BODY).to_line()
+        self.folder.path(WORK_LIST).write_bytes(line)
+        self.batch = BroadcastBatch(0, "", self.folder.url, 0, len(line), 1)
+        now = clock.utc_now()
+        plan = BroadcastPlan(
+            "spring",
+            self.folder.url,
+            1,
+            1,
+            {},
+            1,
+            {},
+            None,
+            None,
+            None,
+            0,
+            (now - timedelta(hours=1)).isoformat(),
+        )
+        context.pulled = {
+            ("check", "plan", -1): plan.to_json(),
+            ("check", "return_value", -1): [self.batch.to_json()],
+        }
+
+    def leaves(self) -> None:
+        """The text leaves, and its batch says so."""
+        sent = self.texts.write(BODY)
+        result = BroadcastResult(
+            1, "0142", Outcome.SENT, at=clock.utc_now().isoformat(), message_sid=sent["message_sid"]
+        )
+        self.folder.write_results(results_of(self.batch), [result])
+
+    def fate(self) -> list[BroadcastResult]:
+        return list(self.folder.results(DELIVERY))
+
+
+@pytest.fixture(params=STACKS)
+def broadcast(
+    request: pytest.FixtureRequest,
+    sandbox: SandboxProcess,
+    connection: Callable[..., None],
+    context: Any,
+    tmp_path: Path,
+) -> Iterator[Broadcast]:
+    connection(stack=request.param)
+    with Texts(sandbox, request.param) as texts:
+        yield Broadcast(texts, context, tmp_path)
+
+
+def sensor(**more: Any) -> FlexBroadcastDeliverySensor:
+    return FlexBroadcastDeliverySensor(**{"task_id": "delivery", "plan_task_id": "check", **more})
+
+
+def test_what_has_arrived_is_told_at_once(broadcast: Broadcast, context: Any) -> None:
+    broadcast.texts.becomes("delivered")
+    broadcast.leaves()
+    broadcast.texts.control.clear_journal()
+    assert sensor().execute(context) == {"delivered": 1, "not_delivered": 0, "unknown": 0}
+    [fate] = broadcast.fate()
+    assert (fate.outcome, fate.sms_sid[:2]) == (Outcome.DELIVERED, "SM")
+    assert [(one["method"], one["host"]) for one in broadcast.texts.control.journal()] == [
+        ("GET", "api.twilio.com")
+    ]
+
+
+def test_who_has_opted_out_is_kept(broadcast: Broadcast, context: Any) -> None:
+    broadcast.texts.write("A conversation begins.")
+    broadcast.texts.stop()
+    broadcast.leaves()
+    assert sensor().execute(context)["not_delivered"] == 1
+    assert broadcast.fate()[0].code == 21610
+
+    async def is_out() -> bool:
+        async with TwilioHook("twilio_default").account() as account:
+            return await account.suppressions().is_out(CUSTOMER)
+
+    assert asyncio.run(is_out())
+
+
+def test_it_waits_in_the_triggerer_and_looks_again(broadcast: Broadcast, context: Any) -> None:
+    broadcast.texts.becomes("delivered", step_s=3600)
+    broadcast.leaves()
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor().execute(context)
+    assert isinstance(deferred.value.trigger, DateTimeTrigger)
+    moment: datetime = deferred.value.trigger.moment
+    assert timedelta(seconds=20) < moment - clock.utc_now() <= timedelta(minutes=1)
+    broadcast.texts.control.advance(7300)
+    found = sensor().resume_execution(deferred.value.method_name, {"event": moment}, context)
+    assert found["delivered"] == 1
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"deferrable": False, "mode": "poke", "poke_interval": 0.1, "minutes": 0.01}]
+)
+def test_it_gives_up_in_time_and_skips_where_nobody_knows_of_any(
+    more: dict[str, Any], broadcast: Broadcast, context: Any
+) -> None:
+    broadcast.texts.becomes("delivered", step_s=3600)
+    broadcast.leaves()
+    context.tasks["began"] = (clock.utc_now() - timedelta(minutes=61)).isoformat()
+    with pytest.raises(AirflowSkipException, match=r"1 not known yet\. Nobody has reported in time"):
+        sensor(**more).execute(context)
+    assert broadcast.fate() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"preview": "True"}, "Dry run"),
+        ({"minutes": "0"}, "Nobody waits"),
+        ({"plan_task_id": "another"}, "'another' has left no plan"),
+        ({}, "No text has left"),
+    ],
+)
+def test_where_there_is_nothing_to_look_up_it_is_skipped(
+    arguments: dict[str, Any], why: str, broadcast: Broadcast, context: Any
+) -> None:
+    broadcast.folder.write_results(
+        results_of(broadcast.batch), [BroadcastResult(1, "0142", Outcome.SUPPRESSED)]
+    )
+    with pytest.raises(AirflowSkipException, match=why):
+        sensor(**arguments).execute(context)
+
+
+@pytest.mark.usefixtures("connection")
+def test_without_the_work_list_nobody_can_tell_whose_texts_they_are(
+    broadcast: Broadcast, context: Any
+) -> None:
+    broadcast.folder.forget_texts()
+    with pytest.raises(PermanentError, match="work list of the broadcast is gone"):
+        sensor().execute(context)
+
+
+def test_a_wait_that_is_no_number_is_named(context: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^minutes: "):
+        sensor(minutes="long").execute(context)
+
+
+@pytest.mark.parametrize(
+    ("passed", "then"),
+    [(0, 1), (0.5, 1), (1, 5), (4, 5), (5, 15), (29, 30), (31, 61), (100, 119), (119, None), (500, None)],
+)
+def test_looks_become_rare(passed: float, then: float | None) -> None:
+    began = datetime(2026, 11, 21, tzinfo=UTC)
+    found = next_look(began, began + timedelta(minutes=passed), timedelta(minutes=119))
+    assert found == (None if then is None else began + timedelta(minutes=then))
