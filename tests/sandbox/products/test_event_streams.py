@@ -198,10 +198,12 @@ def test_types_and_schemas(account: Account) -> None:
     types = {one.type: one for one in events.event_types.list(page_size=20)}
     assert types[COMPLETED].schema_id == "TaskRouter.WDSEvent"
     assert len(types) > 20
-    of_messaging = events.event_types.list(schema_id="Messaging.MessageStatus")
-    assert {one.type for one in of_messaging} == {
-        "com.twilio.messaging.message.delivered", "com.twilio.messaging.message.failed",
+    of_texts = events.event_types.list(schema_id="Messaging.MessageStatus")
+    assert {one.type.removeprefix("com.twilio.messaging.message.") for one in of_texts} == {
+        "queued", "sent", "delivered", "undelivered", "failed", "read",
     }  # fmt: skip
+    [inbound] = events.event_types.list(schema_id="Messaging.InboundMessageV1")
+    assert inbound.type == "com.twilio.messaging.inbound-message.received"
     assert events.event_types(COMPLETED).fetch().status == "available"
     assert refused(events.event_types("nothing").fetch) == (404, 91104)
     schema = events.schemas("TaskRouter.WDSEvent")

@@ -24,7 +24,7 @@ from .rows.conversations import (
 )
 from .rows.event_streams import Sink, Subscription
 from .rows.flex import FlexFlow
-from .rows.messaging import Sms
+from .rows.messaging import MessageEvent, Sms
 from .rows.proxy import Interaction, Participant, Session
 from .rows.shared import Fixture, Service
 from .rows.sync import SyncObject
@@ -131,6 +131,7 @@ class Store:
         self.interactions: Table[Interaction] = Table(Interaction)
         self.outbox: Table[Sms] = Table(Sms)
         self.inbox: Table[Sms] = Table(Sms)
+        self.message_events: Table[MessageEvent] = Table(MessageEvent)
         self.conversations: Table[Conversation] = Table(Conversation, named=True)
         self.members: Table[Member] = Table(Member)
         self.receipts: Table[Receipt] = Table(Receipt)

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0, as Event Streams wraps TaskRouter's events and its own test event.
+"""CloudEvents 1.0, as Event Streams wraps events of TaskRouter, of Messaging and its own test event.
 
 Source: https://www.twilio.com/docs/events/event-types.
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 PREFIX = "com.twilio.taskrouter."
 SCHEMA = "TaskRouter.WDSEvent"
+MESSAGE_PREFIX = "com.twilio.messaging.message."
+MESSAGE_SCHEMA = "Messaging.MessageStatus"
+INBOUND_TYPE = "com.twilio.messaging.inbound-message.received"
+INBOUND_SCHEMA = "Messaging.InboundMessageV1"
 TEST_TYPE = "com.twilio.eventstreams.test-event"
 TEST_SCHEMA = "EventStreams.TestSink"
 SCHEMAS_URL = "https://events-schemas.twilio.com"
@@ -50,13 +54,17 @@ def cloud_event(account: EmulatedAccount, queued: list[Any]) -> dict[str, Any]:
     queued: the event's SID and the schema version that was subscribed to; or the ID of a test event.
     """
     sid, version = queued
+    source = f"/2010-04-01/Accounts/{account.account_sid}"
+    if told := account.store.message_events.get(sid):
+        schema = INBOUND_SCHEMA if told.type == INBOUND_TYPE else MESSAGE_SCHEMA
+        noticed = iso_ms(told.created + NOTICED_AFTER_S)
+        return _envelope(account, sid, told.type, source, f"{schema}/{version}", noticed, told.data)
     event = account.store.events.get(sid)
     if event is None:
         now = iso_ms(account.clock.present())
         data = {"test_id": sid, "test_timestamp": now}
         return _envelope(account, sid, TEST_TYPE, "Sink", f"{TEST_SCHEMA}/{version}.json", now, data)
     noticed = iso_ms(event.ms / 1000 + NOTICED_AFTER_S)
-    source = f"/2010-04-01/Accounts/{account.account_sid}"
     data = _data(account, event)
     return _envelope(account, sid, PREFIX + event.type, source, f"{SCHEMA}/{version}", noticed, data)
 

@@ -1,9 +1,8 @@
 """events v1: what can be subscribed to, and the event types of a subscription (https://www.twilio.com/docs/events/event-streams/sink-resource).
 
-The catalogue has TaskRouter's event types, which this sandbox sends (as far as they happen here), and as others two of
-Messaging's, from the examples of Twilio's document, which it never does. The dates are made up. Unverified: that an
-unknown schema version is refused with the code of an unknown type (91104), and the codes of a subscribed event that is
-there already or is not there.
+The catalogue has the event types of TaskRouter and those of Messaging's texts, which this sandbox sends as far as they
+happen here. The dates are made up. Unverified: that an unknown schema version is refused with the code of an unknown
+type (91104), and the codes of a subscribed event that is there already or is not there.
 """
 
 from __future__ import annotations
@@ -19,7 +18,15 @@ from ...routing.router import router
 from ...state.account import EmulatedAccount
 from ...state.clock import iso
 from ...state.rows.event_streams import Subscription
-from .cloud_events import PREFIX, SCHEMA, SCHEMAS_URL
+from .cloud_events import (
+    INBOUND_SCHEMA,
+    INBOUND_TYPE,
+    MESSAGE_PREFIX,
+    MESSAGE_SCHEMA,
+    PREFIX,
+    SCHEMA,
+    SCHEMAS_URL,
+)
 
 HOST = "events.twilio.com"
 api = router(HOST)
@@ -34,13 +41,13 @@ TASKROUTER = {
     "workflow": "entered target-matched timeout skipped",
     "worker": "created deleted activity.update attributes.update capacity.update channel.availability.update",
 }
-MESSAGING = "Messaging.MessageStatus"
-# Schema -> its newest version. TaskRouter's pages show 4 (https://www.twilio.com/docs/events/event-streams/sink-resource).
-VERSIONS = {SCHEMA: 4, MESSAGING: 1}
+MESSAGES = "queued sent delivered undelivered failed read"
+# Schema -> its newest version, as the pages of the event types have it.
+VERSIONS = {SCHEMA: 4, MESSAGE_SCHEMA: 8, INBOUND_SCHEMA: 6}
 TYPES = {
     **{f"{PREFIX}{group}.{name}": SCHEMA for group, names in TASKROUTER.items() for name in names.split()},
-    "com.twilio.messaging.message.delivered": MESSAGING,
-    "com.twilio.messaging.message.failed": MESSAGING,
+    **{MESSAGE_PREFIX + name: MESSAGE_SCHEMA for name in MESSAGES.split()},
+    INBOUND_TYPE: INBOUND_SCHEMA,
 }
 PUBLISHED = iso(1_597_325_300)
 

@@ -12,20 +12,19 @@ are still delivered; that a failed request is repeated as it was, with the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...state.clock import iso_ms
 from ...state.delivery_queue import Delivery, draws
 from ...state.rows.event_streams import Sink
-from .cloud_events import PREFIX, cloud_event_id
+from .cloud_events import cloud_event_id
 
 if TYPE_CHECKING:
     from ...state.account import EmulatedAccount
-    from ...state.rows.taskrouter import Event
 
-# TaskRouter's events are "compatible with Webhook and Kinesis sinks" (the pages of its event types).
+# To these TaskRouter's events go and those of Messaging (the pages of their event types).
 DELIVERED_TO = ("webhook", "kinesis")
 RETRIED_FOR_S = 4 * 3600
 FIRST_PAUSE_S = 1.0
@@ -53,13 +52,24 @@ class Answer:
     discard: list[list[Any]] = field(default_factory=list)
 
 
-def publish(account: EmulatedAccount, event: Event) -> None:
-    """An event has happened: post it to the sink of every subscription that wants it."""
+def publish(account: EmulatedAccount, kind: str, event_sid: str) -> None:
+    """An event of this type has happened: post it to the sink of every subscription that wants it."""
+    for sink_sid, version in _takers(account, kind):
+        _post(account, sink_sid, event_sid, version)
+
+
+def is_wanted(account: EmulatedAccount, kind: str) -> bool:
+    """Whether anybody gets events of this type: nothing else shows them."""
+    return any(True for _ in _takers(account, kind))
+
+
+def _takers(account: EmulatedAccount, kind: str) -> Iterator[tuple[str, int]]:
+    """Sinks, and the schema version that each has subscribed to."""
     for subscription in account.store.subscriptions:
-        version = subscription.types.get(PREFIX + event.type)
+        version = subscription.types.get(kind)
         sink = account.store.sinks.get(subscription.sink_sid)
         if version and sink and sink.status == "active" and sink.type in DELIVERED_TO:
-            _post(account, sink.sid, event.sid, version)
+            yield sink.sid, version
 
 
 def _post(account: EmulatedAccount, sink_sid: str, event_sid: str, version: int) -> None:

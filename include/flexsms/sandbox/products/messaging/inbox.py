@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...state.account import EmulatedAccount
 from ...state.rows.messaging import Sms
+from . import events
 
 
 def receive(account: EmulatedAccount, frm: str, to: str, body: str) -> Sms:
@@ -13,4 +14,5 @@ def receive(account: EmulatedAccount, frm: str, to: str, body: str) -> Sms:
     sms.direction, sms.sent, sms.history = "inbound", now, [["received", now]]
     account.store.inbox.add(sms)
     account.texts.add(sms)
+    events.arrived(account, sms)
     return sms

@@ -7,6 +7,7 @@ import logging
 from ...state.account import EmulatedAccount, timer
 from ...state.rows.messaging import Sms
 from ...state.text_filter import filters_of
+from . import events
 
 LONGEST_SMS = 1600
 # Silent unless somebody watches: see flexsms/cli/sandbox.py.
@@ -96,6 +97,7 @@ def move(account: EmulatedAccount, sms: Sms, status: str, error_code: int | None
     sms.history.append([status, sms.updated])
     if sms.sent is None:
         account.texts.sent(sms, sms.updated)
+    events.stepped(account, sms)
     if interaction := account.store.interactions.get(sms.interaction_sid):
         interaction.outbound["status"] = status
         interaction.updated = sms.updated

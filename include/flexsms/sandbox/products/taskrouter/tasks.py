@@ -17,6 +17,7 @@ from ...state.rows.row import parse_attributes
 from ...state.rows.shared import Fixture
 from ...state.rows.taskrouter import Event, Task
 from ..event_streams import publisher
+from ..event_streams.cloud_events import PREFIX
 
 OPEN = ("pending", "reserved", "assigned", "wrapping")
 FINISHED = ("completed", "canceled")
@@ -266,5 +267,6 @@ def add_event(
     event = Event(
         sid, seq, at, at, account.workspace_sid, kind, int(at * 1000), *resource, *actor, description, data
     )
-    publisher.publish(account, account.store.events.add(event))
+    account.store.events.add(event)
+    publisher.publish(account, PREFIX + kind, sid)
     return event

@@ -43,3 +43,12 @@ class Sms(Row):
     def position(self) -> tuple[float, int]:
         """Where it is in lists of texts, which are sorted by when each was sent."""
         return self.created if self.sent is None else self.sent, self.seq
+
+
+@dataclass(slots=True)
+class MessageEvent(Row):
+    """A step of a text, as Event Streams tells it to who has subscribed to it."""
+
+    parent: str  # the text
+    type: str
+    data: dict[str, Any]
