@@ -63,6 +63,12 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "Null where no webhook was configured, as in the example.",
     ),
     Deviation(
+        r"^pricing_v1 FetchMessagingCountry ",
+        r"(base|current)_price$",
+        r"is not of type number",
+        "The schema has numbers, the example of the document has texts, so that no digit is lost.",
+    ),
+    Deviation(
         r"^api_v2010 ",
         r"uris?$",
         r"is not a uri",

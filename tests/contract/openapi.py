@@ -37,6 +37,7 @@ PRODUCTS = {
         "/2010-04-01/Accounts/{AccountSid}/Messages",
         "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
     ),
+    "pricing_v1": "/v1/Messaging",
     "studio_v2": "/v2/Flows",
 }
 

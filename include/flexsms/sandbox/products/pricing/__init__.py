@@ -1,0 +1,1 @@
+"""Pricing v1: https://www.twilio.com/docs/messaging/api/pricing"""
