@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -166,6 +167,47 @@ def test_who_has_started_it_may_not_approve_it_where_that_takes_two(
     assert "Nothing was retired: it was not approved; see the task 'approve'." in told
     person.will("Approve", "ida")
     assert run("flexsms_cleanup", action="delete").xcom("report")["deleted"] == 2
+
+
+def test_the_question_about_an_earlier_plan_approves_no_other_one_whatever_airflow_has_forgotten(
+    run: Callable[..., Run],
+    sandbox: SandboxProcess,
+    person: Person,
+    tries: Callable[[int], None],
+    table: Callable[[str], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The plan is made again once a person has read the question, and the answer is tried again."""
+    from airflow.models.xcom import XComModel  # noqa: TID251
+    from airflow.utils.session import create_session  # noqa: TID251
+
+    from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
+
+    complete = FlexCleanupApprovalOperator.execute_complete
+
+    def plan_anew(self: Any, context: Any, event: Any) -> Any:
+        if context["ti"].try_number > 1:
+            return complete(self, context, event)
+        with create_session() as session:
+            for row in session.query(XComModel).filter_by(task_id="plan", run_id=context["ti"].run_id):
+                old = context["ti"].xcom_pull(task_ids="plan", key="plan")["scanned_at"]
+                row.value = json.loads(json.dumps(row.value).replace(old, "2026-11-21T09:58:00+00:00"))
+        context["task_state_store"].delete("asked")
+        raise ConnectionError("the database was away")
+
+    monkeypatch.setattr(FlexCleanupApprovalOperator, "execute_complete", plan_anew)
+    tries(2)
+    sandbox.control.seed(channels=3, due=2)
+    before = table("channels")
+    person.will("Approve")
+    stopped = run("flexsms_cleanup", action="delete")
+    assert (stopped.tries("approve"), stopped.states("approve")) == ([2], ["failed"])
+    assert len(person.asked) == 1
+    assert table("channels") == before
+    told = capsys.readouterr().out
+    assert "its page still shows the question about the plan before; trigger a new run." in told
+    assert "Nothing was retired: it was not approved; see the task 'approve'." in told
 
 
 def test_an_approval_that_is_only_marked_as_success_approves_nothing(

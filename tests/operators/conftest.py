@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.comms import CreateHITLDetailPayload, HITLDetailRequestResult
 
 from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import SandboxProcess
@@ -78,6 +79,26 @@ def connection(
 
     connection()
     return connection
+
+
+class Page:
+    """Where Airflow shows a question: of a task in a run, the first one for ever."""
+
+    shown: Any = None
+
+    def send(self, msg: Any) -> Any:
+        """What the execution API answers to a question."""
+        assert isinstance(msg, CreateHITLDetailPayload)
+        self.shown = self.shown or msg
+        return HITLDetailRequestResult(**self.shown.model_dump(exclude={"type"}))
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """Airflow takes questions."""
+    page = Page()
+    monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", page, raising=False)
+    return page
 
 
 @pytest.fixture(params=StackName)

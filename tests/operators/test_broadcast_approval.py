@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
-from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastText
@@ -15,6 +15,8 @@ from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
 from flexsms.operators.broadcast_xcom import BroadcastPlan
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder
+
+from .conftest import Page
 
 CHECKED_AT = "2026-11-21T02:58:00+00:00"
 PLAN = BroadcastPlan(
@@ -32,14 +34,6 @@ PLAN = BroadcastPlan(
     checked_at=CHECKED_AT,
     problems=["Row 7: zone *Mars* is not known; give one like Europe/Berlin."],
 )
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What Airflow is to ask."""
-    questions: list[dict[str, Any]] = []
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
-    return questions
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def checked(context: Any, tmp_path: Path) -> Any:
         BroadcastBatch(0, "one", folder.url, 0, first, 2),
         BroadcastBatch(1, "two", folder.url, first, end, 2),
     ]
-    context["ti"].id = "1"
+    context["ti"].id = UUID(int=1)
     context["task_instance"] = context["ti"]
     context["dag_run"] = SimpleNamespace(triggering_user_name="otto")
     context.pulled = {
@@ -76,16 +70,14 @@ def approve(**more: Any) -> FlexBroadcastApprovalOperator:
     return FlexBroadcastApprovalOperator(**{"task_id": "approve", "plan_task_id": "check", **more})
 
 
-def test_it_shows_totals_cost_hours_and_three_texts_with_masked_numbers(
-    checked: Any, asked: list[dict[str, Any]]
-) -> None:
+def test_it_shows_totals_cost_hours_and_three_texts_with_masked_numbers(checked: Any, page: Page) -> None:
     with pytest.raises(TaskAwaitingInput):
         approve(approve_over="1199").execute(checked)
-    [question] = asked
-    assert question["subject"] == "Approve a broadcast to 1 200 people"
-    assert question["defaults"] == ["Reject"]
-    assert question["body"].split("\n") == [
+    assert page.shown.subject == "Approve a broadcast to 1 200 people"
+    assert page.shown.defaults == ["Reject"]
+    assert page.shown.body.split("\n") == [
         "**Why you are asked:** more than 1 199 people are texted (approve_over).",
+        f"* planned: {CHECKED_AT}",
         "* campaign: spring\\_2026",
         "* texts: 1 200 of 1 300 rows",
         "* left out: 60 invalid, 40 opted out",
@@ -130,30 +122,30 @@ def test_it_shows_totals_cost_hours_and_three_texts_with_masked_numbers(
     ],
 )
 def test_nobody_is_asked_about_fewer_or_about_a_dry_run(
-    arguments: dict[str, Any], checked: Any, asked: list[dict[str, Any]]
+    arguments: dict[str, Any], checked: Any, page: Page
 ) -> None:
     assert approve(**arguments).execute(checked) is None
-    assert asked == []
+    assert page.shown is None
     assert checked.pushed["approval"] == {"answer": "not needed", "by": None, "planned_at": CHECKED_AT}
 
 
-def test_texts_can_be_left_out_of_the_question(checked: Any, asked: list[dict[str, Any]]) -> None:
+def test_texts_can_be_left_out_of_the_question(checked: Any, page: Page) -> None:
     with pytest.raises(TaskAwaitingInput):
         approve(approve_over=0, samples=0).execute(checked)
-    assert "tomorrow" not in asked[0]["body"]
-    assert "0201" not in asked[0]["body"]
+    assert "tomorrow" not in page.shown.body
+    assert "0201" not in page.shown.body
 
 
-def test_a_check_that_is_made_again_takes_another_run(checked: Any, asked: list[dict[str, Any]]) -> None:
+def test_a_check_that_is_made_again_takes_another_run(checked: Any, page: Page) -> None:
     with pytest.raises(TaskAwaitingInput):
         approve(approve_over=0).execute(checked)
     checked.pulled["check", "plan", -1]["checked_at"] = "2026-11-21T03:58:00+00:00"
     with pytest.raises(PermanentError, match="planned anew"):
         approve(approve_over=0).execute(checked)
-    assert len(asked) == 1
+    assert CHECKED_AT in page.shown.body
 
 
-def test_without_a_plan_nobody_is_asked(context: Any, asked: list[dict[str, Any]]) -> None:
+def test_without_a_plan_nobody_is_asked(context: Any, page: Page) -> None:
     with pytest.raises(PermanentError, match="'check' has left no plan"):
         approve(approve_over=0).execute(context)
 

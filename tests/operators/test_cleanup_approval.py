@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from flexsms.core.exceptions import PermanentError
 from flexsms.core.stack_name import StackName
+from flexsms.operators.approval import answer_to
 from flexsms.operators.cleanup_approval import FlexCleanupApprovalOperator
 from flexsms.twilio.cleanup.scan import DueChannel, pack
 
+from .conftest import Page
+
 FIRST, SECOND = "2026-11-21T02:58:00+00:00", "2026-11-21T09:58:00+00:00"
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The subjects of what Airflow is to ask."""
-    subjects: list[str] = []
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: subjects.append(question["subject"]))
-    return subjects
+ANSWER = {
+    "chosen_options": ["Approve"],
+    "params_input": {},
+    "responded_at": datetime(2026, 11, 21, tzinfo=UTC),
+    "responded_by_user": {"id": "1", "name": "ida"},
+}
 
 
 def planned(context: Any, scanned_at: str, due: int, action: str = "delete") -> None:
     """Leave a plan."""
-    context["ti"].id = "1"
+    context["ti"].id = UUID(int=1)
     context["task_instance"] = context["ti"]
     context["dag_run"] = None
     context.pulled = {
@@ -50,7 +51,7 @@ def approve() -> FlexCleanupApprovalOperator:
 
 
 def test_a_plan_that_is_made_again_is_not_approved_by_the_question_of_the_one_before(
-    context: Any, asked: list[str]
+    context: Any, page: Page
 ) -> None:
     """Airflow keeps the text of the first question: a person would read 12, and approve 15."""
     planned(context, FIRST, due=12)
@@ -60,10 +61,34 @@ def test_a_plan_that_is_made_again_is_not_approved_by_the_question_of_the_one_be
     planned(context, SECOND, due=15)
     with pytest.raises(PermanentError, match=r"planned anew, and its page still shows .*; trigger a new run"):
         approve().execute(context)
-    assert asked == ["Approve a cleanup of 12 channels"] * 2
+    assert page.shown.subject == "Approve a cleanup of 12 channels"
 
 
-def test_a_plan_that_is_made_again_and_needs_no_approval_goes_on(context: Any, asked: list[str]) -> None:
+def test_what_airflow_has_forgotten_of_the_question_its_page_still_shows(context: Any, page: Page) -> None:
+    """`[state_store] clear_on_success` forgets it with the answer, and its retention after 30 days."""
+    planned(context, FIRST, due=12)
+    with pytest.raises(TaskAwaitingInput):
+        approve().execute(context)
+    context.tasks.clear()
+    with pytest.raises(TaskAwaitingInput):  # the same plan
+        approve().execute(context)
+    context.tasks.clear()
+    planned(context, SECOND, due=12)
+    with pytest.raises(PermanentError, match="planned anew"):
+        approve().execute(context)
+
+
+def test_an_answer_of_which_nobody_knows_the_plan_approves_none(context: Any, page: Page) -> None:
+    planned(context, FIRST, due=12)
+    with pytest.raises(TaskAwaitingInput):
+        approve().execute(context)
+    context.tasks.clear()
+    approve().execute_complete(context, ANSWER)
+    context.pulled["approve", "approval", -1] = context.pushed["approval"]
+    assert answer_to(context["ti"], "approve", FIRST)["answer"] is None
+
+
+def test_a_plan_that_is_made_again_and_needs_no_approval_goes_on(context: Any, page: Page) -> None:
     planned(context, FIRST, due=12)
     with pytest.raises(TaskAwaitingInput):
         approve().execute(context)
@@ -72,18 +97,12 @@ def test_a_plan_that_is_made_again_and_needs_no_approval_goes_on(context: Any, a
     assert context.pushed["approval"] == {"answer": "not needed", "by": None, "planned_at": SECOND}
 
 
-def test_an_answer_is_about_the_plan_that_was_asked_about(context: Any, asked: list[str]) -> None:
+def test_an_answer_is_about_the_plan_that_was_asked_about(context: Any, page: Page) -> None:
     """Somebody clears the plan alone while a person reads the question."""
     planned(context, FIRST, due=12)
     with pytest.raises(TaskAwaitingInput):
         approve().execute(context)
     assert context.pushed["approval"] == {"answer": "waiting", "by": None, "planned_at": FIRST}
     planned(context, SECOND, due=15)
-    event = {
-        "chosen_options": ["Approve"],
-        "params_input": {},
-        "responded_at": datetime(2026, 11, 21, tzinfo=UTC),
-        "responded_by_user": {"id": "1", "name": "ida"},
-    }
-    approve().execute_complete(context, event)
+    approve().execute_complete(context, ANSWER)
     assert context.pushed["approval"] == {"answer": "approved", "by": "ida", "planned_at": FIRST}

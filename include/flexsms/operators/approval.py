@@ -59,7 +59,7 @@ class PlanApprovalOperator(ApprovalOperator):
         ``{"answer", "by", "planned_at"}``: ``not needed``, ``waiting``, ``approved`` or ``rejected``, who has answered,
         and the moment of the plan that this is about
     :raises PermanentError: when who has started the run approves it, and that takes a second person; or when the run
-        has asked about an earlier plan
+        has asked about an earlier plan, which its page goes on showing
     """
 
     planned_at: ClassVar[str]
@@ -88,24 +88,24 @@ class PlanApprovalOperator(ApprovalOperator):
             _push_answer(ti, Answer.NOT_NEEDED, None, moment)
             self.log.info("No approval is needed.")
             return None
-        # Airflow keeps the first question of a task in a run, whatever it asks later.
-        memory = context["task_state_store"]
-        if memory.get(ASKED_KEY, moment) != moment:
-            raise PermanentError(
-                "The run has planned anew, and its page still shows the question about the plan before; trigger a new "
-                "run."
-            )
-        memory.set(ASKED_KEY, moment)
-        _push_answer(ti, Answer.WAITING, None, moment)
         self.subject = question.subject
         self.body = "\n".join(
             [
                 f"**Why you are asked:** {question.why}.",
+                f"* planned: {moment}",
                 *question.told,
                 "",
                 f"**Reject**, and {question.otherwise}. Without an answer in time, the same.",
             ]
         )
+        # The task's state may be forgotten, with `[state_store] clear_on_success` or after its retention.
+        if self._shown(context) != self.body:
+            raise PermanentError(
+                "The run has planned anew, and its page still shows the question about the plan before; trigger a new "
+                "run."
+            )
+        context["task_state_store"].set(ASKED_KEY, moment)
+        _push_answer(ti, Answer.WAITING, None, moment)
         self.log.info("An approval is needed: %s. Answer under Required Actions of this run.", question.why)
         return super().execute(context)
 
@@ -122,6 +122,29 @@ class PlanApprovalOperator(ApprovalOperator):
                 )
             _push_answer(context["ti"], answer, by, context["task_state_store"].get(ASKED_KEY))
         return super().execute_complete(context, event)
+
+    def _shown(self, context: Context) -> str | None:
+        """What Airflow shows when it is given the question: of a task in a run, it keeps the first one for ever.
+
+        Airflow's own operator sends the same, and does not look at the answer.
+        """
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload, HITLDetailRequestResult
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        users: Any = self.assigned_users or []
+        shown = SUPERVISOR_COMMS.send(
+            CreateHITLDetailPayload(
+                ti_id=context["ti"].id,
+                options=self.options,
+                subject=self.subject,
+                body=self.body,
+                defaults=self.defaults,
+                multiple=self.multiple,
+                params=self.serialized_params,
+                assigned_users=users,
+            )
+        )
+        return shown.body if isinstance(shown, HITLDetailRequestResult) else None
 
 
 def started_by(context: Context) -> str | None:
