@@ -17,6 +17,7 @@ PUBLIC = {
     "FlexBroadcastApprovalOperator",
     "FlexBroadcastCheckOperator",
     "FlexBroadcastDeliverySensor",
+    "FlexBroadcastOperator",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flexsms.core.exceptions import FlexSmsError, PermanentError, RetryableError
     from flexsms.hooks.twilio import TwilioHook
     from flexsms.notifications.sms import FlexSmsNotifier
+    from flexsms.operators.broadcast import FlexBroadcastOperator
     from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
     from flexsms.operators.broadcast_check import FlexBroadcastCheckOperator
     from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
@@ -36,6 +37,7 @@ __all__ = [
     "FlexBroadcastApprovalOperator",
     "FlexBroadcastCheckOperator",
     "FlexBroadcastDeliverySensor",
+    "FlexBroadcastOperator",
     "FlexBroadcastReportOperator",
     "FlexCleanupApprovalOperator",
     "FlexCleanupOperator",
@@ -63,6 +65,7 @@ _MODULE_OF = {
     "FlexBroadcastApprovalOperator": "flexsms.operators.broadcast_approval",
     "FlexBroadcastCheckOperator": "flexsms.operators.broadcast_check",
     "FlexBroadcastDeliverySensor": "flexsms.sensors.broadcast_delivery",
+    "FlexBroadcastOperator": "flexsms.operators.broadcast",
     "FlexBroadcastReportOperator": "flexsms.operators.broadcast_report",
     "FlexCleanupApprovalOperator": "flexsms.operators.cleanup_approval",
     "FlexCleanupOperator": "flexsms.operators.cleanup",

@@ -152,6 +152,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.operators.cleanup_plan",
                     "flexsms.operators.cleanup_approval",
                     "flexsms.operators.cleanup_report",
+                    "flexsms.operators.broadcast",
                     "flexsms.operators.broadcast_approval",
                     "flexsms.operators.broadcast_check",
                     "flexsms.operators.broadcast_report",
@@ -172,6 +173,7 @@ def get_provider_info() -> dict[str, Any]:
                     "flexsms.triggers.delivery",
                     "flexsms.triggers.interaction_channel",
                     "flexsms.triggers.inbox",
+                    "flexsms.triggers.open_tasks",
                 ],
             }
         ],

@@ -31,6 +31,8 @@ FlexSmsError
     ├── LeaseExpired            a try of a batch has not made sure for too long that it is the newest
     ├── TryReplaced             a newer try of the same task works on the batch
     ├── ChannelsFailed          a batch is through, and some of its channels failed
+    ├── TextsUnsent             a batch of a broadcast has texts that have not left yet
+    ├── OutsideHours            a text has not left within its recipient's hours
     ├── ExpiredIterator         an iterator of a Kinesis shard is over five minutes old
     └── Unexpected              a defect, or an answer of a shape that no check knows
 
@@ -173,6 +175,14 @@ class TryReplaced(RetryableError):
 
 class ChannelsFailed(RetryableError):
     """A batch of channels is through, and for some of them trying again may help."""
+
+
+class TextsUnsent(RetryableError):
+    """A batch of a broadcast has texts that have not left yet, and trying again may help."""
+
+
+class OutsideHours(RetryableError):
+    """A text has not left within its recipient's hours; it leaves in the next ones."""
 
 
 class ExpiredIterator(RetryableError):

@@ -6,6 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
+T = TypeVar("T")
+_IN_DEFAULT_SERVICE = re.compile(
+    r"(conversations\.twilio\.com/v1)/(Conversations|ParticipantConversations)\b"
+)
+
+
+def in_service_too(names: Mapping[str, T]) -> dict[str, T]:
+    """Adds the longer paths of conversations in a named service."""
+    longer = {_IN_DEFAULT_SERVICE.sub(r"\1/Services/{id}/\2", name): value for name, value in names.items()}
+    return {**names, **longer}
+
+
 # Requests per second. "{id}" stands for a SID or a unique name.
 # https://www.twilio.com/docs/flex/developer/messaging/limits, /docs/proxy/proxy-limits, /docs/sync/limits
 DOCUMENTED: Mapping[str, float] = {
@@ -21,6 +33,8 @@ DOCUMENTED: Mapping[str, float] = {
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 20,
     "POST flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}/Invites": 20,
     "POST sync.twilio.com/v1/Services/{id}/Documents": 20,
+    # https://www.twilio.com/docs/conversations/conversations-limits
+    **in_service_too({"POST conversations.twilio.com/v1/Conversations": 30}),
     # https://www.twilio.com/docs/taskrouter/limits
     "GET taskrouter.twilio.com/v1/Workspaces/{id}/Tasks?EvaluateTaskAttributes": 3,
 }
@@ -30,17 +44,6 @@ DOCUMENTED: Mapping[str, float] = {
 DOCUMENTED_FOR_EACH: Mapping[str, float] = {"proxy.twilio.com": 30}
 
 SEARCH = "EvaluateTaskAttributes"
-
-T = TypeVar("T")
-_IN_DEFAULT_SERVICE = re.compile(
-    r"(conversations\.twilio\.com/v1)/(Conversations|ParticipantConversations)\b"
-)
-
-
-def in_service_too(names: Mapping[str, T]) -> dict[str, T]:
-    """Adds the longer paths of conversations in a named service."""
-    longer = {_IN_DEFAULT_SERVICE.sub(r"\1/Services/{id}/\2", name): value for name, value in names.items()}
-    return {**names, **longer}
 
 
 # POSTs that may be repeated when their answer was lost, because a natural key makes the second one harmless.

@@ -8,6 +8,7 @@ gives one connection of its own limits means that connection, be it ``off`` for 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -109,9 +110,7 @@ class Throttle:
     def __init__(self, settings: TwilioSettings) -> None:
         self._pace = pace_of(settings.account_sid, settings.base_url)
         self._slots = self._pace.slots(settings.max_in_flight)
-        self._is_off = settings.rate_limits == "off"
-        configured = settings.rate_limits
-        self._overrides: Mapping[str, float] = {} if isinstance(configured, str) else configured
+        self._settings = settings
         self._buckets: dict[str, tuple[Bucket, ...]] = {}
 
     @asynccontextmanager
@@ -146,12 +145,39 @@ class Throttle:
             self._slots.release()
 
     def _buckets_of(self, endpoint_name: str) -> tuple[Bucket, ...]:
-        if self._is_off:
-            return ()
-        host, whole = host_of(endpoint_name), endpoint_name.partition("?")[0]
-        wanted = (
-            (endpoint_name, self._overrides.get(endpoint_name) or documented(endpoint_name)),
-            (whole, self._overrides.get(whole) if whole != endpoint_name else None),
-            (host, self._overrides.get(host)),
-        )
-        return tuple(self._pace.bucket(name, per_second) for name, per_second in wanted if per_second)
+        limits = limits_of(self._settings, endpoint_name)
+        return tuple(self._pace.bucket(name, per_second) for name, per_second in limits.items())
+
+
+def limits_of(settings: TwilioSettings, endpoint_name: str) -> dict[str, float]:
+    """What binds an endpoint, with its requests per second: the endpoint itself, and its host.
+
+    :param settings: of which ``rate_limits`` counts
+    :param endpoint_name: as :func:`flexsms.twilio.client.endpoints.limited_as` gives it
+    """
+    if settings.rate_limits == "off":
+        return {}
+    configured = settings.rate_limits
+    overrides: Mapping[str, float] = {} if isinstance(configured, str) else configured
+    host, whole = host_of(endpoint_name), endpoint_name.partition("?")[0]
+    wanted = {
+        host: overrides.get(host),
+        whole: overrides.get(whole),
+        endpoint_name: overrides.get(endpoint_name) or documented(endpoint_name),
+    }
+    # The endpoint first: a host has more room.
+    return {name: per_second for name, per_second in reversed(wanted.items()) if per_second}
+
+
+def per_second(settings: TwilioSettings, calls: Mapping[str, int]) -> float | None:
+    """How often a second something that takes several calls may be done; None without a limit.
+
+    :param calls: how many of them go to which endpoint
+    """
+    limits: dict[str, float] = {}
+    load: Counter[str] = Counter()
+    for endpoint_name, number in calls.items():
+        for name, limit in limits_of(settings, endpoint_name).items():
+            limits[name] = limit
+            load[name] += number
+    return min((limit / load[name] for name, limit in limits.items()), default=None)

@@ -110,7 +110,9 @@ class SendLedger:
         self._lease = lease
         self._grace = grace
 
-    async def take(self, key: str, message: OutboundMessage, *, owner: str) -> Claim:
+    async def take(
+        self, key: str, message: OutboundMessage, *, owner: str, whatever_text: bool = False
+    ) -> Claim:
         """Claim a key, or find out how far an earlier task came with it.
 
         Until a text may have left under the key, another one may take its place: somebody has put it right.
@@ -118,6 +120,7 @@ class SendLedger:
         :param key: the idempotency key; only its digest leaves this process
         :param message: the text, of which only a digest leaves this process, too
         :param owner: the task instance, the same for all its tries, so that a retry need not wait for the lease
+        :param whatever_text: the key is used up by any text
         :raises SendInProgress: when another task holds the key
         :raises InvalidInput: when the key was used for another text
         """
@@ -133,7 +136,7 @@ class SendLedger:
             if held.nonce == fresh.nonce:
                 return held  # our own claim, whose answer was lost
             is_same = message.is_text_of(held.fingerprint, self._secret)
-            if not is_same and held.stage is not Stage.CLAIMED:
+            if not (is_same or whatever_text or held.stage is Stage.CLAIMED):
                 raise InvalidInput(
                     "idempotency_key",
                     f"was already used for another text, by {held.owner} at {held.written_at.isoformat()}",
@@ -154,14 +157,18 @@ class SendLedger:
                 continue
         raise SendInProgress("idempotency_key: several tasks are sending with this key; trying again later.")
 
-    async def knows(self, key: str, message: OutboundMessage) -> bool:
-        """Whether a key was taken for this text, as far as anybody can tell."""
+    async def find(self, key: str) -> Claim | None:
+        """How far a send has come with a key, None when nobody has taken it; takes nothing."""
         digest = _digest(key)
         try:
-            item = await self._map(digest).fetch(digest)
+            return _read(digest, await self._map(digest).fetch(digest))
         except NotFound:
-            return False
-        return message.is_text_of(_read(digest, item).fingerprint, self._secret)
+            return None
+
+    async def knows(self, key: str, message: OutboundMessage) -> bool:
+        """Whether a key was taken for this text, as far as anybody can tell."""
+        held = await self.find(key)
+        return held is not None and message.is_text_of(held.fingerprint, self._secret)
 
     def left_s(self, claim: Claim) -> float:
         """Seconds for which something may still leave under a claim."""

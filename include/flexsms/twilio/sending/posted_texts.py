@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from flexsms.core.exceptions import NotFound, UndecidedSend
 from flexsms.core.task_events import to_ms
-from flexsms.twilio.sending.idempotency import Claim
-from flexsms.twilio.sending.progress import result_of
+from flexsms.twilio.sending.idempotency import Claim, Stage
+from flexsms.twilio.sending.progress import SendResult, duplicate_of, result_of
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack
 
 LOOK_UP_EVERY_S = 1.0
@@ -51,6 +51,16 @@ class PostedTexts:
             if sid is not None or left_ms <= 0:
                 return sid
             await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
+
+    async def left_under(self, claim: Claim | None) -> SendResult | None:
+        """What has left under somebody's claim, None if nothing. No call, or more while nobody knows.
+
+        :raises UndecidedSend: when a text may have left and its channel is gone
+        """
+        if claim is None or claim.stage is Stage.CLAIMED:
+            return None
+        sid = result_of(claim).message_sid or await self.find(claim)
+        return None if sid is None else replace(duplicate_of(claim), message_sid=sid)
 
     async def relay(self, conversation: OpenConversation, sid: str) -> Relay:
         """What became of a text; looks until it cannot leave any more."""

@@ -89,6 +89,7 @@ class Sender:
         owner: str,
         earlier_key: str | None = None,
         refusal: PermanentError | None = None,
+        whatever_text: bool = False,
     ) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
@@ -98,6 +99,7 @@ class Sender:
         :param earlier_key: one under which an earlier try may have sent this text; it is looked up, for one call
         :param owner: the task instance, the same for all its tries
         :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
+        :param whatever_text: the key is used up by any text, so that another one is a duplicate, too
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
         :raises OptedOut: when the recipient of a text has opted out
         :raises SendInProgress: while another task sends under the same key
@@ -109,7 +111,7 @@ class Sender:
             await self._stack.opening.check(message)
             if earlier_key and await self._ledger.knows(earlier_key, message):
                 key = earlier_key
-            claim = await self._ledger.take(key, message, owner=owner)
+            claim = await self._ledger.take(key, message, owner=owner, whatever_text=whatever_text)
         except FlexSmsError as error:
             if isinstance(error, TwilioError):
                 tell_of_nothing(error)
@@ -132,6 +134,10 @@ class Sender:
                 # Whoever puts it right need not wait for a lease.
                 await self._ledger.give_back(progress.claim)
             raise
+
+    async def find(self, key: str) -> SendResult | None:
+        """What has left under a key, None if nothing; sends nothing."""
+        return await self._texts.left_under(await self._ledger.find(key))
 
     def console_url(self, result: SendResult) -> str:
         """Where the Twilio Console shows the channel of a send, after it; empty where that is not known."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from flexsms.core.delivery_status import Delivery
 from flexsms.core.exceptions import FlexSmsError
-from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.stack_name import StackName
 
 logger = logging.getLogger(__name__)
@@ -164,6 +164,10 @@ class SendingStack(Protocol):
     @property
     def opening(self) -> Opening:
         """What opens its conversations."""
+        ...
+
+    def texts_per_second(self, route: Route) -> float | None:
+        """How many texts to new customers the account's limits leave room for; None without limits."""
         ...
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:

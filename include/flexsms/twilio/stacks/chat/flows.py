@@ -5,6 +5,7 @@ Source: https://www.twilio.com/docs/flex/developer/messaging/api/flow
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class ChatFlows:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._flows: dict[str, list[Any]] = {}
+        self._reading = asyncio.Lock()  # many texts at once share one call
 
     async def of(self, message: OutboundMessage) -> Any:
         """The flow of the message's number that leads where its route goes.
@@ -44,13 +46,14 @@ class ChatFlows:
 
     async def of_number(self, number: str) -> list[Any]:
         """The flows of a number that lead to agents or to Studio."""
-        if number not in self._flows:
-            self._flows[number] = [
-                flow
-                for flow in await sms_flows(self._client)
-                if flow.contact_identity == number and str(flow.integration_type) in INTEGRATION.values()
-            ]
-        return self._flows[number]
+        async with self._reading:
+            if number not in self._flows:
+                self._flows[number] = [
+                    flow
+                    for flow in await sms_flows(self._client)
+                    if flow.contact_identity == number and str(flow.integration_type) in INTEGRATION.values()
+                ]
+            return self._flows[number]
 
     async def _has_moved(self, number: str) -> bool:
         """Whether the number is one of Flex Conversations by now; asked only when it has no flow, for one call."""

@@ -17,8 +17,9 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.stack_name import StackName
+from flexsms.twilio.client.rate_limits import per_second
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.chat.channels import ChatChannels
 from flexsms.twilio.stacks.chat.delivery import ChatDelivery
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What each text to a new customer asks of the endpoints with limits.
+CALLS_PER_TEXT = {
+    "POST flex-api.twilio.com/v1/Channels": 1,
+    "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}": 1,
+    "POST proxy.twilio.com/v1/Services/{id}/Sessions": 1,
+    "POST sync.twilio.com/v1/Services/{id}/Documents": 1,
+}
 CONSOLE = "https://console.twilio.com/us1/develop/chat/manage/services?frameUrl=/console/chat/services"
 
 
@@ -51,6 +59,7 @@ class ChatStack:
     closing_is_final = False
 
     def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
+        self._settings = settings
         self._service_sid = settings.need("chat_service_sid")
         self._channels = ChatChannels(client, self._service_sid)
         self._sessions = ChatSessions(client, settings.need("session_service_sid"), self._channels)
@@ -60,6 +69,10 @@ class ChatStack:
         flows = ChatFlows(client)
         self.opening = ChatOpening(client, self._channels, self._sessions, self._tasks, flows)
         self._unanswered = UnansweredCustomers(self.opening, self._sessions, self._tasks, flows)
+
+    def texts_per_second(self, route: Route) -> float | None:  # noqa: ARG002  # both open a channel
+        """By what opening a channel takes."""
+        return per_second(self._settings, CALLS_PER_TEXT)
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Post the chat message that Proxy relays as an SMS."""

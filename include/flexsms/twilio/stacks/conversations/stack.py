@@ -21,10 +21,11 @@ from flexsms.core.exceptions import (
     ServiceUnavailable,
     TwilioRefused,
 )
-from flexsms.core.outbound_message import DIGEST_ATTRIBUTE
+from flexsms.core.outbound_message import DIGEST_ATTRIBUTE, Route
 from flexsms.core.stack_name import StackName
 from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.not_found import twice
+from flexsms.twilio.client.rate_limits import per_second
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.stacks.conversations.address_pairs import CLOSED
 from flexsms.twilio.stacks.conversations.attributes import ConversationAttributes
@@ -39,6 +40,13 @@ from flexsms.twilio.sync.lock import SyncLock
 if TYPE_CHECKING:
     from twilio.rest import Client
 
+# What each text to a new customer asks of the endpoints with limits. Flex sets up an interaction in a while, so it is
+# looked at twice.
+CALLS_PER_TEXT = {"POST conversations.twilio.com/v1/Conversations": 1}
+CALLS_PER_INTERACTION = {
+    "POST flex-api.twilio.com/v1/Interactions": 1,
+    "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}": 2,
+}
 CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
 
 
@@ -54,12 +62,18 @@ class ConversationsStack:
     closing_is_final = True
 
     def __init__(self, client: Client, settings: TwilioSettings, lock: SyncLock) -> None:
+        self._settings = settings
         self._conversations = in_service(client, settings).conversations
         self._interaction = client.flex_api.v1.interaction
         self._services = ConversationServices(client, settings)
         self._attributes = ConversationAttributes(self._conversations, self.fetch)
         self.opening = ConversationOpening(client, settings, lock)
         self._unanswered = UnansweredCustomers(self._conversations, self.opening)
+
+    def texts_per_second(self, route: Route) -> float | None:
+        """By what opening a conversation takes, and, on route ``agent``, an interaction."""
+        more = CALLS_PER_INTERACTION if route is Route.AGENT else {}
+        return per_second(self._settings, {**CALLS_PER_TEXT, **more})
 
     async def post(self, conversation: OpenConversation, body: str, digest: str) -> str:
         """Add the message that Twilio texts to the customer.

@@ -1,0 +1,91 @@
+"""Says what became of each text of a batch, counts it for all workers, and adds who was texted to the campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flexsms.core.broadcast import BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast_tally import BroadcastTally
+from flexsms.core.exceptions import FlexSmsError, OptedOut, PermanentError, TwilioError
+from flexsms.core.opt_out import OPTED_OUT
+from flexsms.core.outbound_message import count_segments
+from flexsms.core.redaction import redact
+from flexsms.twilio.broadcast.campaign import PACK_SIZE, Campaign
+from flexsms.twilio.sending.progress import SendResult
+
+WHY = {
+    Outcome.TOO_LATE: "There was no hour left in which it could leave.",
+    Outcome.STOPPED: "Too many texts of the broadcast had failed (stop_over).",
+}
+
+
+class BatchOutcomes:
+    """What one try of a batch has to say of its texts.
+
+    :param run: whose results these are; what another run has sent was texted before
+    :param now: the present, UTC
+    :param tell: hears what became of each text, once
+    :ivar learnt: how they have fared, since somebody last took it
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        *,
+        run: str,
+        now: Callable[[], datetime],
+        tell: Callable[[BroadcastResult], None],
+    ) -> None:
+        self._campaign = campaign
+        self._run = run
+        self._now = now
+        self._tell_result = tell
+        self._texted: list[str] = []
+        self.learnt = BroadcastTally()
+
+    def take_learnt(self) -> BroadcastTally:
+        """What is new since the last time."""
+        learnt, self.learnt = self.learnt, BroadcastTally()
+        return learnt
+
+    async def sent(self, text: BroadcastText, result: SendResult) -> None:
+        """A text has left, now or before."""
+        if not result.duplicate:
+            self.learnt = self.learnt.add(BroadcastTally(sent=1))
+        at = result.sent_at or self._now().isoformat()
+        if result.duplicate and not str(result.sent_by).startswith(f"{self._run}/"):
+            self._tell(text, Outcome.TEXTED_BEFORE, at=at)
+        else:
+            self._tell(
+                text,
+                Outcome.SENT,
+                at=at,
+                segments=count_segments(text.body).count,
+                channel_sid=result.channel_sid,
+                message_sid=result.message_sid or "",
+            )
+        self._texted.append(self._campaign.digest_of(text.to_number))
+        if len(self._texted) >= PACK_SIZE:
+            await self.pack()
+
+    def failed(self, text: BroadcastText, error: FlexSmsError) -> None:
+        """A text has not left, because of this."""
+        code = (error.code or None) if isinstance(error, TwilioError) else None
+        is_out = isinstance(error, OptedOut) or code == OPTED_OUT
+        if isinstance(error, PermanentError) and not is_out:
+            self.learnt = self.learnt.add(BroadcastTally(failed={str(code or 0): 1}))
+        outcome = Outcome.SUPPRESSED if is_out else Outcome.FAILED
+        self._tell(text, outcome, code=code, reason=redact(error.cause_first), at=self._now().isoformat())
+
+    def left_out(self, text: BroadcastText, outcome: Outcome) -> None:
+        """A text was not tried."""
+        self._tell(text, outcome, reason=WHY[outcome])
+
+    async def pack(self) -> None:
+        """Add who was texted to the campaign."""
+        texted, self._texted = self._texted, []
+        await self._campaign.add(texted)
+
+    def _tell(self, text: BroadcastText, outcome: Outcome, **more: object) -> None:
+        self._tell_result(BroadcastResult(text.row, text.to_number[-4:], outcome, **more))  # type: ignore[arg-type]

@@ -1,0 +1,144 @@
+"""The pace of a broadcast over all its workers: one item of a Sync map, which each of them updates with If-Match.
+
+Whoever sends reserves slots for its next texts, some two seconds of them. A worker that is killed loses the slots that
+it has reserved, and nobody else's. With the slots it tells how its texts have fared, so that all stop when too many
+fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flexsms.core.broadcast_tally import BroadcastTally
+from flexsms.core.exceptions import AlreadyExists, NotFound, RevisionMismatch
+from flexsms.core.time_slots import MICROSECONDS, Lanes
+from flexsms.twilio.client import clock
+from flexsms.twilio.sync.map import MapItem, SyncMap
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+MAP_NAME = "flexsms.pace"
+KEY = "pace"
+SPAN = 2 * MICROSECONDS
+# Where nothing limits the pace, a block ends after so many texts.
+MOST_TEXTS = 200
+# How broadcasts of so many runs have fared; the newest.
+RUNS_KEPT = 20
+WRITE_ATTEMPTS = 40
+LONGEST_PAUSE_S = 0.1
+
+
+class SteadyClock:
+    """The present by Twilio's clock, microseconds since 1970 UTC, the same for all workers within a call's way.
+
+    Twilio dates its answers in whole seconds, so the newest date alone is up to a second behind. The least that it was
+    ever behind counts.
+
+    :param told: the present by Twilio's newest answer, None before there is one
+    """
+
+    def __init__(self, told: Callable[[], datetime | None]) -> None:
+        self._told = told
+        self._ahead_s: float | None = None
+
+    def __call__(self) -> int:
+        """The present."""
+        passed_s, told = clock.monotonic_s(), self._told()
+        if told is not None:
+            ahead_s = told.timestamp() - passed_s
+            self._ahead_s = ahead_s if self._ahead_s is None else max(self._ahead_s, ahead_s)
+        if self._ahead_s is None:
+            return round(clock.utc_now().timestamp() * MICROSECONDS)
+        return round((passed_s + self._ahead_s) * MICROSECONDS)
+
+    def moment(self) -> datetime:
+        """The present as a datetime, UTC."""
+        return datetime.fromtimestamp(self() / MICROSECONDS, UTC)
+
+
+class SharedPace:
+    """What all workers of a broadcast know of its pace.
+
+    :param run: what they work on; those of another run share the slots and not the counts
+    :param stop_over: the share of failures over which all stop, 0 to 1
+    :param now: the present, microseconds since 1970 UTC, the same for all workers
+    :ivar tally: how the texts of all workers have fared, as far as this one knows
+    """
+
+    def __init__(
+        self, client: Client, service_sid: str, *, run: str, stop_over: float, now: Callable[[], int]
+    ) -> None:
+        self._items = SyncMap(client, service_sid, MAP_NAME)
+        self._run = run
+        self._stop_over = stop_over
+        self._now = now
+        self._known: MapItem | None = None
+        self._writing = asyncio.Lock()
+        self.tally = BroadcastTally()
+
+    async def reserve(
+        self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally | None = None
+    ) -> list[int]:
+        """Reserve slots for the next texts, and tell how others have fared. One call, or three when others wrote.
+
+        :param texts: for each the lanes that it takes, with their texts per second
+        :param learnt: what has come to be known since the last call
+        :return: when each of the first texts may leave, microseconds since 1970 UTC; none once all have stopped
+        :raises RevisionMismatch: when others write all the time
+        """
+        async with self._writing:
+            return await self._write(texts, learnt or BroadcastTally())
+
+    async def _write(self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally) -> list[int]:
+        for _ in range(WRITE_ATTEMPTS):
+            known = self._known or await self._load()
+            slots, data = self._add(known.data, texts, learnt)
+            try:
+                self._known = await self._items.update(KEY, data, revision=known.revision)
+            except RevisionMismatch:
+                self._known = await self._load()
+                if self._known.data != data:  # or it is our own, written twice because its answer was lost
+                    await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311  # no secret
+                    continue
+            except NotFound:
+                self._known = None
+                continue
+            self.tally = _tally(data["runs"][self._run])
+            return slots
+        raise RevisionMismatch(
+            f"Others wrote {MAP_NAME} {WRITE_ATTEMPTS} times meanwhile; trying again later."
+        )
+
+    def _add(
+        self, known: Mapping[str, Any], texts: Sequence[Mapping[str, float]], learnt: BroadcastTally
+    ) -> tuple[list[int], dict[str, Any]]:
+        now, runs = self._now(), dict(known.get("runs", {}))
+        tally = _tally(runs.get(self._run)).add(learnt).judge(self._stop_over)
+        lanes = Lanes(known.get("lanes", {}))
+        slots: list[int] = []
+        if not tally.stopped:
+            slots, lanes = lanes.reserve(texts, now, span=SPAN)
+        runs[self._run] = {**tally.to_json(), "at_ms": now // 1000}
+        newest = sorted(runs.items(), key=lambda one: one[1]["at_ms"])[-RUNS_KEPT:]
+        data = {"v": 1, "by": secrets.token_hex(8), "lanes": dict(lanes.free_from), "runs": dict(newest)}
+        return slots, data
+
+    async def _load(self) -> MapItem:
+        try:
+            return await self._items.fetch(KEY)
+        except NotFound:
+            pass
+        try:
+            return await self._items.create(KEY, {})
+        except AlreadyExists:
+            return await self._items.fetch(KEY)
+
+
+def _tally(value: Mapping[str, Any] | None) -> BroadcastTally:
+    return BroadcastTally.from_json(value) if value else BroadcastTally()

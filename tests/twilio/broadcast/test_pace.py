@@ -1,0 +1,104 @@
+"""One pace for several workers: slots that never overlap, counts that add up, and a clock that does not jump."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flexsms.core.broadcast_tally import BroadcastTally
+from flexsms.core.time_slots import MICROSECONDS
+from flexsms.twilio.account import Account, connect
+from flexsms.twilio.broadcast.pace import KEY, MAP_NAME, RUNS_KEPT, SharedPace, SteadyClock
+from flexsms.twilio.client.settings import TwilioSettings
+from flexsms.twilio.sync.map import SyncMap
+
+if TYPE_CHECKING:
+    from flexsms.sandbox.client import SandboxProcess
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_796_000_000 * MICROSECONDS
+TENTH = MICROSECONDS // 10
+UPDATE = {"method": "POST", "host": "sync.twilio.com", "path": "/Items/pace$"}
+
+
+def pace(account: Account, run: str = "run", stop_over: float = 0.5, now: int = NOW) -> SharedPace:
+    service_sid = account.settings.need("sync_service_sid")
+    return SharedPace(account.client, service_sid, run=run, stop_over=stop_over, now=lambda: now)
+
+
+async def test_one_call_reserves_two_seconds(account: Account, calls: Callable[[], Counter[str]]) -> None:
+    one = pace(account)
+    first = await one.reserve([{"account": 10.0}] * 50)
+    assert first == [NOW + number * TENTH for number in range(20)]
+    before = calls().total()
+    second = await one.reserve([{"account": 10.0}] * 5)
+    assert second == [NOW + (20 + number) * TENTH for number in range(5)]
+    assert calls().total() == before + 1
+
+
+async def test_workers_never_share_a_slot(settings: TwilioSettings, anyio_backend: str) -> None:
+    async with AsyncExitStack() as stack:
+        workers = [pace(await stack.enter_async_context(connect(settings))) for _ in range(4)]
+
+        async def work(one: SharedPace) -> list[int]:
+            return [slot for _ in range(5) for slot in await one.reserve([{"account": 10.0}] * 7)]
+
+        slots = [slot for found in await asyncio.gather(*map(work, workers)) for slot in found]
+    assert sorted(slots) == [NOW + number * TENTH for number in range(4 * 5 * 7)]
+
+
+async def test_a_lost_answer_costs_no_slot_and_counts_nothing_twice(
+    account: Account, sandbox: SandboxProcess
+) -> None:
+    one = pace(account)
+    await one.reserve([{"account": 10.0}])
+    sandbox.control.fault(match=UPDATE, action="drop_after", times=1)
+    assert await one.reserve([{"account": 10.0}], BroadcastTally(sent=3)) == [NOW + TENTH]
+    assert one.tally == BroadcastTally(sent=3)
+    assert await one.reserve([{"account": 10.0}]) == [NOW + 2 * TENTH]
+
+
+async def test_all_stop_once_too_many_fail_over_all_workers(account: Account) -> None:
+    one, two, other_run = pace(account), pace(account), pace(account, run="another")
+    assert await one.reserve([{}], BroadcastTally(sent=15, failed={"30007": 20}))
+    assert await two.reserve([{}], BroadcastTally(sent=10, failed={"21211": 5}))
+    assert await two.reserve([{}], BroadcastTally(failed={"21211": 1})) == []
+    assert await one.reserve([{}]) == []
+    assert one.tally == BroadcastTally(25, {"30007": 20, "21211": 6}, stopped=True)
+    assert await other_run.reserve([{}])
+
+
+async def test_what_is_remembered_does_not_grow_with_the_runs(account: Account) -> None:
+    for number in range(RUNS_KEPT + 3):
+        one = pace(account, run=f"run {number}", now=NOW + number * MICROSECONDS)
+        await one.reserve([{"account": 10.0, f"sender {number}": 1.0}], BroadcastTally(sent=1))
+    pace_map = SyncMap(account.client, account.settings.need("sync_service_sid"), MAP_NAME)
+    kept = (await pace_map.fetch(KEY)).data
+    assert len(kept["runs"]) == RUNS_KEPT
+    assert len(kept["lanes"]) == 2
+
+
+async def test_a_clock_that_is_told_whole_seconds_does_not_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, passed = datetime(2026, 11, 30, 12, 0, 0, 700_000, tzinfo=UTC), [0.0]
+    monkeypatch.setattr("flexsms.twilio.client.clock.monotonic_s", lambda: 50.0 + passed[0])
+    now = SteadyClock(lambda: (began + timedelta(seconds=passed[0])).replace(microsecond=0))
+    told = []
+    for step in range(40):
+        passed[0] = step / 10
+        told.append(now() / MICROSECONDS - (began + timedelta(seconds=passed[0])).timestamp())
+    assert told[0] == pytest.approx(-0.7)
+    # As soon as a new second has begun, it is right.
+    assert told[3:] == pytest.approx([0.0] * 37)
+
+
+async def test_before_any_answer_the_clock_is_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    monkeypatch.setattr("flexsms.twilio.client.clock.utc_now", lambda: ours)
+    assert SteadyClock(lambda: None).moment() == ours
