@@ -118,9 +118,19 @@ def _kinds_without_texts() -> Mapping[int, str]:
 
 
 def _country(read: ReadNumber) -> str:
-    from phonenumbers import region_code_for_number
+    """ISO 3166. Of the countries that share +1, the area code alone says which it is."""
+    area = read.e164[:5] if read.e164.startswith("+1") else ""
+    country = _COUNTRY_OF_AREA.get(area)
+    if country is None:
+        from phonenumbers import region_code_for_number  # large, and every DAG imports core
 
-    return region_code_for_number(read.number) or ""
+        country = region_code_for_number(read.number) or ""
+        if area and country:
+            _COUNTRY_OF_AREA[area] = country
+    return country
+
+
+_COUNTRY_OF_AREA: dict[str, str] = {}
 
 
 def _letters(column: str) -> str:

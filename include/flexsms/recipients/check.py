@@ -89,7 +89,7 @@ class ListCheck:
         self._digest = digest
         self._left_out = left_out
         self._report = report
-        self._openings: dict[Zones, Opening | None] = {}
+        self._openings: dict[Zones, tuple[Opening, str] | None] = {}
         self.checked = Checked()
 
     def run(self, rows: Iterable[Row]) -> Checked:
@@ -101,24 +101,24 @@ class ListCheck:
                 continue
             try:
                 recipient = parse_recipient(row.values, self._order.body)
-                opening = self._opening(recipient.zones)
+                opening, opens = self._opening(recipient.zones)
                 digest = self._digest.of(recipient.number)
                 sender = self._sender(recipient.number, digest)
             except InvalidInput as error:
                 self._leave_out(row, Outcome.INVALID, str(error), f", {error}")
                 continue
             if self._order.not_after and opening.opens >= self._order.not_after:
-                reason = f"may leave from {_moment(opening.opens)} only, which is after not_after"
+                reason = f"may leave from {opens} only, which is after not_after"
                 self._leave_out(row, Outcome.TOO_LATE, f"the text {reason}.", f" {reason}; give a later one.")
                 continue
             known = self._spool.add(digest, row.number)
             if known is None:
-                self._take(row.number, recipient, sender, opening)
+                self._take(row.number, recipient, sender, opens)
             else:
                 self._leave_out(row, *_known(known))
         return self.checked
 
-    def _take(self, row: int, recipient: Recipient, sender: str, opening: Opening) -> None:
+    def _take(self, row: int, recipient: Recipient, sender: str, opens: str) -> None:
         checked, segments = self.checked, recipient.segments
         text = BroadcastText(row, sender, recipient.number, recipient.body, recipient.name, recipient.zones)
         group = checked.groups.setdefault(recipient.zones, len(checked.groups))
@@ -139,7 +139,7 @@ class ListCheck:
                 segments.count,
                 segments.encoding,
                 told_character(recipient.unusual),
-                _moment(max(opening.opens, self._order.since)),
+                opens,
             )
         )
 
@@ -156,9 +156,12 @@ class ListCheck:
         self._left_out.write(BroadcastResult(row.number, to, outcome, reason=reason).to_line())
         self._report((row.number, f"…{to}", outcome, reason, "", "", "", ""))
 
-    def _opening(self, zones: Zones) -> Opening:
+    def _opening(self, zones: Zones) -> tuple[Opening, str]:
+        """When texts may leave, and from when as people read it."""
         if zones not in self._openings:
-            self._openings[zones] = self._order.hours.opening(zones, self._order.since)
+            found = self._order.hours.opening(zones, self._order.since)
+            opens = max(found.opens, self._order.since).isoformat(timespec="seconds") if found else ""
+            self._openings[zones] = (found, opens) if found else None
         opening = self._openings[zones]
         if opening is None:
             problem = f"can be any of {len(zones)}, which have no time within hours in common"
@@ -195,7 +198,3 @@ def _known(known: int) -> tuple[Outcome, str]:
 def last_digits(number: str) -> str:
     """The last four digits of a number; empty where it has no more than these, or is no number."""
     return mask_number(number[:_LONGEST_NUMBER])[1:]
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")

@@ -30,7 +30,7 @@ def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[Wri
     """
     with (
         write_chunks(path) as file,
-        io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True) as text,
+        io.TextIOWrapper(file, "utf-8-sig", newline="") as text,
     ):
         writer = csv.writer(text)
         writer.writerow(columns)

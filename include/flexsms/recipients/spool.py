@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Self
 
 CACHE_KIB = 16 * 1024
+LINES_AT_ONCE = 500
 # Rows of one set of zones are side by side, in the order of the list.
 _ROW_BITS = 40
 
@@ -38,6 +39,7 @@ class Spool:
         self._database.execute("CREATE TABLE people (digest BLOB PRIMARY KEY, known INTEGER) WITHOUT ROWID")
         self._database.execute("CREATE TABLE texts (place INTEGER PRIMARY KEY, line BLOB)")
         self._database.execute("BEGIN")
+        self._lines: list[tuple[int, bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -64,12 +66,19 @@ class Spool:
 
         :param group: the number of its set of zones
         """
-        self._database.execute("INSERT INTO texts VALUES (?, ?)", (group << _ROW_BITS | row, line))
+        self._lines.append((group << _ROW_BITS | row, line))
+        if len(self._lines) >= LINES_AT_ONCE:
+            self._store()
 
     def lines(self, group: int) -> Iterator[bytes]:
         """The texts of a set of zones, in the order of the list."""
+        self._store()
         span = (group << _ROW_BITS, (group + 1) << _ROW_BITS)
         query = "SELECT line FROM texts WHERE place >= ? AND place < ? ORDER BY place"
         with closing(self._database.execute(query, span)) as found:
             for (line,) in found:
                 yield line
+
+    def _store(self) -> None:
+        self._database.executemany("INSERT INTO texts VALUES (?, ?)", self._lines)
+        self._lines.clear()
