@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tomllib
 from importlib import import_module
 from importlib.resources import files
 from itertools import groupby
@@ -20,6 +21,7 @@ from flexsms.hooks.twilio import TwilioHook
 from flexsms.provider_info import CONNECTION_FIELDS, get_provider_info
 from flexsms.twilio.client.settings import TwilioSettings
 from scripts.connection_form import FILE, form
+from tests.conftest import ROOT
 
 INFO = get_provider_info()
 [CONNECTION] = INFO["connection-types"]
@@ -29,6 +31,12 @@ def test_it_is_what_airflow_expects() -> None:
     schema = json.loads((files("airflow") / "provider_info.schema.json").read_text())
     jsonschema.validate(INFO, schema)
     assert INFO["versions"] == [__version__]
+
+
+def test_the_list_of_providers_leads_to_a_page_that_is_there() -> None:
+    """Airflow takes the package's metadata, and without a documentation there makes up an address of its own site."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert urls["Documentation"] == INFO["integrations"][0]["external-doc-url"]
 
 
 @pytest.mark.parametrize(
