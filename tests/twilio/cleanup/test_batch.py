@@ -74,8 +74,25 @@ class TestWhatIsDue:
         # dates tell of messages.
         assert sum(made.values()) <= house.looks * 8 + 5 + SAMPLE, made
 
+    @pytest.mark.parametrize(
+        ("channels", "sizes"),
+        [
+            (0, []),
+            (125, [125]),
+            (126, [63, 63]),
+            (900, [450, 450]),
+            (1001, [251, 251, 251, 248]),
+            (2000, 4 * [500]),
+        ],
+    )
+    async def test_groups_are_equal_and_even_in_number(self, channels: int, sizes: list[int]) -> None:
+        groups = batch.groups_of(range(channels))
+        assert [len(group) for group in groups] == sizes
+        assert [channel for group in groups for channel in group] == list(range(channels))
+
     async def test_a_large_batch_goes_in_groups(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(batch, "GROUP_SIZE", 4)
+        monkeypatch.setattr(batch, "SMALL_BATCH", 2)
         sids = [house.conversation(f"+1415555{1000 + n}") for n in range(11)]
         assert (await house.clean()).outcomes == dict.fromkeys(sids, Outcome.DEACTIVATED)
 
@@ -376,6 +393,7 @@ class TestWhatGoesWrong:
     ) -> None:
         monkeypatch.setattr("flexsms.twilio.client.http_client.ATTEMPTS", 1)
         monkeypatch.setattr(batch, "GROUP_SIZE", 2)
+        monkeypatch.setattr(batch, "SMALL_BATCH", 2)
         monkeypatch.setattr(batch, "GROUPS_AT_ONCE", 1)
         for n in range(3):
             house.conversation(f"+1415555{1000 + n}")

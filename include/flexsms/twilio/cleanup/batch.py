@@ -8,6 +8,7 @@ take twice as long between its two checks, and both would check at the same mome
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,10 +27,12 @@ from flexsms.twilio.client.unexpected_errors import contained
 
 T = TypeVar("T")
 
-# Between the two looks at the open tasks lie so many channels: a small group shortens the time in which a channel that
-# comes alive is not put back yet.
+# Between the two checks of what is in use lie so many channels at most: a small group shortens the time in which a
+# channel that comes alive is not put back yet.
 GROUP_SIZE = 500
 GROUPS_AT_ONCE = 2
+# Of so few channels a second group would cost more calls than it saves time.
+SMALL_BATCH = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +82,7 @@ class Cleaner:
 
 def groups_of(batch: Sequence[T]) -> list[Sequence[T]]:
     """The groups in which a batch is retired."""
-    return [batch[start : start + GROUP_SIZE] for start in range(0, len(batch), GROUP_SIZE)]
+    # An even number of equal ones: while one checks, another one always has work.
+    count = 2 * math.ceil(len(batch) / (2 * GROUP_SIZE)) if len(batch) > SMALL_BATCH else 1
+    size = max(1, math.ceil(len(batch) / count))
+    return [batch[start : start + size] for start in range(0, len(batch), size)]
