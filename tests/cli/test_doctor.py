@@ -32,6 +32,7 @@ from flexsms.web.connection_cache import Desk
 from tests.support.kinesis_server import KinesisServer
 
 NUMBER = "+14155550177"
+KINDS = list(EVENT_TYPES)
 AT_ONCE = Patience(active=timedelta(), drain=timedelta())
 Connect = Callable[..., None]
 
@@ -604,7 +605,7 @@ def test_a_sink_that_leads_elsewhere(connection: Connect, receiver: Any) -> None
         ("subscription", "has none; run flexsms setup --write"),
         (
             "types",
-            f"{EVENT_TYPES[0]} is missing, {EVENT_TYPES[1]} has schema version 2; run flexsms setup --write",
+            f"{KINDS[0]} is missing, {KINDS[1]} has schema version 2; run flexsms setup --write",
         ),
         ("second", "should be gone; run flexsms setup --write"),
     ],
@@ -626,8 +627,8 @@ def test_a_stream_that_is_not_whole(
             await events.subscriptions(subscription["sid"]).delete_async()
         elif about == "types":
             types = events.subscriptions(subscription["sid"]).subscribed_events
-            await types(EVENT_TYPES[0]).delete_async()
-            await types(EVENT_TYPES[1]).update_async(schema_version=2)
+            await types(KINDS[0]).delete_async()
+            await types(KINDS[1]).update_async(schema_version=2)
         elif about == "second":
             await events.sinks.create_async(STREAM_NAME, sink["configuration"], "webhook")  # type: ignore[arg-type]
 

@@ -53,6 +53,7 @@ REPORT = [
     "updated",
     "unchanged",
     "parked",
+    "opt_outs",
     "cursor",
     "behind_s",
     "latency_s",
@@ -467,6 +468,27 @@ async def test_a_hand_made_event_of_the_inbox_reads_the_source_of_the_form_where
             await task.aexecute(context)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="fallback: is 'pigeon'"):
         await FlexTrackOperator(task_id="track", fallback="pigeon").aexecute(context)  # type: ignore[arg-type]
+
+
+async def test_who_has_opted_out_is_learnt_from_the_inbox(
+    connection: Callable[..., None], context: FakeContext, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    customer, number = "+14155550199", sandbox.settings["numbers"]["conversations"]
+    connection(inbox_path=f"file://{tmp_path}", events_url=EVENTS_URL)
+    sandbox.control.customer(customer, number, "STOP")
+    async with TwilioHook().account() as account:
+        messages = account.client.api.v2010.accounts(account.settings.account_sid).messages
+        [text] = await messages.list_async(from_=customer)
+        data = {"messageSid": text.sid, "timestamp": account.now().isoformat(), "optsOut": True}
+    kind = "com.twilio.messaging.inbound-message.received"
+    inbox = ObjectStorageInbox(f"file://{tmp_path}")
+    await inbox.put(json.dumps([{"type": kind, "id": "EZ1", "data": data}]).encode())
+    report = await FlexTrackOperator(task_id="track", source="inbox").aexecute(context)  # type: ignore[arg-type]
+    assert (report["opt_outs"], report["events"], report["rejected"]) == (1, 0, 0)
+    assert await inbox.names() == []
+    assert customer not in json.dumps([report, dict(context.cursors)])
+    async with TwilioHook().account() as account:
+        assert await account.suppressions().is_out(customer)
 
 
 async def test_posts_that_come_while_the_inbox_is_read_are_counted(

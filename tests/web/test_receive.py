@@ -74,6 +74,59 @@ async def test_an_empty_post_is_not_worth_keeping(api: httpx.AsyncClient, inbox:
     assert await inbox.names() == []
 
 
+def message(body: str, number: str = "+14155550199") -> dict[str, Any]:
+    """What Event Streams tells of a customer's text."""
+    data = {
+        "messageSid": "SM" + "3" * 32,
+        "timestamp": "2026-11-18T16:42:07.105Z",
+        "accountSid": "AC" + "0" * 32,
+        "from": number,
+        "to": "+14155550100",
+        "body": body,
+    }
+    return event(7, type="com.twilio.messaging.inbound-message.received", data=data)
+
+
+@pytest.mark.parametrize(
+    "events", [[message("Call me at +14155550123")], [message("Hi"), message("Ada here")]]
+)
+async def test_what_customers_write_is_dropped_at_the_door(
+    events: list[Any], api: httpx.AsyncClient, inbox: ObjectStorageInbox
+) -> None:
+    assert await send(api, json.dumps(events).encode()) == 204
+    assert await inbox.names() == []
+
+
+@pytest.mark.parametrize(("word", "out"), [("STOP", True), (" start ", False)])
+async def test_of_who_opts_out_or_in_neither_number_nor_text_is_kept(
+    word: str, out: bool, api: httpx.AsyncClient, inbox: ObjectStorageInbox
+) -> None:
+    assert await send(api, json.dumps([event(), message(word), message("Hello")]).encode()) == 204
+    [post] = await stored(inbox)
+    assert post is not None
+    task, kept = json.loads(post)
+    assert task == event()
+    assert kept["data"] == {
+        "messageSid": "SM" + "3" * 32,
+        "accountSid": "AC" + "0" * 32,
+        "timestamp": "2026-11-18T16:42:07.105Z",
+        "optsOut": out,
+    }
+    assert b"1415555" not in post
+    assert word.strip().encode() not in post
+
+
+async def test_a_word_that_cannot_be_read_is_dropped_and_named(
+    api: httpx.AsyncClient, inbox: ObjectStorageInbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = message("STOP")
+    del broken["data"]["messageSid"]
+    assert await send(api, json.dumps(broken).encode()) == 204
+    assert await inbox.names() == []
+    assert "A customer's message cannot be read and is dropped: data.messageSid" in caplog.text
+    assert "1415555" not in caplog.text
+
+
 @pytest.mark.parametrize("settings", ["key=one,algorithm=ROT13", "algorithm=" + "x" * 5000])
 async def test_an_unknown_algorithm_is_refused_without_a_stranger_writing_the_log(
     settings: str, api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture

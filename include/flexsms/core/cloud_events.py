@@ -1,4 +1,4 @@
-"""CloudEvents of Twilio Event Streams: those of one post, and the task event in each."""
+"""CloudEvents of Twilio Event Streams: those of one post, and the task event or the opt-out in each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 
 from flexsms.core.attributes import is_sid
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.inbound_messages import RECEIVED, OptOutWord, word_of
 from flexsms.core.task_events import (
     KNOWN_TYPES,
     Ignored,
@@ -62,16 +63,20 @@ def envelopes(body: bytes) -> list[Any]:
     return value
 
 
-def from_cloud_event(envelope: Mapping[str, Any], home: Home | None = None) -> TaskEvent | Unplaced:
+def from_cloud_event(
+    envelope: Mapping[str, Any], home: Home | None = None
+) -> TaskEvent | OptOutWord | Unplaced:
     """Read one CloudEvent of Twilio Event Streams.
 
     Some products deliver ``data`` or ``payload`` as a JSON string; both are decoded.
     Source: https://www.twilio.com/docs/events/event-types/taskrouter/task
 
     :param home: whose events count; None: everybody's
-    :return: the event, or why it does not concern a messaging channel of ours
+    :return: the event, or why it concerns neither a messaging channel of ours nor opt-outs
     :raises InvalidInput: when it should concern one and cannot be read
     """
+    if envelope.get("type") == RECEIVED:
+        return _from_message(envelope, home)
     type_name = text_of(envelope.get("type")).removeprefix(CLOUD_EVENT_PREFIX)
     if type_name not in KNOWN_TYPES:
         return Unplaced(Ignored.OTHER_TYPE if type_name else Ignored.NO_TYPE)
@@ -91,6 +96,15 @@ def from_cloud_event(envelope: Mapping[str, Any], home: Home | None = None) -> T
         data=payload,
         workspace_sid=workspace_sid,
     )
+
+
+def _from_message(envelope: Mapping[str, Any], home: Home | None) -> OptOutWord | Unplaced:
+    word = word_of(envelope)
+    if word is None:
+        return Unplaced(Ignored.OTHER_TYPE)
+    account_sid = as_mapping("data", envelope.get("data")).get("accountSid")
+    origin = _foreign(home, None, account_sid) if home else ""
+    return Unplaced(Ignored.FOREIGN, origin=origin) if origin else word
 
 
 def _foreign(home: Home, workspace_sid: object, account_sid: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flexsms.core.cloud_events import Home, from_cloud_event
 from flexsms.core.event_source import EventPage
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.inbound_messages import OptOutWord
 from flexsms.core.task_events import Ignored, TaskEvent, Unplaced, printable, to_ms
 
 # Clocks differ, and doctor complains from a minute on. An event dated later than so would count until then: its channel
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 def read_events(
     values: Iterable[T],
-    read: Callable[[T], TaskEvent | Unplaced],
+    read: Callable[[T], TaskEvent | OptOutWord | Unplaced],
     name: Callable[[int, T], str],
     *,
     now: datetime,
@@ -30,18 +31,18 @@ def read_events(
 ) -> EventPage:
     """What can be read of some values.
 
-    :param read: the event of a value, or why it concerns no messaging channel
+    :param read: the event of a value, or why it concerns neither a messaging channel nor opt-outs
     :param name: what to call a value, by its number from 1 on
     :param now: the present, an aware datetime; what is dated later is no event
     """
-    events, rejected, ends = [], [], []
+    events, opt_outs, rejected, ends = [], [], [], []
     ignored: Counter[Ignored] = Counter()
     foreign: Counter[str] = Counter()
     latest_ms = to_ms("now", now + MOST_AHEAD)
     for number, value in enumerate(values, 1):
         try:
             event = read(value)
-            if isinstance(event, TaskEvent):
+            if not isinstance(event, Unplaced):
                 _check(event, now, latest_ms)
         except InvalidInput as error:
             rejected.append(f"{name(number, value)}: {error}")
@@ -49,13 +50,16 @@ def read_events(
         if isinstance(event, TaskEvent):
             events.append(event)
             continue
+        if isinstance(event, OptOutWord):
+            opt_outs.append(event)
+            continue
         ignored[event.why] += 1
         if event.origin:
             foreign[event.origin] += 1
         # A call's task was never seen on a channel.
         if event.task_sid and event.why is not Ignored.VOICE and event.ended_ms <= latest_ms:
             ends.append((event.task_sid, event.ended_ms))
-    return EventPage(events, rejected, ends, ignored, foreign, cursor)
+    return EventPage(events, rejected, ends, ignored, foreign, opt_outs, cursor)
 
 
 def read_envelopes(
@@ -66,7 +70,7 @@ def read_envelopes(
     :param home: whose events count; None: everybody's
     """
 
-    def read(value: Any) -> TaskEvent | Unplaced:
+    def read(value: Any) -> TaskEvent | OptOutWord | Unplaced:
         if not isinstance(value, Mapping):
             raise InvalidInput("data", "is not a JSON object", "expected a CloudEvent")
         return from_cloud_event(value, home)
@@ -76,9 +80,9 @@ def read_envelopes(
 
 def joined(pages: Iterable[EventPage], cursor: str | None) -> EventPage:
     """Several pages as one."""
-    whole = EventPage([], [], [], Counter(), Counter(), cursor)
+    whole = EventPage([], [], [], Counter(), Counter(), [], cursor)
     for page in pages:
-        for name in ("events", "rejected", "ends"):
+        for name in ("events", "rejected", "ends", "opt_outs"):
             getattr(whole, name).extend(getattr(page, name))
         for name in ("ignored", "foreign"):
             getattr(whole, name).update(getattr(page, name))
@@ -95,7 +99,7 @@ def _name(number: int, value: Any) -> str:
     return f"event {number} ({event_id})" if event_id else f"event {number}"
 
 
-def _check(event: TaskEvent, now: datetime, latest_ms: int) -> None:
+def _check(event: TaskEvent | OptOutWord, now: datetime, latest_ms: int) -> None:
     if event.at_ms > latest_ms:
         moment = datetime.fromtimestamp(event.at_ms / 1000, UTC)
         raise InvalidInput(

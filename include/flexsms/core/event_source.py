@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from flexsms.core.exceptions import FlexSmsError
+from flexsms.core.inbound_messages import OptOutWord
 from flexsms.core.task_events import Ignored, TaskEvent
 
 # A page that carries a cursor is stored at once. In a long backlog the same channels come again and again: sparing
@@ -25,6 +26,7 @@ class EventPage:
     :param ends: tasks of which an event told the end and no channel, with the moment, milliseconds since 1970 UTC
     :param ignored: how many events concern no messaging channel of ours, by reason; those in ``ends`` are among them
     :param foreign: how many of these are another workspace's or account's, by its SID
+    :param opt_outs: customers who have opted out or in again
     :param cursor: where to go on once this page and all before it are stored; None while that is not yet known
     """
 
@@ -33,6 +35,7 @@ class EventPage:
     ends: Sequence[tuple[str, int]] = ()
     ignored: Mapping[Ignored, int] = field(default_factory=dict)
     foreign: Mapping[str, int] = field(default_factory=dict)
+    opt_outs: Sequence[OptOutWord] = ()
     cursor: str | None = None
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.task_events import TOO_EARLY_MS, TOO_LATE_MS
+from flexsms.core.task_events import TOO_EARLY_MS, TOO_LATE_MS, from_ms
 
 # Twilio's own. https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 OUT_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
@@ -74,7 +73,7 @@ class OptOut:
     @property
     def since(self) -> str:
         """Since when, for a sentence, UTC."""
-        return f"{datetime.fromtimestamp(self.at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{from_ms(self.at_ms):%Y-%m-%d %H:%M} UTC"
 
     def to_json(self) -> dict[str, Any]:
         """What is stored: no number."""

@@ -12,13 +12,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from flexsms.core.inbound_messages import RECEIVED
 from flexsms.core.task_events import TaskEventType
 
 # By its description we recognise what is ours.
 STREAM_NAME = "flexsms task events"
-EVENT_TYPES: Sequence[str] = tuple(f"com.twilio.taskrouter.{event}" for event in TaskEventType)
-# Of https://events-schemas.twilio.com/TaskRouter.WDSEvent. Unpinned, Twilio would move on to its newest by itself.
-SCHEMA_VERSION = 4
+# With their schema versions; unpinned, Twilio would move on to the newest by itself.
+# https://www.twilio.com/docs/events/event-types, below "taskrouter" and "messaging"
+EVENT_TYPES: Mapping[str, int] = {
+    **{f"com.twilio.taskrouter.{event}": 4 for event in TaskEventType},
+    RECEIVED: 6,
+}
+SUBSCRIBED = f"{len(TaskEventType)} task events, and what customers write"
 FAILED, ACTIVE = "failed", "active"
 WEBHOOK, KINESIS = "webhook", "kinesis"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

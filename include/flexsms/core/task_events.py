@@ -133,6 +133,11 @@ def to_ms(field: str, moment: object) -> int:
     return round(aware.timestamp() * 1000)
 
 
+def from_ms(at_ms: int) -> datetime:
+    """The moment of milliseconds since 1970 UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
 def printable(value: object) -> str:
     """What a stranger calls something, as it may stand in a log line, an XCom or a file.
 

@@ -25,6 +25,7 @@ from flexsms.telemetry import Metric, count, gauge, span, timing
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
 from flexsms.twilio.taskrouter.events import TaskRouterSource, parse_cursor
+from flexsms.twilio.tracking.opt_outs import LearningSource
 from flexsms.twilio.tracking.parked_states import ParkedStates
 from flexsms.twilio.tracking.task_ends import TaskEnds
 from flexsms.twilio.tracking.tracker import TrackReport, track
@@ -48,6 +49,8 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     there, and puts it away when it is stored. A run that reads a stream asks TaskRouter as well when that was last
     asked over three hours ago, so that no gap in the stream stays open.
 
+    A stream also tells who has opted out or in again. That is stored before the cursor moves, too.
+
     :param source: where events come from: ``taskrouter``, ``inbox``, ``http`` or ``kinesis`` (templated)
     :param fallback: the source to read where ``inbox`` is told and the connection has none: a hand-made event of the
         inbox's asset starts a DAG, too; empty: that is an error (templated)
@@ -57,8 +60,8 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     :param until: where that ends, by default now (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"events", "ignored", "ignored_by", "foreign", "placed", "rejected", "rejects", "channels",
-        "created", "updated", "unchanged", "parked", "cursor", "api_calls", "duration_s"}`` and the figures that
-        docs/monitoring.md lists; it is the asset event's ``extra`` too. A run that changed no document and left no
+        "created", "updated", "unchanged", "parked", "opt_outs", "cursor", "api_calls", "duration_s"}`` and the figures
+        that docs/monitoring.md lists; it is the asset event's ``extra`` too. A run that changed no document and left no
         event out emits no asset event
     :raises InvalidInput: when an argument is wrong
     :raises InvalidInput: at the end, when the source gave events and none of them said what it is
@@ -179,7 +182,11 @@ class FlexTrackOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         parked, ends = parked_states(account, context), task_ends(account, context)
         failure, report = None, TrackReport()
         try:
-            source = self._source(account, lookback, since, until)
+            source = LearningSource(
+                self._source(account, lookback, since, until),
+                account.suppressions(),
+                at_once=account.settings.max_in_flight,
+            )
             report = await drain(account, source, context, parked, ends)
         except Exception as error:  # also what the store of an inbox raises
             if isinstance(error, TwilioError) and " sync.twilio.com/" in error.endpoint:

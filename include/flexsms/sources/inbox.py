@@ -63,7 +63,8 @@ class _Post:
 
     def size(self) -> int:
         """What of it has to be held in memory."""
-        return len(self.page.events) + len(self.page.rejected) + len(self.page.ends)
+        page = self.page
+        return len(page.events) + len(page.rejected) + len(page.ends) + len(page.opt_outs)
 
 
 class InboxSource:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response,
 from flexsms.core.cloud_events import envelopes
 from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.inbound_messages import is_message, keepable
 from flexsms.sources.object_storage import ObjectStorageInbox, name_at
 from flexsms.telemetry import Metric, count
 from flexsms.twilio.client import clock
@@ -43,7 +44,7 @@ room = Room()
 
 @router.post("/events", dependencies=[Depends(signed)], **RECEIVE)
 async def receive(request: Request) -> Response:
-    """Take in one post of Event Streams.
+    """Take in one post of Event Streams. What customers write is dropped, but for who opts out or in, without a number.
 
     Source: https://www.twilio.com/docs/events/event-delivery
     """
@@ -75,7 +76,13 @@ async def _take_in(request: Request) -> None:
                 "A post that Twilio has signed cannot be read and is lost to the stream: %s", error
             )
             raise Refused("unreadable", status.HTTP_400_BAD_REQUEST, str(error)) from None
-        await _store(reception.inbox, body if events else None)
+        kept, problems = keepable(events)
+        for problem in problems:
+            logger.warning("A customer's message cannot be read and is dropped: %s", problem)
+        if len(kept) == len(events) and not any(map(is_message, kept)):
+            await _store(reception.inbox, body if events else None)
+        elif kept:
+            await _store(reception.inbox, orjson.dumps(kept))
 
 
 @router.get("/events", dependencies=[Depends(may_track)], **PULL)

@@ -23,7 +23,8 @@ URL = "https://one.example.com/flexsms/events"
 OTHER_URL = "https://two.example.com/flexsms/events"
 ARN = "arn:aws:kinesis:us-east-1:111111111111:stream/flexsms"
 KINESIS = {"arn": ARN, "role_arn": "arn:aws:iam::111111111111:role/twilio", "external_id": "4711"}
-TYPES = dict.fromkeys(EVENT_TYPES, 4)
+TYPES = dict(EVENT_TYPES)
+KINDS = list(EVENT_TYPES)
 STACKS = list(StackName)
 WEBHOOK: Any = "webhook"
 
@@ -532,8 +533,8 @@ async def test_types_that_are_missing_or_of_another_version_are_put_right(lost: 
     [row] = house.rows("subscriptions")
     async with connect(house.settings) as account:
         events = account.client.events.v1.subscriptions(row["sid"]).subscribed_events
-        await events(EVENT_TYPES[0]).delete_async()
-        await events(EVENT_TYPES[1]).update_async(schema_version=1)
+        await events(KINDS[0]).delete_async()
+        await events(KINDS[1]).update_async(schema_version=1)
         await events.create_async("com.twilio.taskrouter.worker.created", schema_version=2)
     house.sandbox.control.clear_journal()
     if lost:
@@ -542,8 +543,8 @@ async def test_types_that_are_missing_or_of_another_version_are_put_right(lost: 
         )
     report = await house.set_up(number="")
     assert [row.note for row in report.rows if row.state is RowState.CHANGED] == [
-        f"{EVENT_TYPES[0]}: missing, now 4",
-        f"{EVENT_TYPES[1]}: schema version 1, now 4",
+        f"{KINDS[0]}: missing, now 4",
+        f"{KINDS[1]}: schema version 1, now 4",
     ]
     assert len(house.written()) == 2
     [row] = house.rows("subscriptions")

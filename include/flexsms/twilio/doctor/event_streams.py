@@ -12,7 +12,7 @@ from yarl import URL
 
 from flexsms.core.checks import Finding, Verdict
 from flexsms.core.exceptions import MissingSetting, Unreachable
-from flexsms.core.setup_report import ACTIVE, EVENT_TYPES, KINESIS, SCHEMA_VERSION, Sink
+from flexsms.core.setup_report import ACTIVE, KINESIS, SUBSCRIBED, Sink
 from flexsms.twilio.client.network import env_proxy, said_of
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.setup.sinks import list_sinks, wrong_types
@@ -90,9 +90,7 @@ class StreamDoctor:
                 for kind, version in wrong.items()
             )
             return Finding("Subscription", WRONG, f"{sid}: {named}; run flexsms setup --write")
-        return Finding(
-            "Subscription", OK, f"{sid}: {len(EVENT_TYPES)} task events, schema version {SCHEMA_VERSION}"
-        )
+        return Finding("Subscription", OK, f"{sid}: {SUBSCRIBED}")
 
     async def signature(self) -> list[Finding]:
         """Whether the connection holds the key that Twilio signs with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WRITE_ATTEMPTS = 20
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 class Suppressions:
@@ -108,10 +110,20 @@ class Suppressions:
         :param sms_sid: SM…, which Twilio did not deliver for that reason
         """
         text: Any = await self._texts(sms_sid).fetch_async()
-        await self.learn(str(text.to), out=True, at=self._now(), why=Why.REFUSED)
+        await self.learn(_number(text.to), out=True, at=self._now(), why=Why.REFUSED)
+
+    async def sender_of(self, message_sid: str) -> str:
+        """Who has sent a message to us: a number in E.164. One call.
+
+        :raises PermanentError: when Twilio does not tell, for the message was deleted or the key may not ask
+        """
+        text: Any = await self._texts(message_sid).fetch_async()
+        return _number(text.from_)
 
     async def learn_of(self, digest: str, learnt: OptOut) -> bool:
         """Add what became known of a number's digest. One call for a new one, two when nothing changes, else three.
+
+        It takes the place of what cannot be read.
 
         :return: whether that changed what was known
         """
@@ -124,8 +136,8 @@ class Suppressions:
                 pass
             try:
                 item = await items.fetch(digest)
-                stored = _read(item)
-                known = stored.merge(learnt)
+                stored = _read_or_none(item)
+                known = stored.merge(learnt) if stored else learnt
                 if known == stored:
                     return False
                 await items.update(digest, known.to_json(), revision=item.revision)
@@ -150,15 +162,26 @@ class Suppressions:
         async with aclosing(merged(pages)) as found:
             async for page in found:
                 for item in page:
-                    try:
-                        yield item.key, _read(item)
-                    except PermanentError as error:
-                        logger.warning("%s", error)
-                        yield item.key, None
+                    yield item.key, _read_or_none(item)
 
     def _map(self, digest: str) -> SyncMap:
         # Sync takes 20 writes/s per map, so the numbers are spread over 16 of them.
         return SyncMap(self._client, self._service_sid, SUPPRESSIONS + digest[0], ttl=FOR_EVER)
+
+
+def _number(value: object) -> str:
+    """A number of Twilio's answer. One of a message that was redacted is none."""
+    if not isinstance(value, str) or not _E164.fullmatch(value):
+        raise PermanentError("The message names no phone number.")
+    return value
+
+
+def _read_or_none(item: MapItem) -> OptOut | None:
+    try:
+        return _read(item)
+    except PermanentError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _read(item: MapItem) -> OptOut:

@@ -19,7 +19,7 @@ from flexsms.core.setup_report import (
     ACTIVE,
     EVENT_TYPES,
     FAILED,
-    SCHEMA_VERSION,
+    SUBSCRIBED,
     WEBHOOK,
     Choice,
     RowState,
@@ -197,7 +197,7 @@ class StreamSetup:
     # Subscriptions
 
     async def _subscribe(self, sink: Sink | None) -> None:
-        note = f"{len(EVENT_TYPES)} task events, schema version {SCHEMA_VERSION}"
+        note = SUBSCRIBED
         if sink is None:
             self._provisioner.note("Subscription", RowState.WOULD_MAKE, note=note)
             return
@@ -207,7 +207,7 @@ class StreamSetup:
             return found[0] if found else None
 
         def fields() -> dict[str, Any]:
-            types = [{"type": kind, "schema_version": SCHEMA_VERSION} for kind in EVENT_TYPES]
+            types = [{"type": kind, "schema_version": version} for kind, version in EVENT_TYPES.items()]
             return {"description": self._name, "sink_sid": sink.sid, "types": types}
 
         found, is_new = await self._provisioner.ensure(
@@ -222,17 +222,17 @@ class StreamSetup:
             await self._provisioner.change(
                 "Subscription",
                 str(found.sid),
-                f"{kind}: {f'schema version {version}' if version else 'missing'}, now {SCHEMA_VERSION}",
+                f"{kind}: {f'schema version {version}' if version else 'missing'}, now {EVENT_TYPES[kind]}",
                 partial(self._put_right, str(found.sid), kind, version),
             )
 
     async def _put_right(self, subscription_sid: str, kind: str, version: int | None) -> None:
         events = self._client.subscriptions(subscription_sid).subscribed_events
         if version is not None:
-            await events(kind).update_async(schema_version=SCHEMA_VERSION)
+            await events(kind).update_async(schema_version=EVENT_TYPES[kind])
             return
         try:
-            await events.create_async(kind, schema_version=SCHEMA_VERSION)
+            await events.create_async(kind, schema_version=EVENT_TYPES[kind])
         except OutcomeUnknown:
 
             async def is_there() -> bool | None:

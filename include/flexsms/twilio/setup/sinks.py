@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flexsms.core.setup_report import EVENT_TYPES, SCHEMA_VERSION, Sink
+from flexsms.core.setup_report import EVENT_TYPES, Sink
 from flexsms.twilio.client.dates import utc
 
 if TYPE_CHECKING:
@@ -46,4 +46,4 @@ async def wrong_types(client: Client, subscription_sid: str) -> dict[str, int | 
     """The event types that a subscription lacks (None), or has in another schema version than ours (that version)."""
     events = client.events.v1.subscriptions(subscription_sid).subscribed_events
     has = {str(one.type): one.schema_version for one in await events.list_async(page_size=PAGE_SIZE)}
-    return {kind: has.get(kind) for kind in EVENT_TYPES if has.get(kind) != SCHEMA_VERSION}
+    return {kind: has.get(kind) for kind, version in EVENT_TYPES.items() if has.get(kind) != version}

@@ -28,6 +28,12 @@ logger = logging.getLogger(__name__)
 MAX_PENDING = 20_000
 
 
+_COUNTED = (
+    *("events", "ignored", "placed", "rejected", "channels", "created", "updated", "unchanged"),
+    "opt_outs",
+)
+
+
 @dataclass(slots=True)
 class TrackReport:
     """What a run of tracking did; its ``to_json`` goes to XCom.
@@ -37,6 +43,7 @@ class TrackReport:
     :param foreign: events of another workspace or account, by its SID
     :param placed: those of the ignored events that ended a task which had been seen on a channel; that has heard of it
     :param parked: channels whose documents hold no state; what is known of them waits
+    :param opt_outs: customers who have opted out or in again, each time they said so
     :param behind_s: seconds between the newest event that was read and the moment when all was stored; None: no event
     :param latency_s: per changed channel, seconds between its newest event and the moment when its state was stored
     """
@@ -53,6 +60,7 @@ class TrackReport:
     updated: int = 0
     unchanged: int = 0
     parked: list[str] = field(default_factory=list)
+    opt_outs: int = 0
     cursor: str | None = None
     behind_s: float | None = None
     latency_s: list[float] = field(default_factory=list)
@@ -64,16 +72,7 @@ class TrackReport:
 
     def add(self, other: TrackReport) -> None:
         """Count what another source told, too; the cursor stays that of the first."""
-        for name in (
-            "events",
-            "ignored",
-            "placed",
-            "rejected",
-            "channels",
-            "created",
-            "updated",
-            "unchanged",
-        ):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored_by += other.ignored_by
         self.foreign += other.foreign
@@ -244,6 +243,7 @@ def absorb(page: EventPage, pending: dict[str, ChannelState], report: TrackRepor
     report.ignored += sum(page.ignored.values())
     report.ignored_by.update({str(why): count for why, count in page.ignored.items()})
     report.foreign.update(page.foreign)
+    report.opt_outs += len(page.opt_outs)
     report.rejected += len(page.rejected)
     named = page.rejected[: NAMED_REJECTS - len(report.rejects)]
     for sentence in named:
