@@ -65,7 +65,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
         (["demo", "--help"], "Ctrl-C leaves no process behind"),
         (["sandbox", "--help"], "--latency-ms"),
         (["setup", "--help"], "Without\n--write, nothing is written"),
-        (["doctor", "--help"], "It ends with 1\nwhen something is wrong"),
+        (["doctor", "--help"], "ends with 1 when something is wrong"),
         (["verify", "--help"], "It says what it costs before it begins"),
         (["--version"], "flexsms "),
     ],
@@ -197,6 +197,43 @@ def test_sandbox_elsewhere_speaks_to_a_program() -> None:
     assert json.loads(process.stdout.readline())["base_url"].startswith("http://127.0.0.1:")
     process.terminate()
     process.communicate(timeout=10)
+
+
+def opened(tmp_path: Path, browser: str) -> tuple[str, subprocess.Popen[str]]:
+    """The address of a sandbox that was told to open its page, with this browser, or with none."""
+    environment = {
+        **os.environ,
+        "BROWSER": browser,
+        "PATH": str(tmp_path),
+        "DISPLAY": "",
+        "WAYLAND_DISPLAY": "",
+    }
+    process = subprocess.Popen(
+        [FLEXSMS, "sandbox", "--open"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    return str(json.loads(process.stdout.readline())["base_url"]), process
+
+
+def test_sandbox_opens_the_handsets(tmp_path: Path) -> None:
+    browser, called = tmp_path / "browser", tmp_path / "called"
+    os.mkfifo(called)
+    browser.write_text(f"#!{sys.executable}\nimport sys\nopen({str(called)!r}, 'w').write(sys.argv[1])\n")
+    browser.chmod(0o755)
+    base_url, process = opened(tmp_path, str(browser))
+    assert called.read_text() == f"{base_url}/_sandbox/handsets"
+    process.terminate()
+    assert process.communicate(timeout=30)[1] == ""
+
+
+def test_without_a_browser_it_says_where_the_page_is(tmp_path: Path) -> None:
+    base_url, process = opened(tmp_path, "")
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert told == f"flexsms sandbox: no browser here; open {base_url}/_sandbox/handsets in one.\n"
+    process.terminate()
+    process.communicate(timeout=30)
 
 
 def refused(*options: str) -> str:

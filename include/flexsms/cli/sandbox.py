@@ -19,12 +19,14 @@ HELP = "serve a local Twilio"
 DESCRIPTION = """\
 Serves a local Twilio that keeps state: Flex, Conversations, Chat, Proxy, Sync,
 TaskRouter and Event Streams at the path /<original host>/…, and a control
-plane at /_sandbox/, where you play customers and agents. Nothing leaves this
-machine. At a terminal it says how to connect, and has a line for each text;
-elsewhere one line of JSON says how to connect."""
+plane at /_sandbox/, where you play customers and agents; --open shows the
+customers' handsets. Nothing leaves this machine. At a terminal it says how to
+connect, and has a line for each text; elsewhere one line of JSON says how to
+connect."""
 EXAMPLES = """\
 examples:
   flexsms sandbox --port 9999
+  flexsms sandbox --open
   flexsms sandbox --seed story:conversations,200:conversations
   flexsms sandbox --set stream_delay_s=5 --rate-limits documented
 """
@@ -93,12 +95,14 @@ The local Twilio is listening.
   auth token   {settings["auth_token"]}
   numbers      {number} of stack {current}, {" and ".join(numbers.values())} of stack {former}
   control      {base_url}/_sandbox/health
+  handsets     {base_url}/_sandbox/handsets
 
 For Airflow, as the connection twilio_default (its "stack" may also be "{former}"):
 
 export AIRFLOW_CONN_TWILIO_DEFAULT='{json.dumps(ours)}'
 
-Play a customer who writes, and an agent who completes the task of a channel:
+Read and answer texts as the customers do, in a browser, at the handsets above. Or play
+a customer who writes, and an agent who completes the task of a channel:
 
 curl {base_url}/_sandbox/customer -d '{hello}'
 curl {base_url}/_sandbox/agent -d '{{"action": "complete", "channel_sid": "CH…"}}'

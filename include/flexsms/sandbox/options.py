@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "story:conversations,200:conversations (default: %(default)s)",
     )
     parser.add_argument(
+        "--open",
+        action="store_true",
+        help="open the customers' handsets in a browser, to read and answer texts",
+    )
+    parser.add_argument(
         "--random-seed", type=int, default=1, help="SIDs and history follow from it (default: 1)"
     )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer (default: 0)")

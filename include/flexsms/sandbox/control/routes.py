@@ -2,7 +2,7 @@
 only.
 
 GET  health settings switches clock state story journal?after=n outbox contested faults
-     deliveries?after=n
+     deliveries?after=n handsets
 POST reset settings clock faults customer agent seed load tasks events perform
 PUT  state journal        DELETE faults journal
 """
@@ -21,7 +21,7 @@ from ..routing.rate_limits import Limits
 from ..state.account import EmulatedAccount
 from ..state.clock import iso
 from ..state.settings import Settings
-from . import bulk_load, seed, simulate
+from . import bulk_load, handsets, seed, simulate
 from .actions import perform
 from .faults import Faults
 from .journal import Journal
@@ -44,6 +44,7 @@ class Control:
         self.limits = Limits()
         self.errors: list[str] = []  # mistakes of the sandbox itself, since the last reset
         self.account = EmulatedAccount(random_seed)
+        self._pages = handsets.pages()
         self._routes: dict[tuple[str, str], Callable[[Body, Form], Any]] = {
             ("GET", "/health"): lambda _body, _query: {"ok": not self.errors, "errors": self.errors},
             ("POST", "/reset"): lambda body, _query: self.reset(body),
@@ -71,6 +72,7 @@ class Control:
             ("DELETE", "/journal"): self._clear_journal,
             ("GET", "/deliveries"): self._deliveries,
             ("GET", "/outbox"): self._outbox,
+            ("POST", "/handsets"): lambda body, _query: handsets.news(self.account, body),
             ("POST", "/seed"): self._seed,
             ("POST", "/load"): lambda body, _query: bulk_load.load(self.account, **body),
             ("POST", "/tasks"): lambda body, _query: bulk_load.open_tasks(self.account, **body),
@@ -79,6 +81,8 @@ class Control:
 
     def answer(self, method: str, path: str, query: Form, raw: bytes) -> Response:
         """One control request. Mistakes are 400 with a sentence in `error`."""
+        if method == "GET" and (page := self._pages.get(path.rstrip("/"))):
+            return page
         handler = self._routes.get((method, path.rstrip("/")))
         if handler is None:
             return Response(404, orjson.dumps({"error": f"no control {method} {path}"}))

@@ -9,6 +9,8 @@ import os
 import signal
 import socket
 import sys
+import webbrowser
+from threading import Thread
 
 import orjson
 import uvicorn
@@ -19,7 +21,7 @@ from ..control.routes import Control
 from ..options import add_arguments
 from .app import App
 from .delivery_worker import DeliveryWorker
-from .guard import names_of
+from .guard import ANY, names_of
 
 PARENT_CHECK_S = 0.25
 
@@ -66,8 +68,15 @@ def run(args: argparse.Namespace) -> int:
         timeout_graceful_shutdown=1,
         backlog=4096,
     )
-    base_url = f"http://{args.host}:{listener.getsockname()[1]}"
-    server = _Server(config, base_url, control, parent, app.delivery_worker)
+    port = listener.getsockname()[1]
+    base_url = f"http://{args.host}:{port}"
+    # Where it listens on every address, a browser of this machine takes the one that no other machine has.
+    page = (
+        f"http://{'127.0.0.1' if args.host in ANY else args.host}:{port}/_sandbox/handsets"
+        if args.open
+        else ""
+    )
+    server = _Server(config, base_url, control, parent, app.delivery_worker, page)
     server.run(sockets=[listener])
     return 0
 
@@ -80,18 +89,23 @@ class _Server(uvicorn.Server):
         control: Control,
         parent: int,
         delivery_worker: DeliveryWorker,
+        page: str,
     ) -> None:
         super().__init__(config)
         self._parent = parent
         self._base_url = base_url
         self._control = control
         self._courier = delivery_worker
+        self._page = page
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         ready = {"base_url": self._base_url, "pid": os.getpid(), "settings": self._control.settings()}
         sys.stdout.write(orjson.dumps(ready).decode() + "\n")
         sys.stdout.flush()
+        if self._page:
+            # Some browsers are programs of the terminal, and return when they are left.
+            Thread(target=_open, args=(self._page,), daemon=True).start()
         self._watch = asyncio.create_task(self._watch_parent())
         self._deliveries = asyncio.create_task(self._courier.run())
 
@@ -105,6 +119,11 @@ class _Server(uvicorn.Server):
         while os.getppid() == self._parent:  # noqa: ASYNC110 (there is no event to wait for)
             await asyncio.sleep(PARENT_CHECK_S)
         self.should_exit = True
+
+
+def _open(page: str) -> None:
+    if not webbrowser.open(page):
+        print(f"flexsms sandbox: no browser here; open {page} in one.", file=sys.stderr, flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

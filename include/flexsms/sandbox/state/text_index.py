@@ -5,10 +5,14 @@ An account has few numbers with many texts each, and many customers with few: on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 from .ordered import Ordered
 from .rows.messaging import Sms
+
+# An account that takes the place of another one has other versions.
+_versions = count()
 
 
 class TextIndex:
@@ -20,6 +24,7 @@ class TextIndex:
     """
 
     def __init__(self, texts: Iterable[Sms] = ()) -> None:
+        self.version = next(_versions)  # another one whenever a text has come or changed
         self.all: Ordered[Sms] = Ordered()
         self._of_number: dict[tuple[str, bool], Ordered[Sms]] = {}
         self._of_customer: dict[str, dict[str, Sms]] = {}  # whoever's text is the newest comes last
@@ -32,6 +37,7 @@ class TextIndex:
         thread = self._of_customer.pop(text.customer, {})
         thread[text.sid] = text
         self._of_customer[text.customer] = thread
+        self.changed()
 
     def sent(self, text: Sms, at: float) -> None:
         """Its place is another one, once it has left."""
@@ -42,6 +48,9 @@ class TextIndex:
         for order in orders:
             order.add(text.position, text)
 
+    def changed(self) -> None:
+        self.version = next(_versions)
+
     def of_number(self, number: str, *, inbound: bool) -> Ordered[Sms] | None:
         """Those that a Twilio number has received or sent."""
         return self._of_number.get((number, inbound))
@@ -49,3 +58,14 @@ class TextIndex:
     def of_customer(self, customer: str) -> list[Sms]:
         """In no order that counts."""
         return list(self._of_customer.get(customer, {}).values())
+
+    @property
+    def customers(self) -> int:
+        return len(self._of_customer)
+
+    def newest(self) -> Iterator[tuple[str, Sms]]:
+        """Customers and the newest text of each, the newest first."""
+        return (
+            (customer, next(reversed(thread.values())))
+            for customer, thread in reversed(self._of_customer.items())
+        )

@@ -97,6 +97,7 @@ def move(account: EmulatedAccount, sms: Sms, status: str, error_code: int | None
     sms.history.append([status, sms.updated])
     if sms.sent is None:
         account.texts.sent(sms, sms.updated)
+    account.texts.changed()
     events.stepped(account, sms)
     if interaction := account.store.interactions.get(sms.interaction_sid):
         interaction.outbound["status"] = status
