@@ -1,4 +1,4 @@
-"""A broadcast on either stack whose workers are killed, by the script beside this file; `--texts 5000` is a large one."""
+"""A broadcast on either stack whose workers are killed, by the script beside this file; `--texts 5000` is large."""
 
 from __future__ import annotations
 
