@@ -181,6 +181,7 @@ def test_what_an_upstream_task_returns_is_data_and_no_rendered_field(
     done = run(recipients=rows)
     assert done.plan.texts == 1
     assert done.plan.folder.startswith(f"{tmp_path.as_uri()}/dag/spring-2026-")
+    assert (run(recipients=[]).plan.rows, run(recipients=[]).plan.texts) == (0, 0)
 
 
 def test_a_query_is_a_list(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -200,6 +201,18 @@ def test_texts_wait_for_not_before_and_the_pace_is_that_of_all_senders(
     done = run(recipients=recipients, not_before=begin.isoformat(), max_per_second=0.5)
     assert done.plan.first_at == begin.isoformat()
     assert done.plan.last_at == (begin + timedelta(seconds=4)).isoformat()
+
+
+def test_what_would_leave_too_late_and_what_it_costs_is_told(
+    run: Callable[..., Any], recipients: str
+) -> None:
+    end = (datetime.now(UTC) + timedelta(days=2, seconds=1)).isoformat()
+    begin = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    plan = run(recipients=recipients, not_before=begin, not_after=end, max_per_second=0.01).plan
+    assert plan.problems[0] == "At 0.01 texts a second, some 2 texts would leave after not_after."
+    # Two texts to numbers of the United States, whatever their time zone.
+    assert plan.cost["currency"] == "USD"
+    assert float(plan.cost["amount"]) > 0
 
 
 @pytest.mark.parametrize(

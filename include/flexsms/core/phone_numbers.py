@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import phonenumbers
 
 EXAMPLE = "+14155550100"
+_LONGEST_SHORT_CODE = len("+123456")
 WRITE = f"write it in E.164, like {EXAMPLE}"
 
 
@@ -93,18 +94,7 @@ def read_number(name: str, value: str | None) -> ReadNumber:
     kind = phonenumbers.number_type(number)
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         _refuse_old_form(name, e164)
-    lengths = phonenumbers.ValidationResult
-    problem = {
-        lengths.IS_POSSIBLE: None,
-        lengths.IS_POSSIBLE_LOCAL_ONLY: "has no area code",
-        lengths.TOO_SHORT: f"has too few digits for a number of +{number.country_code}",
-        lengths.TOO_LONG: f"has too many digits for a number of +{number.country_code}",
-    }.get(
-        phonenumbers.is_possible_number_with_reason(number),
-        f"has as many digits as no number of +{number.country_code}",
-    )
-    if problem:
-        raise InvalidInput(name, f"{mask_number(text)} {problem}", "check for a missing or wrong digit")
+        _refuse_length(name, number, e164)
     return ReadNumber(e164, kind, number)
 
 
@@ -150,6 +140,8 @@ def _refuse_other_senders(name: str, text: str) -> None:
     Sources: https://www.twilio.com/docs/glossary/what-is-a-short-code,
     https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id (nobody can answer one)
     """
+    if text.startswith("+") and len(text) > _LONGEST_SHORT_CODE:
+        return
     if re.fullmatch(r"MG[0-9a-fA-F]{32}", text):
         problem = "is a messaging service, which picks a number by itself; the answer has to come back to one number"
         raise InvalidInput(name, problem, f"give that number in E.164, like {EXAMPLE}")
@@ -172,3 +164,19 @@ def _refuse_old_form(name: str, e164: str) -> None:
                 f"{mask_number(e164)} is written as mobile numbers in {old.country} were until {old.until}",
                 old.remedy,
             )
+
+
+def _refuse_length(name: str, number: phonenumbers.PhoneNumber, e164: str) -> None:
+    """Name a number that no number of its country is as long as; one that is in a known range is."""
+    import phonenumbers
+
+    lengths = phonenumbers.ValidationResult
+    found = phonenumbers.is_possible_number_with_reason(number)
+    if found == lengths.IS_POSSIBLE:
+        return
+    problem = {
+        lengths.IS_POSSIBLE_LOCAL_ONLY: "has no area code",
+        lengths.TOO_SHORT: f"has too few digits for a number of +{number.country_code}",
+        lengths.TOO_LONG: f"has too many digits for a number of +{number.country_code}",
+    }.get(found, f"has as many digits as no number of +{number.country_code}")
+    raise InvalidInput(name, f"{mask_number(e164)} {problem}", "check for a missing or wrong digit")

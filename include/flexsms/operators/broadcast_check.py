@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, Context, conf
 from airflow.sdk.log import mask_secret
 
-from flexsms.arguments import flag, moment, number, spellings
+from flexsms.arguments import flag, spellings
 from flexsms.core.broadcast import BroadcastBatch
-from flexsms.core.broadcast_schedule import foretell, in_order
+from flexsms.core.broadcast_schedule import Schedule, foretell, in_order
 from flexsms.core.broadcast_totals import many
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.list_problems import TOLD
 from flexsms.core.message_fields import MessageFields
 from flexsms.core.outbound_message import Route
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.recipient import check_columns
-from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS, SendingHours
-from flexsms.core.validation import parse_choice, parse_text
+from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS
+from flexsms.core.validation import parse_text
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
+from flexsms.operators.broadcast_rules import parse_rules
 from flexsms.operators.broadcast_xcom import PLAN_KEY, BroadcastPlan
 from flexsms.recipients.folder import CHECK, LEFT_OUT, BroadcastFolder
 from flexsms.templates import LiteralRows
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from flexsms.recipients.check import Checked, Order
     from flexsms.recipients.source import ListSource
     from flexsms.recipients.spool import Spool
-    from flexsms.twilio.account import Account
-    from flexsms.twilio.broadcast.prices import Cost
+    from flexsms.twilio.broadcast.rules import BroadcastRules
 
 SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
@@ -72,7 +73,8 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     :param days: days of the week on which these hours begin, like ``mon-fri`` (templated)
     :param not_before: nothing leaves before, ISO 8601, UTC if it names no offset (templated)
     :param not_after: nothing leaves from then on (templated)
-    :param max_per_second: texts a second and sender, by which the end is foretold (templated)
+    :param max_per_second: texts a second of each sending number, by which the end is foretold; empty: as many as the
+        limits of the account leave room for (templated)
     :param preview: a dry run: check only (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: the batches, each ``{"number", "label", "folder", "start", "end", "texts", "zones"}``, at most 1000; one
@@ -117,7 +119,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         days: str = DEFAULT_DAYS,
         not_before: str | None = None,
         not_after: str | None = None,
-        max_per_second: float | str = 1,
+        max_per_second: float | str | None = None,
         preview: bool | str = False,
         twilio_conn_id: str = TwilioHook.default_conn_name,
         render_template_as_native_obj: bool | None = False,
@@ -146,7 +148,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         This method and not ``render_template_fields``, which Airflow does not call for a mapped task.
         """
         super()._do_render_template_fields(parent, *args, **kwargs)
-        if self.recipients and not isinstance(self.recipients, str):
+        if self.recipients is not None and not isinstance(self.recipients, str):
             self._given, self.recipients = self.recipients, "objects of an upstream task"
         personal = {str(self.body), *(found for sender in self._senders() for found in spellings(sender))}
         for secret in personal:
@@ -157,34 +159,44 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Ask Twilio who is not texted, read the list, write the files."""
         # Here, because the DAG processor imports this module again and again, and never checks.
+        from flexsms.recipients.account_facts import ask
         from flexsms.recipients.source import ListSource
         from flexsms.recipients.spool import Spool
+        from flexsms.twilio.broadcast.prices import least_cost
 
-        order = self._order()
-        source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
-        per_second = number("max_per_second", self.max_per_second, low=0.001, high=1000) * len(
-            order.from_numbers
+        rules = parse_rules(
+            route=self.route,
+            hours=self.hours,
+            days=self.days,
+            not_before=self.not_before,
+            not_after=self.not_after,
+            max_per_second=self.max_per_second,
+            max_open_tasks=None,
+            stop_over=None,
         )
+        order = self._order(rules)
+        source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
         campaign = self._campaign()
-        route = parse_choice(Route, "route", "is not a route", self.route)
         hook, ti = TwilioHook(self.twilio_conn_id), context["ti"]
         folder = BroadcastFolder(source.folder(dag_id=ti.dag_id, campaign=campaign, run_id=ti.run_id))
         with Spool() as spool:
-            digest, opted_out = hook.run(lambda account: _prepare(account, order, campaign, route, spool))
+            facts = hook.run(lambda account: ask(account, order, campaign, rules, spool))
             folder.clear()
-            checked = _check(source, order, spool, digest, folder)
+            checked = _check(source, order, spool, facts.digest, folder)
             batches = self._batches(order, spool, checked, folder)
-        cost, unknown = hook.run(lambda account: _cost(account, checked))
+        cost, unknown = hook.run(lambda account: least_cost(account.client, checked.segments))
         schedule = foretell(
-            checked.texts, order.hours, since=order.since, until=order.not_after, per_second=per_second
+            checked.texts, order.hours, since=order.since, until=order.not_after, per_second=facts.per_second
         )
-        problems = checked.problems.sentences()
-        if unknown:
-            problems.append(f"The cost is not known: Twilio lists no price for {', '.join(unknown[:5])}.")
-        if schedule.late:
-            problems.append(
-                f"At {per_second:g} texts a second, some {many(schedule.late)} texts would leave after not_after."
-            )
+        problems = [
+            *_late(schedule, facts.per_second),
+            *(
+                [f"The cost is not known: Twilio lists no price for {', '.join(unknown[:5])}."]
+                if unknown
+                else ()
+            ),
+            *checked.problems.sentences(),
+        ]
         plan = BroadcastPlan(
             campaign=campaign,
             folder=folder.url,
@@ -196,9 +208,9 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
             cost=cost.to_json() if cost else None,
             first_at=schedule.first_at.isoformat(timespec="seconds") if schedule.first_at else None,
             last_at=schedule.last_at.isoformat(timespec="seconds") if schedule.last_at else None,
-            opted_out=opted_out,
+            opted_out=facts.opted_out,
             checked_at=clock.utc_now().isoformat(),
-            problems=problems[:5],
+            problems=problems[:TOLD],
         )
         ti.xcom_push(PLAN_KEY, plan.to_json())
         for problem in problems:
@@ -207,24 +219,23 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         self.log.info("What is said of each row: %s", folder.path(CHECK))
         return [batch.to_json() for batch in batches]
 
-    def _order(self) -> Order:
+    def _order(self, rules: BroadcastRules) -> Order:
         from flexsms.recipients.check import Order
 
         senders = self._senders()
         if not senders:
             raise InvalidInput("from_number", "is empty", "give a number in E.164, like +14155550100")
         now = clock.utc_now()
-        not_after = moment("not_after", self.not_after)
-        since = max(now, moment("not_before", self.not_before) or now)
-        if not_after and not_after <= since:
+        since = max(now, rules.not_before or now)
+        if rules.not_after and rules.not_after <= since:
             raise InvalidInput("not_after", "is over before the first text may leave", "give a later moment")
         return Order(
             body=MessageFields.parse(self.body),
             # Each once, for a number that is written twice would get more than its share.
             from_numbers=tuple(dict.fromkeys(parse_number("from_number", sender) for sender in senders)),
-            hours=SendingHours.parse(self.hours, days=self.days),
+            hours=rules.hours,
             since=since,
-            not_after=not_after,
+            not_after=rules.not_after,
             dry_run=flag("dry_run", self.preview),
         )
 
@@ -252,29 +263,6 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         return write_work_list(folder, spool, checked, groups, most=most)
 
 
-async def _prepare(
-    account: Account, order: Order, campaign: str, route: Route, spool: Spool
-) -> tuple[NumberDigest, int]:
-    """Make sure that the senders can send, and fill the spool with whom nobody texts.
-
-    :return: also how many have opted out
-    """
-    from flexsms.recipients.spool import Known
-    from flexsms.twilio.broadcast.senders import check_senders
-
-    await check_senders(
-        account.client, account.settings.account_sid, account.stack.opening, order.from_numbers, route
-    )
-    digest = await account.number_digest()
-    opted_out = 0
-    async for out in account.suppressions().all():
-        spool.add(out, Known.SUPPRESSED)
-        opted_out += 1
-    async for texted in (await account.campaign(campaign)).texted():
-        spool.add(texted, Known.TEXTED_BEFORE)
-    return digest, opted_out
-
-
 def _check(
     source: ListSource, order: Order, spool: Spool, digest: NumberDigest, folder: BroadcastFolder
 ) -> Checked:
@@ -286,7 +274,9 @@ def _check(
         return ListCheck(order, spool=spool, digest=digest, left_out=left_out, report=report).run(rows)
 
 
-async def _cost(account: Account, checked: Checked) -> tuple[Cost | None, list[str]]:
-    from flexsms.twilio.broadcast.prices import least_cost
-
-    return await least_cost(account.client, checked.segments)
+def _late(schedule: Schedule, per_second: float) -> list[str]:
+    if not schedule.late:
+        return []
+    return [
+        f"At {per_second:g} texts a second, some {many(schedule.late)} texts would leave after not_after."
+    ]

@@ -8,7 +8,7 @@ from contextlib import closing
 from enum import IntEnum
 from typing import Self
 
-CACHE_KIB = 16 * 1024
+CACHE_KIB = 48 * 1024
 LINES_AT_ONCE = 500
 # Rows of one set of zones are side by side, in the order of the list.
 _ROW_BITS = 40
