@@ -13,7 +13,7 @@ import pytest
 from flexsms.bundle import FlexSmsDagBundle
 from tests.conftest import ROOT
 
-DAGS = ["flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
+DAGS = ["flexsms_broadcast", "flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
 
 
 def dags_in(folder: Path) -> dict[str, Any]:

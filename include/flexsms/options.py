@@ -14,6 +14,7 @@ from croniter import CroniterError, croniter
 from flexsms.arguments import flag, number, whole_number
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.retention import channel_types
+from flexsms.core.sending_hours import SendingHours
 from flexsms.provider_info import CONFIG
 from flexsms.twilio.client.fields import CONN_ID
 
@@ -98,6 +99,21 @@ def channel_types_option() -> str:
     """
     value = option("channel_types")
     channel_types(value, field=_called("channel_types"))
+    return value
+
+
+def hours_option() -> str:
+    """The local hours in which texts of a broadcast leave.
+
+    :raises InvalidInput: naming the option
+    """
+    value = option("broadcast_hours")
+    try:
+        SendingHours.parse(value)
+    except InvalidInput:
+        raise InvalidInput(
+            _called("broadcast_hours"), f"{value!r} is no span of hours", "write it like 08:00-21:00"
+        ) from None
     return value
 
 

@@ -48,7 +48,7 @@ def phone_param(title: str, description: str, from_option: str = "", **more: Any
     if from_option and (number := option(from_option)):
         more["default"] = number
     return Param(
-        description=description, title=title, minLength=1, maxLength=64, **{"type": "string", **more}
+        description=description, title=title, minLength=1, **{"type": "string", "maxLength": 64, **more}
     )
 
 

@@ -16,7 +16,7 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 
 logger = logging.getLogger(__name__)
 
-DAG_IDS = ["flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
+DAG_IDS = ["flexsms_broadcast", "flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
 
 
 class FlexSmsPlugin(AirflowPlugin):

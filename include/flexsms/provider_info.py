@@ -80,10 +80,29 @@ CONFIG: dict[str, Any] = {
                 "integer",
             ),
             "second_person": _option(
-                "Whether somebody else than who has started a run of flexsms_cleanup has to approve it.",
+                "Whether somebody else than who has started a run of flexsms_cleanup or flexsms_broadcast has to "
+                "approve it.",
                 "false",
                 "true",
                 "boolean",
+            ),
+            "broadcast_approve_over": _option(
+                "How many people may be texted before a run of flexsms_broadcast waits for a person's approval. Empty: "
+                "any number.",
+                "100",
+                "1000",
+                "integer",
+            ),
+            "broadcast_hours": _option(
+                "The hours, in the recipient's local time, in which texts of flexsms_broadcast leave.",
+                "08:00-21:00",
+                "09:00-18:00",
+            ),
+            "broadcast_workers": _option(
+                "How many batches of a run of flexsms_broadcast are sent at the same time.",
+                "4",
+                "8",
+                "integer",
             ),
             "track_source": _option(
                 "Where scheduled runs of flexsms_track read task events: taskrouter, inbox, http or kinesis.",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 
 from flexsms.assets import CHANNEL_STATE
 from flexsms.sandbox.client import SandboxProcess
 from tests.conftest import ROOT
+from tests.recipients.test_database import Database
 
 from .conftest import Run
 
@@ -60,6 +66,55 @@ def test_send_to_a_list(run_example: Callable[..., Run], number: str, sandbox: S
         ("+14155550171", "We look forward to seeing you tomorrow at 9."),
         ("+14155550172", "We look forward to seeing you tomorrow at 10."),
     ]
+
+
+@on_conversations
+def test_a_broadcast_from_the_warehouse(
+    run_example: Callable[..., Run],
+    dags: dict[str, Any],
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a zone where it is early afternoon, whenever this runs."""
+    sandbox.control.settings(sms_step_s=0)
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", (tmp_path / "broadcasts").as_uri())
+    database = tmp_path / "warehouse.db"
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f"sqlite:///{database}")
+    monkeypatch.setattr(Connection, "get_hook", lambda *_, **__: Database(database))
+    now = datetime.now(UTC)
+    zone = f"Etc/GMT{now.hour - 13:+d}"
+    tomorrow = (now + timedelta(days=1)).date().isoformat()
+    with closing(sqlite3.connect(database)) as warehouse:
+        warehouse.execute("CREATE TABLE appointments (phone, first_name, time_zone, starts_at, day)")
+        rows = [
+            ("+14155550171", "Hana", zone, "9", tomorrow),
+            ("+14155550172", "Ivo", zone, "10", tomorrow),
+            ("+14155550173", "Jo", zone, "10", "2026-01-01"),
+        ]
+        warehouse.executemany("INSERT INTO appointments VALUES (?, ?, ?, ?, ?)", rows)
+        warehouse.commit()
+    first, second = (run_example("appointments_of_tomorrow") for _ in range(2))
+    assert (first.xcom("report")["delivered"], second.xcom("report")["texted_before"]) == (2, 2)
+    assert texted(sandbox) == [
+        ("+14155550171", "Dear Hana, we look forward to seeing you tomorrow at 9."),
+        ("+14155550172", "Dear Ivo, we look forward to seeing you tomorrow at 10."),
+    ]
+
+
+@on_conversations
+def test_a_broadcast_to_whoever_a_task_returns(
+    run_example: Callable[..., Run],
+    number: str,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", tmp_path.as_uri())
+    done = run_example("recall", product="kettle", from_number=number)
+    assert done.xcom("report")["texted"] == 2
+    assert [to for to, _ in texted(sandbox)] == ["+14155550171", "+14155550172"]
+    assert "please do not use your kettle any more" in texted(sandbox)[0][1]
 
 
 @on_conversations

@@ -96,7 +96,7 @@ def test_a_wrong_option_stops_the_dag_that_it_is_for_and_no_other(
 ) -> None:
     configured(**{name: value})
     parsed = bag()
-    assert sorted(parsed.dags) == ["flexsms_send", "flexsms_setup", "flexsms_track"]
+    assert sorted(parsed.dags) == ["flexsms_broadcast", "flexsms_send", "flexsms_setup", "flexsms_track"]
     [error] = parsed.import_errors.values()
     assert error.splitlines()[-1].endswith(f": Option [flexsms] {name}: {sentence}")
 
@@ -106,6 +106,31 @@ def test_a_connection_that_has_no_name_is_refused_in_one_sentence(value: str, co
     configured(twilio_conn_id=value)
     with pytest.raises(InvalidInput, match=r"^Option \[flexsms\] twilio_conn_id: .* like twilio_default\.$"):
         options.conn_id_option()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("broadcast_hours", "9 to 5", "'9 to 5' is no span of hours; write it like 08:00-21:00."),
+        ("broadcast_workers", "0", "is '0'; give a whole number between 1 and 64."),
+        ("broadcast_approve_over", "few", "is 'few'; give a whole number between 0 and 1e+09."),
+    ],
+)
+def test_a_wrong_option_of_broadcasts_stops_these_only(
+    name: str, value: str, sentence: str, configured: Any
+) -> None:
+    configured(**{name: value})
+    parsed = bag()
+    assert sorted(parsed.dags) == ["flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
+    [error] = parsed.import_errors.values()
+    assert error.splitlines()[-1].endswith(f": Option [flexsms] {name}: {sentence}")
+
+
+def test_broadcasts_begin_with_the_options(configured: Any) -> None:
+    configured(broadcast_hours="09:00-18:00", broadcast_workers="7", broadcast_approve_over="")
+    dag = bag().dags["flexsms_broadcast"]
+    assert (dag.params["hours"], dag.params["approve_over"]) == ("09:00-18:00", None)
+    assert dag.get_task("send").max_active_tis_per_dagrun == 7
 
 
 def test_a_wrong_source_stops_tracking_only(configured: Any) -> None:

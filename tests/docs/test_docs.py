@@ -106,7 +106,9 @@ def test_every_option_of_airflow_is_one(page: Page) -> None:
 
 
 @pytest.mark.airflow
-@pytest.mark.parametrize("dag_id", ["flexsms_send", "flexsms_track", "flexsms_cleanup", "flexsms_setup"])
+@pytest.mark.parametrize(
+    "dag_id", ["flexsms_send", "flexsms_broadcast", "flexsms_track", "flexsms_cleanup", "flexsms_setup"]
+)
 def test_every_param_is_told_with_its_default(dag_id: str, airflow_db: object) -> None:
     params = _dags()[dag_id].params
     told = BY_NAME[dag_id.removeprefix("flexsms_")].table("param", "default")

@@ -186,11 +186,13 @@ def test_who_gets_what(wheel: Path, tmp_path: Path) -> None:
             dag_id
             for route in FIGURES
             if found[route][who].is_success
-            for dag_id in re.findall(r"flexsms_(?:send|track|cleanup|setup)\b", found[route][who].text)
+            for dag_id in re.findall(
+                r"flexsms_(?:send|broadcast|track|cleanup|setup)\b", found[route][who].text
+            )
         }
         for who in logins
     }
-    everything = {"flexsms_send", "flexsms_track", "flexsms_cleanup", "flexsms_setup"}
+    everything = {"flexsms_send", "flexsms_broadcast", "flexsms_track", "flexsms_cleanup", "flexsms_setup"}
     assert told == {
         "anonymous": set(),
         "Public": set(),

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from .conftest import airflow_version, environment_of, installed
 from .inside import TEXT, TO
 
-DAGS = ["flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
+DAGS = ["flexsms_broadcast", "flexsms_cleanup", "flexsms_send", "flexsms_setup", "flexsms_track"]
 
 
 @pytest.mark.timeout(1800)

@@ -81,12 +81,13 @@ def test_a_batch_that_ended_without_a_word_is_told_row_by_row(folder: BroadcastF
     first, end = len(lines[0]), len(b"".join(lines))
     told, silent = batch(0, 1, 0, first), batch(1, 2, first, end)
     folder.write_results(results_of(told), [SENT])
+    folder.write_results(results_of(silent), [replace(SENT, row=3)])  # before it waited for its hours
     for one in (told, silent, batch(2, 0)):
         settle(folder, one, Outcome.UNKNOWN, "The batch ended without a word.")
     assert [(line["number"], line["outcome"]) for line in report(folder, told, silent)] == [
         ("…0201", "sent"),
         ("…0202", "unknown"),
-        ("…0203", "unknown"),
+        ("…0201", "sent"),
     ]
     folder.forget_texts()
     settle(folder, silent, Outcome.UNKNOWN, "once more")  # it is settled

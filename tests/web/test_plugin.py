@@ -83,7 +83,7 @@ def test_airflow_can_read_every_view(
     assert [view.destination for view in read] == destinations
     assert len({view.url_route for view in read}) == len(views)
     assert {view.href.partition("?")[0] for view in read} == {"/data/airflow/flexsms/dashboard"}
-    assert {view["applies_to"]["dag_id"][0] for view in views[1:]} <= {"flexsms_cleanup"}
+    assert {view["applies_to"]["dag_id"][0] for view in views[1:]} <= {"flexsms_broadcast"}
 
 
 def test_the_tab_is_for_the_dags_of_flexsms() -> None:

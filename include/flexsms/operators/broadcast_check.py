@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context, conf
+from airflow.sdk import BaseOperator, Context, XComArg, conf
 from airflow.sdk.log import mask_secret
 
 from flexsms.arguments import flag, spellings
@@ -111,7 +111,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         from_number: str | Sequence[str],
         body: str,
         campaign: str,
-        recipients: str | Iterable[Mapping[str, Any]] | None = None,
+        recipients: str | Iterable[Mapping[str, Any]] | XComArg | None = None,
         sql: str | None = None,
         sql_conn_id: str | None = None,
         route: str = Route.STUDIO,
@@ -126,7 +126,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(render_template_as_native_obj=render_template_as_native_obj, **kwargs)
-        self.recipients = recipients
+        self.recipients: Any = recipients
         self.sql = sql
         self.sql_conn_id = sql_conn_id
         self.from_number = from_number

@@ -32,19 +32,21 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def settle(folder: BroadcastFolder, batch: BroadcastBatch, outcome: Outcome, reason: str) -> None:
-    """Say something of all texts of a batch that has left no results.
+    """Say something of the texts of which a batch has said nothing: it has ended without a word, or while it waited.
 
     Results that it leaves later, because its task is cleared, take their place.
 
-    :raises PermanentError: when there are none, and the work list is gone
+    :raises PermanentError: when there are such texts, and the work list is gone
     """
-    if batch.texts == 0 or folder.path(results_of(batch)).exists():
+    name = results_of(batch)
+    known = {result.row: result for result in folder.results(name)}
+    if len(known) >= batch.texts:
         return
-    texts = folder.texts(batch)
-    results = (
-        BroadcastResult(text.row, mask_number(text.to_number)[1:], outcome, reason=reason) for text in texts
-    )
-    folder.write_results(results_of(batch), results)
+    for text in folder.texts(batch):
+        if text.row not in known:
+            to = mask_number(text.to_number)[1:]
+            known[text.row] = BroadcastResult(text.row, to, outcome, reason=reason)
+    folder.write_results(name, known.values())
 
 
 def newest(folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> Iterator[BroadcastResult]:

@@ -25,19 +25,18 @@ if TYPE_CHECKING:
     from flexsms.recipients.fates import BroadcastFates
     from flexsms.twilio.account import Account
 
-# Minutes after the first look. Most receipts come within a minute, a few within an hour, and a look costs a call per
-# 1000 texts.
-LOOKS = (1, 5, 15, 30)
-LATER = 30
+# After the first look. Most receipts come within seconds, a few within an hour, and a look costs a call per 1000 texts.
+LOOKS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 1800))
+LATER = timedelta(minutes=30)
 BEGAN = "began"
 
 
 class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
     """Wait until the fate of all texts of a broadcast is known, for so long at most.
 
-    It looks at once, after 1, 5, 15 and 30 minutes, and then every 30. A look is one call per 1000 texts, for it reads
-    Twilio's list of messages and not receipts one by one. In between it waits in the triggerer, one task for the whole
-    broadcast.
+    It looks at once, after 10 seconds, 1, 5, 15 and 30 minutes, and then every 30. A look is one call per 1000 texts,
+    for it reads Twilio's list of messages and not receipts one by one. In between it waits in the triggerer, one task
+    for the whole broadcast.
 
     It writes ``delivery.jsonl`` into the broadcast's folder, and keeps who has opted out (21610), so that nobody texts
     them again. It only reads from Twilio and may be cleared, as long as the work list is there. Texts that did not
@@ -178,7 +177,5 @@ def next_look(began: datetime, now: datetime, wait: timedelta) -> datetime | Non
     end = began + wait
     if now >= end:
         return None
-    for minutes in LOOKS:
-        if (at := began + timedelta(minutes=minutes)) > now:
-            return min(at, end)
-    return min(now + timedelta(minutes=LATER), end)
+    upcoming = next((began + after for after in LOOKS if began + after > now), now + LATER)
+    return min(upcoming, end)
