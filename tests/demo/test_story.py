@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def play(api: Api, sandbox: Sandbox | None = None) -> tuple[Story, io.StringIO]:
     out = io.StringIO()
     view = View(Console(file=out, width=120, highlight=False))
-    return Story(api, sandbox or Sandbox(), view), out  # type: ignore[arg-type]
+    return Story(api, sandbox or Sandbox(), view, Path()), out  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("duplicate", "said"), [(True, "not sent again"), (False, "SENT AGAIN")])

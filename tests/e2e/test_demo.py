@@ -96,14 +96,19 @@ def test_the_api_is_there_for_whoever_logs_in(demo: Demo) -> None:
     with pytest.raises(Exception, match="401"):
         api.call("GET", "dags")
     api.log_in()
-    assert api.dag_ids() >= {"flexsms_send", "flexsms_setup", "flexsms_track", "flexsms_cleanup"}
+    assert api.dag_ids() >= {f"flexsms_{name}" for name in ("send", "setup", "track", "cleanup", "broadcast")}
     assert api.import_errors() == []
     connection = api.call("GET", "connections/twilio_default")
     assert connection["conn_type"] == "twilio"
     types = {dag_id: [run["run_type"] for run in api.runs(dag_id)] for dag_id in api.dag_ids()}
     by_hand = {dag_id: found for dag_id, found in types.items() if dag_id != "flexsms_track"}
     assert {run_type for found in by_hand.values() for run_type in found} == {"manual"}
-    assert [len(by_hand[f"flexsms_{name}"]) for name in ("send", "setup", "cleanup")] == [4, 1, 2]
+    assert [len(by_hand[f"flexsms_{name}"]) for name in ("send", "setup", "cleanup", "broadcast")] == [
+        4,
+        1,
+        2,
+        1,
+    ]
     # Nobody started it. Ada's last words may have started a second one.
     assert set(types["flexsms_track"]) == {"asset_triggered"}
     api.close()

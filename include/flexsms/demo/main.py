@@ -13,6 +13,7 @@ from types import FrameType
 from phonenumbers import PhoneNumberFormat, format_number, parse
 
 from flexsms.demo.airflow_api import ApiError
+from flexsms.demo.broadcast import LIST
 from flexsms.demo.console import View
 from flexsms.demo.local_airflow import USER, DemoFailed, LocalAirflow
 from flexsms.demo.report import show
@@ -60,7 +61,7 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool, with_history
         running.callback(_stop_listening, view)
         airflow.wait_until_ready(DAGS, step.tell)
         step.result = f"{airflow.url}  (home: {_short(home)})"
-    told = Story(airflow.api, sandbox.control, view).play()
+    told = Story(airflow.api, sandbox.control, view, home).play()
     show(told, view)
     if told.problems:
         view.problems(told.problems)
@@ -72,16 +73,17 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool, with_history
             airflow.run_module("flexsms.demo.history")
             step.result = "of cleanups, and a day of tracking and sending, for the dashboard"
     if stay:
-        _invite(view, airflow, sandbox.settings, told.number)
+        _invite(view, airflow, sandbox.settings, told.number, home / LIST)
         _stay(airflow)
     return 1 if told.problems else 0
 
 
-def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str) -> None:
+def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str, people: Path) -> None:
     view.say(f"\n[bold]Airflow is open:[/] {airflow.url}")
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
     view.say(f"    from {_spelled(number)} to whom you like: it goes no further than the local Twilio")
+    view.say(f"  text a list: {airflow.url}/dags/flexsms_broadcast, for one {people}")
     view.say(f"  see what has been counted: {airflow.url}/plugin/flexsms, the dashboard")
     view.say(f"  test the connection: {airflow.url}/connections")
     view.say(

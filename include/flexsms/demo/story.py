@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from flexsms.demo import broadcast
 from flexsms.demo.airflow_api import AirflowApi, Json
 from flexsms.demo.console import View
 from flexsms.demo.dag_runs import ASK_EVERY_S, finish
@@ -18,7 +20,8 @@ from flexsms.demo.sandbox_state import channels
 from flexsms.sandbox.client import SandboxControl
 
 SEND, SETUP, TRACK, CLEANUP = "flexsms_send", "flexsms_setup", "flexsms_track", "flexsms_cleanup"
-DAGS = frozenset({SEND, SETUP, TRACK, CLEANUP})
+BROADCAST = "flexsms_broadcast"
+DAGS = frozenset({SEND, SETUP, TRACK, CLEANUP, BROADCAST})
 RETENTION_DAYS = 2
 MOVE_TIMEOUT_S = 10.0  # a text takes two seconds from queued to delivered
 # Flex takes a moment to set up an interaction; here one that is long enough for Airflow's triggerer to wait for it.
@@ -57,9 +60,11 @@ class Story:
 
     :param api: of an Airflow that is ready
     :param sandbox: control of the local Twilio, seeded with ``story``
+    :param folder: for the list of the broadcast
     """
 
-    def __init__(self, api: AirflowApi, sandbox: SandboxControl, view: View) -> None:
+    def __init__(self, api: AirflowApi, sandbox: SandboxControl, view: View, folder: Path) -> None:
+        self._folder = folder
         self._api = api
         self._sandbox = sandbox
         self._view = view
@@ -69,7 +74,7 @@ class Story:
         self._number: str = self._people["ada"]["twilio_number"]
 
     def play(self) -> Told:
-        """From the first text to the second cleanup.
+        """From the first text to the replies to a broadcast.
 
         :raises DemoFailed: when a run fails or takes too long, with the end of its log
         """
@@ -85,6 +90,8 @@ class Story:
         again = self._ada_writes_again()
         left = [sms for sms in self._delivered() if sms["sid"] not in known]
         roles = self._roles(texts, sent)
+        crowd = broadcast.people()
+        broadcasted = self._broadcast(crowd, known | {sms["sid"] for sms in left})
         problems = [
             *problems_of_sending([(text.number, text.body) for text in texts], left),
             *problems_of_delivery([found["delivery"] for found in sent.values()], left),
@@ -93,6 +100,7 @@ class Story:
             *second.problems_of_repetition(),
             *problems_of_roles(roles, first),
             *again,
+            *broadcasted.problems(crowd),
         ]
         return Told(self._number, roles, followed, first, second, left, problems)
 
@@ -181,6 +189,24 @@ class Story:
                 f"a fresh channel and a new task ({found['outcome']})" if fresh else found["outcome"]
             )
         return [] if fresh else [f"Ada's next text did not start a fresh channel: {found}."]
+
+    def _broadcast(self, people: Sequence[broadcast.Person], known: Set[str]) -> broadcast.Broadcasted:
+        """A list of people gets a text each, and some of them answer."""
+        with self._view.step(f"Text {len(people)} people") as step:
+            path = self._folder / broadcast.LIST
+            broadcast.write_list(path, people)
+            [run] = finish(self._api, BROADCAST, [broadcast.conf(self._number, path)], step.tell)
+            summary: Json = self._api.returned(BROADCAST, run, "report")
+            step.result = f"{summary['texted']} texted, {summary['delivered']} delivered"
+        with self._view.step("Some of them reply") as step:
+            found = {
+                one.number: self._sandbox.customer(one.number, self._number, broadcast.REPLY)
+                for one in people[: broadcast.REPLIES]
+            }
+            reached = sum(self._has_task(one) for one in found.values())
+            step.result = f"{reached} of {len(found)} have reached an agent, in the conversation of the text"
+        left = [sms for sms in self._sandbox.outbox() if sms["sid"] not in known]
+        return broadcast.Broadcasted(summary, left, found, channels(self._sandbox.state()))
 
     def _has_task(self, found: Json) -> bool:
         """Whether a customer's text led to a task, which Flex may need a moment to open."""
