@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from math import inf
 from typing import Any
 
 import pytest
 
-from flexsms.sandbox.products.messaging import message_filter, segments
+from flexsms.sandbox.products.messaging import message_filter, outbox, segments
+from flexsms.sandbox.state.account import NUMBER, EmulatedAccount
+from flexsms.sandbox.state.ordered import Ordered
 from tests.sandbox.conftest import CUSTOMER, Account, refused
 
 OTHER = "+14155550143"
@@ -206,3 +210,37 @@ def test_lists_are_the_same_after_a_restore(account: Account) -> None:
     assert [
         bodies(account, **filters) for filters in ({}, {"from_": account.number}, {"to": OTHER})
     ] == before
+
+
+def test_a_list_looks_at_no_more_than_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the fate of a broadcast asks for a thousand texts of a hundred thousand, again and again."""
+    account = EmulatedAccount()
+    account.clock.run(False)
+    numbers = [f"+1415555{1000 + n}" for n in range(3000)]
+    for number in numbers:
+        outbox.dispatch(account, account.account_sid, number, NUMBER, "Hello")
+        account.clock.advance(1)
+    account.run_due_timers()
+    middle = str(datetime.fromtimestamp(account.clock.now() - 1500, UTC))
+    walked: list[Any] = []
+    by_itself = Ordered._from
+
+    def counted(order: Ordered[Any], index: int, step: int) -> Iterator[Any]:
+        for position in by_itself(order, index, step):
+            walked.append(position)
+            yield position
+
+    monkeypatch.setattr(Ordered, "_from", counted)
+    for asked in (
+        {"From": NUMBER},
+        {"From": NUMBER, "DateSent<": middle},
+        {"DateSent>": middle},
+        {"To": NUMBER},
+    ):
+        walked.clear()
+        found = list(islice(message_filter.walk(account, asked)(None, False), 100))
+        assert len(found) == (0 if "To" in asked else 100)
+        assert len(walked) <= 3 * 100, asked  # a text that has moved leaves a gap behind
+    walked.clear()
+    [(_, text)] = message_filter.walk(account, {"To": numbers[7]})(None, False)
+    assert (text.to, walked) == (numbers[7], [])

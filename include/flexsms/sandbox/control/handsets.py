@@ -11,7 +11,7 @@ from typing import Any
 
 from ..http import Response
 from ..products.messaging.outbox import is_out
-from ..state.account import EmulatedAccount
+from ..state.account import NUMBERS, EmulatedAccount
 from ..state.clock import iso
 from ..state.rows.messaging import Sms
 
@@ -57,7 +57,7 @@ def news(account: EmulatedAccount, body: dict[str, Any]) -> dict[str, Any]:
     thread = sorted(texts.of_customer(handset), key=lambda text: (text.created, text.seq)) if handset else []
     return {
         "version": texts.version,
-        "numbers": list(account.describe()["numbers"].values()),
+        "numbers": list(NUMBERS.values()),
         "handsets": [_handset_json(account, *one) for one in islice(listed, MOST_HANDSETS)],
         "count": texts.customers if found is None else len(found),
         "thread": [_text_json(text) for text in thread[-MOST_TEXTS:]],

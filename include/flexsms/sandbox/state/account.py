@@ -22,6 +22,11 @@ from .sids import Sids
 NUMBER = "+14155550100"
 NUMBER_SHORT_LIVED = "+14155550101"
 NUMBER_CONVERSATIONS = "+14155550102"
+NUMBERS = {
+    "twilio": NUMBER,
+    "twilio_short_lived": NUMBER_SHORT_LIVED,
+    "conversations": NUMBER_CONVERSATIONS,
+}
 
 Timer = Callable[["EmulatedAccount", str], None]
 TIMERS: dict[str, Timer] = {}
@@ -247,11 +252,7 @@ class EmulatedAccount(Indexes):
             "queue_sid": self.queue_sid,
             "studio_flow_sid": self.studio_flow_sid,
             "worker_sids": self.worker_sids,
-            "numbers": {
-                "twilio": NUMBER,
-                "twilio_short_lived": NUMBER_SHORT_LIVED,
-                "conversations": NUMBER_CONVERSATIONS,
-            },
+            "numbers": dict(NUMBERS),
             "address_sid": self.address_sid,
             "flex_flow_sids": self.flow_sids,
             "seed": self.sids.seed,

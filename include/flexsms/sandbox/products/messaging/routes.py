@@ -15,6 +15,7 @@ from ...routing.call import Call
 from ...routing.paging import page_2010
 from ...routing.params import Params, text
 from ...routing.router import router
+from ...state.account import NUMBERS
 from ...state.rows.messaging import Sms
 from . import message_filter, segments
 from .outbox import LONGEST_SMS, dispatch, is_out
@@ -86,7 +87,7 @@ def create_message(call: Call, account_sid: str) -> Response:
     to, sender, body = (call.p[name] for name in ("To", "From", "Body"))
     if not E164.fullmatch(to):
         raise Invalid(f"Invalid 'To' Phone Number: {to}", 21211)
-    if sender not in account.describe()["numbers"].values() or sender in account.settings.voice_only:
+    if sender not in NUMBERS.values() or sender in account.settings.voice_only:
         raise Invalid(f"The 'From' phone number provided ({sender}) is not a valid SMS-capable number", 21606)
     if is_out(account, to, sender):
         raise Invalid("Attempt to send to unsubscribed recipient", 21610)
