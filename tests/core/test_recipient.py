@@ -62,6 +62,7 @@ def test_the_character_that_makes_a_text_longer_is_told() -> None:
         ({"zone": "Mars"}, "zone: is not a time zone; write"),
         ({"to_number": "+16245550101"}, "zone: is empty, and nobody knows where …0101 is"),
         ({"to_name": "\ud83d"}, "to_name: holds half an emoji"),
+        ({"to_name": "x" * 256}, "to_name: has 256 characters; shorten it to 255"),
         ({"to_name": 7}, "to_name: is int, not text"),
     ],
 )

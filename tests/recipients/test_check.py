@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flexsms.core.broadcast import BroadcastResult, BroadcastText, Outcome
 from flexsms.core.message_fields import MessageFields
@@ -52,6 +54,51 @@ class Done:
         self.left_out = {result.row: result for result in folder.results(LEFT_OUT)}
         self.content = folder.path(CHECK).read_bytes()
         self.table = list(csv.DictReader(io.StringIO(self.content.decode("utf-8-sig"))))
+
+
+NUMBERS = st.sampled_from(
+    ["+14155550191", "+1 415 555 0191", "+14155550192", "+4915112345678", "+79161234567", FROM]
+)
+ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text()))
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "to_number": NUMBERS | ANYTHING,
+                "name": st.just("Ada") | ANYTHING,
+                "to_name": ANYTHING,
+                "zone": st.sampled_from(["Europe/Berlin", ""]) | ANYTHING,
+            },
+        )
+    )
+)
+def test_whatever_a_list_holds_each_row_is_told_once_and_nobody_is_texted_twice(
+    rows: list[dict[str, Any]],
+) -> None:
+    report: list[tuple[Any, ...]] = []
+    left_out = io.BytesIO()
+    with Spool() as spool:
+        done = ListCheck(
+            order(hours=SendingHours.parse("09:00-17:00")),
+            spool=spool,
+            digest=DIGEST,
+            left_out=left_out,
+            report=lambda cells: report.append(tuple(cells)),
+        ).run(Row(number, values) for number, values in enumerate(rows, 1))
+        texts = [
+            BroadcastText.from_line(line) for group in done.groups.values() for line in spool.lines(group)
+        ]
+    results = [BroadcastResult.from_line(line) for line in left_out.getvalue().splitlines()]
+    assert sorted([*(text.row for text in texts), *(result.row for result in results)]) == [
+        row for row, *_ in report
+    ]
+    assert [row for row, *_ in report] == list(range(1, len(rows) + 1))
+    assert len({text.to_number for text in texts}) == len(texts)
+    assert all(result.reason for result in results)
+    assert (done.rows, done.texts.total()) == (len(rows), len(texts))
 
 
 @pytest.fixture

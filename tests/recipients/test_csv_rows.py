@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,6 +95,31 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
         9: "",
     }
     assert found[-1].values == {"to_number": "+9", "name": "nine"}
+
+
+def test_a_long_field_is_never_in_memory() -> None:
+    class Endless(io.RawIOBase):
+        """A list of which a cell of the second row has 10 MB."""
+
+        def __init__(self) -> None:
+            self.parts = iter([b"to_number,name\n+1,a\n+2,", *[b"x" * 2**16] * 160, b"\n+3,c\n"])
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            part = next(self.parts, b"")
+            buffer[: len(part)] = part
+            return len(part)
+
+    tracemalloc.start()
+    try:
+        found = list(csv_rows(io.BufferedReader(Endless(), 2**16), anything))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [row.problem for row in found] == ["", "is longer than 1 MiB; shorten it", ""]
+    assert peak < 6 * LONGEST_LINE
 
 
 def test_empty_rows_are_left_out_and_count() -> None:

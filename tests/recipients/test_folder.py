@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
+from airflow.sdk.io import attach
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
 from flexsms.core.exceptions import PermanentError
-from flexsms.recipients.folder import WORK_LIST, BroadcastFolder, results_of
+from flexsms.recipients.folder import CHECK, RESULTS, WORK_LIST, BroadcastFolder, below, beside, results_of
 
 TEXTS = [BroadcastText(row, "+14155550100", f"+1415555020{row}", f"hello\n{row} ö") for row in range(1, 6)]
 
@@ -40,6 +42,44 @@ def test_a_work_list_that_is_gone_or_another_one_is_named(folder: BroadcastFolde
     folder.forget_texts()
     with pytest.raises(PermanentError, match=r"is gone; clear the check"):
         list(folder.texts(ours))
+
+
+def test_a_bucket_is_cleared_of_what_an_earlier_try_left() -> None:
+    attach("memory", fs=fsspec.filesystem("memory"))
+    folder = BroadcastFolder("memory://broadcasts/spring")
+    folder.clear()
+    for name in (WORK_LIST, CHECK, results_of(BroadcastBatch(3, "", folder.url, 0, 0, 0))):
+        with folder.path(name).open("wb") as file:
+            file.write(b"old")
+    folder.clear()
+    assert not [name for name in (WORK_LIST, CHECK, f"{RESULTS}/00003.jsonl") if folder.path(name).exists()]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("s3://aws@bucket/lists/spring.csv", "s3://aws@bucket/lists/spring.May_1/run"),
+        ("/data/spring.list.csv.gz", "/data/spring.list.May_1/run"),
+        ("spring.JSONL", "./spring.May_1/run"),
+    ],
+)
+def test_the_folder_is_beside_the_list(file: str, expected: str) -> None:
+    assert beside(file, "May_1", "run") == expected
+
+
+def test_no_two_runs_have_the_same_folder() -> None:
+    names = [
+        "manual__2026-01-01T00:00:00+00:00",
+        "manual__2026-01-01T00:00:00-00:00",
+        "a/../b",
+        "..",
+        "",
+        "a b",
+    ]
+    folders = {below("s3://bucket/", "dag", name, "run") for name in names}
+    assert len(folders) == len(names)
+    assert all(folder.startswith("s3://bucket/dag/") for folder in folders)
+    assert not [folder for folder in folders if ".." in folder or "//" in folder[5:]]
 
 
 def test_results_replace_those_of_an_earlier_try(folder: BroadcastFolder) -> None:

@@ -21,6 +21,8 @@ from flexsms.core.redaction import mask_number
 from flexsms.core.sending_hours import parse_zone, zones_of_read
 from flexsms.core.validation import parse_text
 
+# https://www.twilio.com/docs/proxy/api/participant
+MAX_NAME_CHARACTERS = 255
 TO_NUMBER, TO_NAME, ZONE = COLUMNS = ("to_number", "to_name", "zone")
 
 
@@ -52,6 +54,9 @@ def parse_recipient(values: Mapping[str, Any], body: MessageFields) -> Recipient
     """
     read = _mobile(values.get(TO_NUMBER))
     name = parse_text(TO_NAME, values.get(TO_NAME))
+    if len(name) > MAX_NAME_CHARACTERS:
+        remedy = f"shorten it to {MAX_NAME_CHARACTERS}, the most Twilio takes"
+        raise InvalidInput(TO_NAME, f"has {len(name)} characters", remedy)
     text = body.render(values).strip()
     if not text:
         raise InvalidInput("body", "is empty", "give the fields a value")
