@@ -55,7 +55,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as left:
         cli.main([])
     assert left.value.code == 2
-    assert "demo | sandbox | setup | doctor | verify" in capsys.readouterr().err
+    assert "demo | sandbox | setup | doctor | verify | suppress" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
         (["setup", "--help"], "Without\n--write, nothing is written"),
         (["doctor", "--help"], "ends with 1 when something is wrong"),
         (["verify", "--help"], "It says what it costs before it begins"),
+        (["suppress", "--help"], "add, lift and import write only with --write"),
         (["--version"], "flexsms "),
     ],
 )

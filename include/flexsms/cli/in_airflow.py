@@ -1,4 +1,4 @@
-"""`airflow flexsms setup | doctor | verify`: the commands of `flexsms` among Airflow's own."""
+"""`airflow flexsms setup | doctor | verify | suppress`: the commands of `flexsms` among Airflow's own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import ModuleType
 
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
-from flexsms.cli import doctor, setup, verify
+from flexsms.cli import doctor, setup, suppress, verify
 
-COMMANDS = {"setup": setup, "doctor": doctor, "verify": verify}
+COMMANDS = {"setup": setup, "doctor": doctor, "verify": verify, "suppress": suppress}
 
 
 class Options(Arg):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import argcomplete  # which Airflow brings
 
 import flexsms
-from flexsms.cli import demo, doctor, sandbox, setup, verify
+from flexsms.cli import demo, doctor, sandbox, setup, suppress, verify
 
 DESCRIPTION = "Run Twilio Flex SMS conversations from Apache Airflow: send, track, clean up."
 EXAMPLES = """\
@@ -18,7 +18,14 @@ examples:
   flexsms setup --number +14155550100     say what is missing in an account
   flexsms doctor --number +14155550100    say what is wrong, and what to do
 """
-COMMANDS = {"demo": demo, "sandbox": sandbox, "setup": setup, "doctor": doctor, "verify": verify}
+COMMANDS = {
+    "demo": demo,
+    "sandbox": sandbox,
+    "setup": setup,
+    "doctor": doctor,
+    "verify": verify,
+    "suppress": suppress,
+}
 # Modules of the extra [sandbox].
 EXTRA = ("httptools", "psutil", "requests", "uvicorn", "uvloop")
 
