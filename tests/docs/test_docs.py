@@ -99,6 +99,32 @@ def test_every_option_of_flexsms_is_one(page: Page) -> None:
     assert named <= set(CONFIG["flexsms"]["options"])
 
 
+def test_the_readme_shows_an_option_as_an_environment_variable() -> None:
+    assert re.search(r"`AIRFLOW__FLEXSMS__RETENTION_DAYS=\d+`", BY_NAME["README"].path.read_text())
+
+
+def test_installing_ends_where_a_cleanup_runs_and_somebody_is_told_of_failures() -> None:
+    text = BY_NAME["install"].path.read_text()
+    first_day, upgrade = text.partition("## The first day\n")[2].split("\n## ")[:2]
+    steps = (
+        "`flexsms setup`, `flexsms setup --write` and `flexsms doctor`",
+        "Unpause `flexsms_track`",
+        "[the first send](../README.md#the-first-send)",
+        "Unpause `flexsms_cleanup`",
+        "[the first dry run](../README.md#the-first-dry-run)",
+        "told of failures",
+        "airflow_local_settings.py",
+    )
+    places = [first_day.find(step) for step in steps]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert upgrade.startswith("Upgrade\n")
+    first_run = (
+        BY_NAME["README"].path.read_text().partition("## The first dry run\n")[2].partition("\n## ")[0]
+    )
+    assert first_run.index("with *Dry run*") < first_run.index("without *Dry run*, with `limit`")
+
+
 @every_page
 def test_every_option_of_airflow_is_one(page: Page) -> None:
     named = set(re.findall(r"`\[(\w+)\] (\w+)", page.path.read_text()))
