@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import check, dashboard, posts, stories, streams
+from bench import broadcast, check, dashboard, posts, stories, streams
 from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import LATENCY_MS, QUICK, Scenarios, Sizes
@@ -21,7 +21,7 @@ from bench.streams_report import draw_streams, show_streams, write_streams_json
 from flexsms.sandbox.client import SandboxProcess
 
 FOLDER = Path(__file__).resolve().parents[1] / ".bench"
-PARTS = ("speed", "posts", "streams", "check", "dashboard")
+PARTS = ("speed", "posts", "streams", "check", "broadcast", "dashboard")
 Say = Callable[[str], None]
 
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         "--only",
         choices=PARTS,
         help="speed: cleanup and tracking; posts: 200 a second to the inbox; streams: events over three "
-        "sources; check: a list of a million recipients; dashboard: 90 days of it in a browser",
+        "sources; check: a list of a million recipients; broadcast: 5000 texts; dashboard: 90 days of it in a browser",
     )
     parser.add_argument("--rounds", type=int, help="how often the speed is measured (default: 3)")
     parser.add_argument("--batch", type=int, help=f"channels per batch (default: {Sizes().batch})")
@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         reached &= _streams(stories.QUICK if asked.quick else stories.Load(), console, say)
     if asked.only in (None, "check"):
         reached &= _check(check.QUICK if asked.quick else check.Lists(), console, say)
+    if asked.only in (None, "broadcast"):
+        reached &= _broadcast(broadcast.QUICK if asked.quick else broadcast.Lists(), console, say)
     if asked.only in (None, "dashboard"):
         reached &= _dashboard(dashboard.QUICK if asked.quick else dashboard.Visit(), console, say)
     console.print(f"{time.monotonic() - began:.0f} s.")
@@ -102,6 +104,15 @@ def _check(lists: check.Lists, console: Console, say: Say) -> bool:
     content = {"environment": environment(asdict(lists)), **findings.to_json()}
     (FOLDER / "check.json").write_text(json.dumps(content, indent=2) + "\n")
     console.print("Written: .bench/check.json")
+    return all(target.ok for target in findings.targets)
+
+
+def _broadcast(lists: broadcast.Lists, console: Console, say: Say) -> bool:
+    findings = broadcast.run(lists, say)
+    broadcast.show_broadcasts(console, findings)
+    content = {"environment": environment(asdict(lists)), **findings.to_json()}
+    (FOLDER / "broadcast.json").write_text(json.dumps(content, indent=2) + "\n")
+    console.print("Written: .bench/broadcast.json")
     return all(target.ok for target in findings.targets)
 
 

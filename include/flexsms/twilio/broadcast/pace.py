@@ -31,31 +31,37 @@ MOST_TEXTS = 200
 # How broadcasts of so many runs have fared; the newest.
 RUNS_KEPT = 20
 WRITE_ATTEMPTS = 40
+# What a date in whole seconds leaves open, and the way of the answer.
+UNCERTAIN_S = 1.5
 LONGEST_PAUSE_S = 0.1
 
 
 class SteadyClock:
-    """The present by Twilio's clock, microseconds since 1970 UTC, the same for all workers within a call's way.
+    """The present by Twilio's clock, microseconds since 1970 UTC, as near as possible the same for all workers.
 
-    Twilio dates its answers in whole seconds, so the newest date alone is up to a second behind. The least that it was
-    ever behind counts.
+    Twilio dates its answers in whole seconds. So this machine's clock counts, as long as it agrees with every answer:
+    of machines whose clocks are right, none has to find that out first. Of another one, the least that it is behind.
 
-    :param told: the present by Twilio's newest answer, None before there is one
+    :param told: the present by Twilio's newest answer, at most a second too early; None before there is one
     """
 
     def __init__(self, told: Callable[[], datetime | None]) -> None:
         self._told = told
-        self._ahead_s: float | None = None
+        # Its own seconds since then: the machine's clock may be set meanwhile.
+        self._began_s = clock.utc_now().timestamp() - clock.monotonic_s()
+        self._behind_s: tuple[float, float] | None = None  # at least, and at most
 
     def __call__(self) -> int:
         """The present."""
-        passed_s, told = clock.monotonic_s(), self._told()
+        ours_s, told = self._began_s + clock.monotonic_s(), self._told()
         if told is not None:
-            ahead_s = told.timestamp() - passed_s
-            self._ahead_s = ahead_s if self._ahead_s is None else max(self._ahead_s, ahead_s)
-        if self._ahead_s is None:
-            return round(clock.utc_now().timestamp() * MICROSECONDS)
-        return round((passed_s + self._ahead_s) * MICROSECONDS)
+            least = told.timestamp() - ours_s
+            low, high = self._behind_s or (least, least + UNCERTAIN_S)
+            # Else Twilio's clock has jumped, or this machine stood still.
+            high = min(high, least + UNCERTAIN_S) if least <= high else least + UNCERTAIN_S
+            self._behind_s = max(low, least), high
+        low, high = self._behind_s or (0.0, 0.0)
+        return round((ours_s + (0.0 if low <= 0 <= high else low)) * MICROSECONDS)
 
     def moment(self) -> datetime:
         """The present as a datetime, UTC."""
