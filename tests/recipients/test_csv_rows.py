@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import tracemalloc
 from collections.abc import Collection
@@ -139,6 +140,14 @@ def test_a_quote_that_is_not_closed_ends_the_check(content: str) -> None:
     """Nobody can tell where the next row begins."""
     with pytest.raises(InvalidInput, match="recipients: row 2 opens a quote that is not closed"):
         read(content)
+
+
+def test_it_ends_soon_whatever_others_have_told_the_reader(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda limit=csv.field_size_limit(2**40): csv.field_size_limit(limit))
+    file = io.BytesIO(b'to_number,name\n+1,"never closed\n' + b"+3,c\n" * 500_000)
+    with pytest.raises(InvalidInput, match="row 1 opens a quote"):
+        list(csv_rows(file, anything))
+    assert file.tell() < 2 * LONGEST_LINE
 
 
 @pytest.mark.parametrize(

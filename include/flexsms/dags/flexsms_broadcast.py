@@ -108,7 +108,7 @@ with DAG(
             type="string",
             minLength=1,
             title="Text",
-            description="{first_name} is what the list says in the column first_name. {{ is a brace.",
+            description="{first_name} is what the list says in the column first_name.",
             format="multiline",
         ),
         route=choice_param(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line
+from flexsms.recipients.rows import LONGEST_LINE, NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line
 
 
 class _LineTooLong(Exception):
@@ -30,7 +30,7 @@ class _Lines:
     def begin_row(self) -> None:
         """What follows is another row."""
         self.is_utf8 = True
-        self._quotes = 0
+        self._quotes = self._bytes = 0
 
     @property
     def is_in_quotes(self) -> bool:
@@ -47,7 +47,8 @@ class _Lines:
         if self._is_first:
             line = self._without_mark(line)
         self._quotes += line.count(b'"')
-        if is_too_long:
+        self._bytes += len(line)
+        if is_too_long or self._bytes > LONGEST_LINE:
             while is_too_long:
                 rest, is_too_long = read_line(self._file)
                 self._quotes += rest.count(b'"')

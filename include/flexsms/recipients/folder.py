@@ -111,7 +111,9 @@ def below(root: str, dag_id: str, campaign: str, run_id: str) -> str:
 def slug(name: str) -> str:
     """A name as a part of a path; no two names have the same."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80]
-    return plain if name and plain == name else f"{plain or 'run'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if name and plain == name:
+        return plain
+    return f"{plain or 'run'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def results_of(batch: BroadcastBatch) -> str:
