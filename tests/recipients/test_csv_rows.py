@@ -143,7 +143,8 @@ def test_a_quote_that_is_not_closed_ends_the_check(content: str) -> None:
 
 
 def test_it_ends_soon_whatever_others_have_told_the_reader(request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(lambda limit=csv.field_size_limit(2**40): csv.field_size_limit(limit))
+    limit = csv.field_size_limit(2**40)
+    request.addfinalizer(lambda: csv.field_size_limit(limit))
     file = io.BytesIO(b'to_number,name\n+1,"never closed\n' + b"+3,c\n" * 500_000)
     with pytest.raises(InvalidInput, match="row 1 opens a quote"):
         list(csv_rows(file, anything))
