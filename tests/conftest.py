@@ -66,6 +66,13 @@ HOME.mkdir()
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# No test fails because a machine is slow. The environments of tests/cluster and tests/install have no Hypothesis.
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("flexsms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("flexsms")
+
 # The sandbox that most tests share. On a stack of its own, so that the contract check can end it before it reads.
 _shared = contextlib.ExitStack()
 

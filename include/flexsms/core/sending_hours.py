@@ -128,7 +128,8 @@ def parse_zone(name: str, value: str) -> str:
 
 @cache
 def _known_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # What these two mean is the machine's own business.
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context, XComArg, conf
 from airflow.sdk.log import mask_secret
@@ -102,7 +102,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         "preview",
         "twilio_conn_id",
     )
-    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012  # as in every provider
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
     ui_color = "#fdf3e1"
 
     def __init__(
