@@ -44,6 +44,27 @@ async def track(context: FakeContext) -> dict[str, Any]:
     return await FlexTrackOperator(task_id="track", source="kinesis").aexecute(context)  # type: ignore[arg-type]
 
 
+async def test_who_sends_stop_is_learnt_and_neither_number_nor_text_is_left_anywhere(
+    stream: KinesisServer, context: FakeContext, sandbox: SandboxProcess
+) -> None:
+    customer, number = "+14155550199", sandbox.settings["numbers"]["conversations"]
+
+    async def is_out() -> bool:
+        async with TwilioHook().account() as account:
+            return await account.suppressions().is_out(customer)
+
+    for words, expected in ((["Hello?", "STOP"], True), (["Start", "and more"], False)):
+        for body in words:
+            sandbox.control.customer(customer, number, body)
+            sandbox.control.advance(60)
+        sandbox.control.delivered()
+        report = await track(context)
+        assert report["opt_outs"] >= 1
+        assert report["rejected"] == 0
+        assert await is_out() is expected
+        assert customer not in json.dumps([report, dict(context.cursors)])
+
+
 async def folded(account: Account) -> tuple[int, dict[str, ChannelState]]:
     """How many events TaskRouter's own list has, and what they say of every channel."""
     count, states = 0, dict[str, ChannelState]()

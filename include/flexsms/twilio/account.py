@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -108,11 +108,7 @@ class Account:
 
         :raises MissingSetting: when it lacks a setting
         """
-        stacks: Mapping[StackName, Callable[[], SendingStack]] = {
-            StackName.CHAT: self._chat,
-            StackName.CONVERSATIONS: self._conversations,
-        }
-        return stacks[self.settings.stack]()
+        return self._chat() if self.settings.stack is StackName.CHAT else self._conversations()
 
     @property
     def retiring_stacks(self) -> Mapping[StackName, RetiringStack]:
@@ -156,9 +152,8 @@ class Account:
 
     def suppressions(self) -> Suppressions:
         """Who has opted out."""
-        return Suppressions(
-            self.client, self.settings, number_digest=self._digest_key.number_digest, now=self.theirs
-        )
+        number_digest = self._digest_key.number_digest
+        return Suppressions(self.client, self.settings, number_digest=number_digest, now=self.theirs)
 
     async def campaign(self, name: str) -> Campaign:
         """Whom a campaign of that name has texted."""

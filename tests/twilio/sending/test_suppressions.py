@@ -101,6 +101,19 @@ async def test_an_opt_out_is_kept_for_ever(
     assert await suppressions.is_out(NUMBER)
 
 
+async def test_who_opted_in_again_is_forgotten_after_a_month(suppressions: Suppressions, clock: Any) -> None:
+    """Of those who only said YES to something else, nothing stays."""
+    await suppressions.learn(NUMBER, **stop(out=False, why=Why.START))
+    clock.advance(days=29)
+    assert await suppressions.find(NUMBER) is not None
+    clock.advance(days=2)
+    assert await suppressions.find(NUMBER) is None
+    await suppressions.learn(NUMBER, **stop(out=False, why=Why.START))
+    await suppressions.learn(NUMBER, **stop(NOON + timedelta(days=1)))
+    clock.advance(days=800)
+    assert await suppressions.is_out(NUMBER)
+
+
 async def test_many_who_learn_of_one_number_at_once_end_with_the_latest(suppressions: Suppressions) -> None:
     days = [timedelta(n) for n in range(8)]
     await asyncio.gather(*(suppressions.learn(NUMBER, **stop(NOON + day, out=day.days < 7)) for day in days))

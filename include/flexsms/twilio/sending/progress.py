@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from flexsms.core.exceptions import FlexSmsError, PermanentError, UndecidedSend
+from flexsms.core.exceptions import FlexSmsError, PermanentError, TwilioError, UndecidedSend
 from flexsms.twilio.sending.idempotency import Claim, Stage
 from flexsms.twilio.stacks.protocol import OpenConversation
 
@@ -66,6 +66,22 @@ class Progress:
         result = {**(self.claim.result or {}), "message_sid": None} if self.kept else None
         self.claim = replace(self.claim, stage=Stage.CLAIMED, result=result)
 
+    def left_open(self) -> OpenConversation | None:
+        """The conversation that an earlier try has opened, as far as the claim tells."""
+        if self.claim.opened:
+            return OpenConversation(created_at=None, **self.claim.opened)
+        if not self.claim.result:
+            return None
+        result = result_of(self.claim)
+        return OpenConversation(
+            result.channel_sid,
+            created_at=None,
+            is_new=not result.reused_channel,
+            task_sid=result.task_sid,
+            session_sid=result.session_sid,
+            interaction_sid=result.interaction_sid,
+        )
+
     def take_kept(self) -> OpenConversation | None:
         """The channel to post in once more, once."""
         kept, self.kept = self.kept, None
@@ -86,7 +102,9 @@ class Progress:
 
 
 def tell_of_nothing(error: FlexSmsError) -> None:
-    """Add to an error that this try did not reach the ledger, which knows of earlier tries."""
+    """Add to an error of Twilio's that this try did not reach the ledger, which knows of earlier tries."""
+    if not isinstance(error, TwilioError):
+        return
     told = f"This try has not come to its text; if that of an earlier try has left, the next one finds it. {error}"
     error.args = (told, *error.args[1:])
 
@@ -121,20 +139,3 @@ def result_of(claim: Claim) -> SendResult:
 def note_of(conversation: OpenConversation) -> dict[str, Any]:
     """What the ledger keeps of a conversation that is being set up."""
     return {name: value for name, value in asdict(conversation).items() if name not in UNKEPT}
-
-
-def left_open(claim: Claim) -> OpenConversation | None:
-    """The conversation that an earlier try has opened, as far as the claim tells."""
-    if claim.opened:
-        return OpenConversation(created_at=None, **claim.opened)
-    if not claim.result:
-        return None
-    result = result_of(claim)
-    return OpenConversation(
-        result.channel_sid,
-        created_at=None,
-        is_new=not result.reused_channel,
-        task_sid=result.task_sid,
-        session_sid=result.session_sid,
-        interaction_sid=result.interaction_sid,
-    )

@@ -27,7 +27,6 @@ from flexsms.core.exceptions import (
     OutcomeUnknown,
     PermanentError,
     SendInProgress,
-    TwilioError,
     TwilioRefused,
     UndecidedSend,
 )
@@ -40,7 +39,6 @@ from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
     duplicate_of,
-    left_open,
     note_of,
     promise_of,
     result_of,
@@ -113,10 +111,8 @@ class Sender:
                 key = earlier_key
             claim = await self._ledger.take(key, message, owner=owner, whatever_text=whatever_text)
         except FlexSmsError as error:
-            if isinstance(error, TwilioError):
-                tell_of_nothing(error)
+            tell_of_nothing(error)
             if isinstance(error, PermanentError):
-                # An earlier try may have kept the key for this one.
                 await self._ledger.give_up(key, owner=owner)
             raise
         if claim.stage is Stage.SENT:
@@ -144,17 +140,15 @@ class Sender:
         return self._stack.console_url(result.channel_sid)
 
     async def _send(self, message: OutboundMessage, progress: Progress) -> SendResult:
-        earlier = left_open(progress.claim)
+        earlier = progress.left_open()
         if progress.claim.stage is Stage.POSTING:
             found = await self._go_on(message, progress)
             if found is not None:
                 return found
         if message.body:
-            try:
-                await self._suppressions.refuse(message.to_number)
-            except PermanentError:
-                progress.opened = earlier
-                raise
+            progress.opened = earlier  # for taking back
+            await self._suppressions.refuse(message.to_number)
+            progress.opened = None
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 conversation = progress.take_kept() or await self._open(message, progress)
@@ -204,7 +198,7 @@ class Sender:
             progress.claim = await self._ledger.advance(progress.claim)
         claim, opening = progress.claim, self._stack.opening
         try:
-            conversation = left_open(claim) if claim.opened else None
+            conversation = progress.left_open() if claim.opened else None
             if conversation is None:
                 with checked_before_sending(lambda: self._ledger.refuse_if_late(claim)):
                     conversation = await opening.open_conversation(

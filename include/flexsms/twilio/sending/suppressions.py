@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.exceptions import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WRITE_ATTEMPTS = 20
+# How long after a START a STOP of before may still turn up.
+LATE = timedelta(days=30)
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -127,8 +129,8 @@ class Suppressions:
 
         :return: whether that changed what was known
         """
-        items = self._map(digest)
         for _ in range(WRITE_ATTEMPTS):
+            items = self._map(digest, _stays(learnt))
             try:
                 await items.create(digest, learnt.to_json())
                 return True
@@ -140,6 +142,7 @@ class Suppressions:
                 known = stored.merge(learnt) if stored else learnt
                 if known == stored:
                     return False
+                items = self._map(digest, _stays(known))
                 await items.update(digest, known.to_json(), revision=item.revision)
                 return True
             except (NotFound, RevisionMismatch):
@@ -164,9 +167,14 @@ class Suppressions:
                 for item in page:
                     yield item.key, _read_or_none(item)
 
-    def _map(self, digest: str) -> SyncMap:
+    def _map(self, digest: str, ttl: timedelta = FOR_EVER) -> SyncMap:
         # Sync takes 20 writes/s per map, so the numbers are spread over 16 of them.
-        return SyncMap(self._client, self._service_sid, SUPPRESSIONS + digest[0], ttl=FOR_EVER)
+        return SyncMap(self._client, self._service_sid, SUPPRESSIONS + digest[0], ttl=ttl)
+
+
+def _stays(known: OptOut) -> timedelta:
+    """How long it has to be known. Many say YES who never opted out, and of all that is only the order counts."""
+    return LATE if known.why is Why.START else FOR_EVER
 
 
 def _number(value: object) -> str:
