@@ -16,12 +16,11 @@ from flexsms.core.broadcast import BroadcastBatch, Outcome
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.outbound_message import Route
 from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS
-from flexsms.core.validation import parse_text
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.lineage import Lineage, WithLineage
 from flexsms.operators.approval import GRANTED, answer_to, why_not
-from flexsms.operators.broadcast_rules import parse_rules
+from flexsms.operators.broadcast_rules import parse_campaign, parse_rules
 from flexsms.operators.broadcast_xcom import PROGRESS_KEY, BroadcastProgress, pull_plan
 from flexsms.recipients.batch_files import ResultSpool, read_texts
 from flexsms.recipients.folder import BroadcastFolder, results_of
@@ -145,7 +144,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
 
     async def aexecute(self, context: Context) -> dict[str, Any]:
         """Send the batch, or what is left of it, and write down what became of each text."""
-        batch, campaign = BroadcastBatch.from_json(self.batch), self._campaign()
+        batch, campaign = BroadcastBatch.from_json(self.batch), parse_campaign(self.campaign)
         rules = parse_rules(
             route=self.route,
             hours=self.hours,
@@ -243,12 +242,6 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 tags = {"route": str(rules.route), "stack": str(account.settings.stack)}
                 for outcome, texts in (spool.totals.counts - before).items():
                     count(Metric.SENT, texts, **tags, outcome=str(outcome))
-
-    def _campaign(self) -> str:
-        name = parse_text("campaign", self.campaign)
-        if not name:
-            raise InvalidInput("campaign", "is empty", "give the campaign a name; it texts nobody twice")
-        return name
 
     def _check_approval(self, context: Context) -> None:
         if not self.approval_task_id:

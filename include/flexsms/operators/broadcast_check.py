@@ -19,10 +19,9 @@ from flexsms.core.outbound_message import Route
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.recipient import check_columns
 from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS
-from flexsms.core.validation import parse_text
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.broadcast_rules import parse_rules
+from flexsms.operators.broadcast_rules import parse_campaign, parse_rules
 from flexsms.operators.broadcast_xcom import PLAN_KEY, BroadcastPlan
 from flexsms.recipients.folder import CHECK, LEFT_OUT, BroadcastFolder
 from flexsms.templates import LiteralRows
@@ -176,7 +175,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         )
         order = self._order(rules)
         source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
-        campaign = self._campaign()
+        campaign = parse_campaign(self.campaign)
         hook, ti = TwilioHook(self.twilio_conn_id), context["ti"]
         folder = BroadcastFolder(source.folder(dag_id=ti.dag_id, campaign=campaign, run_id=ti.run_id))
         with Spool() as spool:
@@ -244,12 +243,6 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         return [
             one for one in (given.split(",") if isinstance(given, str) else given or ()) if str(one).strip()
         ]
-
-    def _campaign(self) -> str:
-        campaign = parse_text("campaign", self.campaign)
-        if not campaign:
-            raise InvalidInput("campaign", "is empty", "give it a name; nobody is texted twice under one")
-        return campaign
 
     def _batches(
         self, order: Order, spool: Spool, checked: Checked, folder: BroadcastFolder

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flexsms.arguments import moment, number, whole_number
+from flexsms.core.exceptions import InvalidInput
 from flexsms.core.outbound_message import Route
 from flexsms.core.sending_hours import SendingHours
-from flexsms.core.validation import parse_choice
+from flexsms.core.validation import parse_choice, parse_text
 
 if TYPE_CHECKING:
     from flexsms.twilio.broadcast.rules import BroadcastRules
@@ -46,6 +47,17 @@ def parse_rules(
         else whole_number("max_open_tasks", max_open_tasks, low=0, high=MOST_TASKS),
         stop_over=1.0 if _is_empty(stop_over) else number("stop_over", stop_over, low=0, high=1),
     )
+
+
+def parse_campaign(value: str) -> str:
+    """The name of a campaign.
+
+    :raises InvalidInput: when it is empty
+    """
+    name = parse_text("campaign", value)
+    if not name:
+        raise InvalidInput("campaign", "is empty", "give it a name; nobody is texted twice under one")
+    return name
 
 
 def _is_empty(value: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -26,13 +27,13 @@ from flexsms.core.exceptions import (
     TextsUnsent,
     Unreachable,
 )
-from flexsms.core.outbound_message import OutboundMessage
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.time_slots import MICROSECONDS
 from flexsms.twilio.broadcast.campaign import Campaign
 from flexsms.twilio.broadcast.feed import TextFeed
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import MOST_TEXTS, SharedPace, SteadyClock
-from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch
+from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch, TextLanes
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.client.settings import TwilioSettings
@@ -73,7 +74,7 @@ class Wait:
 class BatchSender:
     """Sends one batch, in one try of its task.
 
-    :param stack: the one that ``sender`` sends over
+    :param stack: over which ``sender`` sends
     :param zones: of all its texts
     :param owner: the task instance, the same for all its tries
     :param was_tried: an earlier try may have sent some of the texts
@@ -99,7 +100,6 @@ class BatchSender:
         self._client = client
         self._settings = settings
         self._sender = sender
-        self._stack = stack
         self._campaign = campaign
         self._rules = rules
         self._outcomes = outcomes
@@ -114,9 +114,11 @@ class BatchSender:
             stop_over=rules.stop_over,
             now=clock,
         )
-        self._lanes: dict[str, dict[str, float]] = {}  # by sending number
+        rate = stack.texts_per_second(rules.route)
+        self._lanes = TextLanes(rules, {str(stack.name): rate} if rate else {}, campaign.digest_of)
         self._at_once = settings.max_in_flight
         self._places = asyncio.Semaphore(self._at_once)
+        self._under_way = 0
         self._unsent: list[tuple[BroadcastText, RetryableError]] = []
         self._error: FlexSmsError | None = None
         self._is_halted = self._has_too_many_tasks = False
@@ -138,6 +140,8 @@ class BatchSender:
             logger.info("Trying %d texts again that have not left.", len(unsent))
             await self._try(_each(text for text, _ in unsent))
         await self._outcomes.pack()
+        with suppress(FlexSmsError):  # only the others would know a little later
+            await self._reserve([])
         if self._error is not None:
             raise self._error
         if self._is_halted:
@@ -168,14 +172,16 @@ class BatchSender:
 
     async def _try(self, texts: AsyncIterator[BroadcastText]) -> None:
         """Send texts until something keeps the rest from leaving; whom that concerns for good is told."""
-        feed = TextFeed(texts, self._reserve)
+        # Where tasks are counted, no text has a slot that the next count does not know of.
+        feed = TextFeed(texts, self._reserve, ahead=self._rules.max_open_tasks is None)
         async with asyncio.TaskGroup() as group:
             try:
                 while self._goes_on and (given := await feed.next()) is not None:
+                    await self._places.acquire()
                     if await self._may_begin(given[1]):
-                        await self._places.acquire()
                         group.create_task(self._one(given[0]))
                     else:
+                        self._places.release()
                         feed.put_back(*given)
                         await feed.give_up_slots()
             except FlexSmsError as error:
@@ -188,32 +194,22 @@ class BatchSender:
             await self._leave_out(feed, Outcome.STOPPED)
 
     async def _reserve(self, texts: Sequence[BroadcastText]) -> list[int]:
-        if texts and await self._are_tasks_too_many():
-            self._has_too_many_tasks = True
-            return []
+        most = self._rules.max_open_tasks
+        if texts and most is not None:
+            room = most + 1 - await count_open_tasks(self._client, self._settings.need("workspace_sid"))
+            if (
+                self._rules.route is Route.AGENT
+            ):  # of texts on the other route, nobody knows how many are answered
+                texts = texts[: max(0, room - self._under_way)]
+            self._has_too_many_tasks = room <= 0 or not texts
+            if self._has_too_many_tasks:
+                return []
         learnt = self._outcomes.take_learnt()
         try:
-            return await self._pace.reserve([self._lanes_of(text.from_number) for text in texts], learnt)
+            return await self._pace.reserve([self._lanes.of(text.from_number) for text in texts], learnt)
         except FlexSmsError:
             self._outcomes.learnt = self._outcomes.learnt.add(learnt)
             raise
-
-    async def _are_tasks_too_many(self) -> bool:
-        most = self._rules.max_open_tasks
-        if most is None:
-            return False
-        return await count_open_tasks(self._client, self._settings.need("workspace_sid")) > most
-
-    def _lanes_of(self, from_number: str) -> dict[str, float]:
-        """What limits the texts of a sending number, with texts per second."""
-        if from_number not in self._lanes:
-            lanes: dict[str, float] = {}
-            if (rate := self._stack.texts_per_second(self._rules.route)) is not None:
-                lanes[str(self._stack.name)] = rate
-            if self._rules.max_per_second is not None:
-                lanes[self._campaign.digest_of(from_number)] = self._rules.max_per_second
-            self._lanes[from_number] = lanes
-        return self._lanes[from_number]
 
     async def _may_begin(self, slot: int) -> bool:
         """Wait for a slot; False when it has gone by unused, or no further text may begin."""
@@ -222,13 +218,14 @@ class BatchSender:
         while self._goes_on:
             now = self._clock()
             if slot <= now:
-                is_stale = now - slot > STALE and any(self._lanes.values())
+                is_stale = now - slot > STALE and self._lanes.are_limited
                 return not is_stale and self._hours.is_open()
             await asyncio.sleep(min((slot - now) / MICROSECONDS, GLANCE_S))
         return False
 
     async def _one(self, text: BroadcastText) -> None:
         """Send one text, whatever becomes of it."""
+        self._under_way += 1
         try:
             with contained():
                 with checked_before_sending(self._hours.refuse_late):
@@ -244,6 +241,7 @@ class BatchSender:
             else:
                 self._outcomes.failed(text, error)
         finally:
+            self._under_way -= 1
             self._places.release()
 
     async def _send(self, text: BroadcastText) -> SendResult:

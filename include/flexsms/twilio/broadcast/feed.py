@@ -1,4 +1,4 @@
-"""Hands out texts, each with the slot in which it may leave; the next block is reserved while one is being spent."""
+"""Hands out texts, each with the slot in which it may leave; the next block is reserved while one is spent."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ class TextFeed:
 
     :param texts: read as they are needed, so that no more than a few blocks of them are in memory
     :param reserve: gives slots to the first of some texts; none where no more may leave
+    :param ahead: reserve while the block before is being spent; else once it is spent
     """
 
     def __init__(
         self,
         texts: AsyncIterator[BroadcastText],
         reserve: Callable[[Sequence[BroadcastText]], Awaitable[list[int]]],
+        *,
+        ahead: bool = True,
     ) -> None:
         self._texts = texts
         self._reserve = reserve
+        self._ahead = ahead
         self._read: deque[BroadcastText] = deque()  # without a slot
         self._block: deque[Slotted] = deque()
         self._half = 0
@@ -41,7 +45,7 @@ class TextFeed:
         if not self._block:
             return None
         given = self._block.popleft()
-        if len(self._block) <= self._half and self._following is None:
+        if self._ahead and len(self._block) <= self._half and self._following is None:
             self._following = asyncio.create_task(self._reserve_block())
         return given
 

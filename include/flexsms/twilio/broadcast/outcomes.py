@@ -51,12 +51,12 @@ class BatchOutcomes:
 
     async def sent(self, text: BroadcastText, result: SendResult) -> None:
         """A text has left, now or before."""
-        if not result.duplicate:
-            self.learnt = self.learnt.add(BroadcastTally(sent=1))
         at = result.sent_at or self._now().isoformat()
         if result.duplicate and not str(result.sent_by).startswith(f"{self._run}/"):
             self._tell(text, Outcome.TEXTED_BEFORE, at=at)
         else:
+            # Of an earlier try, too, whose failures come again as well.
+            self.learnt = self.learnt.add(BroadcastTally(sent=1))
             self._tell(
                 text,
                 Outcome.SENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +58,30 @@ class BroadcastRules:
         return Window(opens, closes, ends) if opens < closes else None
 
 
+class TextLanes:
+    """What limits the pace of texts: the account, and the number that they are sent from.
+
+    :param account: what the account's limits leave room for, texts per second by name
+    :param digest_of: what stands for a number where none may be kept
+    """
+
+    def __init__(
+        self, rules: BroadcastRules, account: Mapping[str, float], digest_of: Callable[[str], str]
+    ) -> None:
+        self._account = account
+        self._per_number = rules.max_per_second
+        self._digest_of = digest_of
+        self._found: dict[str, Mapping[str, float]] = {}
+        self.are_limited = bool(account or self._per_number)
+
+    def of(self, from_number: str) -> Mapping[str, float]:
+        """The lanes of a text, with texts per second; see :class:`flexsms.core.time_slots.Lanes`."""
+        if from_number not in self._found:
+            own = {self._digest_of(from_number): self._per_number} if self._per_number else {}
+            self._found[from_number] = {**self._account, **own}
+        return self._found[from_number]
+
+
 class HoursWatch:
     """Looks at the hour before each text.
 
@@ -78,15 +102,16 @@ class HoursWatch:
 
     def is_open(self) -> bool:
         """Whether a text may begin."""
-        now = self._now()
-        if self._window is None or not self._window.opens <= now < self._window.closes:
-            self._window = self._rules.window(self._zones, now)
-            self.is_over = self._window is None
-            if self._window is not None:
-                is_open = self._window.opens <= now
-                self.opens = None if is_open else self._window.opens
-                self._ends = self._window.ends if is_open else self._ends
-        return not self.is_over and self.opens is None
+        now, window = self._now(), self._window
+        if window is None or not window.opens <= now < window.closes:
+            self._window = window = self._rules.window(self._zones, now)
+        self.is_over = window is None
+        if window is None:
+            return False
+        is_open = window.opens <= now
+        self.opens = None if is_open else window.opens
+        self._ends = window.ends if is_open else self._ends
+        return is_open
 
     def refuse_late(self) -> None:
         """Do nothing while a text that has begun may still leave.
