@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO
+from itertools import islice
+from typing import BinaryIO, NamedTuple
 
 from flexsms.core.broadcast import BroadcastResult, BroadcastText, Outcome
 from flexsms.core.exceptions import InvalidInput
@@ -17,10 +18,11 @@ from flexsms.core.number_digest import NumberDigest
 from flexsms.core.recipient import TO_NUMBER, Recipient, parse_recipient, told_character
 from flexsms.core.redaction import mask_number
 from flexsms.core.sending_hours import Opening, SendingHours
-from flexsms.recipients.check_file import WriteLine
+from flexsms.recipients.check_file import Cells, WriteLines
 from flexsms.recipients.rows import Row
 from flexsms.recipients.spool import Known, Spool
 
+ROWS_AT_ONCE = 500
 READY = "ready"
 DRY_RUN = "Dry run: nothing was sent."
 COLUMNS = ("row", "to", "outcome", "reason", "segments", "encoding", "ucs2_because_of", "leaves_from")
@@ -66,13 +68,33 @@ class Checked:
     problems: ListProblems = field(default_factory=ListProblems)
 
 
+class _Found(NamedTuple):
+    """Who may be texted, if nothing that came before is against it."""
+
+    recipient: Recipient
+    sender: str
+    digest: str
+    opens: str
+
+
+class _LeftOut(NamedTuple):
+    """Why a row is not texted.
+
+    :param told: the sentence behind "row 3"; empty where nobody has to do anything
+    """
+
+    outcome: Outcome
+    reason: str
+    told: str = ""
+
+
 class ListCheck:
     """Checks the rows of one list.
 
     :param spool: knows who is suppressed and who was texted before
     :param digest: turns numbers into what the spool knows
     :param left_out: gets a line per row that is not texted
-    :param report: gets a line per row
+    :param report: gets lines, one per row
     """
 
     def __init__(
@@ -82,7 +104,7 @@ class ListCheck:
         spool: Spool,
         digest: NumberDigest,
         left_out: BinaryIO,
-        report: WriteLine,
+        report: WriteLines,
     ) -> None:
         self._order = order
         self._spool = spool
@@ -94,67 +116,61 @@ class ListCheck:
 
     def run(self, rows: Iterable[Row]) -> Checked:
         """Go through all rows. The texts are then in the spool."""
-        for row in rows:
-            self.checked.rows += 1
-            if row.problem:
-                self._leave_out(row, Outcome.INVALID, f"the row {row.problem}.", f" {row.problem}.")
-                continue
-            try:
-                recipient = parse_recipient(row.values, self._order.body)
-                opening, opens = self._opening(recipient.zones)
-                digest = self._digest.of(recipient.number)
-                sender = self._sender(recipient.number, digest)
-            except InvalidInput as error:
-                self._leave_out(row, Outcome.INVALID, str(error), f", {error}")
-                continue
-            if self._order.not_after and opening.opens >= self._order.not_after:
-                reason = f"may leave from {opens} only, which is after not_after"
-                self._leave_out(row, Outcome.TOO_LATE, f"the text {reason}.", f" {reason}; give a later one.")
-                continue
-            known = self._spool.add(digest, row.number)
-            if known is None:
-                self._take(row.number, recipient, sender, opens)
-            else:
-                self._leave_out(row, *_known(known))
+        rest = iter(rows)
+        # Some rows at each step: a processor does the same work again in half the time.
+        while some := list(islice(rest, ROWS_AT_ONCE)):
+            found = [self._read(row) for row in some]
+            self._report([self._settle(row, one) for row, one in zip(some, found, strict=True)])
+            self.checked.rows += len(some)
         return self.checked
 
-    def _take(self, row: int, recipient: Recipient, sender: str, opens: str) -> None:
-        checked, segments = self.checked, recipient.segments
-        text = BroadcastText(row, sender, recipient.number, recipient.body, recipient.name, recipient.zones)
-        group = checked.groups.setdefault(recipient.zones, len(checked.groups))
-        if not self._order.dry_run:
-            self._spool.keep(group, row, text.to_line())
-        checked.texts[recipient.zones] += 1
-        checked.segments[recipient.country] += segments.count
-        checked.encodings[segments.encoding] += 1
-        to = last_digits(recipient.number)
+    def _read(self, row: Row) -> _Found | _LeftOut:
+        """What a row says by itself."""
+        if row.problem:
+            return _LeftOut(Outcome.INVALID, f"the row {row.problem}.", f" {row.problem}.")
+        try:
+            recipient = parse_recipient(row.values, self._order.body)
+            opening, opens = self._opening(recipient.zones)
+            digest = self._digest.of(recipient.number)
+            sender = self._sender(recipient.number, digest)
+        except InvalidInput as error:
+            return _LeftOut(Outcome.INVALID, str(error), f", {error}")
+        if self._order.not_after and opening.opens >= self._order.not_after:
+            reason = f"may leave from {opens} only, which is after not_after"
+            return _LeftOut(Outcome.TOO_LATE, f"the text {reason}.", f" {reason}; give a later one.")
+        return _Found(recipient, sender, digest, opens)
+
+    def _settle(self, row: Row, found: _Found | _LeftOut) -> Cells:
+        """Write down what becomes of a row, by all that came before; returns what people read of it."""
+        if isinstance(found, _LeftOut):
+            return self._leave_out(row, found)
+        known = self._spool.add(found.digest, row.number)
+        return self._take(row.number, found) if known is None else self._leave_out(row, _known(known))
+
+    def _take(self, row: int, found: _Found) -> Cells:
+        checked, recipient, segments = self.checked, found.recipient, found.recipient.segments
+        zones, to = recipient.zones, last_digits(recipient.number)
+        group = checked.groups.setdefault(zones, len(checked.groups))
         if self._order.dry_run:
             self._left_out.write(BroadcastResult(row, to, Outcome.STOPPED, reason=DRY_RUN).to_line())
-        self._report(
-            (
-                row,
-                f"…{to}",
-                READY,
-                "",
-                segments.count,
-                segments.encoding,
-                told_character(recipient.unusual),
-                opens,
-            )
-        )
+        else:
+            text = BroadcastText(row, found.sender, recipient.number, recipient.body, recipient.name, zones)
+            self._spool.keep(group, row, text.to_line())
+        checked.texts[zones] += 1
+        checked.segments[recipient.country] += segments.count
+        checked.encodings[segments.encoding] += 1
+        because_of = told_character(recipient.unusual)
+        return (row, f"…{to}", READY, "", segments.count, segments.encoding, because_of, found.opens)
 
-    def _leave_out(self, row: Row, outcome: Outcome, reason: str, told: str = "") -> None:
-        """Write down that a row is not texted.
-
-        :param told: the sentence behind "row 3"; empty where nobody has to do anything
-        """
+    def _leave_out(self, row: Row, left: _LeftOut) -> Cells:
         number = row.values.get(TO_NUMBER)
         to = last_digits(number) if isinstance(number, str) else ""
-        self.checked.left_out[outcome] += 1
-        if told:
-            self.checked.problems.add(row.number, told)
-        self._left_out.write(BroadcastResult(row.number, to, outcome, reason=reason).to_line())
-        self._report((row.number, f"…{to}", outcome, reason, "", "", "", ""))
+        self.checked.left_out[left.outcome] += 1
+        if left.told:
+            self.checked.problems.add(row.number, left.told)
+        result = BroadcastResult(row.number, to, left.outcome, reason=left.reason)
+        self._left_out.write(result.to_line())
+        return (row.number, f"…{to}", left.outcome, left.reason, "", "", "", "")
 
     def _opening(self, zones: Zones) -> tuple[Opening, str]:
         """When texts may leave, and from when as people read it."""
@@ -186,13 +202,13 @@ def _lot(sender: str, digest: str) -> bytes:
     return hashlib.blake2b(f"{sender}/{digest}".encode(), digest_size=8).digest()
 
 
-def _known(known: int) -> tuple[Outcome, str]:
+def _known(known: int) -> _LeftOut:
     match known:
         case Known.SUPPRESSED:
-            return Outcome.SUPPRESSED, "has opted out"
+            return _LeftOut(Outcome.SUPPRESSED, "has opted out")
         case Known.TEXTED_BEFORE:
-            return Outcome.TEXTED_BEFORE, "was texted in this campaign before"
-    return Outcome.REPEATED, f"the same number is in row {known}"
+            return _LeftOut(Outcome.TEXTED_BEFORE, "was texted in this campaign before")
+    return _LeftOut(Outcome.REPEATED, f"the same number is in row {known}")
 
 
 def last_digits(number: str) -> str:

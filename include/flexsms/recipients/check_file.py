@@ -14,16 +14,18 @@ from flexsms.recipients.report import cell
 
 CHUNK = 2**20
 
+Cells = Sequence[object]
 
-class WriteLine(Protocol):
-    """Writes a line of cells."""
 
-    def __call__(self, values: Iterable[object], /) -> object:
-        """One line."""
+class WriteLines(Protocol):
+    """Writes lines of cells."""
+
+    def __call__(self, lines: Iterable[Cells], /) -> object:
+        """Some lines."""
 
 
 @contextmanager
-def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[WriteLine]:
+def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[WriteLines]:
     """A CSV file in the place of an earlier one; it is UTF-8 with a mark, which spreadsheets want.
 
     :param columns: the first line
@@ -35,8 +37,8 @@ def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[Wri
         writer = csv.writer(text)
         writer.writerow(columns)
 
-        def write(values: Iterable[object], /) -> object:
-            return writer.writerow(map(cell, values))
+        def write(lines: Iterable[Cells], /) -> None:
+            writer.writerows(map(cell, line) for line in lines)
 
         yield write
 

@@ -85,7 +85,6 @@ def _values(result: BroadcastResult) -> Iterable[object]:
     )
 
 
-def cell(value: object) -> str:
+def cell(value: object) -> object:
     """A cell that a spreadsheet shows and does not run."""
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
