@@ -71,6 +71,9 @@ def test_one_that_runs_says_how_many_of_how_many_and_until_when(shown: Callable[
     assert (progress["texts"], progress["done"]) == (2500, 710)
     [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastXComs=[plan, waits])
     assert words == "10 of 2\u202f500 sent, waits until 08:00 on 1 Dec"
+    late = xcom("plan", texts=2500, last_at="2026-11-30T19:20:00+00:00")  # the approval took its time
+    [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastXComs=[late, sends])
+    assert words.endswith("6 opted out")
     [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live])
     assert words == "the list is being checked"
 

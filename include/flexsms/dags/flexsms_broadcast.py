@@ -171,7 +171,7 @@ with DAG(
             type="number",
             exclusiveMinimum=0,
             maximum=1000,
-            title="Most per second",
+            title="Max per second",
             description="Texts a second from each sending number, over all workers. What your number may send depends "
             "on its kind and its registration.",
             section="How fast",
@@ -180,7 +180,7 @@ with DAG(
             None,
             type=["null", "integer"],
             minimum=1,
-            title="Most open tasks",
+            title="Max open tasks",
             description="While the workspace has more open tasks, sending waits, so that agents keep up with replies. "
             "Empty: any number.",
             section="How fast",

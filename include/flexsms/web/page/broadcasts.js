@@ -99,7 +99,7 @@ export function inWords(one, now, zone) {
   const rest = [
     failed ? `${many(failed)} failed` : "",
     suppressed ? `${many(suppressed)} opted out` : "",
-    waitsUntil ? `waits until ${moment(waitsUntil, now, zone)}` : until ? `until ${moment(until, now, zone)}` : "",
+    waitsUntil ? `waits until ${moment(waitsUntil, now, zone)}` : until > now ? `until ${moment(until, now, zone)}` : "",
   ];
   return [`${many(sent)} of ${many(texts)} sent`, ...rest].filter(Boolean).join(", ");
 }
