@@ -25,7 +25,7 @@ CLUSTER_VENV ?= .venv-cluster
 TYPED := include $(foreach folder,dags plugins tests bench docs/examples,$(if $(wildcard $(folder)/*.py),$(folder)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-pythons test-lowest test-next test-later test-install test-cluster chaos lint format form bench \
+.PHONY: help demo test test-unit test-pythons test-lowest test-next test-later test-install test-cluster chaos kills lint format form bench \
   constraints hashes docs clean run-env dev-env cluster-env
 
 help: ## this list
@@ -96,6 +96,9 @@ bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s;
 
 chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+kills: dev-env ## a broadcast to 5,000 people whose workers are killed at 20 random instants
+	@$(BIN)/python tests/kill/broadcast_kills.py $(ARGS)
 
 UV := $(BIN)/python -m uv --quiet --cache-dir .cache/uv-cache
 PIN := $(UV) pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url

@@ -6,6 +6,7 @@ import csv
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,18 @@ def test_everybody_on_the_list_gets_one_text(
     # Neither a number nor a text is in a log, an XCom or a rendered field.
     left = capsys.readouterr().out + str(done.xcoms()) + str(done.rendered())
     assert not [secret for secret in (*CUSTOMERS, "Customer0", "your visit") if secret in left]
+
+
+def test_before_its_first_moment_a_batch_waits_in_the_triggerer_and_then_sends(
+    run: Callable[..., Run], sandbox: SandboxProcess, campaign: Campaign
+) -> None:
+    opens = datetime.now(UTC) + timedelta(seconds=15)
+    done = run("flexsms_broadcast", **{**campaign.conf, "not_before": opens.isoformat()})
+    assert done.state == "success"
+    assert done.xcom("report")["texted"] == 5
+    assert texted(sandbox) == Counter(CUSTOMERS[n] for n in (0, 1, 2, 3, 5))
+    left = [str(sms["date_created"]) for sms in sandbox.control.outbox()]
+    assert min(left) >= opens.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_the_same_campaign_again_texts_only_whoever_is_missing(

@@ -76,8 +76,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         there is one: without its approval of this very plan nothing is sent, whatever state Airflow has it in
     :param twilio_conn_id: the Airflow connection (templated)
     :return: counts only, as :meth:`flexsms.core.broadcast_totals.BroadcastTotals.to_json` says. What became of each
-        text is in the folder of the broadcast. While it is at work, the key ``progress`` has ``{"texts", "done",
-        "sent", "failed", "suppressed", "until"}``
+        text is in the broadcast's folder. The key ``progress`` has :class:`.broadcast_xcom.BroadcastProgress` meanwhile
     :raises InvalidInput: when an argument is wrong
     :raises TextsUnsent: when texts have not left, and another try may help
     :raises PermanentError: when no text can leave, or the plan is not approved
@@ -180,7 +179,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         try:
             wait = await self._send(context, batch, rules, campaign, spool, known)
         finally:
-            # Also before an error, for the report. A batch that is killed leaves nothing, and its next try writes all.
+            # Before an error, too, for the report.
             await asyncio.to_thread(folder.write_results, results_of(batch), spool)
             self._push_progress(context, batch, spool, until=None)
         if wait is not None:
@@ -237,8 +236,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 telling.cancel()
                 with suppress(asyncio.CancelledError):
                     await telling
-                sent = spool.totals.counts[Outcome.SENT]
-                self.lineage = Lineage(account.settings.account_sid, "", "flex/texts", sent)
+                self.lineage = Lineage(account.settings.account_sid, "", "flex/texts", spool.totals.texted)
                 tags = {"route": str(rules.route), "stack": str(account.settings.stack)}
                 for outcome, texts in (spool.totals.counts - before).items():
                     count(Metric.SENT, texts, **tags, outcome=str(outcome))
@@ -248,8 +246,8 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
             return
         if not self.plan_task_id:
             raise InvalidInput("plan_task_id", "is empty", "name the check that approval_task_id is about")
-        ti = context["ti"]
-        approval = answer_to(ti, self.approval_task_id, pull_plan(ti, self.plan_task_id).checked_at)
+        plan = pull_plan(context["ti"], self.plan_task_id)
+        approval = answer_to(context["ti"], self.approval_task_id, plan.checked_at)
         if approval["answer"] not in GRANTED:
             raise PermanentError(f"Nothing is sent: {why_not(approval, self.approval_task_id)}.")
 
@@ -264,7 +262,10 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
 
     async def _tell_progress(self, context: Context, batch: BroadcastBatch, spool: ResultSpool) -> None:
         while True:
-            self._push_progress(context, batch, spool, until=None)
+            try:
+                self._push_progress(context, batch, spool, until=None)
+            except Exception as error:  # of Airflow's; the texts matter more
+                self.log.warning("The progress could not be shown (%s).", type(error).__name__)
             await asyncio.sleep(PROGRESS_EVERY_S)
 
     @staticmethod
