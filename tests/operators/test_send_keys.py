@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from flexsms.core.exceptions import InvalidInput
 from flexsms.operators.send import FlexSendOperator
 from flexsms.sandbox.client import SandboxProcess
+from flexsms.twilio.sending.idempotency import MAP_PREFIX
 
 from .conftest import FakeContext
 
@@ -115,7 +116,7 @@ async def test_a_first_try_does_not_pay_for_earlier_versions(
     sandbox.control.clear_journal()
     await expand([ANN], 1)
     looks = [
-        call for call in sandbox.control.journal() if call["method"] == "GET" and "/Maps/" in call["path"]
+        call for call in sandbox.control.journal() if call["method"] == "GET" and MAP_PREFIX in call["path"]
     ]
     assert looks == []
 

@@ -12,7 +12,8 @@ from flexsms.core.task_events import TOO_EARLY_MS, TOO_LATE_MS, from_ms
 
 # Twilio's own. https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 OUT_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-IN_WORDS = frozenset({"START", "YES", "UNSTOP"})
+# Not YES, by which Twilio lifts an opt-out of its own as well: it may answer any question.
+IN_WORDS = frozenset({"START", "UNSTOP"})
 OPTED_OUT = 21610  # Twilio's code for a text to a number that has opted out
 
 

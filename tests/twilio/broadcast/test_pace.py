@@ -14,8 +14,9 @@ import pytest
 from flexsms.core.broadcast_tally import BroadcastTally
 from flexsms.core.time_slots import MICROSECONDS
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.broadcast.pace import KEY, MAP_NAME, RUNS_KEPT, SharedPace, SteadyClock
+from flexsms.twilio.broadcast.pace import KEY, RUNS_KEPT, SharedPace, SteadyClock
 from flexsms.twilio.client.settings import TwilioSettings
+from flexsms.twilio.sync.digest_key import PACE
 from flexsms.twilio.sync.map import SyncMap
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def test_what_is_remembered_does_not_grow_with_the_runs(account: Account) 
     for number in range(RUNS_KEPT + 3):
         one = pace(account, run=f"run {number}", now=NOW + number * MICROSECONDS)
         await one.reserve([{"account": 10.0, f"sender {number}": 1.0}], BroadcastTally(sent=1))
-    pace_map = SyncMap(account.client, account.settings.need("sync_service_sid"), MAP_NAME)
+    pace_map = SyncMap(account.client, account.settings.need("sync_service_sid"), PACE)
     kept = (await pace_map.fetch(KEY)).data
     assert len(kept["runs"]) == RUNS_KEPT
     assert len(kept["lanes"]) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,6 +180,11 @@ async def test_a_text_that_was_not_delivered_tells_its_number(account: Account, 
         assert delivery is not None
         assert delivery.error_code == OPTED_OUT
         await account.suppressions().learn_from_text(str(delivery.sms_sid))
-    assert replace(await known_of(desk) or OptOut(0, False, Why.START), at_ms=0) == OptOut(
-        0, True, Why.REFUSED
-    )
+        assert await account.suppressions().is_out(CUSTOMER)
+        # Found out only after the customer has opted in again: the latest word counts, not the latest look.
+        desk.clock.advance(minutes=30)
+        again = {"out": False, "at": desk.clock(), "why": Why.START}
+        await account.suppressions().learn(CUSTOMER, **again)
+        desk.clock.advance(minutes=30)
+        await account.suppressions().learn_from_text(str(delivery.sms_sid))
+        assert not await account.suppressions().is_out(CUSTOMER)

@@ -17,6 +17,7 @@ from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sending.suppressions import Suppressions
 from flexsms.twilio.sync.digest_key import DOCUMENT, SUPPRESSIONS
+from flexsms.twilio.sync.map import SyncMap
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -93,6 +94,17 @@ async def test_hundreds_are_read_by_the_hundred(
     assert known[digest.of(numbers[0])] == OptOut(round(NOON.timestamp() * 1000), False, Why.STOP)
 
 
+async def test_a_key_that_stands_for_nobody_is_named_and_left_out(
+    suppressions: Suppressions, account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange = SyncMap(account.client, account.settings.need("sync_service_sid"), SUPPRESSIONS + "0")
+    await strange.create("0-strange", {"v": 1, "at_ms": 1_796_000_000_000, "out": True, "why": "stop"})
+    assert await all_of(suppressions) == set()
+    assert (
+        "Item 0-strange of Sync map flexsms.suppressions.0 has a key that stands for no number" in caplog.text
+    )
+
+
 async def test_an_opt_out_is_kept_for_ever(
     suppressions: Suppressions, clock: Any, sandbox: SandboxProcess
 ) -> None:
@@ -102,7 +114,7 @@ async def test_an_opt_out_is_kept_for_ever(
 
 
 async def test_who_opted_in_again_is_forgotten_after_a_month(suppressions: Suppressions, clock: Any) -> None:
-    """Of those who only said YES to something else, nothing stays."""
+    """Of those who only said START, nothing stays."""
     await suppressions.learn(NUMBER, **stop(out=False, why=Why.START))
     clock.advance(days=29)
     assert await suppressions.find(NUMBER) is not None

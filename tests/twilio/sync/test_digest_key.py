@@ -13,7 +13,8 @@ from flexsms.core.exceptions import PermanentError
 from flexsms.core.number_digest import NumberDigest
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.client.settings import TwilioSettings
-from flexsms.twilio.sync.digest_key import DOCUMENT
+from flexsms.twilio.sync.digest_key import BROADCASTS, DOCUMENT, PACE, SUPPRESSIONS
+from flexsms.twilio.sync.map import SyncMap
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxProcess
@@ -78,6 +79,14 @@ async def test_a_document_without_a_key_is_one_sentence(account: Account, data: 
     documents = account.client.sync.v1.services(account.settings.need("sync_service_sid")).documents
     await documents.create_async(unique_name=DOCUMENT, data=data)
     with pytest.raises(PermanentError, match=r"^Sync document flexsms\.digest_key holds no key; put back"):
+        await account.number_digest()
+
+
+@pytest.mark.parametrize("in_use", [PACE, BROADCASTS + "0123", SUPPRESSIONS + "0"])
+async def test_no_other_key_is_made_where_one_was_in_use(account: Account, in_use: str) -> None:
+    """Of a broadcast that was killed early, nothing but its pace may tell that people were texted."""
+    await SyncMap(account.client, account.settings.need("sync_service_sid"), in_use).create("any", {})
+    with pytest.raises(PermanentError, match=r"^Sync document flexsms\.digest_key is gone; put it back"):
         await account.number_digest()
 
 

@@ -18,12 +18,12 @@ from flexsms.core.broadcast_tally import BroadcastTally
 from flexsms.core.exceptions import AlreadyExists, NotFound, RevisionMismatch
 from flexsms.core.time_slots import MICROSECONDS, Lanes
 from flexsms.twilio.client import clock
+from flexsms.twilio.sync.digest_key import PACE
 from flexsms.twilio.sync.map import MapItem, SyncMap
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
-MAP_NAME = "flexsms.pace"
 KEY = "pace"
 SPAN = 2 * MICROSECONDS
 # Where nothing limits the pace, a block ends after so many texts.
@@ -80,7 +80,7 @@ class SharedPace:
     def __init__(
         self, client: Client, service_sid: str, *, run: str, stop_over: float, now: Callable[[], int]
     ) -> None:
-        self._items = SyncMap(client, service_sid, MAP_NAME)
+        self._items = SyncMap(client, service_sid, PACE)
         self._run = run
         self._stop_over = stop_over
         self._now = now
@@ -117,9 +117,7 @@ class SharedPace:
                 continue
             self.tally = _tally(data["runs"][self._run])
             return slots
-        raise RevisionMismatch(
-            f"Others wrote {MAP_NAME} {WRITE_ATTEMPTS} times meanwhile; trying again later."
-        )
+        raise RevisionMismatch(f"Others wrote {PACE} {WRITE_ATTEMPTS} times meanwhile; trying again later.")
 
     def _add(
         self, known: Mapping[str, Any], texts: Sequence[Mapping[str, float]], learnt: BroadcastTally

@@ -24,6 +24,7 @@ from flexsms.core.opt_out import OPTED_OUT, OptOut, Why
 from flexsms.core.task_events import to_ms
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import merged
+from flexsms.twilio.client.dates import utc
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.digest_key import SUPPRESSIONS
 from flexsms.twilio.sync.map import FOR_EVER, MapItem, SyncMap
@@ -37,6 +38,7 @@ WRITE_ATTEMPTS = 20
 # How long after a START a STOP of before may still turn up.
 LATE = timedelta(days=30)
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Suppressions:
@@ -112,7 +114,9 @@ class Suppressions:
         :param sms_sid: SM…, which Twilio did not deliver for that reason
         """
         text: Any = await self._texts(sms_sid).fetch_async()
-        await self.learn(_number(text.to), out=True, at=self._now(), why=Why.REFUSED)
+        # Not the present: the customer may have sent START since.
+        at = utc(text.date_sent or text.date_created) or self._now()
+        await self.learn(_number(text.to), out=True, at=at, why=Why.REFUSED)
 
     async def sender_of(self, message_sid: str) -> str:
         """Who has sent a message to us: a number in E.164. One call.
@@ -165,7 +169,10 @@ class Suppressions:
         async with aclosing(merged(pages)) as found:
             async for page in found:
                 for item in page:
-                    yield item.key, _read_or_none(item)
+                    if _DIGEST.fullmatch(item.key):
+                        yield item.key, _read_or_none(item)
+                    else:
+                        logger.warning("%s has a key that stands for no number; delete it.", _where(item))
 
     def _map(self, digest: str, ttl: timedelta = FOR_EVER) -> SyncMap:
         # Sync takes 20 writes/s per map, so the numbers are spread over 16 of them.
@@ -173,7 +180,7 @@ class Suppressions:
 
 
 def _stays(known: OptOut) -> timedelta:
-    """How long it has to be known. Many say YES who never opted out, and of all that is only the order counts."""
+    """How long it has to be known. Of an opt-in, only the order counts."""
     return LATE if known.why is Why.START else FOR_EVER
 
 
@@ -196,7 +203,10 @@ def _read(item: MapItem) -> OptOut:
     try:
         return OptOut.from_json(item.data)
     except InvalidInput as error:
-        where = f"Item {item.key} of Sync map {SUPPRESSIONS}{item.key[:1]}"
         raise PermanentError(
-            f"{where} says nothing of an opt-out ({error}) Repair it, or delete it."
+            f"{_where(item)} says nothing of an opt-out ({error}) Repair it, or delete it."
         ) from None
+
+
+def _where(item: MapItem) -> str:
+    return f"Item {item.key} of Sync map {SUPPRESSIONS}{item.key[:1]}"

@@ -20,6 +20,7 @@ DOCUMENT = "flexsms.digest_key"
 # Maps whose items say nothing any more once the key is gone.
 SUPPRESSIONS = "flexsms.suppressions."
 BROADCASTS = "flexsms.broadcast."
+PACE = "flexsms.pace"  # written before the first text of a broadcast leaves
 LOST = "with another key all opt-outs, and who was texted in a broadcast, are forgotten"
 _HEX = re.compile(rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
 
@@ -65,7 +66,7 @@ class DigestKey:
     async def _is_in_use(self) -> bool:
         """Whether something was stored under a key."""
         async for one in await self._maps.stream_async(page_size=100):
-            if (one.unique_name or "").startswith((SUPPRESSIONS, BROADCASTS)):
+            if (one.unique_name or "").startswith((SUPPRESSIONS, BROADCASTS, PACE)):
                 return True
         return False
 
@@ -75,7 +76,7 @@ class DigestKey:
         except NotFound:
             raise PermanentError(
                 f"Sync document {DOCUMENT} is gone; put it back, for {LOST}. To begin anew, delete the maps "
-                f"{SUPPRESSIONS}… and {BROADCASTS}…"
+                f"{SUPPRESSIONS}…, {BROADCASTS}… and {PACE}."
             ) from None
 
 
