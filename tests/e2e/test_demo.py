@@ -11,17 +11,23 @@ import re
 import signal
 import socket
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Page, expect
 
 from flexsms.demo.airflow_api import AirflowApi
+from flexsms.demo.dag_runs import finish
+from flexsms.sandbox.client import SandboxControl
 from tests.support.demo_process import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
 
 PROMISED_S = 90
 A_MINUTE_S = 61.0
+SLOW_MS = 120_000
 NUMBERS = re.compile(r"\+1415555\d{4}")
 
 
@@ -72,7 +78,7 @@ def assert_nobody_sees_a_number(demo: Demo) -> None:
     assert shown == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 def test_the_story_comes_out_as_expected(demo: Demo) -> None:
     assert_told(demo, "conversations")
     assert demo.text.count("conversation closed") == 1
@@ -182,6 +188,117 @@ def test_the_dashboard_has_counted_the_story(demo: Demo, page: Page) -> None:
     expect(frame.locator("#texts")).to_contain_text("1 not sent again")
 
 
+def test_the_walk_of_a_broadcast_in_the_browser(demo: Demo, page: Page) -> None:
+    """Trigger it, read the question, approve, watch it on the dashboard, read the report."""
+    page.goto(f"{demo.url}/dags/flexsms_broadcast")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", demo.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_test_id("trigger-dag-button").click()
+    filled = broadcast_of(demo, "walk", "Dear {first_name}, see you.")
+    hours = filled.pop("hours")
+    for name, value in filled.items():
+        page.fill(f"#element_{name}", value)
+    page.get_by_role("button", name="When", exact=True).click()
+    page.fill("#element_hours", hours)
+    page.get_by_role("button", name="How fast", exact=True).click()
+    page.get_by_role("spinbutton").first.fill("100")
+    with page.expect_response(lambda answer: answer.url.endswith("/dagRuns")) as answer:
+        page.get_by_test_id("trigger-dag-submit").click()
+    run = f"{demo.url}/dags/flexsms_broadcast/runs/{answer.value.json()['dag_run_id']}"
+
+    page.goto(run)
+    page.get_by_text("Awaiting Input").first.wait_for(timeout=SLOW_MS)
+    page.goto(f"{run}/required_actions")
+    expect(page.get_by_text("Approve a broadcast to 200 people")).to_be_visible(timeout=SLOW_MS)
+    for told in ("more than 100 people are texted", "at least", "Dear Ann, see you.", "To …3000:"):
+        expect(page.get_by_text(told).first).to_be_visible()
+    page.get_by_role("button", name="Approve", exact=True).click()
+
+    page.goto(f"{demo.url}/plugin/flexsms#broadcasts")
+    frame = page.frame_locator("iframe[title=flexsms]")
+    row = frame.locator("#broadcasts tr").filter(has_text="walk")
+    seen = ""
+    deadline = time.monotonic() + SLOW_MS / 1000
+    while "delivered" not in seen and time.monotonic() < deadline:
+        frame.locator("#refresh:not([disabled])").click()
+        expect(row).to_be_visible(timeout=SLOW_MS)
+        seen = row.inner_text()
+        time.sleep(1)
+    assert "200 of 200 rows texted (200 delivered)" in seen
+    row.get_by_role("link", name="walk").click()
+    page.locator("tbody").get_by_role("link", name="report", exact=True).click()
+    expect(page.get_by_text("200 rows: 200 texted (200 delivered).")).to_be_visible(timeout=SLOW_MS)
+
+
+def test_pause_resume_and_cancel_do_to_texts_what_the_page_says(demo: Demo) -> None:
+    api = AirflowApi(demo.url, "admin", demo.password)
+    api.log_in()
+    dag = "flexsms_broadcast"
+    conf = {**broadcast_of(demo, "held", "Dear {first_name}, we open late."), "approve_over": None}
+
+    def until(what: Callable[[], object]) -> None:
+        deadline = time.monotonic() + SLOW_MS / 1000
+        while not what():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.5)
+
+    def states(run: str) -> dict[str, str]:
+        return {task["task_id"]: task["state"] for task in api.tasks(dag, run)}
+
+    # Paused, nothing that has not begun begins.
+    run = api.trigger(dag, {**conf, "max_per_second": 2})
+    until(lambda: states(run)["check"] in ("running", "success"))
+    api.call("PATCH", f"dags/{dag}", {"is_paused": True})
+    until(lambda: states(run)["check"] == "success")
+    before = states(run)["send"]
+    time.sleep(10)
+    assert states(run)["send"] == before
+    begun = left(demo, "we open late")
+    # Resumed, it goes on.
+    api.call("PATCH", f"dags/{dag}", {"is_paused": False})
+    until(lambda: left(demo, "we open late").total() >= 5)
+    assert begun.total() < 5
+    # Canceled, no further text leaves, and the report is written all the same.
+    api.call("PATCH", f"dags/{dag}/dagRuns/{run}", {"state": "failed"})
+    until(lambda: states(run)["report"] == "success")
+    until(lambda: api.run_state(dag, run) == "failed")
+    canceled = left(demo, "we open late")
+    report = api.returned(dag, run, "report")
+    assert 0 < report["texted"] <= canceled.total() < 200
+    assert report["texted"] + report["unknown"] + report["stopped"] == 200
+    time.sleep(10)
+    assert left(demo, "we open late") == canceled
+    # Run again, the campaign texts the others, and nobody twice.
+    [again] = finish(api, dag, [{**conf, "max_per_second": 100}], lambda _: None)
+    assert set(left(demo, "we open late").values()) == {1}
+    assert left(demo, "we open late").total() == 200
+    report = api.returned(dag, again, "report")
+    assert report["texted"] == 200 - canceled.total()
+    api.close()
+
+
+def broadcast_of(demo: Demo, campaign: str, body: str) -> dict[str, Any]:
+    """The params of a broadcast to the people of the story's, at any hour."""
+    return {
+        "campaign": campaign,
+        "recipients": str(demo.home / "flexsms-demo" / "moved.csv"),
+        "from_number": "+14155550102",
+        "body": body,
+        "hours": "00:00-24:00",
+    }
+
+
+def left(demo: Demo, part: str) -> Counter[str]:
+    """How many texts with these words have left for whom."""
+    [url] = re.findall(r"export SANDBOX=(\S+)", demo.text)
+    control = SandboxControl(url)
+    try:
+        return Counter(sms["to"] for sms in control.outbox() if part in sms["body"])
+    finally:
+        control.close()
+
+
 def test_the_walk_from_a_click_to_the_state_in_sync(clicked: Shell) -> None:
     said = clicked.said()
     found = re.search(
@@ -223,7 +340,7 @@ def test_ctrl_c_leaves_no_process_behind(demo: Demo) -> None:
     assert not listening(sandbox)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 def test_on_chat_the_same_story_ends_by_itself(tmp_path: Path) -> None:
     demo = Demo(tmp_path, ("--stack", "chat", "--exit"))
     try:

@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]
 from flexsms.demo.local_airflow import inherited
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "docs" / "quickstart.md"
-STORY_TIMEOUT_S = 270.0
+STORY_TIMEOUT_S = 400.0
 END_TIMEOUT_S = 30.0
 
 
