@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,12 +17,15 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome
 from flexsms.core.exceptions import InvalidInput, PermanentError, TextsUnsent
+from flexsms.core.outbound_message import OutboundMessage, Route
+from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.approval import APPROVAL_KEY, Answer
 from flexsms.operators.broadcast import BEHIND, FlexBroadcastOperator
 from flexsms.operators.broadcast_xcom import PLAN_KEY, PROGRESS_KEY
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder, results_of
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.client import clock
+from flexsms.twilio.sending.idempotency import SendLedger
 
 from .conftest import FakeContext
 
@@ -112,20 +116,38 @@ async def test_nobody_knows_a_number_from_the_results_or_the_log(
 
 
 async def test_a_text_that_cannot_leave_for_now_fails_the_try_and_not_the_others(
-    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+    batch_of: Callable[..., BroadcastBatch],
+    context: Any,
+    sandbox: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batch = batch_of(5)
-    sandbox.control.fault(
-        match={"method": "POST", "form": {"Body": "^Text 4$"}}, action="status", status=409, code=59102
-    )
-    with pytest.raises(TextsUnsent, match="1 texts have not left"):
-        await operator(batch).aexecute(context)
-    assert outcomes(batch)[4] == Outcome.FAILED
-    assert bodies(sandbox) == ["Text 1", "Text 2", "Text 3", "Text 5"]
-    sandbox.control.clear_faults()
+    text = list(BroadcastFolder(batch.folder).texts(batch))[3]
+    message = OutboundMessage(Route.STUDIO, text.from_number, text.to_number, text.body)
+    async with TwilioHook().account() as account:
+        ledger = SendLedger(
+            account.client,
+            account.settings.need("sync_service_sid"),
+            secret="secret",
+            now=account.now,
+            lease=timedelta(hours=1),
+            grace=timedelta(0),
+        )
+        key = (await account.campaign("spring")).key(text.to_number)
+        claim = await ledger.take(key, message, owner="somebody else")
+        with pytest.raises(TextsUnsent, match=r"1 texts have not left.*somebody else is sending"):
+            await operator(batch).aexecute(context)
+        assert outcomes(batch)[4] == Outcome.FAILED
+        assert bodies(sandbox) == ["Text 1", "Text 2", "Text 3", "Text 5"]
+        await ledger.give_back(claim)
     again: Any = FakeContext(try_number=2)
+    told: Counter[str] = Counter()
+    monkeypatch.setattr(
+        "flexsms.operators.broadcast.count", lambda _, number, **tags: told.update({tags["outcome"]: number})
+    )
     counts = await operator(batch).aexecute(again)
     assert counts["sent"] == 5
+    assert told == {"sent": 1, "duplicate": 4}
     assert bodies(sandbox) == [f"Text {row}" for row in range(1, 6)]
 
 

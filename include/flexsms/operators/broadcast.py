@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -212,6 +211,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         async with TwilioHook(self.twilio_conn_id).account() as account:
             now = SteadyClock(lambda: account.transport.twilio_now)
             found = await account.campaign(campaign)
+            outcomes = BatchOutcomes(found, run=run, now=now.moment, tell=spool.add)
             self._sender = BatchSender(
                 account.client,
                 account.settings,
@@ -219,7 +219,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 account.stack,
                 found,
                 rules,
-                BatchOutcomes(found, run=run, now=now.moment, tell=spool.add),
+                outcomes,
                 zones=batch.zones,
                 run=run,
                 # Not the try number: a retry has to be recognised as the same task.
@@ -227,19 +227,19 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 was_tried=ti.try_number > 1 or self._goes_on,
                 clock=now,
             )
-            before = spool.totals.counts.copy()
             telling = asyncio.create_task(self._tell_progress(context, batch, spool))
             try:
                 with span("broadcast"):
                     return await self._sender.send(read_texts(BroadcastFolder(batch.folder), batch, known))
             finally:
                 telling.cancel()
-                with suppress(asyncio.CancelledError):
-                    await telling
-                self.lineage = Lineage(account.settings.account_sid, "", "flex/texts", spool.totals.texted)
-                tags = {"route": str(rules.route), "stack": str(account.settings.stack)}
-                for outcome, texts in (spool.totals.counts - before).items():
-                    count(Metric.SENT, texts, **tags, outcome=str(outcome))
+                await asyncio.gather(telling, return_exceptions=True)
+                self.lineage = Lineage(
+                    account.settings.account_sid, "", "flex/texts", outcomes.counts["sent"]
+                )
+                stack = str(account.settings.stack)
+                for one, texts in outcomes.counts.items():
+                    count(Metric.SENT, texts, route=str(rules.route), stack=stack, outcome=one)
 
     def _check_approval(self, context: Context) -> None:
         if not self.approval_task_id:

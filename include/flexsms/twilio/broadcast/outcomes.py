@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -27,6 +28,7 @@ class BatchOutcomes:
     :param now: the present, UTC
     :param tell: hears what became of each text, once
     :ivar learnt: how they have fared, since somebody last took it
+    :ivar counts: what this try did: how many it ``sent``, how many had left before (``duplicate``), and the others
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class BatchOutcomes:
         self._now = now
         self._tell_result = tell
         self._texted: list[str] = []
+        self.counts: Counter[str] = Counter()
         self.learnt = BroadcastTally()
 
     def take_learnt(self) -> BroadcastTally:
@@ -51,6 +54,7 @@ class BatchOutcomes:
 
     async def sent(self, text: BroadcastText, result: SendResult) -> None:
         """A text has left, now or before."""
+        self.counts["duplicate" if result.duplicate else "sent"] += 1
         at = result.sent_at or self._now().isoformat()
         if result.duplicate and not str(result.sent_by).startswith(f"{self._run}/"):
             self._tell(text, Outcome.TEXTED_BEFORE, at=at)
@@ -76,10 +80,12 @@ class BatchOutcomes:
         if isinstance(error, PermanentError) and not is_out:
             self.learnt = self.learnt.add(BroadcastTally(failed={str(code or 0): 1}))
         outcome = Outcome.SUPPRESSED if is_out else Outcome.FAILED
+        self.counts[outcome] += 1
         self._tell(text, outcome, code=code, reason=redact(error.cause_first), at=self._now().isoformat())
 
     def left_out(self, text: BroadcastText, outcome: Outcome) -> None:
         """A text was not tried."""
+        self.counts[outcome] += 1
         self._tell(text, outcome, reason=WHY[outcome])
 
     async def pack(self) -> None:
