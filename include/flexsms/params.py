@@ -10,7 +10,7 @@ from airflow.sdk import Context, Param
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.redaction import redact
-from flexsms.options import choice_option, conn_id_option, option
+from flexsms.options import choice_option, conn_id_option, flag_option, option, optional_number_option
 from flexsms.twilio.client.fields import CONN_ID
 
 # Without `section`, a field stands in the first part of the form.
@@ -76,6 +76,20 @@ def choice_param(choices: Mapping[str, str], title: str, description: str, from_
         enum=list(choices),
         values_display={word: f"{word}: {meaning}" for word, meaning in choices.items()},
     )
+
+
+def approve_over_param(from_option: str, description: str) -> Param:
+    """How many a run may concern without a person's approval.
+
+    Where somebody else than who starts a run has to approve it, they cannot give it more leave than the option does.
+
+    :param from_option: the option that holds the number to begin with, if any
+    """
+    most = optional_number_option(from_option, low=0, high=10**9)
+    is_bound = most is not None and flag_option("second_person")
+    bound = {"type": "integer", "maximum": most} if is_bound else {"type": ["null", "integer"]}
+    note = f"At most {most}, because the option second_person is on." if is_bound else "Empty: any number."
+    return Param(most, f"{description} {note}", title="Approve over", minimum=0, **bound)
 
 
 def refuse_unknown(context: Context) -> None:

@@ -81,7 +81,7 @@ CONFIG: dict[str, Any] = {
             ),
             "second_person": _option(
                 "Whether somebody else than who has started a run of flexsms_cleanup or flexsms_broadcast has to "
-                "approve it.",
+                "approve it. Then nobody can raise approve_over above its option in the form.",
                 "false",
                 "true",
                 "boolean",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import ParamValidationError
 
 from flexsms import options
 from flexsms.core.exceptions import InvalidInput
@@ -139,3 +140,17 @@ def test_a_wrong_source_stops_tracking_only(configured: Any) -> None:
     assert "flexsms_track" not in parsed.dags
     [error] = parsed.import_errors.values()
     assert "Option [flexsms] track_source: is 'fax'; choose one of taskrouter, inbox, http, kinesis." in error
+
+
+def test_where_a_second_person_has_to_approve_nobody_raises_the_number_in_the_form(configured: Any) -> None:
+    configured(second_person="true", broadcast_approve_over="100", approve_over="")
+    dags = bag().dags
+    bound = dags["flexsms_broadcast"].params.get_param("approve_over")
+    assert bound.resolve(20) == 20
+    for value in (101, None):
+        with pytest.raises(ParamValidationError):
+            bound.resolve(value)
+
+    assert "At most 100, because the option second_person is on." in str(bound.description)
+    free = dags["flexsms_cleanup"].params.get_param("approve_over")
+    assert [free.resolve(value) for value in (None, 10_000)] == [None, 10_000]

@@ -70,8 +70,17 @@ from flexsms.operators.broadcast import FlexBroadcastOperator
 from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
 from flexsms.operators.broadcast_check import FlexBroadcastCheckOperator
 from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
-from flexsms.options import flag_option, hours_option, optional_number_option, whole_number_option
-from flexsms.params import choice_param, conn_param, flag_param, form, phone_param, refuse_unknown, text_param
+from flexsms.options import flag_option, hours_option, whole_number_option
+from flexsms.params import (
+    approve_over_param,
+    choice_param,
+    conn_param,
+    flag_param,
+    form,
+    phone_param,
+    refuse_unknown,
+    text_param,
+)
 from flexsms.retry_policy import task_defaults
 from flexsms.sensors.broadcast_delivery import FlexBroadcastDeliverySensor
 
@@ -120,13 +129,9 @@ with DAG(
             "Where replies go.",
         ),
         dry_run=flag_param(False, "Dry run", "Send nothing; only check the list."),
-        approve_over=Param(
-            optional_number_option("broadcast_approve_over", low=0, high=10**9),
-            type=["null", "integer"],
-            minimum=0,
-            title="Approve over",
-            description="If more people are to be texted, the run waits for a person's approval, for at most 12 hours. "
-            "Empty: any number.",
+        approve_over=approve_over_param(
+            "broadcast_approve_over",
+            "If more people are to be texted, the run waits for a person's approval, for at most 12 hours.",
         ),
         sql=text_param(
             "Query",

@@ -62,10 +62,9 @@ from flexsms.options import (
     cron_option,
     flag_option,
     number_option,
-    optional_number_option,
     whole_number_option,
 )
-from flexsms.params import choice_param, conn_param, flag_param, form, refuse_unknown
+from flexsms.params import approve_over_param, choice_param, conn_param, flag_param, form, refuse_unknown
 from flexsms.retry_policy import task_defaults
 
 with DAG(
@@ -118,13 +117,10 @@ with DAG(
             title="Limit",
             description="The maximum number of channels per run, longest-quiet first. The next run takes the rest.",
         ),
-        approve_over=Param(
-            optional_number_option("approve_over", low=0, high=10**9),
-            type=["null", "integer"],
-            minimum=0,
-            title="Approve over",
-            description="If more channels are due, the run waits for a person's approval, for at most 12 hours. Empty: "
-            "any number may be due. A run with action delete always waits.",
+        approve_over=approve_over_param(
+            "approve_over",
+            "If more channels are due, the run waits for a person's approval, for at most 12 hours. A run with action "
+            "delete always waits.",
         ),
         channel_types=Param(
             channel_types_option(),
