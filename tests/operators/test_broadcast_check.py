@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import logging
 from collections.abc import Callable
@@ -253,6 +254,48 @@ def test_a_number_that_cannot_text_is_named(
         InvalidInput, match="from_number: …0100 cannot send SMS; give a number of this account"
     ):
         run(recipients=recipients)
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("{tmp}/nowhere/spring.csv", "recipients: there is no such file; check the path."),
+        ("{tmp}/wrong.csv", "recipients: has no column to_number"),
+        ("{tmp}/plain.csv.gz", "recipients: is named .gz, and is no gzip file; pack it again, or leave .gz"),
+        ("{tmp}/cut.csv.gz", "recipients: is cut off; copy the whole file again."),
+        (
+            "spring.csv",
+            "is a relative path, and every worker has to reach it; give an absolute path or a URL.",
+        ),
+        ("./spring.csv", "is a relative path"),
+        ("~/spring.csv", "is a relative path"),
+        (
+            "C:\\data\\spring.csv",
+            "is a path of Windows, and every worker has to reach it; give an absolute path",
+        ),
+        (
+            "nowhere://spring.csv",
+            "is in a store that this Airflow does not know, nowhere; install its provider",
+        ),
+        (
+            "https://example.com/spring.csv",
+            "is on a web server, which does not take the files that a broadcast",
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named_and_gets_no_folder(
+    path: str, sentence: str, run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spring.csv").write_text(LIST)
+    (tmp_path / "wrong.csv").write_text("number\n+14155550191\n")
+    (tmp_path / "plain.csv.gz").write_text(LIST)
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(LIST.encode())[:20])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidInput) as raised:
+        run(recipients=path.format(tmp=tmp_path))
+    assert sentence in str(raised.value)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("native", [True, False])

@@ -81,6 +81,12 @@ def parse_text(name: str, value: str | None) -> str:
     return value.strip()
 
 
+def unknown_store(url: str) -> tuple[str, str]:
+    """The problem and the remedy of a URL whose store no installed provider knows."""
+    problem = f"is in a store that this Airflow does not know, {url.partition(':')[0]}"
+    return problem, "install its provider, for s3:// apache-airflow-providers-amazon[s3fs]"
+
+
 def parse_sid(name: str, prefix: str, value: str | None) -> str | None:
     """The SID of a thing at Twilio, None where none is given.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context, XComArg, conf
@@ -30,7 +31,7 @@ from flexsms.twilio.client import clock
 if TYPE_CHECKING:
     from flexsms.core.number_digest import NumberDigest
     from flexsms.recipients.check import Checked, Order
-    from flexsms.recipients.source import ListSource
+    from flexsms.recipients.rows import Row
     from flexsms.recipients.spool import Spool
     from flexsms.twilio.broadcast.rules import BroadcastRules
 
@@ -177,11 +178,15 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
         campaign = parse_campaign(self.campaign)
         hook, ti = TwilioHook(self.twilio_conn_id), context["ti"]
-        folder = BroadcastFolder(source.folder(dag_id=ti.dag_id, campaign=campaign, run_id=ti.run_id))
+        url = source.folder(dag_id=ti.dag_id, campaign=campaign, run_id=ti.run_id)
         with Spool() as spool:
             facts = hook.run(lambda account: ask(account, order, campaign, rules, spool))
+            rows = source.rows(lambda columns: check_columns(columns, order.body))
+            # A list that cannot be read gets no folder beside it.
+            first = list(islice(rows, 1))
+            folder = BroadcastFolder(url)
             folder.clear()
-            checked = _check(source, order, spool, facts.digest, folder)
+            checked = _check(chain(first, rows), order, spool, facts.digest, folder)
             batches = self._batches(order, spool, checked, folder)
         cost, unknown = hook.run(lambda account: least_cost(account.client, checked.segments))
         schedule = foretell(
@@ -257,12 +262,11 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
 
 
 def _check(
-    source: ListSource, order: Order, spool: Spool, digest: NumberDigest, folder: BroadcastFolder
+    rows: Iterable[Row], order: Order, spool: Spool, digest: NumberDigest, folder: BroadcastFolder
 ) -> Checked:
     from flexsms.recipients.check import COLUMNS, ListCheck
     from flexsms.recipients.check_file import write_check, write_chunks
 
-    rows = source.rows(lambda columns: check_columns(columns, order.body))
     with write_chunks(folder.path(LEFT_OUT)) as left_out, write_check(folder.path(CHECK), COLUMNS) as report:
         return ListCheck(order, spool=spool, digest=digest, left_out=left_out, report=report).run(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO, cast
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO, cast
 from airflow.sdk import ObjectStoragePath
 
 from flexsms.core.exceptions import InvalidInput
+from flexsms.core.validation import unknown_store
 from flexsms.recipients.csv_rows import csv_rows
 from flexsms.recipients.json_rows import json_rows
 from flexsms.recipients.rows import LONGEST_LINE, CheckColumns, Row
@@ -26,19 +28,34 @@ def file_rows(url: str, check: CheckColumns) -> Iterator[Row]:
     """
     kind = kind_of(url)
     with ExitStack() as opened:
-        try:
-            raw = opened.enter_context(ObjectStoragePath(url).open("rb"))  # type: ignore[no-untyped-call]
-        except (FileNotFoundError, IsADirectoryError):
-            raise InvalidInput("recipients", "there is no such file", "check the path") from None
-        except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
-            problem = f"is in a store that this Airflow does not know, {url.partition(':')[0]}"
-            remedy = "install its provider, for s3:// apache-airflow-providers-amazon[s3fs]"
-            raise InvalidInput("recipients", problem, remedy) from None
-        file = cast("BinaryIO", raw)
+        file = opened.enter_context(open_list(url))
         if url.lower().endswith(".gz"):
             file = cast("BinaryIO", opened.enter_context(gzip.GzipFile(fileobj=file)))
         lines = opened.enter_context(closing(io.BufferedReader(cast("Any", file), LONGEST_LINE)))
-        yield from csv_rows(lines, check) if kind == ".csv" else json_rows(lines, check)
+        try:
+            yield from csv_rows(lines, check) if kind == ".csv" else json_rows(lines, check)
+        except (gzip.BadGzipFile, zlib.error):
+            remedy = "pack it again, or leave .gz out of its name"
+            raise InvalidInput("recipients", "is named .gz, and is no gzip file", remedy) from None
+        except EOFError:  # of gzip
+            raise InvalidInput("recipients", "is cut off", "copy the whole file again") from None
+
+
+def open_list(url: str) -> BinaryIO:
+    """A file, from its beginning.
+
+    :param url: for ``ObjectStoragePath``
+    :raises InvalidInput: when there is none, or nobody knows its store
+    """
+    try:
+        return cast("BinaryIO", ObjectStoragePath(url).open("rb"))  # type: ignore[no-untyped-call]
+    except (FileNotFoundError, IsADirectoryError):
+        raise InvalidInput("recipients", "there is no such file", "check the path") from None
+    except PermissionError:
+        problem = "may not be read by the user that runs the worker"
+        raise InvalidInput("recipients", problem, "give that user the right to read it") from None
+    except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
+        raise InvalidInput("recipients", *unknown_store(url)) from None
 
 
 def kind_of(name: str) -> str:

@@ -9,12 +9,10 @@ from datetime import datetime
 from io import BufferedReader
 from typing import Any, cast
 
-from airflow.sdk import ObjectStoragePath
-
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.task_events import believable, from_ms, to_ms
-from flexsms.recipients.files import file_rows
+from flexsms.recipients.files import file_rows, open_list
 from flexsms.recipients.rows import LONGEST_LINE, NOT_UTF8, TOO_LONG, Row, read_line
 
 NUMBER, AT = "number", "at"
@@ -74,11 +72,7 @@ def _check(columns: Collection[str]) -> None:
 
 
 def _lines(url: str) -> Iterator[Row]:
-    try:
-        raw = ObjectStoragePath(url).open("rb")  # type: ignore[no-untyped-call]
-    except (FileNotFoundError, IsADirectoryError):
-        raise InvalidInput("FILE", "there is no such file", "check the path") from None
-    with closing(BufferedReader(cast("Any", raw), LONGEST_LINE)) as file:
+    with closing(BufferedReader(cast("Any", open_list(url)), LONGEST_LINE)) as file:
         number, is_rest = 0, False
         while True:
             line, is_cut = read_line(file)

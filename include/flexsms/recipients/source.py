@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ class ListSource:
         if not (file or sql or given is not None):
             remedy = "give the path of a CSV or JSON Lines file, or a query in sql"
             raise InvalidInput("recipients", "is empty", remedy)
+        if file:
+            _refuse_place(file)
         return cls(file, sql or "", sql_conn_id or "", given)
 
     def rows(self, check: CheckColumns) -> Iterator[Row]:
@@ -71,3 +74,15 @@ class ListSource:
             remedy = "set it to a folder or a bucket where the files of broadcasts may be kept"
             raise InvalidInput("Option [flexsms] broadcast_path", "is empty", remedy)
         return below(root, dag_id, campaign, run_id)
+
+
+def _refuse_place(file: str) -> None:
+    """Name a path that is another file on each machine, and a store that takes no files."""
+    give = "give an absolute path or a URL"
+    if re.match(r"[A-Za-z]:[\\/]", file):
+        raise InvalidInput("recipients", "is a path of Windows, and every worker has to reach it", give)
+    if file.startswith(("http://", "https://")):
+        problem = "is on a web server, which does not take the files that a broadcast writes beside its list"
+        raise InvalidInput("recipients", problem, "copy it into a folder or a bucket")
+    if "://" not in file and not file.startswith("/"):
+        raise InvalidInput("recipients", "is a relative path, and every worker has to reach it", give)

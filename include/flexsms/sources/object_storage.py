@@ -24,6 +24,7 @@ from airflow.sdk.io import get_fs, has_fs
 
 from flexsms.core.event_source import reason_of
 from flexsms.core.exceptions import MissingSetting, ServiceUnavailable
+from flexsms.core.validation import unknown_store
 from flexsms.sources.stores import PARTIAL, Bucket, Folder, Store
 from flexsms.sources.threads import Threads
 from flexsms.twilio.client import clock
@@ -91,11 +92,7 @@ class ObjectStorageInbox:
             fs = get_fs(path.protocol, path.conn_id) if has_fs(path.protocol) else path.fs
             return Bucket(fs, path.path.rstrip("/"))
         except (ImportError, ValueError):  # Airflow's, for what no provider knows, or one without its extra
-            raise MissingSetting(
-                "inbox_path",
-                f"is in a store that this Airflow does not know, {path.protocol}",
-                "install its provider, for s3:// apache-airflow-providers-amazon[s3fs]",
-            ) from None
+            raise MissingSetting("inbox_path", *unknown_store(self.url)) from None
 
     async def put(self, body: bytes) -> str:
         """Keep a post, so that it survives a loss of power the moment this returns.
