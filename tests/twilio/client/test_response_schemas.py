@@ -253,6 +253,8 @@ def _good(field: str) -> Any:
         return "XX" + "0" * 32
     if field in ("data", "sink_configuration", "integration", "routing"):
         return {}
+    if field == "messages":
+        return []
     if field == "channel":
         return {"sid": "UO" + "0" * 32}
     if field == "attributes":
