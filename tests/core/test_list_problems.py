@@ -12,6 +12,11 @@ def test_equal_problems_are_told_once() -> None:
         "row 3 (and 38 more), to_number: …0003 is not a phone number; write it in E.164.",
         "row 50 is not UTF-8; save the file as UTF-8.",
     ]
+    assert problems.sentences(below_header=True) == [
+        "row 3 (and 38 more), to_number: …0003 is not a phone number; write it in E.164. "
+        "(Rows are counted below the header.)",
+        "row 50 is not UTF-8; save the file as UTF-8.",
+    ]
 
 
 def test_few_are_told_however_many_there_are() -> None:
@@ -25,4 +30,4 @@ def test_few_are_told_however_many_there_are() -> None:
 
 
 def test_nothing_is_said_of_nothing() -> None:
-    assert ListProblems().sentences() == []
+    assert ListProblems().sentences(below_header=True) == []

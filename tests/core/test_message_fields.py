@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.message_fields import MessageFields
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 
 
 @given(TEXTS, TEXTS)
@@ -57,6 +57,7 @@ def test_no_value_is_a_template(value: str) -> None:
         ("Hi {0}", "has {0}, which cannot be"),
         ("Hi {}", "has {}, which cannot be"),
         ("Hi \ud83d", "body: holds half an emoji"),
+        ("Hi \x00", "body: holds the control character U+0000, which nobody can read; remove it."),
     ],
 )
 def test_what_is_almost_a_field_is_named(body: str, sentence: str) -> None:
@@ -88,6 +89,11 @@ def test_values_of_a_database_are_written_out(value: object, text: str) -> None:
     [
         (None, "one: is empty; give it a value, or leave {one} out of the body."),
         ("", "one: is empty"),
+        (" \u00a0\t", "one: is empty"),
+        ("a\x00b", "one: holds the control character U+0000, which nobody can read; remove it."),
+        ("\x1fa", "one: holds the control character U+001F"),
+        ("a\x1b", "one: holds the control character U+001B"),
+        ("a\x85b", "one: holds the control character U+0085"),
         (True, "one: is true or false, and no text"),
         (["a"], "one: is list, not text"),
         ({"a": 1}, "one: is dict, not text"),
@@ -112,3 +118,31 @@ def test_a_column_that_is_missing_is_named_with_the_nearest_one() -> None:
     with pytest.raises(InvalidInput, match="add the column, or leave the field out"):
         body.check_columns(["to_number"])
     body.check_columns(["frist_name"])
+
+
+@pytest.mark.parametrize("column", ["first name", " first_name", "first-name"])
+def test_no_field_is_suggested_that_cannot_be_one(column: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        MessageFields.parse("Hi {first_name}").check_columns(["to_number", column])
+    assert str(raised.value).endswith(f"no such column; call the column {column!r} first_name in the list.")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("Hi {first_name", "'{first_name'"),
+        ("Hi { first_name, welcome to {city}", "'{ first_name'"),
+        ("Hi first_name}, welcome", "'first_name}'"),
+    ],
+)
+def test_a_field_with_one_brace_does_not_go_out(body: str, told: str) -> None:
+    columns = ["to_number", "first_name", "city"]
+    with pytest.raises(InvalidInput) as raised:
+        MessageFields.parse(body).check_columns(columns)
+    assert str(raised.value) == f"body: has {told}, a field with one brace only; write {{first_name}}."
+    MessageFields.parse("Hi :-{ first_nam {city}").check_columns(["to_number", "city"])
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "a\tb", "two\r\nlines"])
+def test_ends_of_lines_and_tabs_are_text(value: str) -> None:
+    assert MessageFields.parse("{one}").render({"one": value}) == value

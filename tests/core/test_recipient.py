@@ -49,7 +49,11 @@ def test_the_character_that_makes_a_text_longer_is_told() -> None:
     [
         ({"to_number": None}, "to_number: is empty"),
         ({"to_number": "4155550199"}, "to_number: has no country code"),
-        ({"to_number": 14155550199}, "to_number: is int, not text"),
+        ({"to_number": 14155550199}, "to_number: is int, not text; write it in quotes; in a query, cast it"),
+        ({"to_number": "4.915E+12"}, "to_number: is a figure that a spreadsheet has made of it; format the"),
+        ({"to_number": "4,91511E12"}, "to_number: is a figure"),
+        ({"to_number": "14155550199.0"}, "to_number: is a figure"),
+        ({"to_number": "Grace Brewster Hopper"}, "to_number: has letters, and is not a phone number; write"),
         ({"to_number": "=1+1"}, "to_number: has no country code"),
         (
             {"to_number": "+493012345678"},
@@ -62,6 +66,7 @@ def test_the_character_that_makes_a_text_longer_is_told() -> None:
         ({"zone": "Mars"}, "zone: is not a time zone; write"),
         ({"to_number": "+16245550101"}, "zone: is empty, and nobody knows where …0101 is"),
         ({"to_name": "\ud83d"}, "to_name: holds half an emoji"),
+        ({"to_name": "A\x00"}, "to_name: holds the control character U+0000"),
         ({"to_name": "x" * 256}, "to_name: has 256 characters; shorten it to 255"),
         ({"to_name": 7}, "to_name: is int, not text"),
     ],

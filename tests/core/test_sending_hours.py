@@ -203,7 +203,8 @@ def test_openings_follow_each_other(at: datetime, zone: str) -> None:
         ("08:00-08:05", "mon", "is over before a text has got through its carrier's queue"),
         ("08:00-21:00", "someday", "days: 'someday' is not a day of the week; write days like mon-fri"),
         ("08:00-21:00", "mon-", None),
-        ("08:00-21:00", "", "days: '' is not a day of the week"),
+        ("08:00-21:00", "", "days: is empty; write days like mon-fri, or mon,wed,sat."),
+        ("08:00-21:00", "mon,", "days: 'mon,' has a comma without a day; write days like mon-fri"),
     ],
 )
 def test_what_makes_no_sense_is_named(hours: str, days: str, sentence: str | None) -> None:
@@ -253,8 +254,9 @@ def test_a_zone_is_an_iana_name() -> None:
         parse_zone("zone", "berlin")
     with pytest.raises(InvalidInput, match="write 'America/New_York', or leave it empty"):
         parse_zone("zone", "america/new york")
-    for value in ("../../etc/passwd", "localtime"):
-        with pytest.raises(InvalidInput, match="is not a time zone"):
+    # What is near to these is another hour.
+    for value in ("PST", "pst", "CEST", "GMT+1", "UTC-5", "Etc/GMT+15", "../../etc/passwd", "localtime"):
+        with pytest.raises(InvalidInput, match="is not a time zone; write an IANA name like 'America/Los_An"):
             parse_zone("zone", value)
 
 

@@ -110,7 +110,8 @@ def test_a_list_becomes_texts_and_a_plan(run: Callable[..., Any], recipients: st
     assert plan.campaign == "spring 2026"
     assert plan.first_at
     assert plan.problems[:2] == [
-        "row 4, first_name: is empty; give it a value, or leave {first_name} out of the body.",
+        "row 4, first_name: is empty; give it a value, or leave {first_name} out of the body. "
+        "(Rows are counted below the header.)",
         "row 5, to_number: has no country code; write it in E.164, like +14155550100.",
     ]
     assert "2 of 5 rows are texted, in 2 segments" in done.log
@@ -223,11 +224,16 @@ def test_what_would_leave_too_late_and_what_it_costs_is_told(
         ({"sql": "SELECT 1"}, "recipients: is given, and sql as well; give one of them."),
         ({"from_number": " , "}, "from_number: is empty"),
         ({"from_number": "+14155550100,12"}, "from_number: "),
+        ({"from_number": "+14155550100;+14155550101"}, "numbers divided by ';'; divide them by commas."),
         (
             {"from_number": "+12125550177"},
             "from_number: …0177 is no number of this account; give one that is.",
         ),
         ({"body": "Hi {{ '{{' }} name }}"}, "body: has '{{', and is no template of Jinja"),
+        (
+            {"body": "Hi {first_name"},
+            "body: has '{first_name', a field with one brace only; write {first_name}.",
+        ),
         ({"body": "Hi {frist_name}"}, "did you mean {first_name}?"),
         ({"campaign": " "}, "campaign: is empty; give it a name; nobody is texted twice under one."),
         ({"route": "pigeon"}, "route: 'pigeon' is not a route"),

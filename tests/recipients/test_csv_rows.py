@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
         1: "",
         2: "is not UTF-8; save the file as UTF-8",
         3: "has 3 cells, and the header 2; put a cell with a comma in it into quotes",
-        4: "has 1 cells, and the header 2; put a cell with a comma in it into quotes",
+        4: "has 1 cell, and the header 2; put a cell with a comma in it into quotes",
         5: "is no row of a CSV file; write a quote inside of quotes twice, and nothing behind the closing one",
         6: "has a cell of more than 131,072 characters; shorten it",
         7: "is longer than 1 MiB; shorten it",

@@ -41,8 +41,8 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
     )
     assert [row.problem for row in found] == [
         "is not JSON; write an object into each line",
-        "is list, and no object; write an object into each line",
-        "is str, and no object; write an object into each line",
+        "is a list, not an object; write an object into each line",
+        "is a text, not an object; write an object into each line",
         "is not UTF-8; save the file as UTF-8",
         "is longer than 1 MiB; shorten it",
         "is not JSON; write an object into each line",
@@ -54,8 +54,16 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
 
 def test_what_a_task_has_returned() -> None:
     seen: list[Collection[str]] = []
-    assert list(given_rows([{"to_number": "+1"}, "x"], seen.append)) == [
-        Row(1, {"to_number": "+1"}),
-        Row(2, {}, "is str, and no object; give a value for each column"),
+    values = ["x", {"to_number": "+2"}, None, True, 7, ["+1"], b"x"]
+    assert list(given_rows(values, seen.append)) == [
+        Row(1, {}, "is a text, not an object; give a value for each column"),
+        Row(2, {"to_number": "+2"}),
+        Row(3, {}, "is null, not an object; give a value for each column"),
+        Row(4, {}, "is true or false, not an object; give a value for each column"),
+        Row(5, {}, "is a number, not an object; give a value for each column"),
+        Row(6, {}, "is a list, not an object; give a value for each column"),
+        Row(7, {}, "is of type bytes, not an object; give a value for each column"),
     ]
+    # Also where the first one is no object.
+    assert seen == [["to_number"]]
     assert seen == [["to_number"]]

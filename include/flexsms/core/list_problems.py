@@ -37,12 +37,18 @@ class ListProblems:
         else:
             self._untold += 1
 
-    def sentences(self) -> list[str]:
-        """The first problems, and how many rows have others."""
+    def sentences(self, *, below_header: bool = False) -> list[str]:
+        """The first problems, and how many rows have others.
+
+        :param below_header: whether the list has a line above its first row, which a spreadsheet counts as well
+        """
         kinds = list(self._kinds.values())
         told = kinds if len(kinds) <= TOLD else kinds[: TOLD - 1]
         rest = self._untold + sum(1 + kind.others for kind in kinds[len(told) :])
-        return [_told(kind) for kind in told] + ([f"{rest:,} more rows have other problems."] if rest else [])
+        sentences = [_told(kind) for kind in told]
+        if sentences and below_header:
+            sentences[0] += " (Rows are counted below the header.)"
+        return sentences + ([f"{rest:,} more rows have other problems."] if rest else [])
 
 
 def _told(kind: _Kind) -> str:

@@ -15,10 +15,11 @@ from difflib import get_close_matches
 from typing import Self
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.validation import parse_text
+from flexsms.core.validation import parse_visible
 
 # What looks as if somebody meant a field. A brace alone is text, be it of a smile.
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_ONE_BRACE = re.compile(r"\{\s*(\w+)|(\w+)\s*\}")
 _FOREIGN = re.compile(r"\{\{|\}\}|\{%|%\}")
 
 
@@ -39,7 +40,7 @@ class MessageFields:
 
         :raises InvalidInput: when it is empty, or has braces that are almost a field
         """
-        text = parse_text("body", body)
+        text = parse_visible("body", body)
         if not text:
             raise InvalidInput("body", "is empty", "write a text, like: Hello {first_name}")
         if found := _FOREIGN.search(text):
@@ -56,13 +57,17 @@ class MessageFields:
     def check_columns(self, columns: Collection[str]) -> None:
         """Make sure that a list has all columns that the body names.
 
-        :raises InvalidInput: naming the nearest right name
+        :raises InvalidInput: naming the nearest right name, or a field that lacks a brace
         """
         for name in self.names:
             if name not in columns:
-                like = get_close_matches(name, sorted(columns), n=1)
-                remedy = f"did you mean {{{like[0]}}}?" if like else "add the column, or leave the field out"
+                remedy = _nearest(name, columns)
                 raise InvalidInput("body", f"has {{{name}}}, and the list has no such column", remedy)
+        for found in (found for text in self.texts for found in _ONE_BRACE.finditer(text)):
+            name = found[1] or found[2]
+            if name in columns:
+                problem = f"has {found.group()!r}, a field with one brace only"
+                raise InvalidInput("body", problem, f"write {{{name}}}")
 
     def render(self, values: Mapping[str, object]) -> str:
         """The text for one recipient.
@@ -80,10 +85,11 @@ class MessageFields:
 def _written(name: str, value: object) -> str:
     """What a list says, as it is put into a text."""
     match value:
-        case None | "":
+        case str() if value.strip():
+            parse_visible(name, value)
+            return value
+        case None | str():
             raise InvalidInput(name, "is empty", f"give it a value, or leave {{{name}}} out of the body")
-        case str():
-            return value if value.isascii() else _whole(name, value)
         case bool():
             raise InvalidInput(name, "is true or false, and no text", "write in the list what is to be read")
         case datetime() | date() | time():
@@ -93,6 +99,11 @@ def _written(name: str, value: object) -> str:
     raise InvalidInput(name, f"is {type(value).__name__}, not text", "write in the list what is to be read")
 
 
-def _whole(name: str, value: str) -> str:
-    parse_text(name, value)
-    return value
+def _nearest(name: str, columns: Collection[str]) -> str:
+    """What to do about a field that the list has no column for."""
+    like = next(iter(get_close_matches(name, sorted(columns), n=1)), "")
+    if not like:
+        return "add the column, or leave the field out"
+    return (
+        f"did you mean {{{like}}}?" if like.isidentifier() else f"call the column {like!r} {name} in the list"
+    )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EXAMPLE = "+14155550100"
 _LONGEST_SHORT_CODE = len("+123456")
 WRITE = f"write it in E.164, like {EXAMPLE}"
+# 4.915E+12 has lost digits; 4915112345678.0 has gained one.
+_FIGURE = re.compile(r"\+?\d+[.,]?\d*[eE]\+?\d+|\+?\d{6,}[.,]0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,12 @@ def read_number(name: str, value: str | None) -> ReadNumber:
     text = clean(name, value)
     if not text:
         raise InvalidInput(name, "is empty", f"give a number in E.164, like {EXAMPLE}")
+    if _FIGURE.fullmatch(text):
+        problem = "is a figure that a spreadsheet has made of it"
+        raise InvalidInput(name, problem, f"format the column as text there, and {WRITE}")
     _refuse_other_senders(name, text)
+    if not text.startswith("+") and any(sign.isalpha() for sign in text):
+        raise InvalidInput(name, "has letters, and is not a phone number", WRITE)
     if not text.startswith("+"):
         raise InvalidInput(name, "has no country code", WRITE)
     try:

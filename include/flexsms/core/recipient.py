@@ -19,7 +19,7 @@ from flexsms.core.outbound_message import (
 from flexsms.core.phone_numbers import ReadNumber, read_number
 from flexsms.core.redaction import mask_number
 from flexsms.core.sending_hours import parse_zone, zones_of_read
-from flexsms.core.validation import parse_text
+from flexsms.core.validation import parse_text, parse_visible
 
 # https://www.twilio.com/docs/proxy/api/participant
 MAX_NAME_CHARACTERS = 255
@@ -52,8 +52,8 @@ def parse_recipient(values: Mapping[str, Any], body: MessageFields) -> Recipient
     :param body: what the row is put into
     :raises InvalidInput: naming the first column that is wrong, and what to do about it
     """
-    read = _mobile(values.get(TO_NUMBER))
-    name = parse_text(TO_NAME, values.get(TO_NAME))
+    read = _mobile(_text(TO_NUMBER, values))
+    name = parse_visible(TO_NAME, _text(TO_NAME, values))
     if len(name) > MAX_NAME_CHARACTERS:
         remedy = f"shorten it to {MAX_NAME_CHARACTERS}, the most Twilio takes"
         raise InvalidInput(TO_NAME, f"has {len(name)} characters", remedy)
@@ -63,7 +63,7 @@ def parse_recipient(values: Mapping[str, Any], body: MessageFields) -> Recipient
     if len(text) > MAX_BODY_CHARACTERS:
         remedy = f"shorten it to {MAX_BODY_CHARACTERS}, the most Twilio takes"
         raise InvalidInput("body", f"has {len(text)} characters", remedy)
-    zone = parse_text(ZONE, values.get(ZONE))
+    zone = parse_text(ZONE, _text(ZONE, values))
     zones = (parse_zone(ZONE, zone),) if zone else zones_of_read(read)
     if not zones:
         problem = f"is empty, and nobody knows where {mask_number(read.e164)} is"
@@ -98,7 +98,15 @@ def told_character(character: str) -> str:
     return f"U+{ord(character):04X}{f' {name}' if name else ''}"
 
 
-def _mobile(value: Any) -> ReadNumber:
+def _text(name: str, values: Mapping[str, Any]) -> str | None:
+    value = values.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    remedy = "write it in quotes; in a query, cast it to text"
+    raise InvalidInput(name, f"is {type(value).__name__}, not text", remedy)
+
+
+def _mobile(value: str | None) -> ReadNumber:
     read = read_number(TO_NUMBER, value)
     kind = _kinds_without_texts().get(read.kind)
     if kind:

@@ -121,8 +121,11 @@ def parse_zone(name: str, value: str) -> str:
     zone = value.strip()
     if zone in _known_zones():
         return zone
-    like = get_close_matches(zone.lower().replace(" ", "_"), [*_lower_zones()], n=1)
-    remedy = f"write {_lower_zones()[like[0]]!r}" if like else "write an IANA name like 'Europe/Berlin'"
+    plain = zone.lower().replace(" ", "_")
+    # What is near a short name or an offset is another hour: PST is near MST, GMT+1 near GMT+0.
+    is_place = "/" in plain and not any(sign.isdigit() or sign == "+" for sign in plain)
+    like = get_close_matches(plain, [*_lower_zones()], n=1, cutoff=0.8) if is_place else []
+    remedy = f"write {_lower_zones()[like[0]]!r}" if like else "write an IANA name like 'America/Los_Angeles'"
     raise InvalidInput(name, "is not a time zone", f"{remedy}, or leave it empty")
 
 
@@ -209,10 +212,14 @@ def _parse_hours(value: str) -> tuple[int, int]:
 
 def _parse_days(value: str) -> frozenset[int]:
     found: set[int] = set()
+    remedy = "write days like mon-fri, or mon,wed,sat"
+    if not value.strip():
+        raise InvalidInput("days", "is empty", remedy)
     for part in value.lower().split(","):
+        if not part.strip():
+            raise InvalidInput("days", f"{value!r} has a comma without a day", remedy)
         first, _, last = (name.strip() for name in part.replace("–", "-").partition("-"))
         if first not in _DAYS or (last or first) not in _DAYS:
-            remedy = "write days like mon-fri, or mon,wed,sat"
             raise InvalidInput("days", f"{part.strip()!r} is not a day of the week", remedy)
         begin = _DAYS.index(first)
         length = (_DAYS.index(last or first) - begin) % 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -13,6 +14,10 @@ from flexsms.core.attributes import is_sid
 from flexsms.core.exceptions import InvalidInput
 
 E = TypeVar("E", bound=StrEnum)
+
+
+# But tab, line feed and carriage return.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def _not_bool(value: object) -> object:
@@ -79,6 +84,19 @@ def parse_text(name: str, value: str | None) -> str:
             name, "holds half an emoji", "write it again, or take it from where it was not cut"
         )
     return value.strip()
+
+
+def parse_visible(name: str, value: str | None) -> str:
+    """:func:`parse_text`, of what a person is to read: it has no control characters but ends of lines and tabs.
+
+    :raises InvalidInput: naming the field
+    """
+    text = parse_text(name, value)
+    # Of the whole value, for some control characters count as blanks.
+    if value and not value.isprintable() and (found := _CONTROL.search(value)):
+        problem = f"holds the control character U+{ord(found.group()):04X}, which nobody can read"
+        raise InvalidInput(name, problem, "remove it")
+    return text
 
 
 def unknown_store(url: str) -> tuple[str, str]:

@@ -199,7 +199,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
                 if unknown
                 else ()
             ),
-            *checked.problems.sentences(),
+            *checked.problems.sentences(below_header=source.has_header),
         ]
         plan = BroadcastPlan(
             campaign=campaign,
@@ -226,6 +226,8 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     def _order(self, rules: BroadcastRules) -> Order:
         from flexsms.recipients.check import Order
 
+        if isinstance(self.from_number, str) and ";" in self.from_number:
+            raise InvalidInput("from_number", "has numbers divided by ';'", "divide them by commas")
         senders = self._senders()
         if not senders:
             raise InvalidInput("from_number", "is empty", "give a number in E.164, like +14155550100")

@@ -129,4 +129,5 @@ def _problem(error: Exception) -> str:
 
 
 def _other_width(cells: int, columns: int) -> str:
-    return f"has {cells} cells, and the header {columns}; put a cell with a comma in it into quotes"
+    many = "1 cell" if cells == 1 else f"{cells} cells"
+    return f"has {many}, and the header {columns}; put a cell with a comma in it into quotes"

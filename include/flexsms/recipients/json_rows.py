@@ -7,7 +7,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line
+from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line, told_kind
 
 
 def json_rows(file: BinaryIO, check: CheckColumns) -> Iterator[Row]:
@@ -48,5 +48,5 @@ def _row(number: int, line: bytes) -> Row | None:
     except (ValueError, RecursionError):
         return Row(number, {}, "is not JSON; write an object into each line")
     if not isinstance(values, dict):
-        return Row(number, {}, f"is {type(values).__name__}, and no object; write an object into each line")
+        return Row(number, {}, f"is {told_kind(values)}, not an object; write an object into each line")
     return Row(number, values)

@@ -29,13 +29,31 @@ class Row(NamedTuple):
 
 def given_rows(values: Iterable[object], check: CheckColumns) -> Iterator[Row]:
     """The rows that an upstream task has returned: objects with a value for each column."""
+    is_checked = False
     for number, value in enumerate(values, 1):
         if not isinstance(value, Mapping):
-            yield Row(number, {}, f"is {type(value).__name__}, and no object; give a value for each column")
+            yield Row(number, {}, f"is {told_kind(value)}, not an object; give a value for each column")
             continue
-        if number == 1:
+        if not is_checked:
+            is_checked = True
             check([str(name) for name in value])
         yield Row(number, value)
+
+
+def told_kind(value: object) -> str:
+    """What somebody has written in the place of an object, as people call it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a text"
+        case int() | float():
+            return "a number"
+        case list() | tuple():
+            return "a list"
+    return f"of type {type(value).__name__}"
 
 
 def read_line(file: BinaryIO) -> tuple[bytes, bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.options import option
-from flexsms.recipients.files import file_rows
+from flexsms.recipients.files import file_rows, kind_of
 from flexsms.recipients.folder import below, beside
 from flexsms.recipients.rows import CheckColumns, Row, given_rows
 
@@ -61,6 +61,11 @@ class ListSource:
 
             return query_rows(self.sql_conn_id, self.sql, check)
         return file_rows(self.file, check)
+
+    @property
+    def has_header(self) -> bool:
+        """Whether a line with the names of the columns is above the first row."""
+        return bool(self.file) and kind_of(self.file) == ".csv"
 
     def folder(self, *, dag_id: str, campaign: str, run_id: str) -> str:
         """The URL of the folder that the files of a run are in.
