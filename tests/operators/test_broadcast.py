@@ -16,13 +16,14 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome
-from flexsms.core.exceptions import InvalidInput, PermanentError, TextsUnsent
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, PermanentError, TextsUnsent
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.approval import APPROVAL_KEY, Answer
 from flexsms.operators.broadcast import BEHIND, FlexBroadcastOperator
 from flexsms.operators.broadcast_xcom import PLAN_KEY, PROGRESS_KEY
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder, results_of
+from flexsms.recipients.report import settle
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.client import clock
 from flexsms.twilio.sending.idempotency import SendLedger
@@ -60,6 +61,10 @@ def operator(batch: BroadcastBatch, **more: Any) -> FlexBroadcastOperator:
     return FlexBroadcastOperator(
         task_id="send", batch=batch.to_json(), **{"campaign": "spring", **ALWAYS, **more}
     )
+
+
+def second_try() -> Any:
+    return FakeContext(try_number=2)
 
 
 def bodies(sandbox: SandboxProcess) -> list[str]:
@@ -194,6 +199,85 @@ async def test_behind_a_wait_it_goes_on_where_it_was(
     # Nobody has asked for the first four again: two calls for each of the others, beside those for the batch.
     sends = [entry for entry in sandbox.control.journal() if "flexsms.sends." in entry["path"]]
     assert len(sends) == 4
+
+
+async def wait_and_go_on(batch: BroadcastBatch) -> dict[str, Any]:
+    """A later try that finds its hours closed, and what it does behind the wait."""
+    opens, again = clock.utc_now() + timedelta(hours=5), second_try()
+    with pytest.raises(TaskDeferred):
+        await operator(batch, not_before=opens.isoformat()).aexecute(again)
+    resumed = operator(batch)
+    resumed._goes_on = True
+    return await resumed.aexecute(again)
+
+
+async def test_behind_the_first_wait_of_a_later_try_what_failed_is_tried(
+    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+) -> None:
+    batch = batch_of(5)
+    sandbox.control.fault(
+        match={"method": "POST", "form": {"Body": "^Text 4$"}}, action="status", status=409, code=59102
+    )
+    with pytest.raises(TextsUnsent):
+        await operator(batch).aexecute(context)
+    sandbox.control.clear_faults()
+    sandbox.control.clear_journal()
+    assert (await wait_and_go_on(batch))["sent"] == 5
+    assert bodies(sandbox) == [f"Text {row}" for row in range(1, 6)]
+    assert outcomes(batch) == dict.fromkeys(range(1, 6), "sent")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.STOPPED])
+async def test_what_the_report_says_of_a_silent_batch_keeps_no_text_of_a_later_try(
+    outcome: Outcome, batch_of: Callable[..., BroadcastBatch], sandbox: SandboxProcess
+) -> None:
+    batch = batch_of(5)
+    settle(BroadcastFolder(batch.folder), batch, outcome, "The batch ended without a word.")
+    assert (await wait_and_go_on(batch))["sent"] == 5
+    assert bodies(sandbox) == [f"Text {row}" for row in range(1, 6)]
+
+
+async def test_a_later_try_that_fails_early_erases_no_result(
+    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+) -> None:
+    batch = batch_of(5)
+    await operator(batch).aexecute(context)
+    sandbox.control.fault(
+        match={"host": "sync.twilio.com", "path": "digest_key"}, action="status", status=503, code=20503
+    )
+    with pytest.raises(FlexSmsError):
+        await operator(batch).aexecute(second_try())
+    assert outcomes(batch) == dict.fromkeys(range(1, 6), "sent")
+
+
+async def test_a_later_try_that_comes_half_way_keeps_what_is_known_of_the_rest(
+    batch_of: Callable[..., BroadcastBatch], context: Any
+) -> None:
+    batch = batch_of(40)
+    await operator(batch).aexecute(context)
+    again = second_try()
+    task = operator(batch)
+    again["ti"].xcom_push = lambda *_: task.on_kill()
+    with pytest.raises(TextsUnsent):
+        await task.aexecute(again)
+    assert outcomes(batch) == dict.fromkeys(range(1, 41), "sent")
+
+
+async def test_once_a_broadcast_is_over_there_is_nothing_left_to_send(
+    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+) -> None:
+    batch = batch_of(5)
+    counts = await operator(batch).aexecute(context)
+    folder = BroadcastFolder(batch.folder)
+    folder.forget_texts()
+    sandbox.control.clear_journal()
+    assert await operator(batch).aexecute(FakeContext(try_number=2)) == counts  # type: ignore[arg-type]
+    assert sandbox.control.journal() == []
+    some = list(folder.results(results_of(batch)))[:4]
+    folder.write_results(results_of(batch), some)
+    with pytest.raises(PermanentError, match="run the campaign again"):
+        await operator(batch).aexecute(second_try())
+    assert len(outcomes(batch)) == 4
 
 
 async def test_a_task_that_is_stopped_is_no_success(

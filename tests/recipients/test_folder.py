@@ -40,7 +40,7 @@ def test_a_work_list_that_is_gone_or_another_one_is_named(folder: BroadcastFolde
         list(folder.texts(ours))
     folder.forget_texts()
     folder.forget_texts()
-    with pytest.raises(PermanentError, match=r"is gone; clear the check"):
+    with pytest.raises(PermanentError, match=r"is gone; run the campaign again"):
         list(folder.texts(ours))
 
 

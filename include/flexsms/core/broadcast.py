@@ -33,6 +33,11 @@ class Outcome(StrEnum):
         """Whether a text is on its way, or was."""
         return self in (Outcome.SENT, Outcome.DELIVERED, Outcome.NOT_DELIVERED)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the recipient has a text of the campaign, so that no later try has anything to do for them."""
+        return self.has_left or self is Outcome.TEXTED_BEFORE
+
 
 @dataclass(frozen=True, slots=True)
 class BroadcastText:

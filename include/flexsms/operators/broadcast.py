@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,7 +11,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseAsyncOperator, Context
 
 from flexsms.arguments import flag
-from flexsms.core.broadcast import BroadcastBatch, Outcome
+from flexsms.core.broadcast import BroadcastBatch
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.outbound_message import Route
 from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS
@@ -21,8 +21,8 @@ from flexsms.lineage import Lineage, WithLineage
 from flexsms.operators.approval import GRANTED, answer_to, why_not
 from flexsms.operators.broadcast_rules import parse_campaign, parse_rules
 from flexsms.operators.broadcast_xcom import PROGRESS_KEY, BroadcastProgress, pull_plan
-from flexsms.recipients.batch_files import ResultSpool, read_texts
-from flexsms.recipients.folder import BroadcastFolder, results_of
+from flexsms.recipients.batch_files import ResultSpool, is_over, read_texts, take_up, write_results
+from flexsms.recipients.folder import BroadcastFolder
 from flexsms.telemetry import Metric, count, span
 from flexsms.templates import LiteralRows
 from flexsms.triggers.open_tasks import FlexOpenTasksTrigger
@@ -168,21 +168,25 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         campaign: str,
         spool: ResultSpool,
     ) -> None:
+        from flexsms.twilio.broadcast.batch import Wait
+
+        folder = BroadcastFolder(batch.folder)
+        if await asyncio.to_thread(is_over, folder, batch, spool):
+            self.log.info("Nothing is left to be sent: the broadcast is over.")
+            return
+        if self._goes_on:
+            await asyncio.to_thread(take_up, folder, batch, spool)
         now = clock.utc_now()
         window = rules.window(batch.zones, now)
-        if window is not None and window.opens > now + BEHIND:
-            self._push_progress(context, batch, spool, until=window.opens)
-            self._wait(window.opens, rules)
-        folder = BroadcastFolder(batch.folder)
-        known = await asyncio.to_thread(self._take_up, folder, batch, spool)
+        wait = Wait(window.opens) if window is not None and window.opens > now + BEHIND else None
         try:
-            wait = await self._send(context, batch, rules, campaign, spool, known)
+            if wait is None:
+                wait = await self._send(context, batch, rules, campaign, spool)
         finally:
             # Before an error, too, for the report.
-            await asyncio.to_thread(folder.write_results, results_of(batch), spool)
-            self._push_progress(context, batch, spool, until=None)
+            await asyncio.to_thread(write_results, folder, batch, spool, waits=wait is not None)
+            self._push_progress(context, batch, spool, until=wait.until if wait else None)
         if wait is not None:
-            self._push_progress(context, batch, spool, until=wait.until)
             self._wait(wait.until, rules)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
@@ -199,7 +203,6 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         rules: BroadcastRules,
         campaign: str,
         spool: ResultSpool,
-        known: Collection[int],
     ) -> Wait | None:
         # Here, because the DAG processor imports this module again and again, and never sends.
         from flexsms.twilio.broadcast.batch import BatchSender
@@ -227,6 +230,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 was_tried=ti.try_number > 1 or self._goes_on,
                 clock=now,
             )
+            known = frozenset(spool.rows)
             telling = asyncio.create_task(self._tell_progress(context, batch, spool))
             try:
                 with span("broadcast"):
@@ -251,15 +255,6 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         if approval["answer"] not in GRANTED:
             raise PermanentError(f"Nothing is sent: {why_not(approval, self.approval_task_id)}.")
 
-    def _take_up(self, folder: BroadcastFolder, batch: BroadcastBatch, spool: ResultSpool) -> set[int]:
-        """Behind a wait, the rows of which this try knows already what became of them; the others are looked up."""
-        known: set[int] = set()
-        if self._goes_on:
-            for result in folder.results(results_of(batch)):
-                spool.add(result)
-                known.add(result.row)
-        return known
-
     async def _tell_progress(self, context: Context, batch: BroadcastBatch, spool: ResultSpool) -> None:
         while True:
             try:
@@ -272,15 +267,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     def _push_progress(
         context: Context, batch: BroadcastBatch, spool: ResultSpool, *, until: datetime | None
     ) -> None:
-        counts = spool.totals.counts
-        progress = BroadcastProgress(
-            batch.texts,
-            spool.totals.rows,
-            counts[Outcome.SENT],
-            counts[Outcome.FAILED],
-            counts[Outcome.SUPPRESSED],
-            until.isoformat() if until else "",
-        )
+        progress = BroadcastProgress.of(batch.texts, spool.totals, until)
         context["ti"].xcom_push(PROGRESS_KEY, progress.to_json())
 
     def _wait(self, until: datetime | None, rules: BroadcastRules) -> NoReturn:

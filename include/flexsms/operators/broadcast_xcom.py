@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
-from flexsms.core.broadcast_totals import many, outcomes_in_words
+from flexsms.core.broadcast import Outcome
+from flexsms.core.broadcast_totals import BroadcastTotals, many, outcomes_in_words
 from flexsms.core.exceptions import PermanentError
 
 PLAN_KEY = "plan"
@@ -98,6 +100,14 @@ class BroadcastProgress:
     failed: int = 0
     suppressed: int = 0
     until: str = ""
+
+    @classmethod
+    def of(cls, texts: int, totals: BroadcastTotals, until: datetime | None) -> Self:
+        """How far a batch has come, by what is known of its texts."""
+        sent, failed, suppressed = (
+            totals.counts[one] for one in (Outcome.SENT, Outcome.FAILED, Outcome.SUPPRESSED)
+        )
+        return cls(texts, totals.rows, sent, failed, suppressed, until.isoformat() if until else "")
 
     def to_json(self) -> dict[str, Any]:
         """The XCom value."""

@@ -24,6 +24,9 @@ RESULTS = "results"
 DELIVERY = "delivery.jsonl"
 REPORT = "report.csv"
 CHECK = "check.csv"
+NO_WORK_LIST = (
+    "The work list of the broadcast is gone; run the campaign again: whoever was texted is not texted twice."
+)
 
 
 class BroadcastFolder:
@@ -51,6 +54,10 @@ class BroadcastFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def has_texts(self) -> bool:
+        """Whether the work list is there."""
+        return bool((self._root / WORK_LIST).exists())
+
     def texts(self, batch: BroadcastBatch) -> Iterator[BroadcastText]:
         """The texts of a batch, in the order in which they leave.
 
@@ -66,7 +73,7 @@ class BroadcastFolder:
                     found += 1
                 whole = found == batch.texts and lines.tell() == batch.end
         except FileNotFoundError:
-            raise PermanentError(f"The work list of the broadcast is gone; {remedy}.") from None
+            raise PermanentError(NO_WORK_LIST) from None
         if not whole:
             raise PermanentError(f"The work list of the broadcast is not the one of this batch; {remedy}.")
 
@@ -77,10 +84,13 @@ class BroadcastFolder:
                 lines.write(result.to_line())
 
     def results(self, name: str) -> Iterator[BroadcastResult]:
-        """A file of results; nothing where there is none."""
+        """A file of results; nothing where there is none.
+
+        Whoever was killed while writing it may have left half a line, of which nothing is known.
+        """
         try:
             with (self._root / name).open("rb") as lines:  # type: ignore[no-untyped-call]
-                yield from map(BroadcastResult.from_line, lines)
+                yield from (BroadcastResult.from_line(line) for line in lines if line.endswith(b"\n"))
         except FileNotFoundError:
             return
 
