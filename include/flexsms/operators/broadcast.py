@@ -30,8 +30,8 @@ from flexsms.triggers.polling import TIMEOUT, TRIGGERER_GRACE, check
 from flexsms.twilio.client import clock
 
 if TYPE_CHECKING:
-    from flexsms.twilio.broadcast.batch import BatchSender, Wait
-    from flexsms.twilio.broadcast.rules import BroadcastRules
+    from flexsms.twilio.broadcast.batch import BatchSender
+    from flexsms.twilio.broadcast.rules import BroadcastRules, Wait
 
 PROGRESS_EVERY_S = 5.0
 # Twilio dates its answers in whole seconds, so by its clock it is a little earlier than by ours.
@@ -168,7 +168,7 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         campaign: str,
         spool: ResultSpool,
     ) -> None:
-        from flexsms.twilio.broadcast.batch import Wait
+        from flexsms.twilio.broadcast.rules import Wait
 
         folder = BroadcastFolder(batch.folder)
         if await asyncio.to_thread(is_over, folder, batch, spool):

@@ -15,10 +15,10 @@ from flexsms.core.sending_hours import SendingHours
 from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.broadcast.batch import BatchSender, Wait
+from flexsms.twilio.broadcast.batch import BatchSender
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import SteadyClock
-from flexsms.twilio.broadcast.rules import BroadcastRules
+from flexsms.twilio.broadcast.rules import BroadcastRules, Wait
 from flexsms.twilio.client.settings import TwilioSettings
 from tests.twilio.conftest import Clock
 

@@ -11,17 +11,26 @@ import pytest
 
 from flexsms.core.broadcast import BroadcastResult, Outcome
 from flexsms.core.broadcast_tally import FEWEST_TRIED
-from flexsms.core.exceptions import MissingSetting, NotAuthorized, TextsUnsent
+from flexsms.core.exceptions import (
+    FlexSmsError,
+    MissingSetting,
+    NotAuthorized,
+    OutsideHours,
+    TextsUnsent,
+)
 from flexsms.core.opt_out import Why
 from flexsms.core.outbound_message import Route
 from flexsms.core.sending_hours import MARGIN, SendingHours
-from flexsms.twilio.broadcast.batch import Wait
+from flexsms.twilio.broadcast import outcomes
+from flexsms.twilio.broadcast.rules import HoursWatch, Wait
 
 from .conftest import Broadcast
 
 pytestmark = pytest.mark.anyio
 
 POSTS = {"method": "POST", "path": "/Messages$"}
+PACE = {"method": "POST", "host": "sync.twilio.com", "path": "/Items/pace$"}
+PACKS = {"method": "POST", "host": "sync.twilio.com", "path": r"flexsms\.broadcast\."}
 
 
 @pytest.mark.parametrize("route", Route)
@@ -236,3 +245,57 @@ async def test_a_run_of_a_finished_campaign_knows_whom_it_has_texted(broadcast: 
     assert {digest async for digest in campaign.texted()} == {
         campaign.digest_of(text.to_number) for text in texts
     }
+
+
+async def test_no_text_fares_otherwise_because_the_campaign_could_not_be_told(
+    broadcast: Broadcast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "PACK_SIZE", 3)
+    texts = broadcast.texts(8)
+    broadcast.sandbox.control.fault(match=PACKS, action="status", status=403, code=54007)
+    with pytest.raises(FlexSmsError):
+        await broadcast.send(texts)
+    broadcast.each_once(texts)
+    broadcast.sandbox.control.clear_faults()
+    broadcast.sandbox.control.fault(match=PACKS, action="status", status=403, code=54007, times=1)
+    await broadcast.send(texts, was_tried=True)
+    broadcast.each_once(texts)
+    campaign = await (await broadcast.connect()).campaign("spring")
+    assert {digest async for digest in campaign.texted()} == {
+        campaign.digest_of(text.to_number) for text in texts
+    }
+
+
+async def test_at_a_slow_answer_of_the_pace_it_goes_on(broadcast: Broadcast) -> None:
+    """All slots of a block are over by the time that it is known."""
+    broadcast.settings = replace(broadcast.settings, timeout_s=10)
+    texts = broadcast.texts(5)
+    broadcast.sandbox.control.fault(match=PACE, action="delay", delay_ms=1400)
+    async with asyncio.timeout(180):
+        await broadcast.send(texts, max_per_second=100.0)
+    broadcast.each_once(texts)
+
+
+async def test_hours_that_end_once_a_text_has_left_change_nothing(
+    broadcast: Broadcast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = broadcast.texts(1)
+
+    def refuse(_: HoursWatch) -> None:
+        if broadcast.bodies():
+            raise OutsideHours("The recipient's hours are over.")
+
+    monkeypatch.setattr(HoursWatch, "refuse_late", refuse)
+    await broadcast.send(texts)
+    broadcast.each_once(texts)
+
+
+async def test_a_text_whose_slot_cannot_be_waited_for_keeps_no_place(broadcast: Broadcast) -> None:
+    texts = broadcast.texts(2)
+    # The first one takes the slots; the second one tells, while the second text waits for its slot.
+    broadcast.sandbox.control.fault(match=PACE, skip=1, action="status", status=400, code=20001)
+    with pytest.raises(FlexSmsError):
+        await broadcast.send(texts, max_per_second=0.6)
+    assert broadcast.outcomes() == {1: "sent"}
+    assert broadcast.sender is not None
+    assert broadcast.sender._places._value == broadcast.settings.max_in_flight

@@ -53,6 +53,40 @@ def test_each_is_given_out_once_in_its_order(
     assert asyncio.run(play()) == list(range(count))
 
 
+@given(
+    st.integers(0, 3 * MOST_TEXTS),
+    st.lists(st.integers(1, MOST_TEXTS), min_size=1, max_size=8),
+    st.sets(st.integers(0, 3 * MOST_TEXTS), max_size=20),
+    st.booleans(),
+)
+def test_a_text_whose_slot_has_gone_by_gets_another_one(
+    count: int, sizes: list[int], late: set[int], ahead: bool
+) -> None:
+    async def play() -> list[int]:
+        asked = 0
+
+        async def reserve(waiting: Sequence[BroadcastText]) -> list[int]:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+            return [
+                asked * MOST_TEXTS + number for number in range(min(sizes[asked % len(sizes)], len(waiting)))
+            ]
+
+        feed, rows, again = TextFeed(texts(count), reserve, ahead=ahead), [], set(late)
+        while (found := await feed.next()) is not None:
+            await asyncio.sleep(0)
+            if found[0].row in again:
+                again.discard(found[0].row)
+                feed.put_back(*found)
+                feed.drop_slots(before=found[1] + 2)
+            else:
+                rows.append(found[0].row)
+        return rows
+
+    assert sorted(asyncio.run(play())) == list(range(count))
+
+
 async def test_without_a_slot_the_rest_is_what_was_not_given_out() -> None:
     blocks = [[0] * 3, []]
 

@@ -10,8 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flexsms.core.broadcast import BroadcastText, Outcome
@@ -33,9 +31,8 @@ from flexsms.twilio.broadcast.campaign import Campaign
 from flexsms.twilio.broadcast.feed import TextFeed
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import MOST_TEXTS, SharedPace, SteadyClock
-from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch, TextLanes
+from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch, TextLanes, Wait
 from flexsms.twilio.client.concurrency import for_each
-from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.progress import SendResult
@@ -59,16 +56,6 @@ MOST_UNSENT = 1000
 # With these no other text of the batch fares better.
 HOPELESS = (MissingSetting, ProductGone, Unreachable)
 UNAUTHORIZED = 401
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Why a batch goes on later.
-
-    :param until: when its hours begin; None: once there are fewer open tasks
-    """
-
-    until: datetime | None
 
 
 class BatchSender:
@@ -139,7 +126,7 @@ class BatchSender:
             unsent, self._unsent = self._unsent, []
             logger.info("Trying %d texts again that have not left.", len(unsent))
             await self._try(_each(text for text, _ in unsent))
-        await self._outcomes.pack()
+        unpacked = await self._outcomes.pack_rest()
         with suppress(FlexSmsError):  # only the others would know a little later
             await self._reserve([])
         if self._error is not None:
@@ -152,6 +139,8 @@ class BatchSender:
             raise TextsUnsent(
                 f"{len(self._unsent)} texts have not left, the last of them for this reason: {self._unsent[-1][1]}"
             )
+        if unpacked is not None and not self._waits:  # the next try adds them
+            raise unpacked
         return Wait(self._hours.opens) if self._waits else None
 
     @property
@@ -178,12 +167,17 @@ class BatchSender:
             try:
                 while self._goes_on and (given := await feed.next()) is not None:
                     await self._places.acquire()
-                    if await self._may_begin(given[1]):
+                    begins = False
+                    try:
+                        begins = await self._may_begin(given[1])
+                    finally:
+                        if not begins:
+                            self._places.release()
+                            feed.put_back(*given)
+                    if begins:
                         group.create_task(self._one(given[0]))
                     else:
-                        self._places.release()
-                        feed.put_back(*given)
-                        await feed.give_up_slots()
+                        feed.drop_slots(before=self._clock() - STALE)
             except FlexSmsError as error:
                 # Not raised here, where it would cancel the texts that are under way.
                 self._error = error
@@ -228,9 +222,7 @@ class BatchSender:
         self._under_way += 1
         try:
             with contained():
-                with checked_before_sending(self._hours.refuse_late):
-                    result = await self._send(text)
-                await self._outcomes.sent(text, result)
+                result = await self._send(text)
         except RetryableError as error:
             logger.info("Row %d has not left: %s", text.row, error)
             self._unsent.append((text, error))
@@ -240,6 +232,9 @@ class BatchSender:
                 self._error = error
             else:
                 self._outcomes.failed(text, error)
+        else:
+            self._outcomes.sent(text, result)
+            await self._outcomes.pack_some()
         finally:
             self._under_way -= 1
             self._places.release()
@@ -255,7 +250,13 @@ class BatchSender:
         key, until = self._campaign.key(text.to_number), self._clock() + LONGEST_SETUP_S * MICROSECONDS
         while True:
             try:
-                return await self._sender.send(message, key=key, owner=self._owner, whatever_text=True)
+                return await self._sender.send(
+                    message,
+                    key=key,
+                    owner=self._owner,
+                    whatever_text=True,
+                    refuse_late=self._hours.refuse_late,
+                )
             except ChannelInSetup:
                 if self._clock() > until:
                     raise ServiceUnavailable(
@@ -281,7 +282,8 @@ class BatchSender:
             if found is None:
                 self._outcomes.left_out(text, outcome)
             else:
-                await self._outcomes.sent(text, found)
+                self._outcomes.sent(text, found)
+                await self._outcomes.pack_some()
 
         await for_each((text for text, _ in unsent), look, at_once=self._at_once)
         if self._was_tried:

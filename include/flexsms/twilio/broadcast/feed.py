@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 from flexsms.core.broadcast import BroadcastText
 from flexsms.core.exceptions import FlexSmsError
@@ -34,6 +35,7 @@ class TextFeed:
         self._ahead = ahead
         self._read: deque[BroadcastText] = deque()  # without a slot
         self._block: deque[Slotted] = deque()
+        self._has_late = False  # texts whose slots had gone by have come back since slots were last asked for
         self._half = 0
         self._following: asyncio.Task[deque[Slotted]] | None = None
 
@@ -41,6 +43,9 @@ class TextFeed:
         """The next text; None where there is none, or no slot for it."""
         if not self._block:
             self._block = await self._next_block()
+            if not self._block and self._has_late:
+                # It was reserved before they came back.
+                self._block = await self._next_block()
             self._half = len(self._block) // 2
         if not self._block:
             return None
@@ -52,6 +57,14 @@ class TextFeed:
     def put_back(self, text: BroadcastText, slot: int) -> None:
         """Take back the text that was given out last."""
         self._block.appendleft((text, slot))
+
+    def drop_slots(self, *, before: int) -> None:
+        """Leave the slots unused that have gone by; their texts get others, once those of the block are spent."""
+        late = [text for text, _ in takewhile(lambda one: one[1] < before, self._block)]
+        for _ in late:
+            self._block.popleft()
+        self._read.extendleft(reversed(late))
+        self._has_late = self._has_late or bool(late)
 
     async def give_up_slots(self) -> None:
         """Leave all slots that are reserved unused; the next texts get others."""
@@ -75,6 +88,7 @@ class TextFeed:
         return await following
 
     async def _reserve_block(self) -> deque[Slotted]:
+        self._has_late = False
         texts = await self.rest(MOST_TEXTS)
         slots: list[int] = []
         try:

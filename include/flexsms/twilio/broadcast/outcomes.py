@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,10 @@ from flexsms.core.opt_out import OPTED_OUT
 from flexsms.core.outbound_message import count_segments
 from flexsms.core.redaction import redact
 from flexsms.twilio.broadcast.campaign import PACK_SIZE, Campaign
+from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.progress import SendResult
+
+logger = logging.getLogger(__name__)
 
 WHY = {
     Outcome.TOO_LATE: "There was no hour left in which it could leave.",
@@ -44,6 +48,7 @@ class BatchOutcomes:
         self._now = now
         self._tell_result = tell
         self._texted: list[str] = []
+        self._pack_from = PACK_SIZE
         self.counts: Counter[str] = Counter()
         self.learnt = BroadcastTally()
 
@@ -52,7 +57,7 @@ class BatchOutcomes:
         learnt, self.learnt = self.learnt, BroadcastTally()
         return learnt
 
-    async def sent(self, text: BroadcastText, result: SendResult) -> None:
+    def sent(self, text: BroadcastText, result: SendResult) -> None:
         """A text has left, now or before."""
         self.counts["duplicate" if result.duplicate else "sent"] += 1
         at = result.sent_at or self._now().isoformat()
@@ -70,8 +75,6 @@ class BatchOutcomes:
                 message_sid=result.message_sid or "",
             )
         self._texted.append(self._campaign.digest_of(text.to_number))
-        if len(self._texted) >= PACK_SIZE:
-            await self.pack()
 
     def failed(self, text: BroadcastText, error: FlexSmsError) -> None:
         """A text has not left, because of this."""
@@ -88,10 +91,32 @@ class BatchOutcomes:
         self.counts[outcome] += 1
         self._tell(text, outcome, reason=WHY[outcome])
 
-    async def pack(self) -> None:
-        """Add who was texted to the campaign."""
+    async def _pack(self) -> None:
         texted, self._texted = self._texted, []
-        await self._campaign.add(texted)
+        try:
+            with contained():
+                await self._campaign.add(texted)
+        except BaseException:
+            self._texted += texted
+            raise
+
+    async def pack_some(self) -> None:
+        """Add who was texted to the campaign, once it is worth a call."""
+        if len(self._texted) >= self._pack_from:
+            await self.pack_rest()
+            self._pack_from = len(self._texted) + PACK_SIZE
+
+    async def pack_rest(self) -> FlexSmsError | None:
+        """Add who was texted to the campaign. No text fares otherwise because that fails: the ledger knows it, too.
+
+        :return: why they could not be added; they are kept for the next time
+        """
+        try:
+            await self._pack()
+        except FlexSmsError as error:
+            logger.warning("Who was texted could not be added to the campaign yet: %s", error)
+            return error
+        return None
 
     def _tell(self, text: BroadcastText, outcome: Outcome, **more: object) -> None:
         self._tell_result(BroadcastResult(text.row, text.to_number[-4:], outcome, **more))  # type: ignore[arg-type]

@@ -86,6 +86,7 @@ class SharedPace:
         self._now = now
         self._known: MapItem | None = None
         self._writing = asyncio.Lock()
+        self._took = 0  # microseconds, the last time
         self.tally = BroadcastTally()
 
     async def reserve(
@@ -99,7 +100,11 @@ class SharedPace:
         :raises RevisionMismatch: when others write all the time
         """
         async with self._writing:
-            return await self._write(texts, learnt or BroadcastTally())
+            began = self._now()
+            try:
+                return await self._write(texts, learnt or BroadcastTally())
+            finally:
+                self._took = self._now() - began
 
     async def _write(self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally) -> list[int]:
         for _ in range(WRITE_ATTEMPTS):
@@ -127,7 +132,8 @@ class SharedPace:
         lanes = Lanes(known.get("lanes", {}))
         slots: list[int] = []
         if not tally.stopped:
-            slots, lanes = lanes.reserve(texts, now, span=SPAN)
+            # Not from now on: while this is being written, the first slots would go by.
+            slots, lanes = lanes.reserve(texts, now + self._took, span=SPAN)
         runs[self._run] = {**tally.to_json(), "at_ms": now // 1000}
         newest = sorted(runs.items(), key=lambda one: one[1]["at_ms"])[-RUNS_KEPT:]
         data = {"v": 1, "by": secrets.token_hex(8), "lanes": dict(lanes.free_from), "runs": dict(newest)}

@@ -58,6 +58,16 @@ class BroadcastRules:
         return Window(opens, closes, ends) if opens < closes else None
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a batch goes on later.
+
+    :param until: when its hours begin; None: once there are fewer open tasks
+    """
+
+    until: datetime | None
+
+
 class TextLanes:
     """What limits the pace of texts: the account, and the number that they are sent from.
 

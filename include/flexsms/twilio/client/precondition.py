@@ -10,21 +10,22 @@ _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None
 
 
 @contextmanager
-def checked_before_sending(check: Callable[[], None]) -> Iterator[None]:
-    """Let a check stop the requests of a block at the last moment, the repeated ones too.
+def checked_before_sending(*checks: Callable[[], None]) -> Iterator[None]:
+    """Let checks stop the requests of a block at the last moment, the repeated ones too.
 
     A timeout alone does not: the clock by which it is measured stands still while a machine sleeps.
 
-    :param check: raises when a request must not leave any more; the check of a block around this one counts, too
+    :param checks: raise when a request must not leave any more; those of a block around this one count, too
     """
     around = _check.get()
 
-    def both() -> None:
+    def all_of_them() -> None:
         if around:
             around()
-        check()
+        for check in checks:
+            check()
 
-    token = _check.set(both)
+    token = _check.set(all_of_them)
     try:
         yield
     finally:

@@ -1,9 +1,8 @@
 """Sending one text, once.
 
 The order is what makes it safe: check everything, claim the key, see that the recipient has not opted out, open the
-conversation, write down that the text is about to leave, post it, write down that it left. A task that dies anywhere
-and is tried again finds out from the ledger how far it came; between the last two steps it looks for the text itself,
-which carries the key's digest.
+conversation, write down that the text is about to leave, post it, write down that it left. A later try finds out from
+the ledger how far it came; between the last two steps it looks for the text itself, which carries the key's digest.
 
 A channel may be retired at any of these steps. So each attempt opens the conversation anew, and a channel that was
 there before is looked at once more behind the text: what has certainly not left goes out in a fresh one. Whoever takes
@@ -88,6 +87,7 @@ class Sender:
         earlier_key: str | None = None,
         refusal: PermanentError | None = None,
         whatever_text: bool = False,
+        refuse_late: Callable[[], None] = lambda: None,
     ) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
@@ -98,6 +98,7 @@ class Sender:
         :param owner: the task instance, the same for all its tries
         :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
         :param whatever_text: the key is used up by any text, so that another one is a duplicate, too
+        :param refuse_late: raises when the text may not leave any more; asked until it has gone out
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
         :raises OptedOut: when the recipient of a text has opted out
         :raises SendInProgress: while another task sends under the same key
@@ -117,7 +118,7 @@ class Sender:
             raise
         if claim.stage is Stage.SENT:
             return duplicate_of(claim)
-        progress = Progress(claim, is_first_try=not claim.resumed, refusal=refusal)
+        progress = Progress(claim, is_first_try=not claim.resumed, refusal=refusal, refuse_late=refuse_late)
         try:
             return await self._send(message, progress)
         except ChannelInSetup:
@@ -151,7 +152,8 @@ class Sender:
             progress.opened = None
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                conversation = progress.take_kept() or await self._open(message, progress)
+                with checked_before_sending(progress.refuse_late):
+                    conversation = progress.take_kept() or await self._open(message, progress)
                 if not message.body:
                     return await self._finish(progress, None)
                 sid = await self._post(conversation, message, progress)
@@ -233,7 +235,7 @@ class Sender:
         try:
             # Once the lease is over another task may take the key, so nothing may leave after that.
             async with asyncio.timeout(self._ledger.left_s(claim)):
-                with checked_before_sending(lambda: self._ledger.refuse_if_late(claim)):
+                with checked_before_sending(progress.refuse_late, lambda: self._ledger.refuse_if_late(claim)):
                     return await self._stack.post(conversation, message.body, claim.digest)
         except TwilioRefused as error:
             if error.status != TIMED_OUT:
@@ -285,9 +287,7 @@ class Sender:
             raise SendInProgress(f"{closed} Trying again later.") from closed
         logger.warning(
             "%s has left %s, which was retired meanwhile; the customer goes on in %s.",
-            sid,
-            conversation.channel_sid,
-            fresh.channel_sid,
+            *(sid, conversation.channel_sid, fresh.channel_sid),
         )
         moved = replace(result, task_sid=fresh.task_sid)
         progress.claim = replace(progress.claim, result=moved.to_json())
