@@ -29,6 +29,7 @@ class FakeContext(dict[str, Any]):
             task_id=task_id,
             map_index=map_index,
             try_number=try_number,
+            max_tries=5,
             xcom_push=lambda key, value: self.pushed.update({key: json.loads(json.dumps(value))}),
             xcom_pull=self._pull,
         )

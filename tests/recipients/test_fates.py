@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,12 +88,57 @@ def test_fates_are_told_by_row(folder: BroadcastFolder, fates: BroadcastFates) -
     assert found[2].reason.startswith("The handset is switched off or out of reach; ")
 
 
-def test_a_text_of_a_batch_that_ended_without_a_word_has_left_where_it_is_listed(
+def test_the_same_text_of_another_broadcast_is_no_proof_that_one_has_left(
     folder: BroadcastFolder, fates: BroadcastFates
 ) -> None:
-    fates.match(OURS, [listed(5, DeliveryStatus.SENT)])
-    assert fates.counts()["unknown"] == 4
-    assert written(folder, fates)[5].outcome is Outcome.SENT
+    """Nobody has said that row 5 has left; row 1 left ten minutes later than what is listed."""
+    fates.match(
+        OURS, [listed(5, DeliveryStatus.DELIVERED), listed(1, DeliveryStatus.DELIVERED, after_s=-600)]
+    )
+    assert fates.counts() == {"delivered": 0, "not_delivered": 0, "unknown": 3}
+    assert written(folder, fates) == {}
+
+
+def test_what_the_ledger_knows_of_a_silent_batch_is_kept_and_looked_up(
+    folder: BroadcastFolder, fates: BroadcastFates
+) -> None:
+    assert fates.silent(10) == [(5, "+14155550205", BODY)]
+    left = BroadcastResult(5, "0205", Outcome.SENT, at=AT.isoformat(), message_sid="IM5")
+    fates.learn(left)
+    assert written(folder, fates)[5] == left
+    with BroadcastFates(folder, batches(folder)) as again:
+        assert again.silent(10) == []
+        again.match(OURS, [listed(5, DeliveryStatus.DELIVERED, sid="SM5")])
+        assert again.counts() == {"delivered": 1, "not_delivered": 0, "unknown": 3}
+        assert written(folder, again)[5] == replace(left, outcome=Outcome.DELIVERED, sms_sid="SM5")
+
+
+def test_what_left_in_another_run_is_not_counted(folder: BroadcastFolder, fates: BroadcastFates) -> None:
+    before = BroadcastResult(5, "0205", Outcome.TEXTED_BEFORE, at=AT.isoformat())
+    fates.learn(before)
+    fates.match(OURS, [listed(5, DeliveryStatus.DELIVERED)])
+    assert fates.counts()["unknown"] == 3
+    assert written(folder, fates) == {5: before}
+    with BroadcastFates(folder, batches(folder)) as again:
+        assert again.counts()["unknown"] == 3
+        assert written(folder, again) == {5: before}
+
+
+def test_a_listed_text_is_that_of_one_row(tmp_path: Path) -> None:
+    folder = BroadcastFolder(tmp_path.as_uri())
+    lines = b"".join(BroadcastText(row, OURS, "+14155550201", BODY).to_line() for row in (1, 2))
+    folder.path(WORK_LIST).write_bytes(lines)
+    batch = BroadcastBatch(0, "", folder.url, 0, len(lines), 2)
+    folder.write_results(
+        results_of(batch),
+        [
+            BroadcastResult(row, "0201", Outcome.SENT, at=(AT + timedelta(seconds=row)).isoformat())
+            for row in (1, 2)
+        ],
+    )
+    with BroadcastFates(folder, [batch]) as fates:
+        fates.match(OURS, [listed(1, DeliveryStatus.DELIVERED, after_s=2)])
+        assert set(written(folder, fates)) == {2}
 
 
 def test_an_answer_of_an_agent_is_another_text(folder: BroadcastFolder, fates: BroadcastFates) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
 from flexsms.core.exceptions import InvalidInput, PermanentError
+from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.broadcast_xcom import BroadcastPlan
 from flexsms.recipients.folder import DELIVERY, WORK_LIST, BroadcastFolder, results_of
@@ -76,7 +78,7 @@ def broadcast(
     context: Any,
     tmp_path: Path,
 ) -> Iterator[Broadcast]:
-    connection(stack=request.param)
+    connection(stack=request.param, studio_flow_sid=sandbox.settings["studio_flow_sid"])
     with Texts(sandbox, request.param) as texts:
         yield Broadcast(texts, context, tmp_path)
 
@@ -132,10 +134,58 @@ def test_it_gives_up_in_time_and_skips_where_nobody_knows_of_any(
 ) -> None:
     broadcast.texts.becomes("delivered", step_s=3600)
     broadcast.leaves()
-    context.tasks["began"] = (clock.utc_now() - timedelta(minutes=61)).isoformat()
+    began = (clock.utc_now() - timedelta(minutes=61)).isoformat()
+    context.tasks["began"] = {"at": began, "clears": 5}
     with pytest.raises(AirflowSkipException, match=r"1 not known yet\. Nobody has reported in time"):
         sensor(**more).execute(context)
     assert broadcast.fate() == []
+
+
+def test_cleared_the_next_day_it_waits_anew(broadcast: Broadcast, context: Any) -> None:
+    broadcast.texts.becomes("delivered", step_s=3600)
+    broadcast.leaves()
+    context.tasks["began"] = {"at": (clock.utc_now() - timedelta(days=1)).isoformat(), "clears": 5}
+    context["ti"].max_tries = 6  # as Airflow does, for the tries that follow
+    with pytest.raises(TaskDeferred):
+        sensor().execute(context)
+
+
+@pytest.mark.parametrize(
+    ("run", "outcome", "texted"),
+    [
+        ("dag/manual__1", Outcome.DELIVERED, 1),
+        ("dag/manual__0", Outcome.TEXTED_BEFORE, 0),
+        ("", None, 0),
+    ],
+    ids=["this run", "another run", "another campaign"],
+)
+def test_of_a_batch_that_ended_without_a_word_the_ledger_knows_what_has_left(
+    run: str, outcome: Outcome | None, texted: int, broadcast: Broadcast, context: Any
+) -> None:
+    """The same person has had the same text in another campaign, too, since the check."""
+    broadcast.texts.becomes("delivered")
+
+    async def send(campaign: str, owner: str) -> None:
+        message = OutboundMessage.parse(
+            from_number=broadcast.sender, to_number=CUSTOMER, body=BODY, route=Route.STUDIO
+        )
+        async with TwilioHook("twilio_default").account() as account:
+            key = (await account.campaign(campaign)).key(CUSTOMER)
+            await account.sender().send(message, key=key, owner=owner)
+
+    asyncio.run(send("autumn", "dag/manual__0/send/0"))
+    if run:
+        asyncio.run(send("spring", f"{run}/send/0"))
+    broadcast.texts.control.clear_journal()
+    with suppress(AirflowSkipException):
+        assert sensor().execute(context) == {"delivered": texted, "not_delivered": 0, "unknown": 0}
+    # The key of digests, the ledger, and the list of messages.
+    assert len(broadcast.texts.control.journal()) <= 3
+    assert [one.outcome for one in broadcast.fate()] == ([outcome] if outcome else [])
+    broadcast.texts.control.clear_journal()
+    with suppress(AirflowSkipException):
+        sensor().execute(context)
+    assert len(broadcast.texts.control.journal()) == texted
 
 
 @pytest.mark.parametrize(

@@ -15,23 +15,29 @@ from typing import Self
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
 from flexsms.core.delivery_status import DeliveryStatus, reason
-from flexsms.core.redaction import mask_number
 from flexsms.recipients.folder import DELIVERY, BroadcastFolder, results_of
-from flexsms.twilio.broadcast.deliveries import ListedText
+from flexsms.twilio.broadcast.deliveries import CLOCKS, ListedText
 
 OPTED_OUT = 21610
 # Seconds. Twilio may alter a text a little, by a trial account's first words or a smart quote; then the moment tells.
 NEAR_S = 30
 _TABLE = """CREATE TABLE texts (
-    row INTEGER PRIMARY KEY, from_number TEXT, to_number TEXT, body TEXT, line BLOB,
-    distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT
+    row INTEGER PRIMARY KEY, batch INTEGER, from_number TEXT, to_number TEXT, body TEXT, line BLOB,
+    learnt TEXT, distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT
 )"""
-_OF_NUMBER = "SELECT row, body, line, distance FROM texts WHERE to_number = ? AND from_number = ?"
+_OF_NUMBER = """SELECT row, body, line, distance FROM texts
+    WHERE to_number = ? AND from_number = ? AND line IS NOT NULL"""
+_SENDERS = "SELECT DISTINCT from_number FROM texts WHERE line IS NOT NULL AND learnt IS NOT 'texted_before'"
+_COUNTS = """SELECT status, count(*) FROM texts
+    WHERE line IS NOT NULL AND learnt IS NOT 'texted_before' GROUP BY status"""
 _FOUND = "UPDATE texts SET distance = ?, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
 
 
 class BroadcastFates:
     """The texts of a broadcast that have left, or may have: those of a batch that ended without a word too.
+
+    Only a text that is known to have left is looked for in a list of messages. The same text may have gone to the same
+    person in another broadcast, so a number and a body alone prove nothing.
 
     :param folder: of the broadcast, with its work list
     :raises PermanentError: when the work list is gone
@@ -43,6 +49,10 @@ class BroadcastFates:
         self._texts.execute(_TABLE)
         for batch in batches:
             self._load(batch)
+        for result in folder.results(DELIVERY):
+            # What an earlier look has found out of a text whose batch ended without a word.
+            is_left = result.outcome.has_left
+            self.learn(replace(result, outcome=Outcome.SENT, code=None, reason="") if is_left else result)
         self._texts.execute("CREATE INDEX by_number ON texts (to_number, from_number)")
 
     def __enter__(self) -> Self:
@@ -53,10 +63,11 @@ class BroadcastFates:
 
     def _load(self, batch: BroadcastBatch) -> None:
         texts = (
-            (text.row, text.from_number, text.to_number, text.body) for text in self._folder.texts(batch)
+            (text.row, batch.number, text.from_number, text.to_number, text.body)
+            for text in self._folder.texts(batch)
         )
         self._texts.executemany(
-            "INSERT INTO texts (row, from_number, to_number, body) VALUES (?, ?, ?, ?)", texts
+            "INSERT INTO texts (row, batch, from_number, to_number, body) VALUES (?, ?, ?, ?, ?)", texts
         )
         for result in self._folder.results(results_of(batch)):
             if result.outcome.has_left:
@@ -66,33 +77,48 @@ class BroadcastFates:
 
     @property
     def senders(self) -> list[str]:
-        """The numbers that texts have left from, or may have."""
-        return [number for (number,) in self._texts.execute("SELECT DISTINCT from_number FROM texts")]
+        """The numbers that texts have left from."""
+        return [number for (number,) in self._texts.execute(_SENDERS)]
+
+    def silent(self, most: int) -> list[tuple[int, str, str]]:
+        """Row, number and body of texts of which nobody has said anything, those of the first batches first.
+
+        :param most: so many at most
+        """
+        query = "SELECT row, to_number, body FROM texts WHERE line IS NULL ORDER BY batch, row LIMIT ?"
+        return self._texts.execute(query, (most,)).fetchall()
+
+    def learn(self, result: BroadcastResult) -> None:
+        """Take in what somebody knows of a text of which its batch has said nothing."""
+        self._texts.execute(
+            "UPDATE texts SET line = ?, learnt = ? WHERE row = ? AND line IS NULL",
+            (result.to_line(), result.outcome, result.row),
+        )
 
     def match(self, from_number: str, listed: Iterable[ListedText]) -> None:
-        """Take in a page of the list of messages."""
+        """Take in a page of the list of messages. Each of them is the one text that it is nearest to."""
         for one in listed:
-            for row, body, line, known in self._texts.execute(
-                _OF_NUMBER, (one.to_number, from_number)
-            ).fetchall():
-                distance = _distance(one, body, BroadcastResult.from_line(line) if line else None)
-                if distance is not None and (known is None or distance < known):
-                    found = one.delivery
-                    at = one.at.isoformat() if one.at else ""
-                    self._texts.execute(
-                        _FOUND, (distance, at, found.status, found.error_code, found.sms_sid, row)
-                    )
+            near = [
+                (distance, row)
+                for row, body, line, known in self._texts.execute(_OF_NUMBER, (one.to_number, from_number))
+                if (distance := _distance(one, body, BroadcastResult.from_line(line))) is not None
+                and (known is None or distance < known)
+            ]
+            if near and one.at:
+                distance, row = min(near)
+                found = one.delivery
+                self._texts.execute(
+                    _FOUND,
+                    (distance, one.at.isoformat(), found.status, found.error_code, found.sms_sid, row),
+                )
 
     def counts(self) -> dict[str, int]:
         """How many have arrived, how many have not, and of how many nobody knows yet.
 
-        A text that may not have left counts once it is listed.
+        A text that may not have left does not count.
         """
-        left = (
-            "SELECT status, count(*) FROM texts WHERE line IS NOT NULL OR status IS NOT NULL GROUP BY status"
-        )
         counts = {"delivered": 0, "not_delivered": 0, "unknown": 0}
-        for status, count in self._texts.execute(left):
+        for status, count in self._texts.execute(_COUNTS):
             outcome = _outcome(status)
             counts["unknown" if outcome is Outcome.SENT else str(outcome)] += count
         return counts
@@ -110,16 +136,15 @@ class BroadcastFates:
 
     def _results(self) -> Iterator[BroadcastResult]:
         rows = self._texts.execute(
-            "SELECT row, to_number, line, at, status, code, sms_sid FROM texts WHERE status IS NOT NULL ORDER BY row"
+            "SELECT line, learnt, status, code, sms_sid FROM texts WHERE line IS NOT NULL ORDER BY row"
         )
-        for row, to_number, line, at, status, code, sms_sid in rows:
+        for line, learnt, status, code, sms_sid in rows:
             outcome = _outcome(status)
-            sent = (
-                BroadcastResult.from_line(line)
-                if line
-                else BroadcastResult(row, mask_number(to_number)[1:], Outcome.SENT, at=at)
-            )
-            if outcome is Outcome.SENT and line:
+            if outcome is Outcome.SENT and not learnt:
+                continue
+            sent = BroadcastResult.from_line(line)
+            if status is None:
+                yield sent
                 continue
             why = reason(code) if outcome is Outcome.NOT_DELIVERED else ""
             yield replace(
@@ -140,11 +165,14 @@ def _outcome(status: str | None) -> Outcome:
     return Outcome.SENT
 
 
-def _distance(listed: ListedText, body: str, sent: BroadcastResult | None) -> float | None:
+def _distance(listed: ListedText, body: str, sent: BroadcastResult) -> float | None:
     """How far a listed text is from one of the broadcast, None: it is another text, like an agent's answer."""
-    seconds: float | None = None
-    if listed.at and sent and sent.at:
-        seconds = abs((listed.at - datetime.fromisoformat(sent.at)).total_seconds())
+    if not (listed.at and sent.at and sent.outcome.has_left):
+        return None
+    behind = listed.at - datetime.fromisoformat(sent.at)
+    if behind < -CLOCKS:
+        return None
+    seconds = abs(behind.total_seconds())
     if body and body in listed.body:
-        return seconds or 0
-    return seconds + NEAR_S if seconds is not None and seconds <= NEAR_S else None
+        return seconds
+    return seconds + NEAR_S if seconds <= NEAR_S else None

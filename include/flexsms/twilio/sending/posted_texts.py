@@ -35,8 +35,11 @@ class PostedTexts:
         self._now = now
         self._sleep = sleep
 
-    async def find(self, claim: Claim) -> str | None:
-        """Look for the text until it cannot turn up any more."""
+    async def find(self, claim: Claim, *, waits: bool = True) -> str | None:
+        """Look for the text until it cannot turn up any more.
+
+        :param waits: else it looks once
+        """
         # From now and not from the attempt's beginning: the request may have left long after that, behind 429s.
         gives_up_ms = to_ms("now", self._now()) + round(self._grace.total_seconds() * 1000)
         # An earlier try that is thought to be dead may still post until its lease is over.
@@ -48,18 +51,19 @@ class PostedTexts:
             except NotFound as error:
                 raise _undecided(channel_sid) from error
             left_ms = gives_up_ms - to_ms("now", self._now())
-            if sid is not None or left_ms <= 0:
+            if sid is not None or left_ms <= 0 or not waits:
                 return sid
             await self._sleep(min(LOOK_UP_EVERY_S, left_ms / 1000))
 
-    async def left_under(self, claim: Claim | None) -> SendResult | None:
+    async def left_under(self, claim: Claim | None, *, waits: bool = True) -> SendResult | None:
         """What has left under somebody's claim, None if nothing. No call, or more while nobody knows.
 
+        :param waits: else it looks once, and None may mean that nobody knows yet
         :raises UndecidedSend: when a text may have left and its channel is gone
         """
         if claim is None or claim.stage is Stage.CLAIMED:
             return None
-        sid = result_of(claim).message_sid or await self.find(claim)
+        sid = result_of(claim).message_sid or await self.find(claim, waits=waits)
         return None if sid is None else replace(duplicate_of(claim), message_sid=sid)
 
     async def relay(self, conversation: OpenConversation, sid: str) -> Relay:

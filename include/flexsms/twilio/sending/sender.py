@@ -132,9 +132,12 @@ class Sender:
                 await self._ledger.give_back(progress.claim)
             raise
 
-    async def find(self, key: str) -> SendResult | None:
-        """What has left under a key, None if nothing; sends nothing."""
-        return await self._texts.left_under(await self._ledger.find(key))
+    async def find(self, key: str, *, waits: bool = True) -> SendResult | None:
+        """What has left under a key, None if nothing; sends nothing.
+
+        :param waits: until it is certain; else it takes two calls at most, and None may mean that nobody knows yet
+        """
+        return await self._texts.left_under(await self._ledger.find(key), waits=waits)
 
     def console_url(self, result: SendResult) -> str:
         """Where the Twilio Console shows the channel of a send, after it; empty where that is not known."""
