@@ -159,6 +159,7 @@ def test_a_check_that_is_cleared_replaces_its_files(
 
 def test_a_dry_run_writes_no_text(run: Callable[..., Any], recipients: str) -> None:
     done = run(recipients=recipients, preview=True)
+    assert "2 of 5 rows would be texted" in done.log
     assert [batch.texts for batch in done.batches] == [0]
     assert (done.plan.texts, done.plan.rows) == (2, 5)
     assert not done.folder.path(WORK_LIST).exists()

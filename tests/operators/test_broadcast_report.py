@@ -90,10 +90,9 @@ def test_it_tells_who_was_texted_and_forgets_the_numbers(
     broadcast.folder.write_results(DELIVERY, [BroadcastResult(1, "0201", Outcome.DELIVERED, segments=1)])
     summary = report().execute(context)
     printed = capsys.readouterr().out
-    assert (
-        level_of("4 rows: 2 texted (1 delivered, 1 not known yet), 2 not (1 invalid, 1 opted out).", printed)
-        == "info"
-    )
+    told = "4 rows: 2 texted (1 delivered, 1 not known yet), 2 not (1 invalid, 1 opted out)."
+    assert level_of(told, printed) == "warning"  # a row is to be corrected
+    assert "Run the campaign again" not in printed
     assert broadcast.outcomes() == ["delivered", "sent", "invalid", "suppressed"]
     assert not broadcast.has_work_list()
     assert context.event.extra == summary
@@ -123,13 +122,46 @@ def test_what_failed_is_a_warning_and_can_be_sent_by_a_cleared_task(
     assert broadcast.has_work_list()
 
 
+@pytest.mark.parametrize(("may_retry", "kept"), [(False, False), (True, True)])
+def test_the_numbers_are_kept_only_while_a_cleared_task_could_send(
+    may_retry: bool, kept: bool, broadcast: Broadcast, context: Any
+) -> None:
+    broadcast.sends(0, Outcome.SENT, Outcome.STOPPED)
+    broadcast.folder.write_results(
+        results_of(broadcast.batches[1]), [BroadcastResult(4, "0204", Outcome.FAILED, may_retry=may_retry)]
+    )
+    report().execute(context)
+    assert broadcast.has_work_list() is kept
+
+
+def test_who_was_too_late_is_a_warning_and_the_next_run_texts_them(
+    broadcast: Broadcast, context: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broadcast.folder.write_results(LEFT_OUT, [BroadcastResult(3, "0203", Outcome.REPEATED)])
+    broadcast.sends(0, Outcome.TOO_LATE, Outcome.TOO_LATE)
+    broadcast.sends(1, Outcome.TOO_LATE)
+    report().execute(context)
+    told = "4 rows: 0 texted, 4 not (1 twice in the list, 3 too late). Run the campaign again"
+    assert level_of(told, capsys.readouterr().out) == "warning"
+
+
+def test_who_needs_no_text_is_no_warning(
+    broadcast: Broadcast, context: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broadcast.folder.write_results(LEFT_OUT, [BroadcastResult(3, "0203", Outcome.REPEATED)])
+    broadcast.sends(0, Outcome.TEXTED_BEFORE, Outcome.TEXTED_BEFORE)
+    broadcast.sends(1, Outcome.SUPPRESSED)
+    report().execute(context)
+    assert level_of("4 rows: 0 texted, 4 not", capsys.readouterr().out) == "info"
+
+
 @pytest.mark.parametrize(
     ("answer", "by", "told"),
     [
         (
             "rejected",
             "ida",
-            "Nobody was texted: ida has rejected it. 3 of 4 rows would be texted; left out: 1 invalid.",
+            "Nobody was texted: ida has rejected it. 3 of 4 rows would have been texted; left out: 1 invalid.",
         ),
         ("rejected", None, "Nobody was texted: nobody has approved it in time."),
         ("waiting", None, "Nobody was texted: it was not approved; see the task 'approve'."),

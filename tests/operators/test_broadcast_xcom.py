@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,3 +42,11 @@ def test_a_plan_and_a_progress_survive_xcom() -> None:
 def test_a_plan_that_is_gone_is_named() -> None:
     with pytest.raises(PermanentError, match="'check' has left no plan; clear it"):
         pull_plan(Ti(None), "check")
+
+
+def test_a_dry_run_says_what_would_be() -> None:
+    assert PLAN.sentence(dry_run=True).startswith("1 of 3 rows would be texted, in 2 segments, for at least")
+    assert PLAN.sentence().startswith("1 of 3 rows are texted, in")
+    nobody = replace(PLAN, texts=0)
+    assert nobody.sentence(dry_run=True).startswith("Nobody of 3 rows would be texted; left out:")
+    assert nobody.sentence().startswith("Nobody of 3 rows is texted; left out:")

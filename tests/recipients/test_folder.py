@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]
@@ -8,6 +9,7 @@ from airflow.sdk.io import attach
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
 from flexsms.core.exceptions import PermanentError
+from flexsms.recipients.check_file import write_chunks
 from flexsms.recipients.folder import CHECK, RESULTS, WORK_LIST, BroadcastFolder, below, beside, results_of
 
 TEXTS = [BroadcastText(row, "+14155550100", f"+1415555020{row}", f"hello\n{row} ö") for row in range(1, 6)]
@@ -42,6 +44,15 @@ def test_a_work_list_that_is_gone_or_another_one_is_named(folder: BroadcastFolde
     folder.forget_texts()
     with pytest.raises(PermanentError, match=r"is gone; run the campaign again"):
         list(folder.texts(ours))
+
+
+def test_on_a_disk_nobody_else_reads_numbers_and_texts(tmp_path: Path) -> None:
+    folder = BroadcastFolder((tmp_path / "list.spring" / "run").as_uri())
+    with write_chunks(folder.path(WORK_LIST)) as file:
+        file.write(TEXTS[0].to_line())
+    folder.write_results(f"{RESULTS}/00000.jsonl", [])
+    for path, mode in {".": 0o700, RESULTS: 0o700, WORK_LIST: 0o600}.items():
+        assert stat.S_IMODE((tmp_path / "list.spring" / "run" / path).stat().st_mode) == mode
 
 
 def test_a_bucket_is_cleared_of_what_an_earlier_try_left() -> None:

@@ -106,6 +106,7 @@ class BroadcastResult:
     :param reason: one sentence; empty where there is nothing to say
     :param at: when, ISO 8601, UTC; empty where nothing was done
     :param sms_sid: SM…, where Twilio's list of messages was looked at
+    :param may_retry: it failed for a reason that may be over by now, so another try of its batch may send it
     """
 
     row: int
@@ -118,6 +119,7 @@ class BroadcastResult:
     channel_sid: str = ""
     message_sid: str = ""
     sms_sid: str = ""
+    may_retry: bool = False
 
     def to_line(self) -> bytes:
         """A line of a file of results, with its end."""

@@ -25,11 +25,14 @@ WORDS = {
     Outcome.UNKNOWN: "left by a batch that ended without a word",
 }
 # Who is without a text though they should have one, or may be: the next run of the campaign takes them up.
-MISSING = (Outcome.STOPPED, Outcome.FAILED, Outcome.UNKNOWN)
+MISSING = (Outcome.TOO_LATE, Outcome.STOPPED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
 class BroadcastTotals:
-    """Counts by outcome and by Twilio's code. Give it each row once, by the newest that is known of it."""
+    """Counts by outcome and by Twilio's code. Give it each row once, by the newest that is known of it.
+
+    :ivar unfinished: how many texts a batch that is cleared could still send
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[Outcome] = Counter()
@@ -38,6 +41,7 @@ class BroadcastTotals:
             Outcome.NOT_DELIVERED: Counter(),
         }
         self.segments = 0
+        self.unfinished = 0
 
     @classmethod
     def of(cls, results: Iterable[BroadcastResult]) -> Self:
@@ -54,6 +58,8 @@ class BroadcastTotals:
             self.codes[result.outcome][result.code or 0] += 1
         if result.outcome.has_left:
             self.segments += result.segments
+        if result.may_retry or result.outcome is Outcome.UNKNOWN:
+            self.unfinished += 1
 
     @property
     def rows(self) -> int:

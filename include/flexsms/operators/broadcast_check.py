@@ -219,7 +219,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         ti.xcom_push(PLAN_KEY, plan.to_json())
         for problem in problems:
             self.log.warning("%s", problem)
-        self.log.info("%s", plan.sentence())
+        self.log.info("%s", plan.sentence(dry_run=flag("dry_run", self.preview)))
         self.log.info("What is said of each row: %s", folder.path(CHECK))
         return [batch.to_json() for batch in batches]
 

@@ -21,6 +21,8 @@ from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
 
 DRY_RUN = "Dry run: nothing was sent."
+# Who goes without a text until somebody puts something right.
+LOST = (Outcome.INVALID, Outcome.NOT_DELIVERED)
 SILENT = "The batch ended without a word; the next run of the campaign texts whoever has no text yet."
 
 
@@ -33,7 +35,8 @@ class FlexBroadcastReportOperator(LiteralRows, BaseOperator):
         [check, send] >> report.as_teardown()
 
     It writes ``report.csv`` into the broadcast's folder, a line per row of the list, and removes the work list with the
-    whole numbers and the texts there, once nothing is left that a cleared task could send.
+    whole numbers and the texts there, once nothing is left that a cleared task could send: each text has left, was left
+    out, or has failed for a reason that no further try heals.
 
     :param plan_task_id: the task of :class:`flexsms.operators.broadcast_check.FlexBroadcastCheckOperator`
     :param approval_task_id: if there is one, the task of
@@ -82,7 +85,7 @@ class FlexBroadcastReportOperator(LiteralRows, BaseOperator):
         for batch in batches:
             settle(folder, batch, outcome, reason)
         totals = BroadcastTotals.of(write_report(folder, newest(folder, batches)))
-        if preview or why or not totals.missing:
+        if preview or why or not totals.unfinished:
             folder.forget_texts()
         began = datetime.fromisoformat(plan.checked_at)
         summary = {
@@ -93,7 +96,7 @@ class FlexBroadcastReportOperator(LiteralRows, BaseOperator):
             "duration_s": round((clock.utc_now() - began).total_seconds(), 2),
             "report": str(folder.path(REPORT)),
         }
-        lost = why or totals.missing or totals.counts[Outcome.NOT_DELIVERED]
+        lost = why or totals.missing or any(totals.counts[outcome] for outcome in LOST)
         tell = self.log.warning if lost and not preview else self.log.info
         tell("%s", _sentence(plan, totals, preview=preview, why=why))
         self.log.info("The result by row: %s", summary["report"])
@@ -112,15 +115,17 @@ class FlexBroadcastReportOperator(LiteralRows, BaseOperator):
 def _sentence(plan: BroadcastPlan, totals: BroadcastTotals, *, preview: bool, why: str) -> str:
     """What became of it, for a person."""
     if preview:
-        return f"{DRY_RUN} {_planned(plan)}"
+        return f"{DRY_RUN} {_planned(plan, 'would be')}"
     if why and not totals.texted:
-        return f"Nobody was texted: {why}. {_planned(plan)}"
+        return f"Nobody was texted: {why}. {_planned(plan, 'would have been')}"
     again = ""
     if totals.missing:
         again = " Run the campaign again for those without a text: nobody is texted twice."
     return f"{totals.sentence()}{again}"
 
 
-def _planned(plan: BroadcastPlan) -> str:
+def _planned(plan: BroadcastPlan, were: str) -> str:
     left_out = outcomes_in_words(plan.left_out)
-    return f"{many(plan.texts)} of {many(plan.rows)} rows would be texted{left_out and f'; left out: {left_out}'}."
+    return (
+        f"{many(plan.texts)} of {many(plan.rows)} rows {were} texted{left_out and f'; left out: {left_out}'}."
+    )

@@ -56,16 +56,17 @@ class BroadcastPlan:
         """Read what :meth:`to_json` wrote."""
         return cls(**value)
 
-    def sentence(self) -> str:
+    def sentence(self, *, dry_run: bool = False) -> str:
         """What the check has found, for a person."""
         left_out = outcomes_in_words(self.left_out)
         rest = f"; left out: {left_out}" if left_out else ""
         if not self.texts:
-            return f"Nobody of {many(self.rows)} rows is texted{rest}."
+            return f"Nobody of {many(self.rows)} rows {'would be' if dry_run else 'is'} texted{rest}."
         cost = f", for at least {self.cost['amount']} {self.cost['currency']}" if self.cost else ""
         until = f" to {self.last_at}" if self.last_at else ""
+        are = "would be" if dry_run else "are"
         return (
-            f"{many(self.texts)} of {many(self.rows)} rows are texted, in {many(self.segments)} segments{cost}, "
+            f"{many(self.texts)} of {many(self.rows)} rows {are} texted, in {many(self.segments)} segments{cost}, "
             f"from {self.first_at}{until}{rest}."
         )
 

@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from airflow.sdk import ObjectStoragePath
 
+from flexsms.recipients.folder import is_on_disk
 from flexsms.recipients.report import cell
 
 CHUNK = 2**20
@@ -45,7 +47,12 @@ def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[Wri
 
 @contextmanager
 def write_chunks(path: ObjectStoragePath) -> Iterator[io.BufferedWriter]:
-    """A file in the place of an earlier one, to which a store is handed much at a time."""
+    """A file in the place of an earlier one, to which a store is handed much at a time.
+
+    On a disk, nobody but the user of the workers may read it: it may be the work list.
+    """
+    if is_on_disk(path):
+        Path(path.path).touch(mode=0o600)
     with (
         path.open("wb") as file,  # type: ignore[no-untyped-call]
         io.BufferedWriter(cast("Any", file), CHUNK) as buffered,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 
@@ -49,9 +50,16 @@ class BroadcastFolder:
             (self._root / name).unlink(missing_ok=True)
 
     def path(self, name: str) -> ObjectStoragePath:
-        """Where a file of the broadcast is; its folder is made where stores have folders."""
+        """Where a file of the broadcast is; its folder is made where stores have folders.
+
+        On a disk, nobody but the user of the workers may look into it.
+        """
         path: ObjectStoragePath = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._root, path.parent):
+            if is_on_disk(folder):
+                Path(folder.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
         return path
 
     def has_texts(self) -> bool:
@@ -97,6 +105,11 @@ class BroadcastFolder:
     def forget_texts(self) -> None:
         """Remove the work list, if it is there: it is what is personal."""
         (self._root / WORK_LIST).unlink(missing_ok=True)
+
+
+def is_on_disk(path: ObjectStoragePath) -> bool:
+    """Whether a path is one of this machine."""
+    return path.protocol in ("", "file", "local")
 
 
 def beside(file: str, campaign: str, run_id: str) -> str:

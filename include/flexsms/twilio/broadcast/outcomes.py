@@ -84,7 +84,8 @@ class BatchOutcomes:
             self.learnt = self.learnt.add(BroadcastTally(failed={str(code or 0): 1}))
         outcome = Outcome.SUPPRESSED if is_out else Outcome.FAILED
         self.counts[outcome] += 1
-        self._tell(text, outcome, code=code, reason=redact(error.cause_first), at=self._now().isoformat())
+        told = {"code": code, "reason": redact(error.cause_first), "at": self._now().isoformat()}
+        self._tell(text, outcome, **told, may_retry=not isinstance(error, PermanentError))
 
     def left_out(self, text: BroadcastText, outcome: Outcome) -> None:
         """A text was not tried."""

@@ -84,5 +84,6 @@ class PostedTexts:
 def _undecided(channel_sid: str) -> UndecidedSend:
     return UndecidedSend(
         f"Channel {channel_sid} is gone, and with it the answer whether the text left; ask the customer "
-        "or look into Twilio's message log, and send it under a new idempotency_key if it did not."
+        "or look into Twilio's message log. If it did not, send it with flexsms_send under a new idempotency_key; "
+        "a broadcast does not send it again."
     )
