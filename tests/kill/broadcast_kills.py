@@ -31,7 +31,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import TaskDeferred
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import RetryableError
 from flexsms.core.opt_out import Why
 from flexsms.core.stack_name import StackName
@@ -161,7 +161,9 @@ class Contact:
                 file.write(lines)
                 end = begin + len(lines)
                 batches.append(
-                    BroadcastBatch(len(batches), f"from {start}", url, begin, end, len(part), (ZONE,))
+                    BroadcastBatch(
+                        len(batches), f"from {start}", url, begin, end, len(part), (ZONE,), digest_of(lines)
+                    )
                 )
                 begin = end
         return batches

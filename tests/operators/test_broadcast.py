@@ -15,7 +15,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, PermanentError, TextsUnsent
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.hooks.twilio import TwilioHook
@@ -51,7 +51,14 @@ def batch_of(
         lines = b"".join(text.to_line() for text in texts)
         folder.path(WORK_LIST).write_bytes(lines)
         return BroadcastBatch(
-            3, "texts 1 to 5 of 5", folder.url, 0, len(lines), count, (zone,) if count else ()
+            3,
+            "texts 1 to 5 of 5",
+            folder.url,
+            0,
+            len(lines),
+            count,
+            (zone,) if count else (),
+            digest_of(lines),
         )
 
     return batch_of

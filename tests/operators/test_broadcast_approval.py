@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastText
+from flexsms.core.broadcast import BroadcastBatch, BroadcastText, digest_of
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.operators.broadcast_approval import FlexBroadcastApprovalOperator
 from flexsms.operators.broadcast_xcom import BroadcastPlan
@@ -53,8 +53,8 @@ def checked(context: Any, tmp_path: Path) -> Any:
     folder.path(WORK_LIST).write_bytes(b"".join(lines))
     first, end = len(b"".join(lines[:2])), len(b"".join(lines))
     batches = [
-        BroadcastBatch(0, "one", folder.url, 0, first, 2),
-        BroadcastBatch(1, "two", folder.url, first, end, 2),
+        BroadcastBatch(0, "one", folder.url, 0, first, 2, digest=digest_of(b"".join(lines[:2]))),
+        BroadcastBatch(1, "two", folder.url, first, end, 2, digest=digest_of(b"".join(lines[2:]))),
     ]
     context["ti"].id = UUID(int=1)
     context["task_instance"] = context["ti"]

@@ -116,7 +116,7 @@ def test_a_list_becomes_texts_and_a_plan(run: Callable[..., Any], recipients: st
     ]
     assert "2 of 5 rows are texted, in 2 segments" in done.log
     assert "left out: 2 invalid, 1 twice in the list." in done.log
-    assert plan.folder.startswith(f"{recipients.removesuffix('.csv')}.spring-2026-")
+    assert plan.folder.startswith(f"{recipients}.spring-2026-")
     with Path(done.folder.path(CHECK).path).open(encoding="utf-8-sig") as lines:
         assert [line["outcome"] for line in csv.DictReader(lines)] == [
             "ready",
@@ -183,7 +183,8 @@ def test_what_an_upstream_task_returns_is_data_and_no_rendered_field(
     monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", tmp_path.as_uri())
     done = run(recipients=rows)
     assert done.plan.texts == 1
-    assert done.plan.folder.startswith(f"{tmp_path.as_uri()}/dag/spring-2026-")
+    assert done.plan.folder.startswith(f"{tmp_path.as_uri()}/spring-2026-")
+    assert done.plan.folder.endswith("/dag/manual__1/task")
     assert (run(recipients=[]).plan.rows, run(recipients=[]).plan.texts) == (0, 0)
 
 

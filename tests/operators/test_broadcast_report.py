@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flexsms.assets import BROADCAST
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import PermanentError
 from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
 from flexsms.operators.broadcast_xcom import BroadcastPlan
@@ -31,8 +31,8 @@ class Broadcast:
         )
         first, end = len(b"".join(lines[:2])), len(b"".join(lines))
         self.batches = [
-            BroadcastBatch(0, "one", self.folder.url, 0, first, 2),
-            BroadcastBatch(1, "two", self.folder.url, first, end, 1),
+            BroadcastBatch(0, "one", self.folder.url, 0, first, 2, digest=digest_of(b"".join(lines[:2]))),
+            BroadcastBatch(1, "two", self.folder.url, first, end, 1, digest=digest_of(lines[2])),
         ]
         plan = BroadcastPlan(
             "spring", self.folder.url, 4, 3, {"invalid": 1}, 3, {"GSM-7": 3}, None, None, None, 0, CHECKED_AT

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.recipients.fates import BroadcastFates
 from flexsms.recipients.folder import DELIVERY, WORK_LIST, BroadcastFolder, results_of
@@ -51,7 +51,10 @@ def folder(tmp_path: Path) -> BroadcastFolder:
 def batches(folder: BroadcastFolder) -> list[BroadcastBatch]:
     lines = folder.path(WORK_LIST).read_bytes().splitlines(keepends=True)
     first, end = len(b"".join(lines[:4])), len(b"".join(lines))
-    return [BroadcastBatch(0, "", folder.url, 0, first, 4), BroadcastBatch(1, "", folder.url, first, end, 1)]
+    return [
+        BroadcastBatch(0, "", folder.url, 0, first, 4, digest=digest_of(b"".join(lines[:4]))),
+        BroadcastBatch(1, "", folder.url, first, end, 1, digest=digest_of(lines[4])),
+    ]
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
 from airflow.sdk.io import attach
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import PermanentError
 from flexsms.recipients.check_file import write_chunks
 from flexsms.recipients.folder import CHECK, RESULTS, WORK_LIST, BroadcastFolder, below, beside, results_of
@@ -19,7 +20,8 @@ def batch(folder: BroadcastFolder, first: int, last: int) -> BroadcastBatch:
     before, inside = (
         sum(len(text.to_line()) for text in part) for part in (TEXTS[:first], TEXTS[first:last])
     )
-    return BroadcastBatch(0, "", folder.url, before, before + inside, last - first)
+    lines = b"".join(text.to_line() for text in TEXTS[first:last])
+    return BroadcastBatch(0, "", folder.url, before, before + inside, last - first, digest=digest_of(lines))
 
 
 @pytest.fixture
@@ -38,8 +40,12 @@ def test_a_batch_reads_its_own_texts(folder: BroadcastFolder) -> None:
 def test_a_work_list_that_is_gone_or_another_one_is_named(folder: BroadcastFolder) -> None:
     ours = batch(folder, 2, 5)
     folder.path(WORK_LIST).write_bytes(b"".join(text.to_line() for text in TEXTS[:4]))
-    with pytest.raises(PermanentError, match="not the one of this batch"):
+    with pytest.raises(PermanentError, match="not the one that was checked"):
         list(folder.texts(ours))
+    same_size = [replace(text, body=text.body.upper()) for text in TEXTS]
+    folder.path(WORK_LIST).write_bytes(b"".join(text.to_line() for text in same_size))
+    with pytest.raises(PermanentError, match="not the one that was checked"):
+        next(folder.texts(ours))
     folder.forget_texts()
     folder.forget_texts()
     with pytest.raises(PermanentError, match=r"is gone; run the campaign again"):
@@ -69,13 +75,12 @@ def test_a_bucket_is_cleared_of_what_an_earlier_try_left() -> None:
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("s3://aws@bucket/lists/spring.csv", "s3://aws@bucket/lists/spring.May_1/run"),
-        ("/data/spring.list.csv.gz", "/data/spring.list.May_1/run"),
-        ("spring.JSONL", "./spring.May_1/run"),
+        ("s3://aws@bucket/lists/spring.csv", "s3://aws@bucket/lists/spring.csv.May_1/dag/run/check"),
+        ("/data/spring.list.csv.gz", "/data/spring.list.csv.gz.May_1/dag/run/check"),
     ],
 )
 def test_the_folder_is_beside_the_list(file: str, expected: str) -> None:
-    assert beside(file, "May_1", "run") == expected
+    assert beside(file, "May_1", ["dag", "run", "check"]) == expected
 
 
 def test_no_two_runs_have_the_same_folder() -> None:
@@ -87,10 +92,18 @@ def test_no_two_runs_have_the_same_folder() -> None:
         "",
         "a b",
     ]
-    folders = {below("s3://bucket/", "dag", name, "run") for name in names}
+    folders = {below("s3://bucket/", "spring", ["dag", name, "check"]) for name in names}
     assert len(folders) == len(names)
-    assert all(folder.startswith("s3://bucket/dag/") for folder in folders)
+    assert all(folder.startswith("s3://bucket/spring/dag/") for folder in folders)
     assert not [folder for folder in folders if ".." in folder or "//" in folder[5:]]
+
+
+def test_two_lists_dags_tasks_or_mapped_checks_never_share_a_folder() -> None:
+    checks = (["a", "run", "check"], ["b", "run", "check"], ["a", "run", "other"], ["a", "run", "check", "1"])
+    folders = {
+        beside(file, "May_1", check) for check in checks for file in ("/x/a.csv", "/x/a.jsonl", "/x/a.csv.gz")
+    }
+    assert len(folders) == 12
 
 
 def test_results_replace_those_of_an_earlier_try(folder: BroadcastFolder) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import PermanentError
 from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, WORK_LIST, BroadcastFolder, results_of
 from flexsms.recipients.report import newest, settle, write_report
@@ -25,8 +25,8 @@ def folder(tmp_path: Path) -> BroadcastFolder:
     return BroadcastFolder(tmp_path.as_uri())
 
 
-def batch(number: int, texts: int = 2, start: int = 0, end: int = 0) -> BroadcastBatch:
-    return BroadcastBatch(number, "some", "", start, end, texts)
+def batch(number: int, texts: int = 2, start: int = 0, lines: bytes = b"") -> BroadcastBatch:
+    return BroadcastBatch(number, "some", "", start, start + len(lines), texts, digest=digest_of(lines))
 
 
 def report(folder: BroadcastFolder, *batches: BroadcastBatch) -> list[dict[str, str]]:
@@ -78,8 +78,7 @@ def test_a_batch_that_ended_without_a_word_is_told_row_by_row(folder: BroadcastF
     texts = [BroadcastText(n, "+14155550100", f"+1415555020{n}", "secret body") for n in (1, 2, 3)]
     lines = [text.to_line() for text in texts]
     folder.path(WORK_LIST).write_bytes(b"".join(lines))
-    first, end = len(lines[0]), len(b"".join(lines))
-    told, silent = batch(0, 1, 0, first), batch(1, 2, first, end)
+    told, silent = batch(0, 1, 0, lines[0]), batch(1, 2, len(lines[0]), b"".join(lines[1:]))
     folder.write_results(results_of(told), [SENT])
     folder.write_results(results_of(silent), [replace(SENT, row=3)])  # before it waited for its hours
     for one in (told, silent, batch(2, 0)):
@@ -92,7 +91,7 @@ def test_a_batch_that_ended_without_a_word_is_told_row_by_row(folder: BroadcastF
     folder.forget_texts()
     settle(folder, silent, Outcome.UNKNOWN, "once more")  # it is settled
     with pytest.raises(PermanentError, match="work list of the broadcast is gone"):
-        settle(folder, batch(3, 1, 0, first), Outcome.UNKNOWN, "nobody can say of whom")
+        settle(folder, batch(3, 1, 0, lines[0]), Outcome.UNKNOWN, "nobody can say of whom")
 
 
 def test_nothing_is_read_ahead(folder: BroadcastFolder) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.hooks.twilio import TwilioHook
@@ -37,7 +37,7 @@ class Broadcast:
         self.folder = BroadcastFolder(path.as_uri())
         line = BroadcastText(1, self.sender, CUSTOMER, BODY).to_line()
         self.folder.path(WORK_LIST).write_bytes(line)
-        self.batch = BroadcastBatch(0, "", self.folder.url, 0, len(line), 1)
+        self.batch = BroadcastBatch(0, "", self.folder.url, 0, len(line), 1, digest=digest_of(line))
         now = clock.utc_now()
         plan = BroadcastPlan(
             "spring",

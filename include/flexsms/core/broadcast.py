@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -77,6 +78,7 @@ class BroadcastBatch:
     :param end: byte behind its last line
     :param texts: how many there are
     :param zones: those of all its texts, which have them in common
+    :param digest: of its lines, see :func:`digest_of`, so that what was checked and approved is what is sent
     """
 
     number: int
@@ -86,6 +88,7 @@ class BroadcastBatch:
     end: int
     texts: int
     zones: tuple[str, ...] = ()
+    digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The XCom value: no number and no text."""
@@ -130,6 +133,11 @@ class BroadcastResult:
         """Read what :meth:`to_line` wrote."""
         data = json.loads(line)
         return cls(**{**data, "outcome": Outcome(data["outcome"])})
+
+
+def digest_of(lines: bytes) -> str:
+    """What stands for some lines of a work list: their SHA-256, hexadecimal."""
+    return hashlib.sha256(lines).hexdigest()
 
 
 def _line(one: BroadcastText | BroadcastResult) -> bytes:

@@ -55,10 +55,11 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     when the number came before in the list, when it was texted in this campaign, or when it has opted out. So a check
     of a campaign that is over finds nobody, and one of a campaign that was stopped whoever is missing.
 
-    The files of a run are beside the list, in ``<list>.<campaign>/<run>/``; of a query and of an upstream task they
-    are below the option ``[flexsms] broadcast_path``. ``check.csv`` says of each row what is wrong with it, its
-    segments and encoding, which character makes it UCS-2, and from when it may leave. Whole numbers and texts are in
-    ``texts.jsonl`` only. A check that runs again replaces all of them.
+    The files of a run are beside the list, in ``<list>.<campaign>/<dag>/<run>/<task>/``, and those of a mapped check in
+    a folder of its number below that; of a query and of an upstream task they are below the option ``[flexsms]
+    broadcast_path``. ``check.csv`` says of each row what is wrong with it, its segments and encoding, which character
+    makes it UCS-2, and from when it may leave. Whole numbers and texts are in ``texts.jsonl`` only. A check that runs
+    again replaces all of them.
 
     :param recipients: the URL of a file that ends with ``.csv`` or ``.jsonl``, and ``.gz`` if it is packed; or objects,
         like the output of an upstream task (templated)
@@ -77,10 +78,10 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         limits of the account leave room for (templated)
     :param preview: a dry run: check only (templated)
     :param twilio_conn_id: the Airflow connection (templated)
-    :return: the batches, each ``{"number", "label", "folder", "start", "end", "texts", "zones"}``, at most 1000; one
-        without texts where nobody is texted. Under the key ``plan`` also ``{"campaign", "folder", "rows", "texts",
-        "left_out", "segments", "encodings", "cost", "first_at", "last_at", "opted_out", "checked_at", "problems"}``;
-        see :class:`flexsms.operators.broadcast_xcom.BroadcastPlan`
+    :return: the batches, each ``{"number", "label", "folder", "start", "end", "texts", "zones", "digest"}``, at most
+        1000; one without texts where nobody is texted. Under the key ``plan`` also ``{"campaign", "folder", "rows",
+        "texts", "left_out", "segments", "encodings", "cost", "first_at", "last_at", "opted_out", "checked_at",
+        "problems"}``; see :class:`flexsms.operators.broadcast_xcom.BroadcastPlan`
     :raises InvalidInput: when an argument is wrong, or the list cannot be read
     :raises NoConnection: when Airflow has no such connection
     :raises PermanentError: when the account has lost the key by which it knows whom it has texted
@@ -178,7 +179,8 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
         campaign = parse_campaign(self.campaign)
         hook, ti = TwilioHook(self.twilio_conn_id), context["ti"]
-        url = source.folder(dag_id=ti.dag_id, campaign=campaign, run_id=ti.run_id)
+        which = [] if ti.map_index in (None, -1) else [str(ti.map_index)]
+        url = source.folder(campaign, [ti.dag_id, ti.run_id, ti.task_id, *which])
         with Spool() as spool:
             facts = hook.run(lambda account: ask(account, order, campaign, rules, spool))
             rows = source.rows(lambda columns: check_columns(columns, order.body))

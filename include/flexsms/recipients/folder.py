@@ -10,13 +10,14 @@ the broadcast is over.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText
+from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, digest_of
 from flexsms.core.exceptions import PermanentError
 
 WORK_LIST = "texts.jsonl"
@@ -67,23 +68,24 @@ class BroadcastFolder:
         return bool((self._root / WORK_LIST).exists())
 
     def texts(self, batch: BroadcastBatch) -> Iterator[BroadcastText]:
-        """The texts of a batch, in the order in which they leave.
+        """The texts of a batch, in the order in which they leave; none before all are known to be those of the check.
 
         :raises PermanentError: when the work list is gone or has changed
         """
-        remedy = f"clear the check of this run, which writes {WORK_LIST} anew"
+        if not batch.texts:
+            return
         try:
-            with (self._root / WORK_LIST).open("rb") as lines:  # type: ignore[no-untyped-call]
-                lines.seek(batch.start)
-                found = 0
-                while found < batch.texts and (line := lines.readline()):
-                    yield BroadcastText.from_line(line)
-                    found += 1
-                whole = found == batch.texts and lines.tell() == batch.end
+            with (self._root / WORK_LIST).open("rb") as file:  # type: ignore[no-untyped-call]
+                file.seek(batch.start)
+                lines = file.read(batch.end - batch.start)
         except FileNotFoundError:
             raise PermanentError(NO_WORK_LIST) from None
-        if not whole:
-            raise PermanentError(f"The work list of the broadcast is not the one of this batch; {remedy}.")
+        if digest_of(lines) != batch.digest:
+            raise PermanentError(
+                "The work list of the broadcast is not the one that was checked; run the campaign again: whoever was "
+                "texted is not texted twice."
+            )
+        yield from map(BroadcastText.from_line, io.BytesIO(lines))
 
     def write_results(self, name: str, results: Iterable[BroadcastResult]) -> None:
         """Write a file of results whole, in the place of what an earlier try wrote."""
@@ -112,23 +114,22 @@ def is_on_disk(path: ObjectStoragePath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def beside(file: str, campaign: str, run_id: str) -> str:
-    """The URL of the folder of a run whose list is a file.
+def beside(file: str, campaign: str, check: Sequence[str]) -> str:
+    """The URL of the folder of a check whose list is a file.
 
     :param file: the URL of the list, like ``s3://bucket/spring.csv``
+    :param check: what tells it from others: its DAG, run, task and, if it is mapped, which one it is
     """
-    folder, name = file.rsplit("/", 1) if "/" in file else (".", file)
-    return f"{folder}/{re.sub(r'[.](csv|jsonl|ndjson)([.]gz)?$', '', name, flags=re.IGNORECASE)}" + (
-        f".{slug(campaign)}/{slug(run_id)}"
-    )
+    return "/".join([f"{file}.{slug(campaign)}", *map(slug, check)])
 
 
-def below(root: str, dag_id: str, campaign: str, run_id: str) -> str:
-    """The URL of the folder of a run whose list is no file.
+def below(root: str, campaign: str, check: Sequence[str]) -> str:
+    """The URL of the folder of a check whose list is no file.
 
     :param root: the URL below which all broadcasts have their folders
+    :param check: see :func:`beside`
     """
-    return "/".join([root.rstrip("/"), *map(slug, (dag_id, campaign, run_id))])
+    return "/".join([root.rstrip("/"), *map(slug, (campaign, *check))])
 
 
 def slug(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flexsms.core.exceptions import InvalidInput
@@ -67,18 +67,19 @@ class ListSource:
         """Whether a line with the names of the columns is above the first row."""
         return bool(self.file) and kind_of(self.file) == ".csv"
 
-    def folder(self, *, dag_id: str, campaign: str, run_id: str) -> str:
-        """The URL of the folder that the files of a run are in.
+    def folder(self, campaign: str, check: Sequence[str]) -> str:
+        """The URL of the folder that the files of a check are in.
 
+        :param check: its DAG, run, task and, if it is mapped, which one it is
         :raises InvalidInput: when nobody has said where
         """
         if self.file:
-            return beside(self.file, campaign, run_id)
+            return beside(self.file, campaign, check)
         root = option("broadcast_path")
         if not root:
             remedy = "set it to a folder or a bucket where the files of broadcasts may be kept"
             raise InvalidInput("Option [flexsms] broadcast_path", "is empty", remedy)
-        return below(root, dag_id, campaign, run_id)
+        return below(root, campaign, check)
 
 
 def _refuse_place(file: str) -> None:

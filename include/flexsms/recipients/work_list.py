@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from flexsms.core.broadcast import BroadcastBatch
+from flexsms.core.broadcast import BroadcastBatch, digest_of
 from flexsms.core.exceptions import PermanentError
 from flexsms.recipients.check import Checked, Zones
 from flexsms.recipients.check_file import write_chunks
@@ -31,21 +31,23 @@ def write_work_list(
     counts = [checked.texts[zones] for zones in order]
     total, size = sum(counts), batch_size(counts, most)
     batches: list[BroadcastBatch] = []
-    written = 0
+    begin = 0
     with write_chunks(folder.path(WORK_LIST)) as file:
         for zones, first in zip(order, accumulate(counts, initial=0), strict=False):
-            begin = written
+            part: list[bytes] = []
             for found, line in enumerate(spool.lines(checked.groups[zones]), 1):
-                file.write(line)
-                written += len(line)
+                part.append(line)
                 if found % size == 0 or found == checked.texts[zones]:
-                    texts = found - (found - 1) // size * size
-                    last = first + found
+                    lines, texts, last = b"".join(part), len(part), first + found
+                    file.write(lines)
                     label = f"texts {last - texts + 1:,} to {last:,} of {total:,}"
+                    end = begin + len(lines)
                     batches.append(
-                        BroadcastBatch(len(batches), label, folder.url, begin, written, texts, zones)
+                        BroadcastBatch(
+                            len(batches), label, folder.url, begin, end, texts, zones, digest_of(lines)
+                        )
                     )
-                    begin = written
+                    begin, part = end, []
     return batches or [nothing(folder)]
 
 
