@@ -221,7 +221,7 @@ class Contact:
                 try_number=one.number,
                 xcom_push=lambda *_: None,
             )
-            context: Any = {"ti": ti}
+            context: Any = {"ti": ti, "dag_run": SimpleNamespace(clear_number=0)}
             task.execute_complete(context, None) if one.resumes else task.execute(context)
             status = 0
         except TaskDeferred:

@@ -35,6 +35,7 @@ class FakeContext(dict[str, Any]):
         )
         super().__init__(
             ti=ti,
+            dag_run=SimpleNamespace(clear_number=0),
             params={},
             task_state_store=self.tasks,
             asset_state_store=AnyAsset(self.cursors),

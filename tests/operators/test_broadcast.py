@@ -16,6 +16,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome, digest_of
+from flexsms.core.broadcast_tally import FEWEST_TRIED
 from flexsms.core.exceptions import FlexSmsError, InvalidInput, PermanentError, TextsUnsent
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.hooks.twilio import TwilioHook
@@ -285,6 +286,19 @@ async def test_once_a_broadcast_is_over_there_is_nothing_left_to_send(
     with pytest.raises(PermanentError, match="run the campaign again"):
         await operator(batch).aexecute(second_try())
     assert len(outcomes(batch)) == 4
+
+
+async def test_what_stopped_a_run_counts_no_more_once_it_is_cleared(
+    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+) -> None:
+    batch = batch_of(FEWEST_TRIED + 40)
+    sandbox.control.fault(match={"method": "POST", "form": {"Body": "^Text"}}, action="status", status=400)
+    assert (await operator(batch, stop_over=0.1).aexecute(context))["stopped"] > 0
+    sandbox.control.clear_faults()
+    retry, cleared = second_try(), second_try()
+    cleared["dag_run"].clear_number = 1
+    assert (await operator(batch, stop_over=0.1).aexecute(retry))["sent"] == 0
+    assert (await operator(batch, stop_over=0.1).aexecute(cleared))["sent"] == batch.texts
 
 
 async def test_a_task_that_is_stopped_is_no_success(

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome
+from flexsms.core.broadcast import BroadcastBatch, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import TextsUnsent
 from flexsms.operators.broadcast import FlexBroadcastOperator
 from flexsms.operators.broadcast_report import FlexBroadcastReportOperator
@@ -44,7 +44,9 @@ class Run:
         ]
         lines = b"".join(text.to_line() for text in texts)
         self.folder.path(WORK_LIST).write_bytes(lines)
-        self.batch = BroadcastBatch(0, "all", self.folder.url, 0, len(lines), TEXTS, ("UTC",))
+        self.batch = BroadcastBatch(
+            0, "all", self.folder.url, 0, len(lines), TEXTS, ("UTC",), digest_of(lines)
+        )
         at = (clock.utc_now() - timedelta(minutes=1)).isoformat()
         plan = BroadcastPlan("spring", self.folder.url, TEXTS, TEXTS, {}, TEXTS, {}, None, None, None, 0, at)
         self.context.pulled = {
@@ -60,8 +62,8 @@ class Run:
 
         tell = BatchOutcomes.sent
 
-        async def cancel(outcomes: BatchOutcomes, text: BroadcastText, result: SendResult) -> None:
-            await tell(outcomes, text, result)
+        def cancel(outcomes: BatchOutcomes, text: BroadcastText, result: SendResult) -> None:
+            tell(outcomes, text, result)
             if outcomes.counts["sent"] == cancel_after:
                 task.on_kill()
 

@@ -131,7 +131,7 @@ def test_a_listed_text_is_that_of_one_row(tmp_path: Path) -> None:
     folder = BroadcastFolder(tmp_path.as_uri())
     lines = b"".join(BroadcastText(row, OURS, "+14155550201", BODY).to_line() for row in (1, 2))
     folder.path(WORK_LIST).write_bytes(lines)
-    batch = BroadcastBatch(0, "", folder.url, 0, len(lines), 2)
+    batch = BroadcastBatch(0, "", folder.url, 0, len(lines), 2, digest=digest_of(lines))
     folder.write_results(
         results_of(batch),
         [

@@ -224,7 +224,8 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 rules,
                 outcomes,
                 zones=batch.zones,
-                run=run,
+                # Once somebody has cleared tasks, too many failures of before count no more; for a retry they do.
+                run=f"{run}/{context['dag_run'].clear_number or 0}",
                 # Not the try number: a retry has to be recognised as the same task.
                 owner=f"{run}/{ti.task_id}/{ti.map_index}",
                 was_tried=ti.try_number > 1 or self._goes_on,

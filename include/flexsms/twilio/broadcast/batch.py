@@ -63,6 +63,7 @@ class BatchSender:
 
     :param stack: over which ``sender`` sends
     :param zones: of all its texts
+    :param run: whose workers count together how texts fare
     :param owner: the task instance, the same for all its tries
     :param was_tried: an earlier try may have sent some of the texts
     :param clock: the present, the same for all workers
