@@ -103,8 +103,8 @@ class Cluster:
         connection = self._connection(settings, "conversations")
         stored = json.dumps({**connection, "extra": json.loads(connection["extra"])})
         self._airflow("connections", "add", CONNECTION_ID, "--conn-json", stored)
-        for component in ("scheduler", "triggerer"):
-            self._run(component, [*deployment.command(component), "--skip-serve-logs"])
+        self._run("scheduler", [*deployment.command("scheduler"), "--skip-serve-logs"])
+        self.start_triggerer()
         self._run("dag-processor", deployment.command("dag-processor"))
         self._start_workers()
         for api in self._each_api:
@@ -127,8 +127,12 @@ class Cluster:
         """The process of a worker, which may be frozen."""
         return self._processes[name]
 
-    def kill_worker(self, name: str) -> None:
-        """SIGKILL a worker and everything below it."""
+    def start_triggerer(self) -> None:
+        """Start the triggerer, or another one in the place of one that was killed."""
+        self._run("triggerer", [*deployment.command("triggerer"), "--skip-serve-logs"])
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a worker or the triggerer, and everything below it."""
         self._processes.pop(name).kill()
 
     def flexsms(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -213,7 +217,7 @@ class Cluster:
         )
         state = self.api.run_state(dag_id, run_id)
         assert state == "success", "\n\n".join(self.api.complaints(dag_id, run_id))
-        last = {"flexsms_cleanup": "report", "flexsms_send": "send", "flexsms_track": "track"}[dag_id]
+        last = dag_id.removeprefix("flexsms_") if dag_id in ("flexsms_send", "flexsms_track") else "report"
         told: Json = self.api.returned(dag_id, run_id, last)
         return told
 

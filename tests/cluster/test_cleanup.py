@@ -110,7 +110,7 @@ def test_a_batch_whose_worker_dies_is_finished_by_the_other_one(cluster: Cluster
     cluster.twilio.settings(latency_ms=LATENCY_MS)
     run = start_cleanup(cluster)
     first = wait_for_the_middle(cluster, centre, run)
-    cluster.kill_worker(first["hostname"])
+    cluster.kill(first["hostname"])
     assert len(centre.marked()) < len(centre.due)
 
     told = cluster.finish("flexsms_cleanup", run)

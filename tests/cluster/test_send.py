@@ -25,7 +25,7 @@ def test_a_text_whose_worker_dies_while_it_is_on_its_way_is_sent_once(cluster: C
     run = cluster.api.trigger("flexsms_send", conf)
     cluster.wait_for("the text to leave", lambda: cluster.twilio.faults()[0]["hits"])
     first = cluster.task("flexsms_send", run, "send")
-    cluster.kill_worker(first["hostname"])
+    cluster.kill(first["hostname"])
     assert texts(cluster) == []
 
     told = cluster.finish("flexsms_send", run)
