@@ -41,7 +41,7 @@ class Campaign:
     def report(self) -> list[dict[str, str]]:
         """The newest report."""
         found = sorted(self.list.parent.rglob("report.csv"), key=lambda path: path.stat().st_mtime_ns)
-        with found[-1].open(encoding="utf-8") as file:
+        with found[-1].open(encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))
 
     def files(self) -> set[str]:

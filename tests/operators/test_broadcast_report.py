@@ -60,7 +60,7 @@ class Broadcast:
         }
 
     def outcomes(self) -> list[str]:
-        with self.folder.path(REPORT).open(encoding="utf-8") as file:
+        with self.folder.path(REPORT).open(encoding="utf-8-sig") as file:
             return [line["outcome"] for line in csv.DictReader(file)]
 
     def has_work_list(self) -> bool:

@@ -175,7 +175,7 @@ def test_people_read_a_line_per_row_without_a_text_or_a_whole_number(check: Call
         "segments": "1",
         "encoding": "UCS-2",
         "ucs2_because_of": "U+00EB LATIN SMALL LETTER E WITH DIAERESIS",
-        "leaves_from": "2026-01-05T20:00:00+00:00",
+        "leaves_from_utc": "2026-01-05T20:00:00+00:00",
     }
     assert second["ucs2_because_of"] == ""
     assert third["outcome"] == "invalid"
@@ -197,7 +197,7 @@ def test_texts_wait_for_their_hours_and_too_late_is_too_late(check: Callable[...
         (1, ("America/Los_Angeles",)),
         (3, ("Asia/Tokyo",)),
     ]
-    assert done.table[2]["leaves_from"] == "2026-01-05T23:00:00+00:00"
+    assert done.table[2]["leaves_from_utc"] == "2026-01-05T23:00:00+00:00"
     late = done.left_out[2]
     assert (late.outcome, late.reason) == (
         Outcome.TOO_LATE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import PermanentError
+from flexsms.recipients.check import COLUMNS as CHECK_COLUMNS
 from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, WORK_LIST, BroadcastFolder, results_of
 from flexsms.recipients.report import newest, settle, write_report
 
@@ -31,7 +33,7 @@ def batch(number: int, texts: int = 2, start: int = 0, lines: bytes = b"") -> Br
 
 def report(folder: BroadcastFolder, *batches: BroadcastBatch) -> list[dict[str, str]]:
     deque(write_report(folder, newest(folder, batches)), maxlen=0)
-    with folder.path(REPORT).open(encoding="utf-8", newline="") as file:
+    with folder.path(REPORT).open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -50,16 +52,22 @@ def test_rows_come_in_the_order_of_the_list_and_delivery_outranks_sent(folder: B
     ]
     assert lines[0] == {
         "row": "1",
-        "number": "…0201",
+        "to": "…0201",
         "outcome": "sent",
         "code": "",
         "reason": "",
-        "at": "2026-11-21T10:00:00+00:00",
+        "at_utc": "2026-11-21T10:00:00+00:00",
         "segments": "2",
         "channel_sid": "CH1",
         "message_sid": "IM1",
         "sms_sid": "",
     }
+
+
+def test_check_and_report_are_read_by_a_spreadsheet_in_the_same_way(folder: BroadcastFolder) -> None:
+    report(folder)
+    assert folder.path(REPORT).read_bytes().startswith(BOM_UTF8 + b"row,to,outcome,")
+    assert CHECK_COLUMNS[:3] == ("row", "to", "outcome")
 
 
 @pytest.mark.parametrize("reason", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", '=HYPERLINK("http://x")'])
@@ -83,7 +91,7 @@ def test_a_batch_that_ended_without_a_word_is_told_row_by_row(folder: BroadcastF
     folder.write_results(results_of(silent), [replace(SENT, row=3)])  # before it waited for its hours
     for one in (told, silent, batch(2, 0)):
         settle(folder, one, Outcome.UNKNOWN, "The batch ended without a word.")
-    assert [(line["number"], line["outcome"]) for line in report(folder, told, silent)] == [
+    assert [(line["to"], line["outcome"]) for line in report(folder, told, silent)] == [
         ("…0201", "sent"),
         ("…0202", "unknown"),
         ("…0201", "sent"),

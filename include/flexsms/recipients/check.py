@@ -25,7 +25,7 @@ from flexsms.recipients.spool import Known, Spool
 ROWS_AT_ONCE = 500
 READY = "ready"
 DRY_RUN = "Dry run: nothing was sent."
-COLUMNS = ("row", "to", "outcome", "reason", "segments", "encoding", "ucs2_because_of", "leaves_from")
+COLUMNS = ("row", "to", "outcome", "reason", "segments", "encoding", "ucs2_because_of", "leaves_from_utc")
 # What is longer is no number, and is not looked through for its last digits.
 _LONGEST_NUMBER = 64
 

@@ -17,11 +17,11 @@ from flexsms.recipients.folder import DELIVERY, LEFT_OUT, REPORT, BroadcastFolde
 
 COLUMNS = (
     "row",
-    "number",
+    "to",
     "outcome",
     "code",
     "reason",
-    "at",
+    "at_utc",
     "segments",
     "channel_sid",
     "message_sid",
@@ -61,8 +61,11 @@ def newest(folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> Iterat
 
 
 def write_report(folder: BroadcastFolder, results: Iterable[BroadcastResult]) -> Iterator[BroadcastResult]:
-    """Write ``report.csv``, and pass the results on. It has no text, and of a number the last four digits."""
-    with folder.path(REPORT).open("w", encoding="utf-8", newline="") as file:  # type: ignore[no-untyped-call]
+    """Write ``report.csv``, and pass the results on. It has no text, and of a number the last four digits.
+
+    It is UTF-8 with a mark, which spreadsheets want.
+    """
+    with folder.path(REPORT).open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(COLUMNS)
         for result in results:
