@@ -87,7 +87,10 @@ def test_nothing_is_written_without_write(
     assert suppress("add", NUMBER)[0] == 0
     assert suppress("lift", OTHER)[0] == 0
     status, out, _ = suppress("import", str(file))
-    assert (status, out) == (0, "1 numbers. Nothing was written. Run it with --write to opt them out.\n")
+    assert (status, out) == (
+        0,
+        "1 number. Nothing was written. Run it with --write to opt out whom it names.\n",
+    )
     assert not [entry for entry in sandbox.control.journal() if entry["method"] in WRITES]
     assert (is_out(NUMBER), is_out(OTHER)) == (False, True)
 
@@ -119,10 +122,10 @@ def test_a_file_is_imported_whatever_is_wrong_with_a_row(
     status, out, _ = suppress("import", str(file), "--write")
     assert status == 1
     assert out.splitlines()[0] in (
-        "2 numbers are opted out now, 1 are as they were.",
-        "3 numbers are opted out now, 0 are as they were.",  # the same number twice at the same time
+        "Opted out now: 2 numbers. As before: 1.",
+        "Opted out now: 3 numbers. As before: 0.",  # the same number twice at the same time
     )
-    assert "1 rows are left out:" in out
+    assert out.splitlines()[1] == "Left out: 1 row."
     assert "number: " in out
     assert (is_out(NUMBER), is_out(OTHER)) == (True, True)
     status, out, _ = suppress("import", str(file), "--write", "--json")
@@ -134,10 +137,27 @@ def test_a_later_word_of_the_customer_counts_more_than_an_import(suppress: Suppr
     learn(NUMBER, out=False, why=Why.START, day=3)
     learn(OTHER, out=False, why=Why.START, day=1)
     file = tmp_path / "list.csv"
-    file.write_text(f"number,at\n{NUMBER},2026-11-02\n{OTHER},2026-11-02T10:00:00Z\n{NUMBER},2126-01-01\n")
+    file.write_text(f"number,at\n{NUMBER},2026-11-02\n{OTHER},2026-11-02T10:00:00Z\n")
+    status, _, _ = suppress("import", str(file), "--write")
+    assert (status, is_out(NUMBER), is_out(OTHER)) == (0, False, True)
+
+
+@pytest.mark.parametrize("at", ["03/11/2026", "2126-01-01", "1970-01-01"])
+def test_who_opted_out_at_a_time_that_cannot_be_read_is_out_as_of_now(
+    at: str, suppress: Suppress, tmp_path: Path
+) -> None:
+    learn(NUMBER, out=False, why=Why.START, day=3)
+    file = tmp_path / "list.csv"
+    file.write_text(f"number,at\n{NUMBER},{at}\n")
     status, out, _ = suppress("import", str(file), "--write")
-    assert (status, is_out(NUMBER), is_out(OTHER)) == (1, False, True)
-    assert "Row 3: " in out
+    assert (status, is_out(NUMBER)) == (1, True)
+    first, second, problem = out.splitlines()
+    assert first == "Opted out now: 1 number. As before: 0."
+    assert second == "Opted out as of now, for the time cannot be read: 1 row."
+    assert problem.startswith("Row 1: at: is ")
+    status, out, _ = suppress("import", str(file), "--json")
+    told = json.loads(out)
+    assert (status, told["numbers"], told["undated"], told["left_out"]) == (1, 1, 1, 0)
 
 
 def test_a_long_line_and_another_encoding_are_named_and_hold_up_nobody(
@@ -149,6 +169,12 @@ def test_a_long_line_and_another_encoding_are_named_and_hold_up_nobody(
     assert (status, is_out(NUMBER)) == (1, True)
     assert "Row 1: number: is longer than 1 MiB" in out
     assert "Row 2: number: is not UTF-8" in out
+
+
+def test_an_export_of_nobody_has_a_header(suppress: Suppress) -> None:
+    status, out, err = suppress("export")
+    assert (status, out) == (0, "digest,opted_out,since,why\n")
+    assert "0 numbers, by digest" in err
 
 
 def test_an_export_has_digests_and_no_number(suppress: Suppress) -> None:
@@ -171,10 +197,20 @@ def test_an_export_has_digests_and_no_number(suppress: Suppress) -> None:
         (["import"], 2, "give FILE"),
         (["export", NUMBER], 2, "give nothing else"),
         (["check", "4711"], 1, "NUMBER: "),
-        (["import", "/nowhere.txt"], 1, "there is no such file"),
-        (["import", "/nowhere.csv"], 1, "there is no such file"),
-        (["import", "/nowhere.xlsx"], 1, "neither a CSV nor a JSON Lines file"),
+        (["import", "/nowhere.txt"], 1, "FILE: there is no such file"),
+        (["import", "/nowhere.csv"], 1, "FILE: there is no such file"),
+        (
+            ["import", "/nowhere.xlsx"],
+            1,
+            "FILE: is neither a text, a CSV nor a JSON Lines file by its name; let it",
+        ),
+        (["import", "/nowhere.xlsx"], 1, "let it end with .txt, .csv or .jsonl."),
+        (["import", "nowhere://list.txt"], 1, "FILE: is in a store that this Airflow does not know, nowhere"),
         (["check", NUMBER, "--conn-id", "nobody"], 1, "Airflow has no connection 'nobody'"),
+        (["check", NUMBER, "--conn-id", "nobody"], 1, "or give another --conn-id."),
+        (["check", NUMBER, "--conn-id", "no body"], 1, "--conn-id: is no name of an Airflow connection"),
+        # Whoever redirects it has no file that looks as if nobody had opted out.
+        (["export", "--conn-id", "nobody"], 1, "or give another --conn-id."),
     ],
 )
 def test_what_is_wrong_is_one_sentence(argv: list[str], status: int, says: str, suppress: Suppress) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from flexsms.core.exceptions import FlexSmsError, NoConnection, PermanentError
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, NoConnection, PermanentError
 
 
 def add_conn_id(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,12 @@ def in_airflow() -> Iterator[None]:
 
 
 def told(error: FlexSmsError) -> str:
-    """The sentence of an error. Of a connection that is missing it says as well where it was looked for."""
+    """The sentence of an error, which calls the connection as the command line does.
+
+    Of one that is missing it says as well where it was looked for.
+    """
+    if isinstance(error, InvalidInput) and error.field == "twilio_conn_id":
+        return str(InvalidInput("--conn-id", error.problem, error.remedy))
     if not isinstance(error, NoConnection):
         return str(error)
     from airflow.configuration import AIRFLOW_HOME
@@ -50,7 +55,8 @@ def told(error: FlexSmsError) -> str:
     from sqlalchemy import make_url
 
     database = make_url(conf.get("database", "sql_alchemy_conn")).render_as_string(hide_password=True)
-    return f"{error} This Airflow was asked: AIRFLOW_HOME {AIRFLOW_HOME}, database {database}."
+    sentence = str(error).replace("another twilio_conn_id", "another --conn-id")
+    return f"{sentence} This Airflow was asked: AIRFLOW_HOME {AIRFLOW_HOME}, database {database}."
 
 
 def store_extra(conn_id: str, extra: Mapping[str, str]) -> None:

@@ -73,32 +73,45 @@ class Imported:
 
     :param numbers: rows with a number
     :param changed: numbers that were not out before
-    :param left_out: rows that cannot be read; the first ones are named in ``problems``
+    :param undated: rows of these whose time cannot be read; they count as of now
+    :param left_out: rows whose number cannot be read
+    :param problems: of the first rows that cannot be read
     """
 
     numbers: int = 0
     changed: int = 0
+    undated: int = 0
     left_out: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def leave_out(self, problem: str) -> None:
-        """A row cannot be read."""
-        self.left_out += 1
-        if len(self.problems) < NAMED_PROBLEMS:
-            self.problems.append(problem)
+    def add(self, row: OptedOutRow) -> None:
+        """Count a row. Who has opted out at a time that cannot be read has opted out all the same."""
+        self.numbers += bool(row.number)
+        self.undated += bool(row.number and row.problem)
+        self.left_out += not row.number
+        if row.problem and len(self.problems) < NAMED_PROBLEMS:
+            self.problems.append(row.problem)
 
     def sentences(self, *, written: bool) -> str:
         """The sum, and what is wrong, a line each."""
         if written:
             known = self.numbers - self.changed
-            lines = [f"{self.changed:,} numbers are opted out now, {known:,} are as they were."]
+            lines = [f"Opted out now: {_many(self.changed, 'number')}. As before: {known:,}."]
         else:
-            lines = [f"{self.numbers:,} numbers. Nothing was written. Run it with --write to opt them out."]
+            numbers = _many(self.numbers, "number")
+            lines = [f"{numbers}. Nothing was written. Run it with --write to opt out whom it names."]
+        if self.undated:
+            lines.append(f"Opted out as of now, for the time cannot be read: {_many(self.undated, 'row')}.")
         if self.left_out:
-            lines += [f"{self.left_out:,} rows are left out:", *self.problems]
-            if self.left_out > len(self.problems):
-                lines.append(f"… and {self.left_out - len(self.problems):,} more.")
+            lines.append(f"Left out: {_many(self.left_out, 'row')}.")
+        lines += self.problems
+        if untold := self.undated + self.left_out - len(self.problems):
+            lines.append(f"… and {untold:,} more.")
         return "\n".join(lines)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -172,10 +185,8 @@ def _import(args: argparse.Namespace) -> int:
             for row in opted_out_rows(path, clock.utc_now()):
                 if row.row % TOLD_EVERY == 0:
                     status.update(f"Reading row {row.row:,}")
-                if row.problem:
-                    imported.leave_out(row.problem)
-                else:
-                    imported.numbers += 1
+                imported.add(row)
+                if row.number:
                     yield row
 
         if args.write:
@@ -186,7 +197,7 @@ def _import(args: argparse.Namespace) -> int:
         print(json.dumps({**asdict(imported), "written": args.write}, indent=2))
     else:
         print(imported.sentences(written=args.write))
-    return 1 if imported.left_out else 0
+    return 1 if imported.problems else 0
 
 
 async def _store(account: Account, rows: Iterator[OptedOutRow], imported: Imported) -> None:
@@ -211,16 +222,23 @@ def _export(args: argparse.Namespace, out: IO[str]) -> int:
         total = 0
         async with aclosing(account.suppressions().entries()) as entries:
             async for digest, known in entries:
+                if not total:
+                    begin()
                 line = {"digest": digest, **_told(known, unreadable=known is None)}
                 out.write(f"{json.dumps(line)}\n") if args.json else lines.writerow(line)
                 total += 1
         return total
 
-    if not args.json:
-        lines.writeheader()
+    def begin() -> None:
+        # Not before something is known, for what fails prints nothing.
+        if not args.json:
+            lines.writeheader()
+
     with in_airflow():
         total = _hook(args).run(work)
-    print(f"{total:,} numbers, by digest: the numbers themselves are not stored.", file=sys.stderr)
+    if not total:
+        begin()
+    print(f"{_many(total, 'number')}, by digest: the numbers themselves are not stored.", file=sys.stderr)
     return 0
 
 

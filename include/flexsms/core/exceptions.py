@@ -79,7 +79,7 @@ class InvalidInput(PermanentError):
     def __init__(self, field: str, problem: str, remedy: str) -> None:
         end = "" if remedy.endswith("?") else "."
         super().__init__(f"{field}: {redact(problem)}; {remedy}{end}")
-        self.field = field
+        self.field, self.problem, self.remedy = field, problem, remedy
 
 
 class UnreadableState(InvalidInput):

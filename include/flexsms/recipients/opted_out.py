@@ -12,10 +12,10 @@ from typing import Any, cast
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.task_events import believable, from_ms, to_ms
-from flexsms.recipients.files import file_rows, open_list
+from flexsms.recipients.files import file_rows, kind_of, open_list
 from flexsms.recipients.rows import LONGEST_LINE, NOT_UTF8, TOO_LONG, Row, read_line
 
-NUMBER, AT = "number", "at"
+FILE, NUMBER, AT = "FILE", "number", "at"
 TEXT = ".txt"
 
 
@@ -25,8 +25,8 @@ class OptedOutRow:
 
     :param row: the first one is 1, without the header
     :param number: E.164; empty where it cannot be read
-    :param at: when the customer opted out; None where the list does not say
-    :param problem: why it cannot be read, a sentence
+    :param at: when the customer opted out; None where the list does not say, or nobody can read it
+    :param problem: what cannot be read, a sentence
     """
 
     row: int
@@ -42,21 +42,44 @@ def opted_out_rows(url: str, now: datetime) -> Iterator[OptedOutRow]:
     :param now: the present, an aware datetime; nobody has opted out later than that
     :raises InvalidInput: when there is no such file, or it cannot be read on
     """
-    rows = _lines(url) if url.lower().endswith(TEXT) else file_rows(url, _check)
-    for row in rows:
-        try:
-            if row.problem:
-                raise InvalidInput(NUMBER, row.problem, "it is left out")
-            yield OptedOutRow(row.number, parse_number(NUMBER, row.values.get(NUMBER)), _moment(row, now))
-        except InvalidInput as error:
-            yield OptedOutRow(row.number, problem=f"Row {row.number}: {error}")
+    try:
+        for row in _rows(url):
+            yield _opted_out(row, now)
+    except InvalidInput as error:
+        # Those who read lists of recipients know no other field.
+        raise InvalidInput(FILE, error.problem, error.remedy) from None
+
+
+def _rows(url: str) -> Iterator[Row]:
+    if url.lower().endswith(TEXT):
+        return _lines(url)
+    try:
+        kind_of(url)
+    except InvalidInput:
+        problem = "is neither a text, a CSV nor a JSON Lines file by its name"
+        raise InvalidInput(FILE, problem, f"let it end with {TEXT}, .csv or .jsonl") from None
+    return file_rows(url, _check)
+
+
+def _opted_out(row: Row, now: datetime) -> OptedOutRow:
+    number = ""
+    try:
+        if row.problem:
+            raise InvalidInput(NUMBER, row.problem, "it is left out")
+        number = parse_number(NUMBER, row.values.get(NUMBER))
+        return OptedOutRow(row.number, number, _moment(row, now))
+    except InvalidInput as error:
+        return OptedOutRow(row.number, number, problem=f"Row {row.number}: {error}")
 
 
 def _moment(row: Row, now: datetime) -> datetime | None:
     value = row.values.get(AT)
     if not value:
         return None
-    moment = from_ms(believable(to_ms(AT, value), "the row"))
+    try:
+        moment = from_ms(believable(to_ms(AT, value), "the row"))
+    except (InvalidInput, OverflowError):
+        raise InvalidInput(AT, "is no time", "write ISO 8601, like 2026-11-18T16:42:07Z") from None
     if moment > now:
         raise InvalidInput(AT, "is in the future", "say when the customer opted out")
     return moment
@@ -65,7 +88,7 @@ def _moment(row: Row, now: datetime) -> datetime | None:
 def _check(columns: Collection[str]) -> None:
     if NUMBER not in columns:
         raise InvalidInput(
-            "FILE",
+            FILE,
             f"has no column {NUMBER!r}",
             f"write {NUMBER} into the first line, or let a file with a number per line end with {TEXT}",
         )
