@@ -31,7 +31,7 @@ INBOX = Asset(
 def text_key(message_sid: str) -> str:
     """What the events of a text have in common, whichever task of whichever run emits them.
 
-    :param message_sid: IM…; the events tell no SID
+    :param message_sid: IM…; the events do not tell it
     """
     return hashlib.sha256(message_sid.encode()).hexdigest()[:16]
 

@@ -82,6 +82,9 @@ def test_a_text_that_does_not_arrive_was_sent_all_the_same(
     assert len(sandbox.control.outbox()) == 1
     printed = capsys.readouterr().out
     assert "Not delivered: the number is unknown or no longer in service; ask the customer" in printed
+    failure = sent.xcom("delivery", key="failure")
+    assert failure["error"] == "NotDelivered"
+    assert failure["sentence"] in printed
     # The first line of the log, so that it is not cut off.
     assert printed.index("Not delivered: ") < printed.index("Traceback")
     pauses = [line for line in printed.splitlines() if "Pausing task as DEFERRED" in line]

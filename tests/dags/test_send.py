@@ -49,10 +49,12 @@ def test_an_agent_conversation_begins(
     [figures] = sent.events()
     assert figures.pop("calls")["sync.twilio.com"] > 0
     assert figures.pop("text")
+    assert figures.pop("console_url") == sent.xcom("send", key="_link_ChannelLink")
     assert figures == {
         "kind": "send",
         "outcome": "sent",
         "code": None,
+        "to": "…0199",
         "route": "agent",
         "stack": stack,
         "segments": 1,
@@ -248,6 +250,11 @@ def test_bad_input_fails_at_once_and_is_named(
     assert sent.tries("send") == [1]
     assert sandbox.control.outbox() == []
     assert named in capsys.readouterr().out
+    # What the dashboard tells of it, because there is no asset event.
+    failure = sent.xcom("send", key="failure")
+    assert failure["sentence"].startswith(named.partition(":")[0])
+    assert failure["to"] == f"…{conf.get('to_number', TO)[-4:]}"
+    assert sent.events() == []
 
 
 @on_both_stacks

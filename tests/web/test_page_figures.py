@@ -26,6 +26,7 @@ def shown(modules: Path) -> Callable[..., Any]:
             "cleanupRuns",
             "trackRuns",
             "sendFailures",
+            "sendTasks",
             "approvals",
             "dags",
             "broadcasts",
@@ -42,13 +43,14 @@ def shown(modules: Path) -> Callable[..., Any]:
         const series = await import({json.dumps(str(modules / "series.js"))});
         const tables = await import({json.dumps(str(modules / "tables.js"))});
         const broadcasts = await import({json.dumps(str(modules / "broadcasts.js"))});
+        const {{ withFailure }} = await import({json.dumps(str(modules / "texts.js"))});
         const words = await import({json.dumps(str(modules / "words.js"))});
         const found = data.figures({json.dumps(filled)}, Date.parse({json.dumps(NOW)}));
         const zone = "UTC";
         console.log(JSON.stringify({expression}));
         """
-        command = ["node", "--input-type=module", "--eval", code]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        command = ["node", "--input-type=module"]
+        answer = subprocess.run(command, input=code, capture_output=True, text=True, check=False, timeout=60)
         assert answer.returncode == 0, answer.stderr[-2000:]
         return json.loads(answer.stdout)
 
@@ -554,9 +556,170 @@ def test_each_text_of_a_mapped_task_has_its_own_delivery(shown: Callable[..., An
 
     texts = [text(n, n, outcome="sent", text=f"text {n}") for n in range(3)]
     texts.append(text(4, 1, outcome="delivered", of="delivery", text="text 1"))
-    red = {"dag_id": "own", "dag_run_id": "run 1", "task_id": "delivery", "map_index": 2, "start_date": NOW}
-    rows = "tables.lastRuns(found).map((one) => one.state)"
-    assert shown(rows, texts=texts, sendFailures=[red]) == ["not delivered", "delivered", "sent"]
+    red = {"dag_id": "own", "dag_run_id": "run 1", "task_id": "delivery", "map_index": 2}
+    red |= {"start_date": NOW, "state": "failed", "try_number": 1}
+    rows = "found.latest.map((one) => one.state)"
+    assert shown(rows, texts=texts, sendFailures=[red]) == ["not confirmed", "delivered", "sent"]
+
+
+def text(outcome: str, task_id: str = "send", **extra: Any) -> dict[str, Any]:
+    """The event of a text's task."""
+    of = {"of": "delivery"} if task_id == "delivery" else {}
+    more = {"kind": "send", "outcome": outcome, "to": "…0199", "text": "to Ada", **of, **extra}
+    one = event(len(task_id), "2026-11-30T10:00:00Z", "flexsms_send", **more)
+    return {**one, "source_run_id": "run 1", "source_task_id": task_id}
+
+
+def task(task_id: str, state: str | None) -> dict[str, Any]:
+    return {
+        "dag_id": "flexsms_send",
+        "dag_run_id": "run 1",
+        "task_id": task_id,
+        "map_index": -1,
+        "try_number": 1,
+        "state": state,
+        "start_date": None,
+        "run_after": "2026-11-30T09:59:00Z",
+    }
+
+
+SENT = task("send", "success")
+UNHEARD = {"error": "NotAuthorized", "sentence": "Twilio refused the login."}
+LOST = {"error": "NotDelivered", "sentence": "Not delivered: the handset is off (undelivered, error 30003)."}
+WRONG = {"error": "InvalidInput", "sentence": "to_number: …0000 is not valid; check it.", "to": "…0000"}
+# Its events, its tasks, what its red one has said; who it was for, what became of it, why.
+TEXTS: dict[str, tuple[list[Any], list[Any], Any, tuple[str | None, str, str]]] = {
+    "arrived": (
+        [text("sent"), text("delivered", "delivery")],
+        [SENT, task("delivery", "success")],
+        None,
+        ("…0199", "delivered", ""),
+    ),
+    "did not arrive": (
+        [text("sent")],
+        [SENT, task("delivery", "failed")],
+        LOST,
+        ("…0199", "not delivered", "the handset is off (undelivered, error 30003)."),
+    ),
+    "nobody could look": (
+        [text("sent")],
+        [SENT, task("delivery", "failed")],
+        UNHEARD,
+        ("…0199", "not confirmed", "Twilio refused the login."),
+    ),
+    "red, and nothing said": (
+        [text("sent")],
+        [SENT, task("delivery", "failed")],
+        None,
+        ("…0199", "not confirmed", "The log of its task says why."),
+    ),
+    "on its way": (
+        [text("sent")],
+        [SENT, task("delivery", "deferred")],
+        None,
+        ("…0199", "still on its way", ""),
+    ),
+    "not begun to wait": (
+        [text("sent")],
+        [SENT, task("delivery", None)],
+        None,
+        ("…0199", "still on its way", ""),
+    ),
+    "looks again": (
+        [text("sent")],
+        [SENT, task("delivery", "up_for_retry")],
+        UNHEARD,
+        ("…0199", "still on its way", "Twilio refused the login."),
+    ),
+    "no receipt": (
+        [text("sent")],
+        [SENT, task("delivery", "skipped")],
+        None,
+        ("…0199", "not known", "No receipt came in time."),
+    ),
+    "nobody waited": (
+        [text("sent")],
+        [SENT, task("delivery", "success")],
+        None,
+        ("…0199", "sent", "Nobody waited for its receipt."),
+    ),
+    "of another DAG": ([text("sent")], [], None, ("…0199", "sent", "")),
+    "not sent": (
+        [],
+        [task("send", "failed"), task("delivery", "upstream_failed")],
+        WRONG,
+        ("…0000", "not sent", "to_number: …0000 is not valid; check it."),
+    ),
+    "not sent yet": (
+        [],
+        [task("send", "up_for_retry"), task("delivery", None)],
+        WRONG,
+        ("…0000", "not sent yet", "to_number: …0000 is not valid; check it."),
+    ),
+    "about to be sent": (
+        [],
+        [task("send", "queued"), task("delivery", None)],
+        None,
+        (None, "being sent", ""),
+    ),
+    "under a key that was used": (
+        [text("duplicate")],
+        [SENT],
+        None,
+        ("…0199", "not sent again", "An earlier run sent it under the same key."),
+    ),
+    "cleared afterwards": (
+        [{**text("duplicate"), "id": 9, "timestamp": "2026-11-30T11:00:00Z"}, text("sent")],
+        [SENT, task("delivery", "running")],
+        None,
+        ("…0199", "still on its way", ""),
+    ),
+    "under the name of a run that was deleted": (
+        [],
+        [task("send", "skipped"), task("delivery", "skipped")],
+        None,
+        (None, "not sent again", "It was sent before under this run’s name."),
+    ),
+    "without a text": (
+        [text("no_text")],
+        [SENT, task("delivery", "success")],
+        None,
+        ("…0199", "no text", "The agent writes first."),
+    ),
+    "of a former version": ([text("sent", to=None)], [], None, (None, "sent", "")),
+    "by hand, with a whole number": ([text("sent", to="+14155550199")], [], None, (None, "sent", "")),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_who_a_text_was_for_and_what_became_of_it(name: str, shown: Callable[..., Any]) -> None:
+    texts, tasks, failure, expected = TEXTS[name]
+    row = f"found.latest.map((one) => one.red ? withFailure(one, {json.dumps(failure)}) : one)"
+    [found] = shown(row, texts=texts, sendTasks=tasks)
+    assert (found["to"], found["state"], found.get("why", "")) == expected
+    assert bool(found.get("isBad")) == (expected[1] in ("not delivered", "not confirmed", "not sent"))
+    assert bool(found.get("red")) == (failure is not None or "nothing said" in name)
+
+
+def test_a_text_leads_to_the_twilio_console_and_nowhere_else(shown: Callable[..., Any]) -> None:
+    there = "https://console.twilio.com/us1/develop/conversations/CH1"
+    for url, expected in ((there, there), ("https://example.com/CH1", None), ("javascript:x", None)):
+        assert shown("found.latest[0].console", texts=[text("sent", console_url=url)]) == expected
+
+
+def test_a_red_run_says_why(shown: Callable[..., Any]) -> None:
+    line = shown(
+        "sentence.topLine(found, zone, (run) => run.id === 'run 8' ? {sentence: 'Twilio refused it.'} : null)",
+        cleanup=[GOOD],
+        trackRuns=[run(8, "2026-11-30T19:20:00Z", "failed", "flexsms_track")],
+    )
+    assert line["text"] == "The last run of tracking failed."
+    assert line["rest"].startswith("Twilio refused it. Cleaned up at 03:04 today")
+
+
+def test_where_only_a_text_failed_there_is_something_to_see(shown: Callable[..., Any]) -> None:
+    assert shown("found.isEmpty")
+    assert not shown("found.isEmpty", sendTasks=[task("send", "failed")])
 
 
 def test_each_text_of_a_run_has_its_own_delivery(shown: Callable[..., Any]) -> None:
@@ -571,8 +734,8 @@ def test_each_text_of_a_run_has_its_own_delivery(shown: Callable[..., Any]) -> N
         of_one_run(3, outcome="delivered", of="delivery", text="to Ben"),
         of_one_run(4, outcome="delivered", of="delivery"),
     ]
-    rows = "tables.lastRuns(found).map((one) => one.state)"
-    assert shown(rows, texts=texts) == ["no_text", "delivered", "sent"]
+    rows = "found.latest.map((one) => one.state)"
+    assert shown(rows, texts=texts) == ["no text", "delivered", "sent"]
 
 
 def test_a_delivery_that_is_told_again_counts_once(shown: Callable[..., Any]) -> None:
@@ -599,7 +762,7 @@ STRANGE = [
 def test_an_event_by_hand_breaks_nothing(extra: Any, shown: Callable[..., Any]) -> None:
     one = {**event(1, "2026-11-30T19:04:00Z"), "extra": extra}
     told = shown(
-        "[found, sentence.topLine(found, zone), tiles.tiles(found, zone), tables.lastRuns(found), "
+        "[found, sentence.topLine(found, zone), tiles.tiles(found, zone), tables.lastRuns(found), found.latest, "
         "series.plots(found, zone)]",
         cleanup=[one],
         recent=[one],

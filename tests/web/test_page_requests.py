@@ -154,3 +154,69 @@ def test_without_the_right_to_its_runs_the_rest_of_the_page_is_there(loaded: Any
         "broadcastRuns",
         "broadcastXComs",
     ]
+
+
+@pytest.fixture
+def told(modules: Path) -> Any:
+    """What some red tasks have said, and what Airflow was asked for, `[failures, asked]`.
+
+    :param airflow: a function from a URL to `[status, body]`, in JavaScript
+    """
+
+    def told(airflow: str, *reds: dict[str, Any]) -> Any:
+        code = f"""
+        const {{ askWhy, failureOf }} = await import({json.dumps(str(modules / "airflow.js"))});
+        const asked = [];
+        globalThis.fetch = async (url) => {{
+          asked.push(`${{url.pathname.split("/api/v2/")[1]}}${{url.search}}`);
+          const [status, body] = ({airflow})(url);
+          return {{ ok: status === 200, status, json: async () => body }};
+        }};
+        const reds = {json.dumps(reds)};
+        await askWhy(reds);
+        await askWhy(reds);
+        console.log(JSON.stringify([reds.map((red) => failureOf(red) ?? null), asked]));
+        """
+        command = ["node", "--input-type=module", "--eval", code]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        return json.loads(answer.stdout)
+
+    return told
+
+
+FAILURE = {"error": "InvalidInput", "sentence": "body: is empty; write one."}
+TASK = {"dag": "flexsms_send", "id": "a/b", "task": "send", "index": -1, "attempt": 1}
+XCOMS = "dags/flexsms_send/dagRuns/a%2Fb/taskInstances"
+
+
+def test_a_red_task_is_asked_why_once(told: Any) -> None:
+    answer = json.dumps({"value": json.dumps(FAILURE)})
+    failures, asked = told(f"() => [200, {answer}]", TASK)
+    assert failures == [FAILURE]
+    assert asked == [f"{XCOMS}/send/xcomEntries/failure?map_index=-1"]
+
+
+def test_of_a_red_run_the_last_task_that_failed_is_asked(told: Any) -> None:
+    entries = json.dumps({"xcom_entries": [{"task_id": "retire", "map_index": 3}]})
+    answer = json.dumps({"value": FAILURE})
+    airflow = f"(url) => url.pathname.endsWith('/failure') ? [200, {answer}] : [200, {entries}]"
+    failures, asked = told(airflow, {**TASK, "task": None})
+    assert failures == [FAILURE]
+    assert asked == [
+        f"{XCOMS}/~/xcomEntries?xcom_key=failure&order_by=-timestamp&limit=1",
+        f"{XCOMS}/retire/xcomEntries/failure?map_index=3",
+    ]
+
+
+@pytest.mark.parametrize(("status", "times"), [(403, 1), (404, 1), (503, 2)])
+def test_a_task_that_says_nothing_is_left_alone(status: int, times: int, told: Any) -> None:
+    """Where Airflow was away, it is asked again."""
+    failures, asked = told(f"() => [{status}, {{}}]", TASK)
+    assert (failures, len(asked)) == ([None], times)
+
+
+@pytest.mark.parametrize("value", ["[]", "null", '"x"', '{"sentence": 5}', "7"])
+def test_what_is_no_sentence_is_left_out(value: str, told: Any) -> None:
+    failures, _ = told(f"() => [200, {json.dumps({'value': value})}]", TASK)
+    assert failures == [None]

@@ -93,7 +93,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"task_attributes": "json"}
     operator_extra_links = (ChannelLink(),)
     ui_color = "#e8f4ea"
-    execute = tell_failure(BaseAsyncOperator.execute)
+    execute = tell_failure(BaseAsyncOperator.execute, lambda task: {"to": mask_number(str(task.to_number))})
 
     def __init__(
         self,
@@ -173,6 +173,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
                 is_sent = figures["outcome"] == "sent"
                 self.lineage = Lineage(account.settings.account_sid, "", "flex/texts", int(is_sent))
                 figures |= {
+                    "console_url": self.console_url,
                     "stack": str(account.settings.stack),
                     "calls": account.transport.calls_by_host(),
                 }
@@ -257,13 +258,14 @@ def _texts(value: object) -> list[str]:
 
 
 def _figures(message: OutboundMessage, result: SendResult) -> dict[str, Any]:
-    """What the asset event says of a text: no SID, no number and no text."""
+    """What the asset event says of a text: of its recipient the last four digits, and no text."""
     has_left = not result.duplicate and result.message_sid is not None
     return {
         "kind": "send",
         "text": text_key(result.message_sid) if result.message_sid else None,
         "outcome": "duplicate" if result.duplicate else "sent" if has_left else "no_text",
         "code": None,
+        "to": mask_number(message.to_number),
         "route": str(message.route),
         "segments": message.segments.count if has_left else 0,
         "new_channel": not result.reused_channel,

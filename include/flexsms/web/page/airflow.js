@@ -4,6 +4,7 @@
 export const BASE = new URL("../../../", import.meta.url);
 const PAGE = 100; // Airflow's default for maximum_page_limit
 const SHOWN = 60; // runs that a table may show
+const ASKED = 30; // red tasks that are asked why
 const DAY = 86_400_000;
 export const HISTORY_DAYS = 90;
 
@@ -104,7 +105,7 @@ async function xcoms(runs) {
   return { items, total: items.length };
 }
 
-/** Everything the page shows, as Airflow tells it. The answers name no customer: runs of flexsms_send are not asked for. */
+/** Everything the page shows, as Airflow tells it. The answers name no customer: the conf of flexsms_send is not asked for. */
 export async function load(now) {
   const ago = (days) => new Date(now - days * DAY).toISOString();
   const broadcastRuns = runs("flexsms_broadcast", ago(30), { limit: 10 }, 1);
@@ -127,6 +128,12 @@ export async function load(now) {
     broadcasts: events(ago(30), { name_prefix_pattern: "flexsms_broadcast" }, 1),
     broadcastRuns,
     broadcastXComs: broadcastRuns.then(({ items }) => xcoms(items.filter(({ state }) => state === "running"))),
+    sendTasks: ofDag(
+      "flexsms_send/dagRuns/~/taskInstances",
+      { run_after_gte: ago(7), order_by: "-run_after" },
+      "task_instances",
+      1,
+    ),
     approvals: pages(
       "dags/~/dagRuns/~/hitlDetails",
       {
@@ -144,6 +151,45 @@ export async function load(now) {
   const names = Object.keys(asked);
   const answers = await Promise.all(Object.values(asked).map(orRefused));
   return Object.fromEntries(names.map((name, n) => [name, answers[n]]));
+}
+
+const keyOf = ({ dag, id, task, index, attempt }) => [dag, id, task, index, attempt].join("/");
+const reasons = new Map();
+
+/** What a task has said that failed, as far as it was asked: `{sentence, error, to}`, null where it said nothing. */
+export const failureOf = (red) => reasons.get(keyOf(red));
+
+/** Asks tasks that failed why, once each; returns whether something has become known. */
+export async function askWhy(reds) {
+  const unknown = reds.filter((red) => failureOf(red) === undefined).slice(0, ASKED);
+  const told = await Promise.all(unknown.map((red) => why(red).catch(() => undefined)));
+  unknown.forEach((red, n) => told[n] !== undefined && reasons.set(keyOf(red), told[n]));
+  return told.some(Boolean);
+}
+
+async function why({ dag, id, task, index }) {
+  const tasks = `dags/${encodeURIComponent(dag)}/dagRuns/${encodeURIComponent(id)}/taskInstances`;
+  const entry = task ? { task_id: task, map_index: index } : await lastFailure(tasks);
+  if (!entry) return null;
+  const path = `${tasks}/${encodeURIComponent(entry.task_id)}/xcomEntries/failure`;
+  try {
+    return sound((await get(path, { map_index: entry.map_index })).value);
+  } catch (error) {
+    if ([403, 404].includes(error.status)) return null;
+    throw error;
+  }
+}
+
+/** Of a run, whichever of its tasks has said so last. */
+async function lastFailure(tasks) {
+  const query = { xcom_key: "failure", order_by: "-timestamp", limit: 1 };
+  return (await get(`${tasks}/~/xcomEntries`, query)).xcom_entries[0];
+}
+
+/** Anybody may write an XCom by hand. */
+function sound(value) {
+  const told = typeof value === "string" ? JSON.parse(value) : value;
+  return typeof told?.sentence === "string" ? told : null;
 }
 
 /** What flexsms knows of a channel: the one thing here that calls Twilio. */

@@ -3,6 +3,7 @@
 import { broadcasts } from "./broadcasts.js";
 import { CODES } from "./codes.js";
 import { isDelivery, isRange, keyOf, keyOfTask, reports } from "./reports.js";
+import { latestTexts } from "./texts.js";
 import { DAY } from "./words.js";
 
 export const OUTCOMES = {
@@ -27,6 +28,7 @@ export function figures(answers, now) {
     task: task.task_id,
     at: Date.parse(task.start_date),
   }));
+  const latest = latestTexts(texts, [...answers.sendFailures.items, ...answers.sendTasks.items]);
   const told = new Set(cleanups.map((one) => keyOf(one.run)));
   const dags = Object.fromEntries(answers.dags.items.map((dag) => [dag.dag_id, dag]));
   const cleanupRuns = answers.cleanupRuns.items.map((run) => asRun(run));
@@ -45,7 +47,8 @@ export function figures(answers, now) {
     failures: failures(cleanups),
     behind: behind(tracks, trackRuns),
     posts: posts(tracks),
-    texts: { ...outcomes(texts, reds), list: texts },
+    texts: outcomes(texts, reds),
+    latest,
     reds,
     broadcasts: broadcasts(answers),
     approvals: approvals(answers.approvals.items),
@@ -53,7 +56,8 @@ export function figures(answers, now) {
       .filter(([, one]) => one.refused)
       .map(([name]) => name),
     cut: cuts(answers),
-    isEmpty: ["cleanup", "recent", "texts", "broadcasts", "broadcastRuns"].every((name) => !answers[name].items.length),
+    isEmpty:
+      !latest.length && ["cleanup", "recent", "broadcasts", "broadcastRuns"].every((name) => !answers[name].items.length),
   };
 }
 
@@ -66,6 +70,7 @@ function asRun(run) {
     isRange: Boolean(run.conf?.since),
     at: Date.parse(run.start_date ?? run.run_after),
     ended: run.end_date ? Date.parse(run.end_date) : null,
+    attempt: run.end_date,
     isDry: run.conf?.dry_run === true,
   };
 }
@@ -185,10 +190,13 @@ function approvals(details) {
     .filter((one) => ["awaiting_input", "deferred"].includes(one.state));
 }
 
+// Of which the newest are shown, and nothing is counted.
+const LISTED = ["cleanupRuns", "trackRuns", "sendTasks"];
+
 /** Where there is more than was loaded: from when on it is complete. */
 function cuts(answers) {
   return Object.entries(answers)
-    .filter(([name, { items, total }]) => items.length && total > items.length && !name.endsWith("Runs"))
+    .filter(([name, { items, total }]) => items.length && total > items.length && !LISTED.includes(name))
     .map(([name, { items }]) => {
       const last = items.at(-1);
       return { name, since: Date.parse(last.timestamp ?? last.run_after ?? last.start_date) };

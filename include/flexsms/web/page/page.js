@@ -1,6 +1,6 @@
 // Puts the page together: loads, shows, filters, refreshes.
 
-import { BASE, Refused, load, lookUp } from "./airflow.js";
+import { BASE, Refused, askWhy, failureOf, load, lookUp } from "./airflow.js";
 import * as broadcasts from "./broadcasts.js";
 import { figures } from "./data.js";
 import { make } from "./dom.js";
@@ -31,6 +31,7 @@ const context = {
       `dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(id)}${task ? `/tasks/${encodeURIComponent(task)}` : ""}`,
       BASE,
     ).href,
+  failureOf,
   dagLink: (dag) => new URL(dag ? `dags/${encodeURIComponent(dag)}` : "dags", BASE).href,
 };
 let found = null;
@@ -58,12 +59,21 @@ async function refresh() {
     show();
     at("as-of").textContent = `as of ${clockTime(context.now, context.zone)} ${context.zone}`;
     again();
+    tellWhy();
   } catch (error) {
     fail(error);
   } finally {
     at("refresh").disabled = false;
     document.body.ariaBusy = "false";
   }
+}
+
+/** What red tasks have said comes later: the page does not wait for it. */
+async function tellWhy() {
+  const shown = tables.shownTexts(found, topic());
+  const reds = [...problems(found).map(({ to }) => to.run), ...shown.map((row) => row.red)];
+  const isNews = await askWhy(reds.filter(Boolean));
+  if (isNews && found && !found.hidden.includes("cleanup")) show();
 }
 
 function again() {
@@ -141,7 +151,7 @@ function show() {
 }
 
 function showTop() {
-  const line = topLine(found, context.zone);
+  const line = topLine(found, context.zone, failureOf);
   const lead = make("p", { className: `lead ${line.isBad ? "bad" : "good"}` }, line.text);
   const steps = line.steps.map(({ step, to }) => {
     const href = to.topic ? `#${to.topic}` : to.run ? context.runLink(to.run) : context.dagLink(to.dag);
@@ -190,6 +200,7 @@ function filter() {
     }),
   );
   if (focused) at("tiles").querySelector(`[data-topic="${focused}"]`)?.focus();
+  at("latest").replaceChildren(...tables.latest(found, context, chosen));
   at("runs").replaceChildren(...tables.runs(found, context, known ? chosen : ""));
   for (const section of document.querySelectorAll("[data-topics]"))
     section.hidden = known
@@ -240,7 +251,11 @@ function start() {
   at("auto").addEventListener("change", again);
   at("csv").addEventListener("click", download);
   at("look-up").querySelector("form").addEventListener("submit", showChannel);
-  addEventListener("hashchange", () => found && !found.isEmpty && filter());
+  addEventListener("hashchange", () => {
+    if (!found || found.isEmpty) return;
+    filter();
+    tellWhy();
+  });
   document.addEventListener("visibilitychange", () =>
     document.hidden ? clearTimeout(timer) : at("auto").checked && refresh(),
   );

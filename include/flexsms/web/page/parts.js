@@ -119,6 +119,7 @@ export function notes(found, context) {
     broadcastRuns: "runs of flexsms_broadcast",
     broadcastXComs: "the progress of broadcasts",
     sendFailures: "red tasks of flexsms_send",
+    sendTasks: "tasks of flexsms_send",
     approvals: "approvals",
     dags: "DAGs",
   };

@@ -17,6 +17,7 @@ export function reports(events, kind) {
         ...sound(event.extra),
         at: Date.parse(event.timestamp),
         run: runOf(event),
+        task: event.source_task_id,
         index: event.source_map_index ?? UNMAPPED,
       });
   return [...found.values()].sort((one, other) => one.at - other.at);
@@ -32,7 +33,7 @@ function onceBy(event, kind) {
 const runOf = (event) => (event.source_run_id ? { dag: event.source_dag_id, id: event.source_run_id } : null);
 
 // Anybody may write an asset event by hand. So what has another shape than ours is left out.
-const TEXTS = ["kind", "source", "read_up_to", "oldest_ended_at", "approval", "campaign", "outcome", "of", "route", "text"];
+const TEXTS = "kind source read_up_to oldest_ended_at approval campaign outcome of route text to console_url".split(" ");
 const LISTS = ["failures", "ages"];
 const COUNTS = ["failed_by_code", "not_delivered_by_code", "calls", "channels", "latency_s"];
 

@@ -7,12 +7,15 @@ import { list, many, moment, plural, span } from "./words.js";
 // The name of a DAG stays as it is.
 const capital = (text) => (text.startsWith("flexsms_") ? text : text[0].toUpperCase() + text.slice(1));
 
-/** What the page says first: `isBad` only where there is a next step. */
-export function topLine(found, zone) {
+/**
+ * What the page says first: `isBad` only where there is a next step.
+ *
+ * `failureOf` gives what a run that failed has said, as far as it is known.
+ */
+export function topLine(found, zone, failureOf = () => null) {
   const wanted = problems(found);
-  const rest = facts(found, zone)
-    .map((fact) => `${capital(fact)}.`)
-    .join(" ");
+  const said = wanted.filter(({ to }) => to.run).map(({ to }) => failureOf(to.run)?.sentence);
+  const rest = [...said.filter(Boolean), ...facts(found, zone).map((fact) => `${capital(fact)}.`)].join(" ");
   if (wanted.length) {
     const what = capital(list(wanted.map((one) => one.what)));
     return { isBad: true, text: `${what}.`, rest, steps: wanted };

@@ -2,7 +2,8 @@
 
 import { OUTCOMES } from "./data.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
-import { isDelivery, keyOf, keyOfTask } from "./reports.js";
+import { keyOf } from "./reports.js";
+import { withFailure } from "./texts.js";
 import { many, moment, plural, span } from "./words.js";
 
 const codePage = (code) =>
@@ -86,6 +87,32 @@ export function texts(found, context) {
   ).filter(Boolean);
 }
 
+const LATEST = 20;
+const MOST = 100;
+
+/** The newest texts; all that are known, where only texts are asked for. */
+export const shownTexts = (found, topic) => found.latest.slice(0, topic === "texts" ? MOST : LATEST);
+
+/** Who each text was for, and what became of it. */
+export function latest(found, context, topic) {
+  const rows = shownTexts(found, topic)
+    .map((row) => (row.red ? withFailure(row, context.failureOf(row.red)) : row))
+    .map((row) => [
+      runAnchor(row.run, moment(row.at, context.now, context.zone), context),
+      row.to ?? "",
+      [
+        make("span", { className: row.isBad ? "bad" : "" }, row.state),
+        row.why ? make("p", { className: "advice" }, sentence(row.why)) : "",
+      ],
+      row.console
+        ? make("a", { href: row.console, target: "_blank", rel: "noreferrer" }, "Twilio Console")
+        : "",
+    ]);
+  if (!rows.length)
+    return titled("Latest texts", make("p", { className: "quiet none" }, "No text was sent in seven days."));
+  return titled("Latest texts", grid(["sent", "to", "what became of it", "channel"], rows));
+}
+
 export function approvals(found, context) {
   if (!found.approvals.length)
     return titled("Approvals", make("p", { className: "quiet none" }, "None waits."));
@@ -97,9 +124,9 @@ export function approvals(found, context) {
   return titled("Approvals that wait", grid(["task", "DAG", "since"], rows));
 }
 
-const TOPICS = { cleanup: "due retired oldest open", track: "behind posts", send: "texts" };
+const TOPICS = { cleanup: "due retired oldest open", track: "behind posts" };
 
-/** The last runs of all jobs, the newest first. */
+/** The last runs of cleanup and tracking, the newest first. */
 export function runs(found, context, topic) {
   const rows = lastRuns(found)
     .filter(
@@ -116,7 +143,7 @@ export function runs(found, context, topic) {
   return titled("Last runs", grid(["started", "job", "state", "what it did"], rows));
 }
 
-/** The runs and texts, as rows. Pure. */
+/** The runs, as rows. Pure. */
 export function lastRuns(found) {
   const by = (reports) => new Map(reports.map((one) => [keyOf(one.run), one]));
   const cleanups = by(found.cleanups);
@@ -138,30 +165,7 @@ export function lastRuns(found) {
   return [
     ...found.cleanupRuns.map(asRow("cleanup", cleanups, cleaned)),
     ...found.trackRuns.map(asRow("track", tracks, tracked)),
-    ...sends(found),
   ].sort((one, other) => other.at - one.at);
-}
-
-/** A row per text: its delivery says what became of it, its send how it left. */
-function sends({ texts: { list }, reds }) {
-  // A run may have many of both, mapped or not: a delivery names its text.
-  const delivered = new Map(list.filter(isDelivery).map((one) => [one.text, one.outcome]));
-  const lost = new Map(
-    reds.filter((one) => one.task === "delivery").map((one) => [keyOfTask(one), "not delivered"]),
-  );
-  return list
-    .filter((one) => !isDelivery(one))
-    .map((one) => {
-      const became = one.text ? delivered.get(one.text) : null;
-      const state = became ?? lost.get(keyOfTask(one)) ?? one.outcome;
-      const told = [
-        one.route ? `route ${one.route}` : "",
-        one.segments ? plural(one.segments, "segment") : "",
-        one.new_channel ? "new channel" : "",
-      ];
-      const isBad = ["undelivered", "failed", "not delivered"].includes(state);
-      return { at: one.at, job: "send", run: one.run, state, isBad, told: told.filter(Boolean).join(", ") };
-    });
 }
 
 function cleaned(report) {
