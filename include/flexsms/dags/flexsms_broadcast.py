@@ -25,8 +25,8 @@ A CSV or JSON Lines file, or a query. It has a column `to_number`, and if you li
 
 #### Sent once
 
-Nobody gets two texts under one `campaign`, whatever crashes, and whatever you trigger again. Run the same campaign
-again, and only those without a text get one. To text the same people anew, give another `campaign`.
+Nobody gets two texts under one `campaign` within a year, whatever crashes, and whatever you trigger again. Run the same
+campaign again, and only those without a text get one. To text the same people anew, give another `campaign`.
 
 #### Pause, resume, cancel
 
