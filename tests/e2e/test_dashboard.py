@@ -97,7 +97,12 @@ def night(now: datetime, failed: int = 0) -> list[Run]:
     """One cleanup, in the last hours, and a text."""
     failures = [{"channel_sid": SID, "code": 20403, "message": FORBIDDEN}] * failed
     counts = {"due": 310, "deactivated": 306 - failed, "skipped_open_task": 4, "failed": failed}
-    more = {"kind": "cleanup", "failures": failures, "failed_by_code": {"20403": failed} if failed else {}}
+    more = {
+        "kind": "cleanup",
+        "failures": failures,
+        "failed_by_code": {"20403": failed} if failed else {},
+        "channels": {"open": 412, "waiting": 3},
+    }
     text = Run("flexsms_send", "send", "flexsms_text", now, {"kind": "send", "outcome": "sent", "code": None})
     return [database.cleanup(now - timedelta(hours=2), **counts, **more), text]
 
@@ -161,6 +166,61 @@ def test_an_empty_account_says_what_to_do_first(role: str, theme: str, width: in
     expect(page.locator("svg")).to_have_count(0)
     assert overflow(page) <= 0
     picture(page, f"empty-{role}-{theme}-{width}")
+
+
+TO_CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage"
+# What a data team asks in the morning: where the page answers it, and what it says.
+QUESTIONS = {
+    "How many channels are open?": ("[data-topic=open] b", "412"),
+    "How many were due last night?": ("[data-topic=due] small", "of 310"),
+    "How many were retired last night?": ("[data-topic=retired] b", "268"),
+    "How many failed last night?": ("[data-topic=failed] b", "38"),
+    "How many are due now?": ("[data-topic=due] b", "38"),
+    "Is tracking up to date?": ("[data-topic=behind] b", "4 s"),
+    "When did it last look?": ("[data-topic=behind] small", "read at"),
+    "Did last night's cleanup do well?": ("#top .lead", "38 channels failed in the last cleanup."),
+    "What failed?": ("#failures tbody td:nth-child(1)", "20403"),
+    "How often?": ("#failures tbody td:nth-child(2)", "38"),
+    "Why, and what is to be done?": ("#failures tbody td:nth-child(3)", "add it to the key"),
+    "What became of this text?": ("#latest tbody td:nth-child(3) .bad", "not delivered"),
+    "Why did it not arrive?": ("#latest tbody td:nth-child(3) .advice", "switched off"),
+    "Who was it for?": ("#latest tbody td:nth-child(2)", "…0142"),
+    "Which run sent it?": ("#latest tbody td:nth-child(1) a[href*='/dags/flexsms_send/runs/']", ":"),
+    "Where is it in the Console?": (f"#latest tbody a[href='{TO_CONSOLE}']", "Twilio Console"),
+}
+
+
+def morning(now: datetime) -> list[Run]:
+    """A night with failures, tracking that keeps up, and a text that did not arrive."""
+    [cleanup, _] = night(now, failed=38)
+    track = {"kind": "track", "source": "events", "events": 3, "channels": 2, "behind_s": 4}
+    text = {"kind": "send", "outcome": "sent", "code": None, "text": "a1" * 8, "to": "…0142"}
+    sentence = "Not delivered: the handset is switched off; try again later (undelivered, error 30003)."
+    return [
+        cleanup,
+        Run("flexsms_track", "track", "flexsms_channel_state", now - timedelta(minutes=1), track),
+        Run(
+            "flexsms_send",
+            "send",
+            "flexsms_text",
+            now,
+            {**text, "console_url": TO_CONSOLE},
+            states={"send": "success", "delivery": "failed"},
+            failures={"delivery": {"error": "NotDelivered", "sentence": sentence}},
+        ),
+    ]
+
+
+def test_what_a_data_team_asks_is_answered_one_click_from_the_list_of_dags(
+    open_page: Open, now: datetime
+) -> None:
+    database.fill(morning(now))
+    page = open_page("/dags")
+    page.get_by_role("link", name="flexsms", exact=True).click()
+    frame = page.frame_locator("iframe[title=flexsms]")
+    for place, answer in QUESTIONS.values():
+        expect(frame.locator(place)).to_contain_text(answer)
+    picture(page, "questions")
 
 
 def test_a_login_that_has_ended(open_page: Open, now: datetime, airflow: ApiServer) -> None:
