@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .test_page_figures import event, run, shown
+from .test_page_figures import approval, event, run, shown
 
 __all__ = ["shown"]
 
@@ -97,9 +97,39 @@ def test_dry_runs_rejections_and_runs_without_a_report_say_so(shown: Callable[..
     rows = shown(IN_WORDS, broadcasts=[rejected], broadcastRuns=runs)
     assert [words for _, _, words in rows] == [
         "dry run: nothing was sent",
-        "no report",
+        "The log of the task that failed says why.",
         "not approved in time. 0 of 3 rows texted; 3 stopped",
     ]
+
+
+def test_a_run_that_failed_before_its_report_says_why(shown: Callable[..., Any]) -> None:
+    failed = run(2, "2026-11-30T12:00:00Z", "failed", DAG, dry_run=True)
+    failure = {"sentence": "recipients: line 3 has no to_number; add it."}
+    words = f"broadcasts.inWords(found.broadcasts[0], found.now, zone, {failure})"
+    assert shown(words, broadcastRuns=[failed]) == failure["sentence"]
+    assert shown("broadcasts.reds(found)", broadcastRuns=[failed]) == [
+        {"dag": DAG, "id": "run 2", "attempt": "2026-11-30T12:00:00Z"}
+    ]
+    assert (
+        shown(
+            "broadcasts.reds(found)", broadcasts=[REPORT], broadcastRuns=[{**failed, "dag_run_id": "run 1"}]
+        )
+        == []
+    )
+
+
+def test_one_that_a_person_has_to_approve_says_so(shown: Callable[..., Any]) -> None:
+    live = run(1, "2026-11-30T19:00:00Z", "running", DAG, campaign="spring")
+    other = {**live, "dag_run_id": "run 2"}
+    asked = approval("awaiting_input")
+    asked["task_instance"] |= {"dag_id": DAG, "dag_run_id": "run 1"}
+    rows = shown(
+        IN_WORDS,
+        broadcastRuns=[live, other],
+        broadcastXComs=[xcom("plan", texts=293), xcom("plan", 2, texts=5)],
+        approvals=[asked],
+    )
+    assert [words for _, _, words in rows] == ["waits for approval", "0 of 5 sent"]
 
 
 def test_a_report_of_a_dag_of_ones_own_is_told_too(shown: Callable[..., Any]) -> None:

@@ -20,10 +20,10 @@ const NOT_TEXTED = {
 const MISSING = ["stopped", "failed", "unknown"];
 
 /** Each run once, the newest first: from its report, from what its tasks say meanwhile, or from its state alone. */
-export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }) {
+export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }, approvals) {
   const ended = new Map(reports(told.items, "broadcast").map((one) => [keyOf(one.run), one]));
   const rows = broadcastRuns.items.map((run) => {
-    const key = { dag: run.dag_id, id: run.dag_run_id };
+    const key = { dag: run.dag_id, id: run.dag_run_id, attempt: run.end_date };
     const report = ended.get(keyOf(key));
     ended.delete(keyOf(key));
     const xcoms = broadcastXComs.items.filter((one) => one.run_id === run.dag_run_id);
@@ -34,6 +34,7 @@ export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }) 
       campaign: report?.campaign ?? run.conf?.campaign ?? "",
       state: run.state,
       isLive,
+      isWaiting: approvals.some((one) => keyOf(one) === keyOf(key)),
       isDry: run.conf?.dry_run === true,
       report: report ?? null,
       progress: isLive ? progress(xcoms) : null,
@@ -46,6 +47,7 @@ export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }) 
     campaign: report.campaign ?? "",
     state: "over",
     isLive: false,
+    isWaiting: false,
     isDry: false,
     report,
     progress: null,
@@ -75,6 +77,8 @@ function progress(xcoms) {
   };
 }
 
+const DRY = "dry run: nothing was sent";
+
 const missing = (report) => MISSING.reduce((sum, name) => sum + (report[name] ?? 0), 0);
 
 const isBad = (one) => one.state === "failed" || Boolean(one.report && missing(one.report));
@@ -90,10 +94,21 @@ export function ofBroadcasts({ broadcasts: list }) {
   return [{ what, step: "Open the run", to: { run: last.run } }];
 }
 
-/** What became of a broadcast, or how far it is, in words. */
-export function inWords(one, now, zone) {
-  if (one.isDry) return "dry run: nothing was sent";
-  if (one.report) return funnel(one.report);
+/** The newest, of which the table tells. */
+const shown = ({ broadcasts: list }) => list.slice(0, 10);
+
+/** Runs that failed without a report: what has failed in them says why. */
+export const reds = (found) =>
+  shown(found)
+    .filter((one) => one.state === "failed" && !one.report)
+    .map((one) => one.run);
+
+/** What became of a broadcast, or how far it is, in words; `failure` is what a run has said that failed. */
+export function inWords(one, now, zone, failure = null) {
+  if (one.report) return one.isDry ? DRY : funnel(one.report);
+  if (one.state === "failed") return failure?.sentence ?? "The log of the task that failed says why.";
+  if (one.isWaiting) return "waits for approval";
+  if (one.isDry) return DRY;
   if (!one.progress) return one.isLive ? "the list is being checked" : "no report";
   const { texts, sent, failed, suppressed, waitsUntil, until } = one.progress;
   const rest = [
@@ -116,6 +131,7 @@ function funnel(report) {
   return `${approval}${many(report.texted ?? 0)} of ${plural(report.rows ?? 0, "row")} texted${told && ` (${told})`}${others && `; ${others}`}`;
 }
 
+/** The most frequent codes of Twilio. */
 function codes(report) {
   const counts = { ...report?.failed_by_code };
   for (const [code, count] of Object.entries(report?.not_delivered_by_code ?? {}))
@@ -123,18 +139,19 @@ function codes(report) {
   return Object.entries(counts)
     .sort(([, one], [, other]) => other - one)
     .slice(0, 3)
-    .map(([code, count]) => `${code === "0" ? "other" : code} × ${many(count)}`)
+    .map(([code, count]) => `${code === "0" ? "without a code" : `code ${code}`} × ${many(count)}`)
     .join(", ");
 }
 
 /** The newest campaigns. */
 export function table(found, context) {
-  const { broadcasts: list } = found;
+  const list = shown(found);
   if (!list.length)
     return titled("Broadcasts", make("p", { className: "quiet none" }, "There was none in 30 days."));
-  const rows = list.slice(0, 10).map((one) => [
+  const rows = list.map((one) => [
     runAnchor(one.run, one.campaign || one.run.id, context),
-    moment(one.at, context.now, context.zone),
+    // A report does not say when its run began.
+    `${one.state === "over" ? "ended " : ""}${moment(one.at, context.now, context.zone)}`,
     make("span", { className: isBad(one) ? "bad" : "" }, one.state),
     [
       one.progress
@@ -144,9 +161,9 @@ export function table(found, context) {
             ariaLabel: `${one.campaign}: texts done`,
           })
         : "",
-      make("span", {}, inWords(one, context.now, context.zone)),
+      make("span", {}, inWords(one, context.now, context.zone, context.failureOf(one.run))),
+      make("p", { className: "advice" }, codes(one.report)),
     ],
-    codes(one.report),
   ]);
-  return titled("Broadcasts", grid(["campaign", "started", "state", "sent so far, or what became of it", "codes"], rows));
+  return titled("Broadcasts", grid(["campaign", "started", "state", "sent so far, or what became of it"], rows));
 }

@@ -28,6 +28,7 @@ export function figures(answers, now) {
     task: task.task_id,
     at: Date.parse(task.start_date),
   }));
+  const waiting = approvals(answers.approvals.items);
   const latest = latestTexts(texts, [...answers.sendFailures.items, ...answers.sendTasks.items]);
   const told = new Set(cleanups.map((one) => keyOf(one.run)));
   const dags = Object.fromEntries(answers.dags.items.map((dag) => [dag.dag_id, dag]));
@@ -50,8 +51,8 @@ export function figures(answers, now) {
     texts: outcomes(texts, reds),
     latest,
     reds,
-    broadcasts: broadcasts(answers),
-    approvals: approvals(answers.approvals.items),
+    broadcasts: broadcasts(answers, waiting),
+    approvals: waiting,
     hidden: Object.entries(answers)
       .filter(([, one]) => one.refused)
       .map(([name]) => name),

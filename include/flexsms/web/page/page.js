@@ -71,7 +71,7 @@ async function refresh() {
 /** What red tasks have said comes later: the page does not wait for it. */
 async function tellWhy() {
   const shown = tables.shownTexts(found, topic());
-  const reds = [...problems(found).map(({ to }) => to.run), ...shown.map((row) => row.red)];
+  const reds = [...problems(found).map(({ to }) => to.run), ...broadcasts.reds(found), ...shown.map((row) => row.red)];
   const isNews = await askWhy(reds.filter(Boolean));
   if (isNews && found && !found.hidden.includes("cleanup")) show();
 }

@@ -75,7 +75,7 @@ export function texts(found, context) {
     .slice(0, 10)
     .map((one) => [one.task, "1", "The first line of the task’s log says why, and what to do.", when(one)]);
   return titled(
-    "Texts of the last seven days",
+    "Single texts of the last seven days",
     make(
       "ul",
       { className: "counts" },

@@ -78,7 +78,7 @@ function posts({ posts: { waiting, rejected } }) {
 function texts({ texts: { total, sent, delivered, notDelivered } }) {
   return tile(
     "texts",
-    "Texts, 7 days",
+    "Single texts, 7 days",
     total ? sent : null,
     total ? `${many(delivered)} arrived, ${many(notDelivered)} did not` : "none sent",
   );
