@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerProcess, SpawnProcess
 from types import TracebackType
 from typing import Self
 
@@ -28,14 +28,22 @@ class Server:
 
     :param serve: what the process does, given its port; a function of a module
     :param environment: what it finds in its environment beside ours
+    :param is_forked: whether what it imports was imported before its environment is known, which is quicker
     """
 
-    def __init__(self, serve: Callable[[int], None], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        serve: Callable[[int], None],
+        environment: Mapping[str, str] | None = None,
+        *,
+        is_forked: bool = True,
+    ) -> None:
         self.port = lasting_port()
         self.url = f"http://{HOST}:{self.port}"
         self.environment = dict(environment or {})
         self._serve = serve
-        self._process: ForkServerProcess | None = None
+        self._context = _forks if is_forked else multiprocessing.get_context("spawn")
+        self._process: ForkServerProcess | SpawnProcess | None = None
 
     def start(self) -> None:
         """Until it listens.
@@ -43,7 +51,9 @@ class Server:
         :raises RuntimeError: when it ends instead, or takes too long
         """
         environment = {**os.environ, **self.environment}
-        self._process = _forks.Process(target=_run, args=(self._serve, self.port, environment), daemon=True)
+        self._process = self._context.Process(
+            target=_run, args=(self._serve, self.port, environment), daemon=True
+        )
         self._process.start()
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flexsms.arguments import flag, moment, number, whole_number
+from flexsms.arguments import flag, moment, number, spellings, whole_number
 from flexsms.core.exceptions import InvalidInput
 
 
@@ -68,3 +68,13 @@ def test_of_a_number_in_the_wrong_field_only_four_digits_are_told() -> None:
         whole_number("limit", "+14155550171", low=1, high=10)
     with pytest.raises(InvalidInput, match=r"^wanted: is 'call …0171'; give"):
         flag("wanted", "call (415) 555-0171")
+
+
+def test_a_few_digits_are_masked_nowhere_else() -> None:
+    assert spellings("+12") == {"+12"}
+    assert spellings("+1 415-555-0100") == {
+        "+1 415-555-0100",
+        "14155550100",
+        "+14155550100",
+        "%2B14155550100",
+    }

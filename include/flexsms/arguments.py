@@ -14,6 +14,7 @@ from flexsms.core.phone_numbers import parse_number
 from flexsms.core.validation import NotBool, sentence
 
 T = TypeVar("T")
+FEWEST_DIGITS = 5  # of a phone number
 
 
 def number(field: str, value: object, *, low: float, high: float) -> float:
@@ -77,5 +78,6 @@ def spellings(number: object) -> set[str]:
     written = {str(number)}
     with suppress(InvalidInput):  # the task says so when it runs
         written.add(parse_number("number", str(number)))
-    runs = {re.sub(r"\D", "", one) for one in written}
+    # Fewer digits name nobody, and masking them would tear other numbers apart.
+    runs = {digits for one in written if len(digits := re.sub(r"\D", "", one)) >= FEWEST_DIGITS}
     return written | {f"{prefix}{digits}" for digits in runs for prefix in ("", "+", "%2B")}

@@ -148,7 +148,7 @@ def test_no_connection() -> None:
         Finding(
             "Connection",
             Verdict.WRONG,
-            "Airflow has no connection 'nowhere'; create it with type 'twilio', or give another twilio_conn_id. "
+            "Airflow has no connection 'nowhere'; create it with type 'twilio', or give another --conn-id. "
             f"This Airflow was asked: AIRFLOW_HOME {home}, database sqlite:///{home}/airflow.db.",
         )
     ]

@@ -30,8 +30,8 @@ def serve(port: int) -> None:
 class ApiServer(Server):
     """Airflow's API server on a port of its own, with the environment as it is when it starts."""
 
-    def __init__(self) -> None:
-        super().__init__(serve, {"_AIRFLOW_PROCESS_CONTEXT": "server"})
+    def __init__(self, *, is_forked: bool = True) -> None:
+        super().__init__(serve, {"_AIRFLOW_PROCESS_CONTEXT": "server"}, is_forked=is_forked)
         multiprocessing.get_context("forkserver").set_forkserver_preload([APP])
 
     def request(self, body: bytes, **signing: Any) -> dict[str, Any]:

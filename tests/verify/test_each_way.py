@@ -134,6 +134,7 @@ async def test_products_that_are_gone(bench: Bench, status: int, code: int, answ
 NOT_ASSUMED = {
     "page_size_out_of_bounds": "flexsms asks for no page of such a size",
     "page_without_token": "flexsms follows the links",
+    "stop_reaches_conversation": "flexsms learns of STOP from Event Streams, wherever it goes",
     "interaction_conflict_fails": "flexsms starts no interaction that makes its own conversation",
 }
 # Switches that the main stories (tests/twilio/test_both_ways.py) are not told with, and where they are tried instead.

@@ -19,7 +19,7 @@ from .conftest import HANDSET, PATIENCE, Bench
 
 STACKS = ["chat", "conversations"]
 # What Twilio keeps of what has ended: nobody can delete an interaction, and TaskRouter keeps tasks for minutes.
-HISTORY = {"events", "outbox", "tasks", "flex_interactions", "invites", "flex_participants"}
+HISTORY = {"events", "inbox", "outbox", "tasks", "flex_interactions", "invites", "flex_participants"}
 ENDED = ("closed", "failed")
 SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 # What experiments only use, and make nothing of.

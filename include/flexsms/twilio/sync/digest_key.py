@@ -57,9 +57,7 @@ class DigestKey:
         if await self._is_in_use():
             return await self._made_meanwhile()
         try:
-            return await self._documents.create_async(
-                unique_name=DOCUMENT, data={"v": 1, "key": secrets.token_hex(KEY_BYTES)}
-            )
+            return await self._documents.create_async(unique_name=DOCUMENT, data={"v": 1, "key": new_key()})
         except AlreadyExists:  # somebody else's, or our own, whose answer was lost
             return await self._documents(DOCUMENT).fetch_async()
 
@@ -78,6 +76,11 @@ class DigestKey:
                 f"Sync document {DOCUMENT} is gone; put it back, for {LOST}. To begin anew, delete the maps "
                 f"{SUPPRESSIONS}…, {BROADCASTS}… and {PACE}."
             ) from None
+
+
+def new_key() -> str:
+    """A random key, hexadecimal."""
+    return secrets.token_hex(KEY_BYTES)
 
 
 def _read(document: Any) -> NumberDigest:
