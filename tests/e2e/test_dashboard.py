@@ -217,15 +217,17 @@ def test_what_a_data_team_asks_is_answered_one_click_from_the_list_of_dags(
     picture(page, "questions")
 
 
-def test_a_login_that_has_ended(open_page: Open, now: datetime, airflow: ApiServer) -> None:
+@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
+def test_a_login_that_has_ended(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
     database.fill(night(now))
-    page = open_page()
+    page = open_page(role=role, theme=theme, width=width)
     expect(page.locator("#top .lead.good")).to_be_visible()
     page.context.clear_cookies()
     page.get_by_role("button", name="Refresh").click()
     expect(page.locator("#top")).to_contain_text("Your login has ended.")
     expect(page.locator("#tiles .tile")).to_have_count(10)
-    picture(page, "login-ended")
+    assert overflow(page) <= 0
+    picture(page, f"login-ended-{role}-{theme}-{width}")
     page.get_by_role("button", name="Log in again").click()
     page.wait_for_url(re.compile("/auth/"))
 
