@@ -8,7 +8,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import airflow
 import pytest
+from packaging.version import Version
 
 from flexsms.sandbox.client import SandboxProcess
 
@@ -202,6 +204,9 @@ def test_the_question_about_an_earlier_plan_approves_no_other_one_whatever_airfl
     before = table("channels")
     person.will("Approve")
     stopped = run("flexsms_cleanup", action="delete")
+    if Version(airflow.__version__) >= Version("3.4.0b1"):  # shows each question anew, so it is asked again
+        assert (stopped.states("approve"), len(person.asked)) == (["success"], 2)
+        return
     assert (stopped.tries("approve"), stopped.states("approve")) == ([2], ["failed"])
     assert len(person.asked) == 1
     assert table("channels") == before

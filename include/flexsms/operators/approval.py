@@ -124,7 +124,7 @@ class PlanApprovalOperator(ApprovalOperator):
         return super().execute_complete(context, event)
 
     def _shown(self, context: Context) -> str | None:
-        """What Airflow shows when it is given the question: of a task in a run, it keeps the first one for ever.
+        """What Airflow shows when it is given the question: before 3.4, of a task in a run, the first one for ever.
 
         Airflow's own operator sends the same, and does not look at the answer.
         """

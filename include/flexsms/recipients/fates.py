@@ -46,20 +46,27 @@ class BroadcastFates:
     def __init__(self, folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> None:
         self._folder = folder
         self._texts = sqlite3.connect("")
-        self._texts.execute(_TABLE)
-        for batch in batches:
-            self._load(batch)
-        for result in folder.results(DELIVERY):
-            # What an earlier look has found out of a text whose batch ended without a word.
-            is_left = result.outcome.has_left
-            self.learn(replace(result, outcome=Outcome.SENT, code=None, reason="") if is_left else result)
-        self._texts.execute("CREATE INDEX by_number ON texts (to_number, from_number)")
+        try:
+            self._fill(batches)
+        except BaseException:
+            self._texts.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._texts.close()
+
+    def _fill(self, batches: Iterable[BroadcastBatch]) -> None:
+        self._texts.execute(_TABLE)
+        for batch in batches:
+            self._load(batch)
+        for result in self._folder.results(DELIVERY):
+            # What an earlier look has found out of a text whose batch ended without a word.
+            is_left = result.outcome.has_left
+            self.learn(replace(result, outcome=Outcome.SENT, code=None, reason="") if is_left else result)
+        self._texts.execute("CREATE INDEX by_number ON texts (to_number, from_number)")
 
     def _load(self, batch: BroadcastBatch) -> None:
         texts = (
