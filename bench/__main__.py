@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -82,9 +83,7 @@ def _speed(sizes: Sizes, console: Console, say: Say) -> bool:
 def _posts(rush: posts.Rush, console: Console, say: Say) -> bool:
     answers = posts.run(rush, say)
     posts.show_posts(console, answers)
-    content = {"environment": environment(asdict(rush)), **answers.to_json()}
-    (FOLDER / "posts.json").write_text(json.dumps(content, indent=2) + "\n")
-    console.print("Written: .bench/posts.json")
+    _write("posts", rush, answers.to_json(), console)
     return all(target.ok for target in answers.targets)
 
 
@@ -101,28 +100,29 @@ def _streams(load: stories.Load, console: Console, say: Say) -> bool:
 def _check(lists: check.Lists, console: Console, say: Say) -> bool:
     findings = check.run(lists, say)
     check.show_checking(console, findings)
-    content = {"environment": environment(asdict(lists)), **findings.to_json()}
-    (FOLDER / "check.json").write_text(json.dumps(content, indent=2) + "\n")
-    console.print("Written: .bench/check.json")
+    _write("check", lists, findings.to_json(), console)
     return all(target.ok for target in findings.targets)
 
 
 def _broadcast(lists: broadcast.Lists, console: Console, say: Say) -> bool:
     findings = broadcast.run(lists, say)
     broadcast.show_broadcasts(console, findings)
-    content = {"environment": environment(asdict(lists)), **findings.to_json()}
-    (FOLDER / "broadcast.json").write_text(json.dumps(content, indent=2) + "\n")
-    console.print("Written: .bench/broadcast.json")
+    _write("broadcast", lists, findings.to_json(), console)
     return all(target.ok for target in findings.targets)
 
 
 def _dashboard(visit: dashboard.Visit, console: Console, say: Say) -> bool:
     loads = dashboard.run(visit, say)
     dashboard.show_loads(console, loads)
-    content = {"environment": environment(asdict(visit)), **loads.to_json()}
-    (FOLDER / "dashboard.json").write_text(json.dumps(content, indent=2) + "\n")
-    console.print("Written: .bench/dashboard.json")
+    _write("dashboard", visit, loads.to_json(), console)
     return all(target.ok for target in loads.targets)
+
+
+def _write(name: str, sizes: Any, found: Mapping[str, Any], console: Console) -> None:
+    """Keep what a part has found, with the machine and the sizes."""
+    content = {"environment": environment(asdict(sizes)), **found}
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    console.print(f"Written: .bench/{name}.json")
 
 
 if __name__ == "__main__":

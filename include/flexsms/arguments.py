@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -15,6 +16,7 @@ from flexsms.core.validation import NotBool, sentence
 
 T = TypeVar("T")
 FEWEST_DIGITS = 5  # of a phone number
+SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
 def number(field: str, value: object, *, low: float, high: float) -> float:
@@ -66,6 +68,15 @@ def moment(field: str, value: object) -> datetime | None:
             field, f"is {value!r}", "give a moment in ISO 8601, like 2026-11-18T16:00:00Z"
         ) from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def mask(personal: Iterable[str]) -> None:
+    """Have Airflow hide texts in logs and rendered fields; one of less than five characters it leaves alone."""
+    from airflow.sdk.log import mask_secret
+
+    for text in personal:
+        if len(text) >= SHORTEST_MASKED:
+            mask_secret(text)
 
 
 def spellings(number: object) -> set[str]:

@@ -7,9 +7,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context, XComArg, conf
-from airflow.sdk.log import mask_secret
 
-from flexsms.arguments import flag, spellings
+from flexsms.arguments import flag, mask, spellings
 from flexsms.core.broadcast import BroadcastBatch
 from flexsms.core.broadcast_schedule import Schedule, foretell, in_order
 from flexsms.core.broadcast_totals import many
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from flexsms.recipients.rows import Row
     from flexsms.recipients.spool import Spool
     from flexsms.twilio.broadcast.rules import BroadcastRules
-
-SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
 class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
@@ -151,10 +148,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         super()._do_render_template_fields(parent, *args, **kwargs)
         if self.recipients is not None and not isinstance(self.recipients, str):
             self._given, self.recipients = self.recipients, "objects of an upstream task"
-        personal = {str(self.body), *(found for sender in self._senders() for found in spellings(sender))}
-        for secret in personal:
-            if len(secret) >= SHORTEST_MASKED:
-                mask_secret(secret)
+        mask({str(self.body), *(found for sender in self._senders() for found in spellings(sender))})
 
     @tell_failure
     def execute(self, context: Context) -> list[dict[str, Any]]:

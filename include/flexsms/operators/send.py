@@ -10,9 +10,8 @@ from typing import Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseAsyncOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.log import mask_secret
 
-from flexsms.arguments import flag, spellings
+from flexsms.arguments import flag, mask, spellings
 from flexsms.assets import TEXT, text_key
 from flexsms.core.exceptions import ChannelInSetup, InvalidInput, PermanentError, ServiceUnavailable
 from flexsms.core.outbound_message import OutboundMessage, Route
@@ -29,7 +28,6 @@ from flexsms.twilio.sending.progress import SendResult
 
 LONGEST_SETUP_S = 300
 LOOK_EVERY_S = 2
-SHORTEST_MASKED = 5  # characters; the masker only warns about shorter ones
 
 
 class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
@@ -135,8 +133,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         This method and not ``render_template_fields``, which Airflow does not call for a mapped task.
         """
         super()._do_render_template_fields(parent, *args, **kwargs)
-        for secret in self._personal():
-            mask_secret(secret)
+        mask(self._personal())
 
     async def aexecute(self, context: Context) -> dict[str, Any]:
         """Check everything, then send."""
@@ -237,7 +234,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         with suppress(InvalidInput):  # the task says so when it runs
             attributes.append(_attributes(self.task_attributes))
         found |= {text for text in _texts(attributes) if redact(text) != text}
-        return {text for text in found if len(text) >= SHORTEST_MASKED}
+        return found
 
 
 def _attributes(value: object) -> Any:

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseAsyncOperator, Context, conf
-from airflow.sdk.log import mask_secret
 
-from flexsms.arguments import flag, spellings
+from flexsms.arguments import flag, mask, spellings
 from flexsms.core.exceptions import InvalidInput, PermanentError
 from flexsms.core.setup_report import STREAM_NAME, table
 from flexsms.core.validation import parse_sid
@@ -105,8 +104,7 @@ class FlexSetupOperator(LiteralRows, BaseAsyncOperator):
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         """Mask the number before Airflow stores the rendered fields. See :class:`FlexSendOperator`."""
         super()._do_render_template_fields(parent, *args, **kwargs)
-        for secret in spellings(self.number):
-            mask_secret(secret)
+        mask(spellings(self.number))
 
     async def aexecute(self, context: Context) -> dict[str, Any]:
         """Check everything, then make what is missing."""

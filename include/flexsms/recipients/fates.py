@@ -15,10 +15,10 @@ from typing import Self
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
 from flexsms.core.delivery_status import DeliveryStatus, reason
+from flexsms.core.opt_out import OPTED_OUT
 from flexsms.recipients.folder import DELIVERY, BroadcastFolder, results_of
 from flexsms.twilio.broadcast.deliveries import CLOCKS, ListedText
 
-OPTED_OUT = 21610
 # Seconds. Twilio may alter a text a little, by a trial account's first words or a smart quote; then the moment tells.
 NEAR_S = 30
 _TABLE = """CREATE TABLE texts (
