@@ -177,7 +177,7 @@ def main() -> None:
             rows = file_rows(path.as_uri(), lambda columns: check_columns(columns, body))
             checked = check.run(rows)
         groups = in_order(checked.texts, order.hours, order.since)
-        batches = write_work_list(folder, spool, checked, groups, most=MOST_BATCHES)
+        batches, _ = write_work_list(folder, spool, checked, groups, most=MOST_BATCHES)
     cpu_s = time.process_time() - began
     texts = checked.texts.total()
     print(json.dumps(asdict(Checking(checked.rows, texts, len(batches), cpu_s, peak_mb()))))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.broadcast_schedule import foretell, in_order
+from flexsms.core.broadcast_schedule import foretell, in_order, local_time
 from flexsms.core.sending_hours import SendingHours
 
 HOURS = SendingHours.parse("08:00-21:00")
@@ -76,3 +76,21 @@ def test_it_never_takes_less_than_the_pace_says(groups: dict[tuple[str, ...], in
 )
 def test_groups_are_in_the_order_of_their_hours(at: str, expected: list[tuple[str, ...]]) -> None:
     assert in_order([("Asia/Tokyo",), LOS_ANGELES, BERLIN], HOURS, utc(at)) == expected
+
+
+def test_an_instant_is_told_by_the_clock_of_its_recipient() -> None:
+    at = utc("2026-01-05 16:00")
+    assert local_time(at, LOS_ANGELES, is_everybodys=True) == "08:00 in America/Los_Angeles"
+    assert local_time(at, LOS_ANGELES, is_everybodys=False) == "08:00 local time"
+    # Nobody knows where in the two zones the recipient is.
+    two = (*LOS_ANGELES, "America/Boise")
+    assert local_time(at, two, is_everybodys=True) == "08:00 to 09:00 local time"
+    assert local_time(utc("2026-01-05 07:30"), two, is_everybodys=True) == "23:30 to 00:30 local time"
+    assert local_time(None, (), is_everybodys=True) == ""
+
+
+def test_who_is_first_and_last_is_told() -> None:
+    found = foretell({LOS_ANGELES: 3600, BERLIN: 3600}, HOURS, since=SINCE, per_second=1)
+    assert (found.first_zones, found.last_zones) == (BERLIN, LOS_ANGELES)
+    endless = foretell({BERLIN: 10**9}, HOURS, since=SINCE, per_second=0.1)
+    assert (endless.first_zones, endless.last_zones) == (BERLIN, ())

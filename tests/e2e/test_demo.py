@@ -211,7 +211,13 @@ def test_the_walk_of_a_broadcast_in_the_browser(demo: Demo, page: Page) -> None:
     page.get_by_text("Awaiting Input").first.wait_for(timeout=SLOW_MS)
     page.goto(f"{run}/required_actions")
     expect(page.get_by_text("Approve a broadcast to 200 people")).to_be_visible(timeout=SLOW_MS)
-    for told in ("more than 100 people are texted", "at least", "Dear Ann, see you.", "To …3000:"):
+    for told in (
+        "more than 100 people are texted",
+        "at least",
+        "Dear Ann, see you.",
+        "To …3000 (the longest, 1 segment):",
+        "…0102 (200 texts)",
+    ):
         expect(page.get_by_text(told).first).to_be_visible()
     page.get_by_role("button", name="Approve", exact=True).click()
 

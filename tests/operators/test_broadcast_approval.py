@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,35 +34,34 @@ PLAN = BroadcastPlan(
     opted_out=80,
     checked_at=CHECKED_AT,
     problems=["Row 7: zone *Mars* is not known; give one like Europe/Berlin."],
+    first_local="08:00 local time",
+    last_local="09:20 local time",
+    hours="08:00-21:00, mon-sun",
+    senders={"0100": 1199, "0102": 1},
+    route="agent",
 )
 
 
 @pytest.fixture
 def checked(context: Any, tmp_path: Path) -> Any:
-    """A check has left its plan, two batches and their texts."""
-    bodies = [
-        "Your visit: *tomorrow* <b>",
-        "a ``` fence ```` here\nand a second line",
-        "short",
-        "a fourth text",
-    ]
-    texts = [
-        BroadcastText(n, "+14155550100", f"+1415555020{n}", body) for n, body in enumerate(bodies, start=1)
-    ]
-    lines = [text.to_line() for text in texts]
+    """A check has left its plan, its texts, and which of them are to be shown."""
+    shown = {
+        "the longest, 4 segments": "Your visit: *tomorrow* <b>",
+        "the shortest, 1 segment": "a ``` fence ```` here\nand a second line",
+    }
     folder = BroadcastFolder(tmp_path.as_uri())
-    folder.path(WORK_LIST).write_bytes(b"".join(lines))
-    first, end = len(b"".join(lines[:2])), len(b"".join(lines))
-    batches = [
-        BroadcastBatch(0, "one", folder.url, 0, first, 2, digest=digest_of(b"".join(lines[:2]))),
-        BroadcastBatch(1, "two", folder.url, first, end, 2, digest=digest_of(b"".join(lines[2:]))),
-    ]
+    written, samples = b"", []
+    for n, (why, body) in enumerate(shown.items(), start=1):
+        line = BroadcastText(n, "+14155550100", f"+1415555020{n}", body).to_line()
+        span = (len(written), len(written) + len(line))
+        samples.append(BroadcastBatch(0, why, folder.url, *span, 1, digest=digest_of(line)))
+        written += line
+    folder.path(WORK_LIST).write_bytes(written)
     context["ti"].id = UUID(int=1)
     context["task_instance"] = context["ti"]
     context["dag_run"] = SimpleNamespace(triggering_user_name="otto")
     context.pulled = {
-        ("check", "plan", -1): PLAN.to_json(),
-        ("check", "return_value", -1): [batch.to_json() for batch in batches],
+        ("check", "plan", -1): replace(PLAN, samples=[one.to_json() for one in samples]).to_json()
     }
     return context
 
@@ -70,7 +70,7 @@ def approve(**more: Any) -> FlexBroadcastApprovalOperator:
     return FlexBroadcastApprovalOperator(**{"task_id": "approve", "plan_task_id": "check", **more})
 
 
-def test_it_shows_totals_cost_hours_and_three_texts_with_masked_numbers(checked: Any, page: Page) -> None:
+def test_it_shows_totals_cost_hours_and_texts_with_masked_numbers(checked: Any, page: Page) -> None:
     with pytest.raises(TaskAwaitingInput):
         approve(approve_over="1199").execute(checked)
     assert page.shown.subject == "Approve a broadcast to 1 200 people"
@@ -83,33 +83,49 @@ def test_it_shows_totals_cost_hours_and_three_texts_with_masked_numbers(checked:
         "* left out: 60 invalid, 40 opted out",
         "* segments: 1 300 (1 100 × GSM-7, 100 × UCS-2)",
         "* cost: at least 10.27 USD",
-        "* the first text leaves: 2026-11-21 13:00 UTC",
-        "* the last text leaves: 2026-11-21 17:20 UTC",
+        "* from: …0100 (1 199 texts), …0102 (1 text)",
+        "* replies: each text opens a task for an agent",
+        "* hours: 08:00-21:00, mon-sun, by the recipients' clocks",
+        "* the first text leaves: 2026-11-21 13:00 UTC, 08:00 local time",
+        "* the last text leaves: 2026-11-21 17:20 UTC, 09:20 local time",
         "* to look at: Row 7: zone \\*Mars\\* is not known; give one like Europe/Berlin.",
         "* started by: otto",
         "",
-        "To …0201:",
+        "To …0201 (the longest, 4 segments):",
         "",
         "```",
         "Your visit: *tomorrow* <b>",
         "```",
         "",
-        "To …0202:",
+        "To …0202 (the shortest, 1 segment):",
         "",
         "`````",
         "a ``` fence ```` here",
         "and a second line",
         "`````",
         "",
-        "To …0203:",
-        "",
-        "```",
-        "short",
-        "```",
-        "",
         "**Reject**, and nobody is texted. Without an answer in time, the same.",
     ]
     assert checked.pushed["approval"] == {"answer": "waiting", "by": None, "planned_at": CHECKED_AT}
+
+
+def test_a_plan_of_an_earlier_version_is_asked_about_too(checked: Any, page: Page) -> None:
+    checked.pulled["check", "plan", -1] = {
+        name: value
+        for name, value in PLAN.to_json().items()
+        if name not in ("first_local", "last_local", "hours", "senders", "route", "samples")
+    }
+    with pytest.raises(TaskAwaitingInput):
+        approve(approve_over=0).execute(checked)
+    told = page.shown.body.split("\n")
+    assert "* the first text leaves: 2026-11-21 13:00 UTC" in told
+    assert not [line for line in told if line.startswith(("* from", "* replies", "* hours", "To "))]
+
+
+def test_fewer_texts_can_be_shown(checked: Any, page: Page) -> None:
+    with pytest.raises(TaskAwaitingInput):
+        approve(approve_over=0, samples=1).execute(checked)
+    assert ["0201" in page.shown.body, "0202" in page.shown.body] == [True, False]
 
 
 @pytest.mark.parametrize(

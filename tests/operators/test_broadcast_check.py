@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,6 +110,12 @@ def test_a_list_becomes_texts_and_a_plan(run: Callable[..., Any], recipients: st
     assert plan.encodings == {"GSM-7": 1, "UCS-2": 1}
     assert plan.campaign == "spring 2026"
     assert plan.first_at
+    # What a person is asked about later.
+    assert (plan.hours, plan.senders, plan.route) == ("00:00-24:00, mon-sun", {"0100": 2}, "studio")
+    assert re.fullmatch(r"\d\d:\d\d local time", plan.first_local)
+    samples = [BroadcastBatch.from_json(sample) for sample in plan.samples]
+    assert [[text.row for text in done.folder.texts(sample)] for sample in samples] == [[2], [1]]
+    assert samples[0].label.endswith("UCS-2 because of U+00EB LATIN SMALL LETTER E WITH DIAERESIS")
     assert plan.problems[:2] == [
         "row 4, first_name: is empty; give it a value, or leave {first_name} out of the body. "
         "(Rows are counted below the header.)",

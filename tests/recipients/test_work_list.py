@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flexsms.core.broadcast import BroadcastText
 from flexsms.core.exceptions import PermanentError
+from flexsms.core.outbound_message import count_segments
 from flexsms.recipients.check import Checked, Zones
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder
 from flexsms.recipients.spool import Spool
@@ -29,7 +30,9 @@ def test_texts_of_a_set_of_zones_are_side_by_side(tmp_path: Path) -> None:
         for one in texts:
             spool.keep(checked.groups[one.zones], one.row, one.to_line())
             checked.texts[one.zones] += 1
-        batches = write_work_list(folder, spool, checked, [BOISE, BERLIN], most=1000)
+            place = (one.zones, checked.texts[one.zones])
+            checked.samples.add(place, len(one.body), count_segments(one.body), "ö" if one.row == 7 else "")
+        batches, samples = write_work_list(folder, spool, checked, [BOISE, BERLIN], most=1000)
     assert [(batch.number, batch.label, batch.texts, batch.zones) for batch in batches] == [
         (0, "texts 1 to 1,000 of 2,000", 1000, BOISE),
         (1, "texts 1,001 to 1,500 of 2,000", 500, BOISE),
@@ -37,13 +40,22 @@ def test_texts_of_a_set_of_zones_are_side_by_side(tmp_path: Path) -> None:
     ]
     sent = [one for batch in batches for one in folder.texts(batch)]
     assert sent == sorted(texts, key=lambda one: (one.zones == BERLIN, one.row))
+    # What a person is shown is read from what is sent.
+    shown = [one for sample in samples for one in folder.texts(sample)]
+    assert [one.row for one in shown] == [1000, 7, 1, 2]
+    assert [sample.label.split(",")[0] for sample in samples] == [
+        "the longest",
+        "the first in UCS-2",
+        "the shortest",
+        "an ordinary one",
+    ]
 
 
 def test_a_broadcast_to_nobody_has_a_batch_of_nothing(tmp_path: Path) -> None:
     folder = BroadcastFolder(tmp_path.as_uri())
     with Spool() as spool:
-        (batch,) = write_work_list(folder, spool, Checked(), [], most=1000)
-    assert (batch.texts, batch.start, batch.end) == (0, 0, 0)
+        [batch], samples = write_work_list(folder, spool, Checked(), [], most=1000)
+    assert (batch.texts, batch.start, batch.end, samples) == (0, 0, 0, [])
     assert list(folder.texts(batch)) == []
     assert folder.path(WORK_LIST).exists()
 

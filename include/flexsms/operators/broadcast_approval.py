@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
 from flexsms.arguments import flag, whole_number
-from flexsms.core.broadcast import BroadcastBatch, BroadcastText
+from flexsms.core.broadcast import BroadcastBatch
 from flexsms.core.broadcast_totals import many, outcomes_in_words
+from flexsms.core.outbound_message import Route
 from flexsms.core.redaction import mask_number
 from flexsms.operators.approval import PlanApprovalOperator, Question, started_by
 from flexsms.operators.broadcast_xcom import BroadcastPlan
 from flexsms.recipients.folder import BroadcastFolder
 
-SAMPLES = 3
+SAMPLES = 4
+REPLIES = {Route.AGENT: "each text opens a task for an agent", Route.STUDIO: "they run the Studio flow"}
 
 
 class FlexBroadcastApprovalOperator(PlanApprovalOperator):
@@ -29,9 +30,11 @@ class FlexBroadcastApprovalOperator(PlanApprovalOperator):
         send = FlexBroadcastOperator.partial(task_id="send", approval_task_id="approve").expand(batch=check.output)
         check >> approve >> send
 
-    The question shows how many are texted and who is left out, what it costs at least, when the first and the last text
-    leave, and three of the texts with the last four digits of their numbers. So texts are read by whoever may read the
-    required actions of the run, and Airflow keeps them with the question. ``samples=0`` leaves them out.
+    The question shows how many are texted and who is left out, what it costs at least, from which numbers and within
+    which hours, when the first and the last text leave, by UTC and by their recipients' clocks, and some of the texts
+    with the last four digits of their numbers: the longest, the first in UCS-2 with the character that made it so, the
+    shortest, and an ordinary one. So texts are read by whoever may read the required actions of the run, and Airflow
+    keeps them with the question. ``samples=0`` leaves them out.
 
     Who may answer in Airflow may approve. Without an answer in time the broadcast is rejected, and nobody is texted.
 
@@ -75,18 +78,12 @@ class FlexBroadcastApprovalOperator(PlanApprovalOperator):
         found = BroadcastPlan.from_json(plan)
         if found.texts <= most:
             return None
-        batches = context["ti"].xcom_pull(task_ids=self.plan_task_id)
         return Question(
             f"more than {many(most)} people are texted (approve_over)",
             f"Approve a broadcast to {many(found.texts)} people",
-            [*_told(found, started_by(context)), *_samples(islice(_texts(batches), self.samples))],
+            [*_told(found, started_by(context)), *_samples(found.samples[: self.samples])],
             "nobody is texted",
         )
-
-
-def _texts(batches: Sequence[Mapping[str, Any]]) -> Iterator[BroadcastText]:
-    for batch in map(BroadcastBatch.from_json, batches):
-        yield from BroadcastFolder(batch.folder).texts(batch)
 
 
 def _told(plan: BroadcastPlan, by: str | None) -> list[str]:
@@ -97,19 +94,27 @@ def _told(plan: BroadcastPlan, by: str | None) -> list[str]:
         "left out": outcomes_in_words(plan.left_out),
         "segments": many(plan.segments) + (f" ({encodings})" if encodings else ""),
         "cost": f"at least {plan.cost['amount']} {plan.cost['currency']}" if plan.cost else "not known",
-        "the first text leaves": _moment(plan.first_at),
-        "the last text leaves": _moment(plan.last_at),
+        "from": ", ".join(f"…{sender} ({_texts(count)})" for sender, count in plan.senders.items()),
+        "replies": REPLIES[Route(plan.route)] if plan.route else "",
+        "hours": f"{plan.hours}, by the recipients' clocks" if plan.hours else "",
+        "the first text leaves": _moment(plan.first_at, plan.first_local),
+        "the last text leaves": _moment(plan.last_at, plan.last_local),
         "to look at": " ".join(map(_literal, plan.problems)),
         "started by": by or "the schedule",
     }
     return [f"* {name}: {value}" for name, value in told.items() if value]
 
 
-def _samples(texts: Iterator[BroadcastText]) -> Iterator[str]:
+def _samples(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Some texts as they will be sent, which is not as Markdown would show them."""
-    for text in texts:
+    for sample in map(BroadcastBatch.from_json, samples):
+        [text] = BroadcastFolder(sample.folder).texts(sample)
         fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text.body))])
-        yield from ("", f"To {mask_number(text.to_number)}:", "", fence, text.body, fence)
+        yield from ("", f"To {mask_number(text.to_number)} ({sample.label}):", "", fence, text.body, fence)
+
+
+def _texts(count: int) -> str:
+    return f"{many(count)} text{'' if count == 1 else 's'}"
 
 
 def _literal(text: str) -> str:
@@ -117,5 +122,7 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|!~])", r"\\\1", text)
 
 
-def _moment(iso: str | None) -> str:
-    return f"{datetime.fromisoformat(iso):%F %H:%M} UTC" if iso else ""
+def _moment(iso: str | None, local: str) -> str:
+    if not iso:
+        return ""
+    return f"{datetime.fromisoformat(iso):%F %H:%M} UTC" + (f", {local}" if local else "")

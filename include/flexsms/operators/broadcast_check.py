@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, Context, XComArg, conf
 
 from flexsms.arguments import flag, mask, spellings
-from flexsms.core.broadcast import BroadcastBatch
-from flexsms.core.broadcast_schedule import Schedule, foretell, in_order
+from flexsms.core.broadcast_schedule import Schedule, foretell, in_order, local_time
 from flexsms.core.broadcast_totals import many
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.list_problems import TOLD
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from flexsms.recipients.check import Checked, Order
     from flexsms.recipients.rows import Row
     from flexsms.recipients.spool import Spool
+    from flexsms.recipients.work_list import WorkList
     from flexsms.twilio.broadcast.rules import BroadcastRules
 
 
@@ -78,7 +78,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     :return: the batches, each ``{"number", "label", "folder", "start", "end", "texts", "zones", "digest"}``, at most
         1000; one without texts where nobody is texted. Under the key ``plan`` also ``{"campaign", "folder", "rows",
         "texts", "left_out", "segments", "encodings", "cost", "first_at", "last_at", "opted_out", "checked_at",
-        "problems"}``; see :class:`flexsms.operators.broadcast_xcom.BroadcastPlan`
+        "problems", …}``; see :class:`flexsms.operators.broadcast_xcom.BroadcastPlan`
     :raises InvalidInput: when an argument is wrong, or the list cannot be read
     :raises NoConnection: when Airflow has no such connection
     :raises PermanentError: when the account has lost the key by which it knows whom it has texted
@@ -183,11 +183,12 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
             folder = BroadcastFolder(url)
             folder.clear()
             checked = _check(chain(first, rows), order, spool, facts.digest, folder)
-            batches = self._batches(order, spool, checked, folder)
+            found = self._work_list(order, spool, checked, folder)
         cost, unknown = hook.run(lambda account: least_cost(account.client, checked.segments))
         schedule = foretell(
             checked.texts, order.hours, since=order.since, until=order.not_after, per_second=facts.per_second
         )
+        is_one_group = len(checked.texts) == 1
         problems = [
             *_late(schedule, facts.per_second),
             *(
@@ -211,13 +212,19 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
             opted_out=facts.opted_out,
             checked_at=clock.utc_now().isoformat(),
             problems=problems[:TOLD],
+            first_local=local_time(schedule.first_at, schedule.first_zones, is_everybodys=is_one_group),
+            last_local=local_time(schedule.last_at, schedule.last_zones, is_everybodys=is_one_group),
+            hours=f"{self.hours}, {self.days}",
+            senders=dict(sorted(checked.senders.items())),
+            route=str(rules.route),
+            samples=[one.to_json() for one in found.samples],
         )
         ti.xcom_push(PLAN_KEY, plan.to_json())
         for problem in problems:
             self.log.warning("%s", problem)
         self.log.info("%s", plan.sentence(dry_run=flag("dry_run", self.preview)))
         self.log.info("What is said of each row: %s", folder.path(CHECK))
-        return [batch.to_json() for batch in batches]
+        return [batch.to_json() for batch in found.batches]
 
     def _order(self, rules: BroadcastRules) -> Order:
         from flexsms.recipients.check import Order
@@ -247,13 +254,11 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
             one for one in (given.split(",") if isinstance(given, str) else given or ()) if str(one).strip()
         ]
 
-    def _batches(
-        self, order: Order, spool: Spool, checked: Checked, folder: BroadcastFolder
-    ) -> list[BroadcastBatch]:
-        from flexsms.recipients.work_list import MOST_BATCHES, nothing, write_work_list
+    def _work_list(self, order: Order, spool: Spool, checked: Checked, folder: BroadcastFolder) -> WorkList:
+        from flexsms.recipients.work_list import MOST_BATCHES, WorkList, nothing, write_work_list
 
         if order.dry_run:
-            return [nothing(folder)]
+            return WorkList([nothing(folder)], [])
         most = min(MOST_BATCHES, conf.getint("core", "max_map_length"))
         groups = in_order(checked.texts, order.hours, order.since)
         return write_work_list(folder, spool, checked, groups, most=most)

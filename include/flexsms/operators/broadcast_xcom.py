@@ -31,6 +31,12 @@ class BroadcastPlan:
     :param opted_out: how many numbers have opted out in the account
     :param checked_at: ISO 8601, UTC; a check that is cleared has another moment
     :param problems: at most five sentences with row and remedy
+    :param first_local: the first moment by its recipient's clock, like ``08:00 local time``
+    :param last_local: the last one
+    :param hours: what was set, like ``08:00-21:00, mon-sun``
+    :param senders: how many texts leave from each number, by its last four digits
+    :param route: where replies go, :class:`flexsms.core.outbound_message.Route`
+    :param samples: texts that a person should see, each like a batch of one, :class:`.broadcast.BroadcastBatch`
     """
 
     campaign: str
@@ -46,6 +52,12 @@ class BroadcastPlan:
     opted_out: int
     checked_at: str
     problems: list[str] = field(default_factory=list)
+    first_local: str = ""
+    last_local: str = ""
+    hours: str = ""
+    senders: Mapping[str, int] = field(default_factory=dict)
+    route: str = ""
+    samples: list[Mapping[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The XCom value."""

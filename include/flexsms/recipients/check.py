@@ -11,6 +11,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from flexsms.core.broadcast import BroadcastResult, BroadcastText, Outcome
+from flexsms.core.broadcast_samples import BroadcastSamples
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.list_problems import ListProblems
 from flexsms.core.message_fields import MessageFields
@@ -57,6 +58,7 @@ class Checked:
     :param groups: the number of each set of zones, in the spool
     :param texts: how many there are by set of zones
     :param segments: by country, ISO 3166
+    :param senders: how many texts leave from each, by its last four digits
     """
 
     rows: int = 0
@@ -65,6 +67,8 @@ class Checked:
     texts: Counter[Zones] = field(default_factory=Counter)
     segments: Counter[str] = field(default_factory=Counter)
     encodings: Counter[str] = field(default_factory=Counter)
+    senders: Counter[str] = field(default_factory=Counter)
+    samples: BroadcastSamples = field(default_factory=BroadcastSamples)
     problems: ListProblems = field(default_factory=ListProblems)
 
 
@@ -159,6 +163,9 @@ class ListCheck:
         checked.texts[zones] += 1
         checked.segments[recipient.country] += segments.count
         checked.encodings[segments.encoding] += 1
+        checked.senders[found.sender[-4:]] += 1
+        place = (zones, checked.texts[zones])
+        checked.samples.add(place, len(recipient.body), segments, recipient.unusual)
         because_of = told_character(recipient.unusual)
         return (row, f"…{to}", READY, "", segments.count, segments.encoding, because_of, found.opens)
 

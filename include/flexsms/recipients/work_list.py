@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from flexsms.core.broadcast import BroadcastBatch, digest_of
+from flexsms.core.broadcast_samples import Place
 from flexsms.core.exceptions import PermanentError
 from flexsms.recipients.check import Checked, Zones
 from flexsms.recipients.check_file import write_chunks
@@ -16,9 +18,20 @@ BATCH_SIZE = 1000
 MOST_BATCHES = 1000
 
 
+class WorkList(NamedTuple):
+    """Where texts are in the file.
+
+    :param batches: those that a task each sends
+    :param samples: those that a person should see, each like a batch of one text; the label says why
+    """
+
+    batches: list[BroadcastBatch]
+    samples: list[BroadcastBatch]
+
+
 def write_work_list(
     folder: BroadcastFolder, spool: Spool, checked: Checked, order: Sequence[Zones], *, most: int
-) -> list[BroadcastBatch]:
+) -> WorkList:
     """Write the texts, and say which of them each batch sends.
 
     Where there is none, that is one empty batch: Airflow would skip a task that is mapped over none, and so would what
@@ -31,11 +44,18 @@ def write_work_list(
     counts = [checked.texts[zones] for zones in order]
     total, size = sum(counts), batch_size(counts, most)
     batches: list[BroadcastBatch] = []
+    chosen = checked.samples.chosen()
+    samples: dict[Place, BroadcastBatch] = {}
     begin = 0
     with write_chunks(folder.path(WORK_LIST)) as file:
         for zones, first in zip(order, accumulate(counts, initial=0), strict=False):
             part: list[bytes] = []
             for found, line in enumerate(spool.lines(checked.groups[zones]), 1):
+                if why := chosen.get((zones, found)):
+                    start = begin + sum(map(len, part))
+                    samples[zones, found] = BroadcastBatch(
+                        0, why, folder.url, start, start + len(line), 1, zones, digest_of(line)
+                    )
                 part.append(line)
                 if found % size == 0 or found == checked.texts[zones]:
                     lines, texts, last = b"".join(part), len(part), first + found
@@ -48,7 +68,7 @@ def write_work_list(
                         )
                     )
                     begin, part = end, []
-    return batches or [nothing(folder)]
+    return WorkList(batches or [nothing(folder)], [samples[place] for place in chosen])
 
 
 def nothing(folder: BroadcastFolder) -> BroadcastBatch:
