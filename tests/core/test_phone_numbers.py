@@ -110,3 +110,21 @@ def test_prefixes_of_calls_at_home_are_left_out(national: str, sent: str) -> Non
 def test_what_else_twilio_sends_from_has_its_own_sentence(sender: str, sentence: str) -> None:
     with pytest.raises(InvalidInput, match=f"^from_number: {sentence}"):
         parse_number("from_number", sender)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+49 176 1234567l",
+        "+49176l2345678",
+        "+49 1761234O567",
+        "+4915112345678abc",
+        "+1415FLOWERS",
+        "+14155550101;phone-context=x",
+    ],
+    ids=ascii,
+)
+def test_a_letter_is_no_digit_and_is_not_left_out(written: str) -> None:
+    """What is left of such a number may be the number of somebody else."""
+    with pytest.raises(InvalidInput, match=r"^to_number: …\d{0,4} has a letter; check for an O or an l"):
+        parse_number("to_number", written)
