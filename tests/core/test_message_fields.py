@@ -76,6 +76,8 @@ def test_a_brace_alone_is_text(body: str) -> None:
     [
         (7, "7"),
         (Decimal("10.50"), "10.50"),
+        (Decimal("1E+3"), "1000"),
+        (19.9, "19.9"),
         (date(2026, 3, 1), "2026-03-01"),
         (datetime(2026, 3, 1, 9, 30, tzinfo=UTC), "2026-03-01 09:30:00+00:00"),
     ],
@@ -94,6 +96,11 @@ def test_values_of_a_database_are_written_out(value: object, text: str) -> None:
         ("\x1fa", "one: holds the control character U+001F"),
         ("a\x1b", "one: holds the control character U+001B"),
         ("a\x85b", "one: holds the control character U+0085"),
+        # What pandas has in the place of nothing.
+        (float("nan"), "one: is empty; give it a value, or leave {one} out of the body."),
+        (Decimal("NaN"), "one: is empty"),
+        (float("inf"), "one: is infinite, and no number; write in the list what is to be read."),
+        (Decimal("-Infinity"), "one: is infinite"),
         (True, "one: is true or false, and no text"),
         (["a"], "one: is list, not text"),
         ({"a": 1}, "one: is dict, not text"),

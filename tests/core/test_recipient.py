@@ -33,6 +33,7 @@ def test_the_zone_of_the_row_goes_before_that_of_the_number() -> None:
     assert parse_recipient(row(zone="Europe/Berlin"), BODY).zones == ("Europe/Berlin",)
     assert parse_recipient(row(zone=" "), BODY).zones == ("America/Los_Angeles",)
     assert parse_recipient(row(zone=None), BODY).zones == ("America/Los_Angeles",)
+    assert parse_recipient(row(zone=float("nan")), BODY).zones == ("America/Los_Angeles",)
 
 
 def test_the_character_that_makes_a_text_longer_is_told() -> None:
@@ -64,6 +65,8 @@ def test_the_character_that_makes_a_text_longer_is_told() -> None:
         ({"first_name": ""}, "first_name: is empty"),
         ({"first_name": "x" * 1595}, "body: has 1601 characters; shorten it to 1600"),
         ({"zone": "Mars"}, "zone: is not a time zone; write"),
+        # What pandas has in the place of nothing.
+        ({"to_number": float("nan")}, "to_number: is empty"),
         ({"to_number": "+16245550101"}, "zone: is empty, and nobody knows where …0101 is"),
         ({"to_name": "\ud83d"}, "to_name: holds half an emoji"),
         ({"to_name": "A\x00"}, "to_name: holds the control character U+0000"),

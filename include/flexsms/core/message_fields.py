@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
+from math import isinf
 from typing import Self
 
 from flexsms.core.exceptions import InvalidInput
@@ -84,19 +85,36 @@ class MessageFields:
 
 def _written(name: str, value: object) -> str:
     """What a list says, as it is put into a text."""
+    if is_empty(value):
+        raise InvalidInput(name, "is empty", f"give it a value, or leave {{{name}}} out of the body")
+    problem = f"is {type(value).__name__}, not text"
     match value:
-        case str() if value.strip():
+        case str():
             parse_visible(name, value)
             return value
-        case None | str():
-            raise InvalidInput(name, "is empty", f"give it a value, or leave {{{name}}} out of the body")
         case bool():
-            raise InvalidInput(name, "is true or false, and no text", "write in the list what is to be read")
-        case datetime() | date() | time():
-            return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
-        case int() | float() | Decimal():
+            problem = "is true or false, and no text"
+        case datetime():
+            return value.isoformat(" ")
+        case date() | time():
+            return value.isoformat()
+        case float() | Decimal() if isinf(value):
+            problem = "is infinite, and no number"
+        case Decimal():
+            return f"{value:f}"
+        case int() | float():
             return str(value)
-    raise InvalidInput(name, f"is {type(value).__name__}, not text", "write in the list what is to be read")
+    raise InvalidInput(name, problem, "write in the list what is to be read")
+
+
+def is_empty(value: object) -> bool:
+    """Whether somebody has left it out. Of numbers and moments, pandas writes NaN and NaT then: equal to nothing."""
+    match value:
+        case str():
+            return not value.strip()
+        case float() | Decimal() | datetime():
+            return value != value
+    return value is None
 
 
 def _nearest(name: str, columns: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from flexsms.core.exceptions import InvalidInput
-from flexsms.core.message_fields import MessageFields
+from flexsms.core.message_fields import MessageFields, is_empty
 from flexsms.core.outbound_message import (
     MAX_BODY_CHARACTERS,
     Segments,
@@ -100,8 +100,10 @@ def told_character(character: str) -> str:
 
 def _text(name: str, values: Mapping[str, Any]) -> str | None:
     value = values.get(name)
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return value
+    if is_empty(value):
+        return None
     remedy = "write it in quotes; in a query, cast it to text"
     raise InvalidInput(name, f"is {type(value).__name__}, not text", remedy)
 
