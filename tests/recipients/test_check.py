@@ -234,6 +234,17 @@ def test_each_recipient_always_has_the_same_sender_and_senders_have_the_same_sha
     assert {sender for to, sender in third.items() if sender != both[to]} == {"+14155550102"}
 
 
+def test_a_number_of_ours_is_no_recipient_whichever_of_our_numbers_would_text_it(
+    check: Callable[..., Done],
+) -> None:
+    """A conversation of two numbers of the same account would answer itself."""
+    done = check([row(1, FROM), row(2, OTHER_FROM)], order(from_numbers=(FROM, OTHER_FROM)))
+    assert done.texts == []
+    assert {result.reason for result in done.left_out.values()} == {
+        "to_number: is one of from_number; give the customer's number."
+    }
+
+
 def test_a_dry_run_keeps_no_text_and_says_so_of_each_row(check: Callable[..., Done]) -> None:
     done = check([row(1, "+14155550191"), row(2, "x")], order(dry_run=True))
     assert done.texts == []

@@ -200,8 +200,8 @@ class ListCheck:
         """
         senders = self._order.from_numbers
         sender = senders[0] if len(senders) == 1 else max(senders, key=lambda one: _lot(one, digest))
-        if sender == number:
-            raise InvalidInput(TO_NUMBER, "is the same as from_number", "give the customer's number")
+        if number in senders:
+            raise InvalidInput(TO_NUMBER, "is one of from_number", "give the customer's number")
         return sender
 
 
