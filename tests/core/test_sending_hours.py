@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -199,6 +200,9 @@ def test_openings_follow_each_other(at: datetime, zone: str) -> None:
         ("08:00-25:00", "mon", "hours: '08:00-25:00' has a time that no clock shows; write local times like"),
         ("08:60-10:00", "mon", "has a time that no clock shows"),
         ("24:00-10:00", "mon", "has a time that no clock shows"),
+        (None, "mon", "hours: '' is not from one time to another"),
+        ("08:00-21:00", None, "days: is empty"),
+        ("08:00-21:00", 5, "days: is int, not text; write it in quotes."),
         ("08:00-08:00", "mon", "ends when it begins; write 00:00-24:00 for the whole day."),
         ("08:00-08:05", "mon", "is over before a text has got through its carrier's queue"),
         ("08:00-21:00", "someday", "days: 'someday' is not a day of the week; write days like mon-fri"),
@@ -207,7 +211,7 @@ def test_openings_follow_each_other(at: datetime, zone: str) -> None:
         ("08:00-21:00", "mon,", "days: 'mon,' has a comma without a day; write days like mon-fri"),
     ],
 )
-def test_what_makes_no_sense_is_named(hours: str, days: str, sentence: str | None) -> None:
+def test_what_makes_no_sense_is_named(hours: Any, days: Any, sentence: str | None) -> None:
     if sentence is None:
         assert SendingHours.parse(hours, days=days).days == {0}
         return

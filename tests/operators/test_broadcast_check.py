@@ -230,6 +230,8 @@ def test_what_would_leave_too_late_and_what_it_costs_is_told(
     ("wrong", "sentence"),
     [
         ({"recipients": None}, "recipients: is empty; give the path of a CSV"),
+        ({"recipients": 7}, "recipients: is a number, not a list; give a list with an object for each"),
+        ({"recipients": {"to_number": "+14155550191"}}, "recipients: is an object, not a list; give a list"),
         ({"sql": "SELECT 1"}, "recipients: is given, and sql as well; give one of them."),
         ({"from_number": " , "}, "from_number: is empty"),
         ({"from_number": "+14155550100,12"}, "from_number: "),

@@ -35,6 +35,7 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
                 b'{"n": "J\xfcrgen"}',
                 b'{"n": "' + b"x" * (2 * LONGEST_LINE) + b'"}',
                 b"[" * 100_000,
+                b'{"n": 1, "to_number": "+1", "to_number": "+2"}',
                 b'{"n": "\\ud83d"}',
             ]
         )
@@ -46,6 +47,7 @@ def test_what_cannot_be_read_is_named_by_row_and_the_others_are_read() -> None:
         "is not UTF-8; save the file as UTF-8",
         "is longer than 1 MiB; shorten it",
         "is not JSON; write an object into each line",
+        "has 'to_number' twice; remove one of them",
         "",
     ]
     # Half an emoji is no text, and whoever takes it for one says so.

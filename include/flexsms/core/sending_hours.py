@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import ReadNumber, read_number
+from flexsms.core.validation import parse_text
 
 DEFAULT_HOURS = "08:00-21:00"
 DEFAULT_DAYS = "mon-sun"
@@ -59,8 +60,8 @@ class SendingHours:
         :param days: like ``mon-sun`` or ``mon-fri,sun``
         :raises InvalidInput: when it makes no sense
         """
-        start, end = _parse_hours(hours)
-        return cls(start, end, _parse_days(days))
+        start, end = _parse_hours(parse_text("hours", hours))
+        return cls(start, end, _parse_days(parse_text("days", days)))
 
     def opening(self, zones: Iterable[str], at: datetime) -> Opening | None:
         """The span that contains an instant, or the next one.
@@ -213,7 +214,7 @@ def _parse_hours(value: str) -> tuple[int, int]:
 def _parse_days(value: str) -> frozenset[int]:
     found: set[int] = set()
     remedy = "write days like mon-fri, or mon,wed,sat"
-    if not value.strip():
+    if not value:
         raise InvalidInput("days", "is empty", remedy)
     for part in value.lower().split(","):
         if not part.strip():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, CheckColumns, Row, read_line, told_kind
 
@@ -36,6 +37,17 @@ def json_rows(file: BinaryIO, check: CheckColumns) -> Iterator[Row]:
         yield row
 
 
+class _Repeated(Exception):
+    """An object has a name twice, and nobody can tell which of its values is meant."""
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _Repeated(next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1))
+    return values
+
+
 def _row(number: int, line: bytes) -> Row | None:
     try:
         text = line.decode()
@@ -44,7 +56,9 @@ def _row(number: int, line: bytes) -> Row | None:
     if not text.strip():
         return None
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_without_repeats)
+    except _Repeated as error:
+        return Row(number, {}, f"has {str(error)!r} twice; remove one of them")
     except (ValueError, RecursionError):
         return Row(number, {}, "is not JSON; write an object into each line")
     if not isinstance(values, dict):

@@ -53,6 +53,8 @@ def told_kind(value: object) -> str:
             return "a number"
         case list() | tuple():
             return "a list"
+        case Mapping():
+            return "an object"
     return f"of type {type(value).__name__}"
 
 

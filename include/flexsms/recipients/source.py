@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.options import option
 from flexsms.recipients.files import file_rows, kind_of
 from flexsms.recipients.folder import below, beside
-from flexsms.recipients.rows import CheckColumns, Row, given_rows
+from flexsms.recipients.rows import CheckColumns, Row, given_rows, told_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class ListSource:
             raise InvalidInput(
                 "sql_conn_id", "is empty", "give the Airflow connection of the query's database"
             )
+        if given is not None and (isinstance(given, Mapping) or not isinstance(given, Iterable)):
+            problem = f"is {told_kind(given)}, not a list"
+            raise InvalidInput("recipients", problem, "give a list with an object for each recipient")
         if not (file or sql or given is not None):
             remedy = "give the path of a CSV or JSON Lines file, or a query in sql"
             raise InvalidInput("recipients", "is empty", remedy)
