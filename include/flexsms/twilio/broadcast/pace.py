@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ class SharedPace:
         self._now = now
         self._known: MapItem | None = None
         self._writing = asyncio.Lock()
-        self._took = 0  # microseconds, the last time
+        # How long the last two writes took, microseconds: a single slow one does not hold up the texts of all workers.
+        self._took: deque[int] = deque(maxlen=2)
         self.tally = BroadcastTally()
 
     async def reserve(
@@ -100,16 +102,13 @@ class SharedPace:
         :raises RevisionMismatch: when others write all the time
         """
         async with self._writing:
-            began = self._now()
-            try:
-                return await self._write(texts, learnt or BroadcastTally())
-            finally:
-                self._took = self._now() - began
+            return await self._write(texts, learnt or BroadcastTally())
 
     async def _write(self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally) -> list[int]:
         for _ in range(WRITE_ATTEMPTS):
             known = self._known or await self._load()
             slots, data = self._add(known.data, texts, learnt)
+            began = self._now()
             try:
                 self._known = await self._items.update(KEY, data, revision=known.revision)
             except RevisionMismatch:
@@ -120,6 +119,7 @@ class SharedPace:
             except NotFound:
                 self._known = None
                 continue
+            self._took.append(self._now() - began)
             self.tally = _tally(data["runs"][self._run])
             return slots
         raise RevisionMismatch(f"Others wrote {PACE} {WRITE_ATTEMPTS} times meanwhile; trying again later.")
@@ -132,8 +132,9 @@ class SharedPace:
         lanes = Lanes(known.get("lanes", {}))
         slots: list[int] = []
         if not tally.stopped:
-            # Not from now on: while this is being written, the first slots would go by.
-            slots, lanes = lanes.reserve(texts, now + self._took, span=SPAN)
+            # Not from now on: while this is being written, the first slots would go by. No fixed bound: where every
+            # write took longer than that, all slots would go by.
+            slots, lanes = lanes.reserve(texts, now + min(self._took, default=0), span=SPAN)
         runs[self._run] = {**tally.to_json(), "at_ms": now // 1000}
         newest = sorted(runs.items(), key=lambda one: one[1]["at_ms"])[-RUNS_KEPT:]
         data = {"v": 1, "by": secrets.token_hex(8), "lanes": dict(lanes.free_from), "runs": dict(newest)}
