@@ -7,6 +7,8 @@ test module is. Tests never see the settings of whoever runs them.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import gc
 import json
 import os
 import shutil
@@ -102,6 +104,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     )
 
 
+def pytest_collection_finish() -> None:
+    """Six thousand tests and what they import live as long as the run: the garbage collector need not look at them."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_unconfigure() -> None:
     _shared.close()
     shutil.rmtree(HOME, ignore_errors=True)
@@ -119,12 +127,23 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def airflow_db() -> Path:
-    """A migrated database in this run's AIRFLOW_HOME."""
-    migrated = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], capture_output=True, text=True, check=False
-    )
-    assert migrated.returncode == 0, migrated.stdout[-4000:] + migrated.stderr[-4000:]
-    return HOME / "airflow"
+    """A migrated database in this worker's AIRFLOW_HOME. The first worker that needs one makes it for all."""
+    home, made = HOME / "airflow", RUN / "migrated.db"
+    home.mkdir(exist_ok=True)
+    with (RUN / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            migrated = subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert migrated.returncode == 0, migrated.stdout[-4000:] + migrated.stderr[-4000:]
+            shutil.copy(home / "airflow.db", made)
+        else:
+            shutil.copy(made, home / "airflow.db")
+    return home
 
 
 @pytest.fixture(scope="session")

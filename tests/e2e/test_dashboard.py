@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
 
 from flexsms.demo.history import FORBIDDEN, Run, history
 from tests.conftest import ROOT
@@ -29,6 +29,7 @@ PICTURES = ROOT / ".cache" / "dashboard"
 PAGE = "/flexsms/dashboard"
 SID = "CH" + "a1" * 16
 Open = Callable[..., Page]
+Looks = Callable[[str], Iterator[tuple[Page, str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +72,7 @@ def open_page(airflow: ApiServer, browser: Browser, asked: list[str]) -> Iterato
         context = browser.new_context(viewport={"width": width, "height": 1000}, **more)
         contexts.append(context)
         if role:
-            token = token_of(role)
-            context.add_cookies([{"name": COOKIE_NAME_JWT_TOKEN, "value": token, "url": airflow.url}])
+            log_in(context, airflow.url, role)
         context.add_init_script(f"localStorage.theme ??= {theme!r}")
         page = context.new_page()
         page.set_default_timeout(60_000)
@@ -87,6 +87,10 @@ def open_page(airflow: ApiServer, browser: Browser, asked: list[str]) -> Iterato
         context.close()
     # What the server refuses, the browser says by itself.
     assert [line for line in complaints if not line.startswith("Failed to load resource")] == []
+
+
+def log_in(context: BrowserContext, url: str, role: str) -> None:
+    context.add_cookies([{"name": COOKIE_NAME_JWT_TOKEN, "value": token_of(role), "url": url}])
 
 
 @pytest.fixture
@@ -118,47 +122,66 @@ def overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-LOOKS = list(product(("viewer", "user", "op"), ("light", "dark"), (1440, 480)))
+ROLES = pytest.mark.parametrize("role", ["viewer", "user", "op"])
 
 
-@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
-def test_ninety_days(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
+@pytest.fixture
+def looks(open_page: Open, airflow: ApiServer) -> Looks:
+    """The page as a role sees it: in each theme and width, loaded anew each time. Gives the theme and a name, too.
+
+    All in one tab: to make one takes longer than such a look.
+    """
+
+    def looks(role: str) -> Iterator[tuple[Page, str, str]]:
+        page = open_page(f"{PAGE}/x/icon.svg", role=role)
+        for theme, width in product(("light", "dark"), (1440, 480)):
+            log_in(page.context, airflow.url, role)
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.evaluate("theme => localStorage.theme = theme", theme)
+            page.goto(airflow.url + PAGE)
+            yield page, theme, f"{role}-{theme}-{width}"
+
+    return looks
+
+
+@ROLES
+def test_ninety_days(role: str, looks: Looks, now: datetime) -> None:
     database.fill(history(now))
-    page = open_page(role=role, theme=theme, width=width)
-    expect(page.locator("#tiles .tile")).to_have_count(10)
-    expect(page.locator("svg")).to_have_count(6)
-    expect(page.locator("#plot-cleanup .column")).to_have_count(90)
-    expect(page.locator("html")).to_have_attribute("data-theme", theme)
-    expect(page.locator("#look-up")).to_be_visible(visible=role != "viewer")
-    assert overflow(page) <= 0
-    picture(page, f"history-{role}-{theme}-{width}")
+    for page, theme, name in looks(role):
+        expect(page.locator("#tiles .tile")).to_have_count(10)
+        expect(page.locator("svg")).to_have_count(6)
+        expect(page.locator("#plot-cleanup .column")).to_have_count(90)
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        expect(page.locator("#look-up")).to_be_visible(visible=role != "viewer")
+        assert overflow(page) <= 0, name
+        picture(page, f"history-{name}")
 
 
-@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
-def test_a_night_with_failures(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
+@ROLES
+def test_a_night_with_failures(role: str, looks: Looks, now: datetime) -> None:
     database.fill(night(now, failed=38))
-    page = open_page(role=role, theme=theme, width=width)
-    expect(page.locator("#top .lead.bad")).to_have_text("38 channels failed in the last cleanup.")
-    page.get_by_role("link", name="See why").click()
-    expect(page.locator("#failures tbody tr")).to_have_count(1)
-    expect(page.locator("#failures")).to_contain_text("add it to the key")
-    expect(page.locator("#texts")).to_be_hidden()
-    expect(page.locator(".tile[aria-current]")).to_contain_text("Failed")
-    assert overflow(page) <= 0
-    picture(page, f"failures-{role}-{theme}-{width}")
-    page.get_by_role("link", name="Show everything").click()
-    expect(page.locator("#texts")).to_be_visible()
+    for page, _, name in looks(role):
+        expect(page.locator("#top .lead.bad")).to_have_text("38 channels failed in the last cleanup.")
+        page.get_by_role("link", name="See why").click()
+        expect(page.locator("#failures tbody tr")).to_have_count(1)
+        expect(page.locator("#failures")).to_contain_text("add it to the key")
+        expect(page.locator("#texts")).to_be_hidden()
+        expect(page.locator(".tile[aria-current]")).to_contain_text("Failed")
+        assert overflow(page) <= 0, name
+        picture(page, f"failures-{name}")
+        page.get_by_role("link", name="Show everything").click()
+        expect(page.locator("#texts")).to_be_visible()
 
 
-@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
-def test_an_empty_account_says_what_to_do_first(role: str, theme: str, width: int, open_page: Open) -> None:
+@ROLES
+def test_an_empty_account_says_what_to_do_first(role: str, looks: Looks) -> None:
     database.empty()
-    page = open_page(role=role, theme=theme, width=width)
-    expect(page.locator("#first li")).to_have_count(4)
-    expect(page.locator("#first li.done")).to_have_count(2)
-    expect(page.locator("svg")).to_have_count(0)
-    assert overflow(page) <= 0
-    picture(page, f"empty-{role}-{theme}-{width}")
+    for page, _, name in looks(role):
+        expect(page.locator("#first li")).to_have_count(4)
+        expect(page.locator("#first li.done")).to_have_count(2)
+        expect(page.locator("svg")).to_have_count(0)
+        assert overflow(page) <= 0, name
+        picture(page, f"empty-{name}")
 
 
 TO_CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage"
@@ -217,19 +240,19 @@ def test_what_a_data_team_asks_is_answered_one_click_from_the_list_of_dags(
     picture(page, "questions")
 
 
-@pytest.mark.parametrize(("role", "theme", "width"), LOOKS)
-def test_a_login_that_has_ended(role: str, theme: str, width: int, open_page: Open, now: datetime) -> None:
+@ROLES
+def test_a_login_that_has_ended(role: str, looks: Looks, now: datetime) -> None:
     database.fill(night(now))
-    page = open_page(role=role, theme=theme, width=width)
-    expect(page.locator("#top .lead.good")).to_be_visible()
-    page.context.clear_cookies()
-    page.get_by_role("button", name="Refresh").click()
-    expect(page.locator("#top")).to_contain_text("Your login has ended.")
-    expect(page.locator("#tiles .tile")).to_have_count(10)
-    assert overflow(page) <= 0
-    picture(page, f"login-ended-{role}-{theme}-{width}")
-    page.get_by_role("button", name="Log in again").click()
-    page.wait_for_url(re.compile("/auth/"))
+    for page, _, name in looks(role):
+        expect(page.locator("#top .lead.good")).to_be_visible()
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.locator("#top")).to_contain_text("Your login has ended.")
+        expect(page.locator("#tiles .tile")).to_have_count(10)
+        assert overflow(page) <= 0, name
+        picture(page, f"login-ended-{name}")
+        page.get_by_role("button", name="Log in again").click()
+        page.wait_for_url(re.compile("/auth/"))
 
 
 def test_it_is_a_page_of_airflows_and_leads_to_runs(

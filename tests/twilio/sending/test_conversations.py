@@ -160,6 +160,7 @@ async def test_a_refusal_that_names_nobody_leads_to_the_holder_all_the_same(desk
     assert sent.reused_channel
 
 
+@pytest.mark.usefixtures("long_pauses")
 async def test_a_conversation_that_a_dead_try_left_behind_makes_way(desk: Desk) -> None:
     # The worker dies when it has made the conversation and the customer is not in it; the customer writes meanwhile.
     desk.fault(CONVERSATIONS, "/Participants$", times=None, action="drop_before")
@@ -174,6 +175,7 @@ async def test_a_conversation_that_a_dead_try_left_behind_makes_way(desk: Desk) 
     assert desk.texts() == ["Your results are in."]
 
 
+@pytest.mark.usefixtures("long_pauses")
 @pytest.mark.parametrize("body", ["Your results are in.", ""], ids=["text", "agent writes first"])
 async def test_a_conversation_that_a_dead_try_made_is_gone_on_with(desk: Desk, body: str) -> None:
     desk.fault(FLEX, "/Interactions$", times=None, action="drop_before")
@@ -253,6 +255,7 @@ async def test_an_interaction_that_does_not_show_yet_is_waited_for(desk: Desk) -
     assert desk.texts() == []
 
 
+@pytest.mark.usefixtures("long_pauses")
 @pytest.mark.parametrize(("status", "code"), [(409, 50433), (400, 50414)])
 async def test_whoever_is_in_it_already_keeps_the_conversation(desk: Desk, status: int, code: int) -> None:
     # A dead try has made all of it; then Twilio refuses the second adding of the customer in other words.

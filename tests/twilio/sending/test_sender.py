@@ -361,6 +361,7 @@ async def test_a_refusal_is_not_repeated(desk: Desk) -> None:
     assert desk.texts() == ["Your results are in."]
 
 
+@pytest.mark.usefixtures("long_pauses")
 async def test_a_text_whose_channel_is_gone_is_left_to_a_person(desk: Desk) -> None:
     # The text leaves, nobody hears of it, and the look-up is no help either: then the worker dies.
     desk.fault_post(action="drop_after")

@@ -309,6 +309,7 @@ async def test_a_lost_text_is_not_posted_again_into_a_retired_channel(
     assert_nobody_is_lost(desk)
 
 
+@pytest.mark.usefixtures("long_pauses")
 @ROUTES
 async def test_a_text_of_a_dead_try_that_never_left_its_channel_is_sent(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, route: str

@@ -136,6 +136,7 @@ async def killed(desk: Desk, seconds: float = 0.8, **text: Any) -> None:
     desk.sandbox.control.clear_faults()
 
 
+@pytest.mark.usefixtures("long_pauses")
 async def test_a_retry_takes_the_flow_away_that_its_dead_try_has_left_beside_the_task(desk: Desk) -> None:
     first = await desk.send("Fire and forget.", key="k0", route="studio")
     desk.sandbox.control.fault(match={"method": "GET", **WEBHOOKS}, action="drop_before")
@@ -146,6 +147,7 @@ async def test_a_retry_takes_the_flow_away_that_its_dead_try_has_left_beside_the
     assert flows(desk, first.channel_sid) == 0
 
 
+@pytest.mark.usefixtures("long_pauses")
 async def test_a_retry_takes_the_flow_away_that_its_dead_try_attached_beside_the_customers_task(
     desk: Desk,
 ) -> None:
