@@ -133,6 +133,16 @@ def test_a_file_is_imported_whatever_is_wrong_with_a_row(
     assert (told["numbers"], told["changed"], told["left_out"], told["written"]) == (3, 0, 1, True)
 
 
+@pytest.mark.parametrize("name", ["opted out.txt", "50% off.txt", "d#1?.txt", "désinscrits.txt"])
+def test_a_file_is_found_whatever_its_name_is(
+    name: str, suppress: Suppress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(f"{NUMBER}\n")
+    assert suppress("import", name, "--write")[:2] == (0, "Opted out now: 1 number. As before: 0.\n")
+    assert is_out(NUMBER)
+
+
 def test_a_later_word_of_the_customer_counts_more_than_an_import(suppress: Suppress, tmp_path: Path) -> None:
     learn(NUMBER, out=False, why=Why.START, day=3)
     learn(OTHER, out=False, why=Why.START, day=1)

@@ -179,7 +179,7 @@ def _import(args: argparse.Namespace) -> int:
     with Console(stderr=True).status("Loading Airflow") as status, in_airflow():
         from flexsms.recipients.opted_out import opted_out_rows
 
-        path = args.what if "://" in args.what else Path(args.what).resolve().as_uri()
+        path = args.what if "://" in args.what else str(Path(args.what).resolve())
 
         def rows() -> Iterator[OptedOutRow]:
             for row in opted_out_rows(path, clock.utc_now()):
