@@ -383,10 +383,11 @@ async def test_a_wrong_argument_is_named(field: str, value: str, context: Any, t
         await operator(batch, **{field: value}).aexecute(context)
 
 
-def test_what_is_mapped_is_no_template(context: Any) -> None:
-    """A label with braces stays one; the batches come from another task."""
+@pytest.mark.parametrize("native", [True, False])
+def test_what_is_mapped_is_no_template(native: bool, context: Any) -> None:
+    """A label with braces stays one; the batches come from another task. A campaign is a text, as for the check."""
     batches = [{"label": "{{ 7 * 7 }}", "number": 0}]
-    with DAG("dag", schedule=None) as dag:
+    with DAG("dag", schedule=None, render_template_as_native_obj=native) as dag:
         mapped: Any = FlexBroadcastOperator.partial(task_id="send", campaign="{{ 6 * 7 }}").expand(
             batch=batches
         )

@@ -115,9 +115,10 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         plan_task_id: str | None = None,
         approval_task_id: str | None = None,
         twilio_conn_id: str = TwilioHook.default_conn_name,
+        render_template_as_native_obj: bool | None = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(render_template_as_native_obj=render_template_as_native_obj, **kwargs)
         self.batch = batch
         self.campaign = campaign
         self.route = route
