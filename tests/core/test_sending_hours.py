@@ -116,6 +116,13 @@ def test_hours_around_the_clock_never_close_for_a_week() -> None:
     assert opening.closes > at + HORIZON
 
 
+def test_hours_that_a_night_leaves_out_come_a_week_later() -> None:
+    """On the one Sunday of two weeks, clocks in Berlin go from 02:00 to 03:00."""
+    nights = SendingHours.parse("02:00-03:00", days="sun")
+    assert span(nights.opening(["Europe/Berlin"], utc("2026-03-23 00:55"))) == ("05 00:00", "05 01:00")
+    assert nights.opening(["Pacific/Pago_Pago", "Pacific/Kiritimati"], utc("2026-03-23 00:55")) is None
+
+
 def test_no_zone_has_no_hours() -> None:
     assert DAYTIME.opening([], utc("2026-01-05 12:00")) is None
 

@@ -20,8 +20,8 @@ DEFAULT_DAYS = "mon-sun"
 # A text that leaves at the last moment still waits in the carrier's queue. How long one may wait cannot be said of a
 # text in a conversation, so it leaves a little earlier.
 MARGIN = timedelta(minutes=5)
-# A week, and what a day of the week may begin later elsewhere.
-HORIZON = timedelta(days=8)
+# Two weeks, for the night of one week may leave out the hours of its only day, and what a day may begin later elsewhere.
+HORIZON = timedelta(days=15)
 DAY_MINUTES = 24 * 60
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -156,10 +156,10 @@ def _common_spans(hours: SendingHours, zones: frozenset[str], day: date) -> tupl
 
 @lru_cache(maxsize=4096)
 def _local_spans(hours: SendingHours, zone: str, day: date) -> tuple[Opening, ...]:
-    """The hours of one zone, from two days before a day to ten days after it."""
+    """The hours of one zone, from two days before a day to behind :data:`HORIZON`."""
     found: list[Opening] = []
     info = ZoneInfo(zone)
-    for local_day in (day + timedelta(days=number) for number in range(-2, 11)):
+    for local_day in (day + timedelta(days=number) for number in range(-2, HORIZON.days + 3)):
         if local_day.weekday() not in hours.days:
             continue
         opens = max(_readings(local_day, hours.start, info))
