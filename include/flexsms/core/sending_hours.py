@@ -20,7 +20,7 @@ DEFAULT_DAYS = "mon-sun"
 # A text that leaves at the last moment still waits in the carrier's queue. How long one may wait cannot be said of a
 # text in a conversation, so it leaves a little earlier.
 MARGIN = timedelta(minutes=5)
-# Two weeks, for the night of one week may leave out the hours of its only day, and what a day may begin later elsewhere.
+# Two weeks, for a night may leave out the hours of the only day of a week, and what a day may begin later elsewhere.
 HORIZON = timedelta(days=15)
 DAY_MINUTES = 24 * 60
 
