@@ -91,7 +91,7 @@ format: dev-env ## what ruff can put right by itself
 form: dev-env ## the form of the Airflow connection again, from the fields of its settings
 	@$(BIN)/python scripts/connection_form.py
 
-bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s; 100 000 events, with kills; a list of a million; the dashboard
+bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s; 100 000 events, with kills; lists; the dashboard
 	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(BIN)/python -m bench $(ARGS)
 
 chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")

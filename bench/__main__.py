@@ -14,7 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import broadcast, check, dashboard, posts, stories, streams
+from bench import again, broadcast, check, dashboard, posts, stories, streams
+from bench.broadcast_plot import draw_broadcasts
 from bench.plot import draw
 from bench.report import environment, show, write_json
 from bench.scenarios import LATENCY_MS, QUICK, Scenarios, Sizes
@@ -22,7 +23,7 @@ from bench.streams_report import draw_streams, show_streams, write_streams_json
 from flexsms.sandbox.client import SandboxProcess
 
 FOLDER = Path(__file__).resolve().parents[1] / ".bench"
-PARTS = ("speed", "posts", "streams", "check", "broadcast", "dashboard")
+PARTS = ("speed", "posts", "streams", "check", "broadcast", "again", "dashboard")
 Say = Callable[[str], None]
 
 
@@ -34,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         "--only",
         choices=PARTS,
         help="speed: cleanup and tracking; posts: 200 a second to the inbox; streams: events over three "
-        "sources; check: a list of a million recipients; broadcast: 5000 texts; dashboard: 90 days of it in a browser",
+        "sources; check: a list of a million recipients; broadcast: 5000 texts; again: a campaign of 100 000 that is "
+        "over; dashboard: 90 days of it in a browser",
     )
     parser.add_argument("--rounds", type=int, help="how often the speed is measured (default: 3)")
     parser.add_argument("--batch", type=int, help=f"channels per batch (default: {Sizes().batch})")
@@ -63,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         reached &= _check(check.QUICK if asked.quick else check.Lists(), console, say)
     if asked.only in (None, "broadcast"):
         reached &= _broadcast(broadcast.QUICK if asked.quick else broadcast.Lists(), console, say)
+    if asked.only in (None, "again"):
+        reached &= _again(again.QUICK if asked.quick else again.Finished(), console, say)
     if asked.only in (None, "dashboard"):
         reached &= _dashboard(dashboard.QUICK if asked.quick else dashboard.Visit(), console, say)
     console.print(f"{time.monotonic() - began:.0f} s.")
@@ -107,8 +111,17 @@ def _check(lists: check.Lists, console: Console, say: Say) -> bool:
 def _broadcast(lists: broadcast.Lists, console: Console, say: Say) -> bool:
     findings = broadcast.run(lists, say)
     broadcast.show_broadcasts(console, findings)
+    draw_broadcasts(FOLDER / "broadcast.png", findings, environment(asdict(lists)))
     _write("broadcast", lists, findings.to_json(), console)
+    console.print("Written: .bench/broadcast.png")
     return all(target.ok for target in findings.targets)
+
+
+def _again(finished: again.Finished, console: Console, say: Say) -> bool:
+    found = again.run(finished, say)
+    again.show_again(console, found)
+    _write("again", finished, found.to_json(), console)
+    return all(target.ok for target in found.targets)
 
 
 def _dashboard(visit: dashboard.Visit, console: Console, say: Say) -> bool:

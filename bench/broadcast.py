@@ -23,7 +23,12 @@ from flexsms.twilio.account import connect
 
 NUMBERS = {StackName.CHAT: "twilio", StackName.CONVERSATIONS: "conversations"}
 WARM_UP = 70
-ALONE = "a process per text"
+OURS, FLOOR, PACED, ALONE = (
+    f"broadcast, batches of {BATCH:,}",
+    "floor",
+    "documented limits",
+    "a process per text",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,12 @@ QUICK = Lists(rounds=1, texts=1_500, paced_s=20, alone=2, grown=(200, 2_000))
 
 @dataclass(slots=True)
 class Findings:
-    """What came of it, by stack."""
+    """What came of it, by stack.
 
+    :ivar limits: texts/s that Twilio's limits leave room for
+    """
+
+    limits: dict[StackName, float] = field(default_factory=dict)
     rounds: dict[str, list[Measurement]] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
 
@@ -92,7 +101,7 @@ class Broadcasts:
 
     def fast(self) -> None:
         """Without limits, beside the floor."""
-        ours, theirs = f"{self._stack}: broadcast, batches of {BATCH:,}", f"{self._stack}: floor"
+        ours, theirs = f"{self._stack}: {OURS}", f"{self._stack}: {FLOOR}"
         for number in range(self._lists.rounds):
             for name, work in {ours: broadcast, theirs: floor}.items():
                 self._measure(name, number, self._lists.texts, partial(work, self._job(self._lists.texts)))
@@ -105,7 +114,8 @@ class Broadcasts:
         """Under the documented limits. Counted from the first text to the last: processes take a while to start."""
         per_second = asyncio.run(self._limit())
         each = round(per_second * self._lists.paced_s / workers)
-        name = f"{self._stack}: documented limits, {workers} processes"
+        self._found.limits[self._stack] = per_second
+        name = f"{self._stack}: {PACED}, {workers} {'process' if workers == 1 else 'processes'}"
         for number in range(self._lists.rounds):
             job = self._job(workers * each, rate_limits="documented")
             jobs = [

@@ -49,11 +49,11 @@ def draw(path: Path, found: Findings, facts: Mapping[str, Any]) -> None:
 
 def _draw_speed(axes: Axes, rounds: Mapping[str, list[Measurement]]) -> None:
     limit = over(rounds[FLOOR], lambda one: one.per_second)
-    bars = [name for name in rounds if "batches of" in name]
-    spreads = [over(rounds[name], lambda one: one.per_second) for name in (*bars, RECIPE)]
-    labels = [name.replace(", ", "\n") for name in (*bars, RECIPE)]
-    _bars(axes, labels, spreads, [OURS] * len(bars) + [OTHERS])
-    for place, (name, spread) in enumerate(zip(bars, spreads, strict=False)):
+    ours = [name for name in rounds if "batches of" in name]
+    spreads = [over(rounds[name], lambda one: one.per_second) for name in (*ours, RECIPE)]
+    labels = [name.replace(", ", "\n") for name in (*ours, RECIPE)]
+    bars(axes, labels, spreads, [OURS] * len(ours) + [OTHERS])
+    for place, (name, spread) in enumerate(zip(ours, spreads, strict=False)):
         to_floor, to_recipe = (ratios(rounds[name], rounds[other]).middle for other in (FLOOR, RECIPE))
         note = f"{to_floor:.0%}\nof the floor\n\n{to_recipe:.0f} ×\nthe recipe"
         axes.text(place, spread.middle * 0.42, note, ha="center", va="center", color="white", fontsize=9)
@@ -67,7 +67,7 @@ def _draw_speed(axes: Axes, rounds: Mapping[str, list[Measurement]]) -> None:
 
 
 def _draw_limit(axes: Axes, rounds: list[Measurement]) -> None:
-    _bars(axes, ["flexsms\ndocumented\nlimits"], [over(rounds, lambda one: one.per_second)], [OURS])
+    bars(axes, ["flexsms\ndocumented\nlimits"], [over(rounds, lambda one: one.per_second)], [OURS])
     axes.axhline(PROXY_PER_S, color=LINE, linewidth=1.5, linestyle="--", zorder=3)
     axes.text(0.5, PROXY_PER_S * 1.02, "Proxy's 30/s", ha="right", va="bottom", color=LINE, fontsize=9)
     axes.set_xlim(-0.5, 0.5)
@@ -79,7 +79,7 @@ def _draw_limit(axes: Axes, rounds: list[Measurement]) -> None:
 
 def _draw_memory(axes: Axes, peaks: Mapping[int, list[Peak]]) -> None:
     spreads = [Spread.of(peak.peak_mb for peak in rounds) for rounds in peaks.values()]
-    _bars(axes, [f"{crowd:,}" for crowd in peaks], spreads, [OURS] * len(spreads), form=".1f")
+    bars(axes, [f"{crowd:,}" for crowd in peaks], spreads, [OURS] * len(spreads), form=".1f")
     bound = spreads[0].middle + 50
     axes.axhline(bound, color=LINE, linewidth=1.5, linestyle="--", zorder=3)
     axes.text(
@@ -91,7 +91,8 @@ def _draw_memory(axes: Axes, peaks: Mapping[int, list[Peak]]) -> None:
     axes.set_title("Peak memory of a cleanup, MB")
 
 
-def _bars(axes: Axes, labels: list[str], spreads: list[Spread], colors: list[str], form: str = ".0f") -> None:
+def bars(axes: Axes, labels: list[str], spreads: list[Spread], colors: list[str], form: str = ".0f") -> None:
+    """Bars with their values, as high as the middle of each spread, and its range."""
     middles = [spread.middle for spread in spreads]
     reach = [[one.middle - one.low for one in spreads], [one.high - one.middle for one in spreads]]
     axes.bar(range(len(spreads)), middles, width=0.62, color=colors, zorder=2)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench.broadcast import ALONE, Findings, Lists, run, show_broadcasts
+from bench.broadcast_plot import draw_broadcasts
+from bench.report import environment
 from flexsms.core.stack_name import StackName
 
 TINY = Lists(rounds=1, texts=20, paced_s=1, workers=2, alone=1, grown=(5, 10))
@@ -47,10 +51,12 @@ def test_the_floor_makes_the_same_calls_for_each_text(found: Findings) -> None:
         assert ours_per_text == floors_per_text
 
 
-def test_all_of_it_can_be_told(found: Findings) -> None:
+def test_all_of_it_can_be_told(found: Findings, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=160)
     show_broadcasts(console, found)
     assert isinstance(console.file, io.StringIO)
     told = console.file.getvalue()
     assert all(name in told for name in found.rounds)
     assert len(json.loads(json.dumps(found.to_json()))["targets"]) == 2 * 6
+    draw_broadcasts(tmp_path / "broadcast.png", found, environment(asdict(TINY)))
+    assert (tmp_path / "broadcast.png").read_bytes().startswith(b"\x89PNG")
