@@ -7,11 +7,13 @@ ARGS ?=
 STACK ?= conversations
 AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW_HOME
+# Pytest rewrites every test as it is imported, in every worker: seven seconds of each, unless it may keep the outcome.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
-# Four workers for two cores, because most tests wait for a process of their own; whole files each, in the order of
-# their names. The contract check comes last and waits for the others.
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+# Five workers for two cores, because most tests wait for a process of their own; whole files each, in the order that
+# tests/conftest.py gives them. The contract check comes last and waits for the others.
+PARALLEL := -n 5 --dist loadfile --no-loadscope-reorder
 UNIT = -m "not airflow and not e2e and not cluster and not install$(if $(LATER), and not last)" \
   $(foreach folder,dags e2e cluster install $(if $(LATER),$(OWN_CLOCK)),--ignore tests/$(folder))
 WITH_AIRFLOW := $(addprefix tests/,cli dags demo docs hooks operators sensors sources triggers web) $(sort $(wildcard tests/test_*.py))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from flexsms.retry_policy import FlexRetryPolicy
 from flexsms.sandbox.client import SandboxProcess, connection_extra
 from tests.conftest import ROOT
+from tests.support import repeats
 
 HERE = Path(__file__).resolve().parent
 DAGS = ROOT / "include" / "flexsms" / "dags"
@@ -23,6 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"))
+
+
+@pytest.fixture(autouse=True)
+def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    repeats.soon(monkeypatch)
 
 
 @pytest.fixture
@@ -174,7 +181,11 @@ def tries(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[in
     """Limit every task to so many tries, without a pause between them."""
 
     def tries(count: int) -> None:
-        changes = {"retries": count - 1, "retry_policy": FlexRetryPolicy(first_delay_s=0)}
+        changes = {
+            "retries": count - 1,
+            "retry_delay": timedelta(0),
+            "retry_policy": FlexRetryPolicy(first_delay_s=0),
+        }
         for task in (task for dag in dags.values() for task in dag.tasks):
             for name, value in changes.items():
                 if task.is_mapped:

@@ -12,6 +12,7 @@ from airflow.sdk.execution_time.comms import CreateHITLDetailPayload, HITLDetail
 
 from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import SandboxProcess
+from tests.support import repeats
 from tests.support.stores import AnyAsset, Store
 
 
@@ -47,6 +48,11 @@ class FakeContext(dict[str, Any]):
             left = self.pushed.get(key) if task_ids == self["ti"].task_id else None
             return self.pulled.get((task_ids, key, -1), left)
         return [self.pulled.get((task_ids, key, index)) for index in map_indexes]
+
+
+@pytest.fixture(autouse=True)
+def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    repeats.soon(monkeypatch)
 
 
 @pytest.fixture

@@ -10,32 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.client import http_client
 from flexsms.twilio.client.endpoints import endpoint
 from flexsms.twilio.client.settings import TwilioSettings
+from tests.support import repeats
 from tests.support.cleanup_scenarios import HOUSES, House
 from tests.support.peer import Peer, serving
 
 if TYPE_CHECKING:
     from flexsms.sandbox.client import SandboxControl, SandboxProcess
 
-PAUSE, SOONER = http_client._backoff, 20
-
 
 @pytest.fixture(autouse=True)
 def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a replica that is not there, nor long for a service that a test has put out of order.
-
-    How often a call is repeated stays as it is, and so does what Twilio asks for by `Retry-After`.
-    """
+    """Nobody waits for a replica that is not there, nor long for a service that a test has put out of order."""
     monkeypatch.setattr("flexsms.twilio.client.not_found.ASK_AGAIN_AFTER_S", 0.01)
-    monkeypatch.setattr(http_client, "_backoff", lambda state: PAUSE(state) / SOONER)
+    repeats.soon(monkeypatch)
 
 
 @pytest.fixture
 def long_pauses(ask_again_soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call is repeated as late as for real: there is time to die between two."""
-    monkeypatch.setattr(http_client, "_backoff", PAUSE)
+    repeats.as_late_as_for_real(monkeypatch)
 
 
 @pytest.fixture
