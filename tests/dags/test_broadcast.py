@@ -170,7 +170,10 @@ def test_many_are_texted_only_when_somebody_has_approved(
     assert done.state == "success"
     [asked] = person.asked
     assert asked.subject == "Approve a broadcast to 5 people"
-    assert "To …0200:\n\n```\nDear Customer0, your visit is tomorrow.\n```" in asked.body
+    assert (
+        "To …0200 (the longest, 1 segment):\n\n```\nDear Customer0, your visit is tomorrow.\n```"
+        in asked.body
+    )
     assert asked.defaults == ["Reject"]
     assert CUSTOMERS[0] not in asked.body
     assert told in capsys.readouterr().out
