@@ -177,6 +177,26 @@ async def test_outside_of_the_hours_it_waits_in_the_triggerer_once(
     assert sandbox.control.journal() == []
 
 
+async def test_before_its_time_is_over_it_goes_on_in_another_process(
+    batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
+) -> None:
+    """A slow pace takes days, and uses up no try."""
+    batch = batch_of(40)
+    # At this pace they take two seconds at least, and half of the timeout is less.
+    rules = {"max_per_second": 20, "execution_timeout": timedelta(seconds=2)}
+    with pytest.raises(TaskDeferred) as deferred:
+        await operator(batch, **rules).aexecute(context)
+    trigger: Any = deferred.value.trigger
+    assert isinstance(trigger, DateTimeTrigger)
+    assert set(outcomes(batch).values()) <= {"sent"}
+    assert len(bodies(sandbox)) < 40
+    resumed = operator(batch, execution_timeout=timedelta(hours=1))
+    resumed._goes_on = True
+    counts = await resumed.aexecute(context)
+    assert counts["sent"] == 40
+    assert len(bodies(sandbox)) == 40
+
+
 async def test_who_is_too_late_is_told_and_not_texted(
     batch_of: Callable[..., BroadcastBatch], context: Any, sandbox: SandboxProcess
 ) -> None:

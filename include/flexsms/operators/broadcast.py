@@ -39,6 +39,9 @@ BEHIND = timedelta(seconds=2)
 LOOK_AT_TASKS_EVERY_S = 30
 # Then the hour is looked at again.
 LONGEST_WAIT_FOR_TASKS = timedelta(hours=1)
+# So long before its execution_timeout, a batch that is not through goes on in another process: what has begun by then
+# ends in time, and no try is used up.
+PAUSE_BEFORE_TIMEOUT = timedelta(minutes=15)
 
 
 class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
@@ -234,18 +237,25 @@ class FlexBroadcastOperator(WithLineage, LiteralRows, BaseAsyncOperator):
             )
             known = frozenset(spool.rows)
             telling = asyncio.create_task(self._tell_progress(context, batch, spool))
+            pausing = asyncio.create_task(self._pause_in_time(self._sender))
             try:
                 with span("broadcast"):
                     return await self._sender.send(read_texts(BroadcastFolder(batch.folder), batch, known))
             finally:
                 telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+                pausing.cancel()
+                await asyncio.gather(telling, pausing, return_exceptions=True)
                 self.lineage = Lineage(
                     account.settings.account_sid, "", "flex/texts", outcomes.counts["sent"]
                 )
                 stack = str(account.settings.stack)
                 for one, texts in outcomes.counts.items():
                     count(Metric.SENT, texts, route=str(rules.route), stack=stack, outcome=one)
+
+    async def _pause_in_time(self, sender: BatchSender) -> None:
+        if (timeout := self.execution_timeout) is not None:
+            await asyncio.sleep(max(timeout - PAUSE_BEFORE_TIMEOUT, timeout / 2).total_seconds())
+            sender.pause()
 
     def _check_approval(self, context: Context) -> None:
         if not self.approval_task_id:

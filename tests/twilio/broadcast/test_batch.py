@@ -226,6 +226,23 @@ async def test_a_batch_that_is_halted_is_not_through(broadcast: Broadcast) -> No
     broadcast.each_once(texts)
 
 
+async def test_a_batch_that_is_paused_goes_on_at_once_in_another_process(broadcast: Broadcast) -> None:
+    texts = broadcast.texts(60)
+
+    def pause(_: BroadcastResult) -> None:
+        assert broadcast.sender is not None
+        broadcast.sender.pause()
+
+    before = broadcast.clock()
+    wait = await broadcast.send(texts, meanwhile=pause)
+    assert isinstance(wait, Wait)
+    assert wait.until is not None
+    assert before <= wait.until <= broadcast.clock()
+    assert 1 <= len(broadcast.bodies()) < 60
+    assert await broadcast.send(texts, was_tried=True) is None
+    broadcast.each_once(texts)
+
+
 async def test_two_workers_share_the_pace_of_a_number(broadcast: Broadcast) -> None:
     texts = broadcast.texts(40)
     other = replace(broadcast, results=[])

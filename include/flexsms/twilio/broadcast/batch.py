@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from flexsms.core.exceptions import (
 from flexsms.core.outbound_message import OutboundMessage, Route
 from flexsms.core.time_slots import MICROSECONDS
 from flexsms.twilio.broadcast.campaign import Campaign
-from flexsms.twilio.broadcast.feed import TextFeed
+from flexsms.twilio.broadcast.feed import TextFeed, each
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import MOST_TEXTS, SharedPace, SteadyClock
 from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch, TextLanes, Wait
@@ -109,11 +109,15 @@ class BatchSender:
         self._under_way = 0
         self._unsent: list[tuple[BroadcastText, RetryableError]] = []
         self._error: FlexSmsError | None = None
-        self._is_halted = self._has_too_many_tasks = False
+        self._is_halted = self._is_paused = self._has_too_many_tasks = False
 
     def halt(self) -> None:
         """Let no further text begin. It may be called from a signal handler."""
         self._is_halted = True
+
+    def pause(self) -> None:
+        """Let no further text begin in this process; the batch goes on in another one."""
+        self._is_paused = True
 
     async def send(self, texts: AsyncIterator[BroadcastText]) -> Wait | None:
         """Send the texts.
@@ -126,7 +130,7 @@ class BatchSender:
         if self._unsent and self._goes_on:
             unsent, self._unsent = self._unsent, []
             logger.info("Trying %d texts again that have not left.", len(unsent))
-            await self._try(_each(text for text, _ in unsent))
+            await self._try(each(text for text, _ in unsent))
         unpacked = await self._outcomes.pack_rest()
         with suppress(FlexSmsError):  # only the others would know a little later
             await self._reserve([])
@@ -134,19 +138,21 @@ class BatchSender:
             raise self._error
         if self._is_halted:
             raise TextsUnsent("The task was stopped; its next try goes on with the texts that have not left.")
-        if self._unsent and not self._waits:
+        if self._waits:  # who goes on tries the others, and adds who was texted
+            return Wait(self._hours.opens or (self._clock.moment() if self._is_paused else None))
+        if self._unsent:
             for text, error in self._unsent:
                 self._outcomes.failed(text, error)
             raise TextsUnsent(
                 f"{len(self._unsent)} texts have not left, the last of them for this reason: {self._unsent[-1][1]}"
             )
-        if unpacked is not None and not self._waits:  # the next try adds them
+        if unpacked is not None:  # the next try adds them
             raise unpacked
-        return Wait(self._hours.opens) if self._waits else None
+        return None
 
     @property
     def _waits(self) -> bool:
-        return self._hours.opens is not None or self._has_too_many_tasks
+        return self._hours.opens is not None or self._has_too_many_tasks or self._is_paused
 
     @property
     def _is_stopped(self) -> bool:
@@ -192,9 +198,7 @@ class BatchSender:
         most = self._rules.max_open_tasks
         if texts and most is not None:
             room = most + 1 - await count_open_tasks(self._client, self._settings.need("workspace_sid"))
-            if (
-                self._rules.route is Route.AGENT
-            ):  # of texts on the other route, nobody knows how many are answered
+            if self._rules.route is Route.AGENT:  # how many of the others are answered, nobody knows
                 texts = texts[: max(0, room - self._under_way)]
             self._has_too_many_tasks = room <= 0 or not texts
             if self._has_too_many_tasks:
@@ -293,8 +297,3 @@ class BatchSender:
         while some := await feed.rest(MOST_TEXTS):
             for text in some:
                 self._outcomes.left_out(text, outcome)
-
-
-async def _each(texts: Iterable[BroadcastText]) -> AsyncIterator[BroadcastText]:
-    for text in texts:
-        yield text

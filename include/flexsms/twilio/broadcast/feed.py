@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
@@ -96,3 +96,9 @@ class TextFeed:
         finally:
             self._read.extendleft(reversed(texts[len(slots) :]))
         return deque(zip(texts, slots, strict=False))
+
+
+async def each(texts: Iterable[BroadcastText]) -> AsyncIterator[BroadcastText]:
+    """Texts that are at hand, as a feed reads them."""
+    for text in texts:
+        yield text
