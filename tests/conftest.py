@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     The workers come to their ends at the same time then.
     """
 
-    def folder_of(item: pytest.Item) -> str:
-        return item.path.relative_to(ROOT / "tests").parts[0]
+    @cache
+    def folder_of(path: Path) -> str:
+        return path.relative_to(ROOT / "tests").parts[0]
 
     for item in items:
-        folder = folder_of(item)
+        folder = folder_of(item.path)
         if folder == "dags" or "airflow_db" in getattr(item, "fixturenames", ()):
             item.add_marker("airflow")
         if folder in ("e2e", "cluster", "install"):
@@ -99,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     items.sort(
         key=lambda item: (
             item.get_closest_marker("last") is not None,
-            (*TAKES_LONG, folder_of(item)).index(folder_of(item)),
+            (*TAKES_LONG, folder_of(item.path)).index(folder_of(item.path)),
         )
     )
 

@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import connect
 from flexsms.twilio.cleanup.plan import Plan, Planner
 from flexsms.twilio.cleanup.recovery import HealReport
-from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan
+from flexsms.twilio.cleanup.scan import BATCH_SIZE, DueChannel, Scan, unpack
 from flexsms.twilio.client.clock import utc_now
 
 from .conftest import FakeContext, ends_of, taskrouter_cursor
@@ -261,6 +261,8 @@ async def test_a_proxy_that_takes_one_megabyte_lets_the_largest_plan_through(
     monkeypatch.setattr(Planner, "plan", planned)
     batches = await plan(context, limit=MAX_LIMIT, batch_size=size)
     sent = [batches, *context.pushed.values()]
+    # Of a thousand batches, twenty are in each part: it is unpacked once.
+    monkeypatch.setattr("flexsms.operators.cleanup_xcom.unpack", cache(unpack))
     assert max(len(json.dumps(value)) for value in sent) < 500_000
     assert due == [channel for batch in batches for channel in planned_channels(context["ti"], batch)]
     assert [batch["end"] - batch["start"] for batch in batches] == context.pushed["plan"]["batches"]
