@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,15 +63,20 @@ def page(page: Page, airflow: ApiServer, token: str) -> Page:
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Callable[[], dict[str, Any]]:
-    """The connection as it is in the database: the web interface shows no secret, but an export does."""
+def stored() -> Callable[[], dict[str, Any]]:
+    """The connection as it is in the database: the web interface shows no secret."""
 
     def stored() -> dict[str, Any]:
-        file = tmp_path / "connections.json"
-        command = [sys.executable, "-m", "airflow", "connections", "export", str(file), "--format", "json"]
-        subprocess.run(command, capture_output=True, check=True)
-        row: dict[str, Any] = json.loads(file.read_text())["edited"]
-        return {**row, "extra": json.loads(row["extra"] or "{}")}
+        from airflow.models.connection import Connection  # noqa: TID251
+        from airflow.utils.session import create_session  # noqa: TID251
+
+        with create_session() as session:
+            row: Any = session.query(Connection).filter_by(conn_id="edited").one()
+            return {
+                "description": row.description,
+                "password": row.password,
+                "extra": json.loads(row.extra or "{}"),
+            }
 
     return stored
 
