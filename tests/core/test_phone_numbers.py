@@ -43,6 +43,7 @@ def test_there_is_nothing_to_say_of_a_number_that_is_known(number: str) -> None:
         "+1\u202f（415）\u30005550101",  # noqa: RUF001
         "\t+14155550101\r\n",
         "﹢1 415 555 ０１０１",  # noqa: RUF001
+        "+1ー415ー555ｰ0101",  # the long vowel that Japanese keyboards have in the place of a dash
     ],
     ids=ascii,
 )

@@ -97,8 +97,8 @@ def read_number(name: str, value: str | None) -> ReadNumber:
         raise InvalidInput(
             name, f"{mask_number(text)} has an extension", "give a number that can receive texts"
         )
-    if any(sign.isalpha() for sign in text):
-        # The library leaves letters out, or takes them for the keys of a phone: either way it is another number.
+    if any(sign.isascii() and sign.isalpha() for sign in text):
+        # The library leaves these out, or takes them for the keys of a phone: either way it is another number.
         problem = f"{mask_number(text)} has a letter"
         raise InvalidInput(name, problem, f"check for an O or an l that is to be a digit, and {WRITE}")
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
