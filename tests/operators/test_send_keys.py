@@ -140,7 +140,7 @@ async def test_a_text_of_another_airflow_under_this_name_is_no_plain_success(
         await send(ANN, context)
     assert texted(sandbox) == [ANN]
     left = context.pushed["return_value"]
-    assert left == {**sent, "duplicate": True, "sent_by": "dag/manual__1/send/-1", "sent_at": left["sent_at"]}
+    assert left == {**sent, "duplicate": True, "sent_by": "dag/manual__1/send/-1"}
     assert left["sent_at"][:4].isdigit()
 
 

@@ -65,7 +65,7 @@ class FlexSendOperator(WithLineage, LiteralRows, BaseAsyncOperator):
         may move in the list, but the same text twice to the same number is sent once (templated)
     :param twilio_conn_id: the Airflow connection (templated)
     :return: ``{"channel_sid", "task_sid", "session_sid", "interaction_sid", "message_sid", "reused_channel",
-        "duplicate", "sent_by", "sent_at"}``: SIDs and flags, no number and no text; the last two only of a duplicate
+        "duplicate", "sent_by", "sent_at"}``: SIDs and flags, no number and no text; ``sent_by`` only of a duplicate
     :raises AirflowSkipException: when, without an ``idempotency_key``, the text was sent under the name of this task
         before it ever ran here: by another Airflow with the same account, or in a run that was deleted
     :raises InvalidInput: when an argument is wrong

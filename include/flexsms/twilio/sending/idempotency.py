@@ -130,7 +130,8 @@ class SendLedger:
             fresh = self._fresh(digest, fingerprint, owner)
             try:
                 item = await self._map(digest).create(digest, fresh.to_json())
-                return replace(fresh, revision=item.revision, claimed_at=item.created_at)
+                at = item.created_at
+                return replace(fresh, revision=item.revision, claimed_at=at, written_at=at)
             except AlreadyExists:
                 held = _read(digest, await self._map(digest).fetch(digest))
             if held.nonce == fresh.nonce:
@@ -217,7 +218,7 @@ class SendLedger:
                 raise SendInProgress(
                     "idempotency_key: another task has taken this key over; it will send."
                 ) from None
-        return replace(claim, revision=item.revision)
+        return replace(claim, revision=item.revision, written_at=item.updated_at)
 
     def _fresh(self, digest: str, fingerprint: str, owner: str) -> Claim:
         now = self._now()

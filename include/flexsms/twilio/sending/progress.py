@@ -21,7 +21,8 @@ class SendResult:
     :param reused_channel: the conversation was there before the key was taken
     :param duplicate: nothing was sent, because the key had already been used for this text
     :param sent_by: of a duplicate: the task instance that sent the text
-    :param sent_at: of a duplicate: when that was, by Twilio's clock, ISO 8601
+    :param sent_at: when the text left, or a few moments before, by Twilio's clock, ISO 8601; also where an earlier try
+        sent it and died. Where the agent writes first: of a duplicate only, when the task was opened
     """
 
     channel_sid: str
@@ -68,6 +69,14 @@ class Progress:
         self.in_doubt, self.text_sid = False, None
         result = {**(self.claim.result or {}), "message_sid": None} if self.kept else None
         self.claim = replace(self.claim, stage=Stage.CLAIMED, result=result)
+
+    def about_to_post(self) -> Claim:
+        """What to write down before the text leaves.
+
+        It has the time: a later try that finds the text cannot tell any more when it left.
+        """
+        result = replace(result_of(self.claim), sent_at=self.claim.written_at.isoformat())
+        return replace(self.claim, stage=Stage.POSTING, result=result.to_json())
 
     def left_open(self) -> OpenConversation | None:
         """The conversation that an earlier try has opened, as far as the claim tells."""
@@ -130,8 +139,10 @@ def promise_of(conversation: OpenConversation, claim: Claim) -> SendResult:
 
 def duplicate_of(claim: Claim) -> SendResult:
     """What is left where the text was sent before."""
-    sent_at = claim.written_at.isoformat()
-    return replace(result_of(claim), duplicate=True, sent_by=claim.owner, sent_at=sent_at)
+    result = result_of(claim)
+    # Earlier versions did not keep when they posted.
+    sent_at = result.sent_at or claim.written_at.isoformat()
+    return replace(result, duplicate=True, sent_by=claim.owner, sent_at=sent_at)
 
 
 def result_of(claim: Claim) -> SendResult:

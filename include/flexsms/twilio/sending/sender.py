@@ -234,7 +234,7 @@ class Sender:
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress
     ) -> str | None:
         """Post the text; returns its SID, None when it certainly did not leave."""
-        progress.claim = claim = await self._ledger.advance(replace(progress.claim, stage=Stage.POSTING))
+        progress.claim = claim = await self._ledger.advance(progress.about_to_post())
         try:
             # Once the lease is over another task may take the key, so nothing may leave after that.
             async with asyncio.timeout(self._ledger.left_s(claim)):
