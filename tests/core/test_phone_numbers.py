@@ -129,3 +129,9 @@ def test_a_letter_is_no_digit_and_is_not_left_out(written: str) -> None:
     """What is left of such a number may be the number of somebody else."""
     with pytest.raises(InvalidInput, match=r"^to_number: …\d{0,4} has a letter; check for an O or an l"):
         parse_number("to_number", written)
+
+
+@pytest.mark.parametrize("written", ["+49 176 1234567²", "+49 176 1234567①", "+49 176 1234567½"], ids=ascii)
+def test_a_footnote_is_no_digit(written: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^to_number: …4567 is not a phone number"):
+        parse_number("to_number", written)

@@ -139,7 +139,9 @@ def clean(name: str, value: str | None) -> str:
     # Of the categories, Cf holds zero-width signs, marks of direction and soft hyphens, Cc tabs, Cs half an emoji.
     seen = (
         sign
-        for sign in unicodedata.normalize("NFKC", value)
+        for given in value
+        # A footnote or a fraction would become digits of the number.
+        for sign in (given if unicodedata.category(given) == "No" else unicodedata.normalize("NFKC", given))
         if unicodedata.category(sign) not in ("Cf", "Cc", "Cs")
     )
     return "".join(seen).strip()
