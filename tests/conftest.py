@@ -39,7 +39,8 @@ RUN = Path(os.environ["PYTEST_FLEXSMS_RUN"])
 HOME = RUN / (WORKER or "home")
 RECORDINGS = RUN / "recordings"
 WAIT_FOR_WORKERS_S = 500
-TAKES_LONG = ("e2e", "kill", "web", "twilio", "bench", "dags")  # the longest first
+# The longest first.
+TAKES_LONG = ("e2e", "kill", "bench", "web", "twilio", "dags", "operators", "verify", "chaos")
 
 assert "airflow" not in sys.modules, "something imported Airflow before its settings were in place"
 for name in list(os.environ):
