@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode, urlsplit
@@ -126,12 +127,8 @@ class TwilioTransport(AsyncHttpClient):
 
         Never too late, but too early by up to a second and that answer's way. None when it gave no date.
         """
-        try:
-            date = parsedate_to_datetime(self._last_date)
-        except ValueError:
-            return None
-        passed = timedelta(seconds=clock.monotonic_s() - self._answered_s)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)) + passed
+        date = _date(self._last_date)
+        return None if date is None else date + timedelta(seconds=clock.monotonic_s() - self._answered_s)
 
     async def request(  # type: ignore[override]  # the SDK declares the synchronous form
         self,
@@ -254,6 +251,16 @@ class TwilioTransport(AsyncHttpClient):
     def _waited(self, wanted: Request, seconds: float) -> None:
         if self._observer and seconds >= SHORTEST_WAIT_S:
             self._observer.throttled(host_of(wanted.name), seconds)
+
+
+@lru_cache(maxsize=1)  # the answers of a second have the same one, and a text asks for the present ten times
+def _date(header: str) -> datetime | None:
+    """What a header says, UTC; None where it says nothing."""
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _wait(state: RetryCallState) -> float:
