@@ -104,8 +104,9 @@ class BatchOutcomes:
     async def pack_some(self) -> None:
         """Add who was texted to the campaign, once it is worth a call."""
         if len(self._texted) >= self._pack_from:
-            await self.pack_rest()
-            self._pack_from = len(self._texted) + PACK_SIZE
+            is_packed = await self.pack_rest() is None
+            # Whoever came meanwhile is the beginning of the next pack, which is to be full and not more.
+            self._pack_from = PACK_SIZE if is_packed else len(self._texted) + PACK_SIZE
 
     async def pack_rest(self) -> FlexSmsError | None:
         """Add who was texted to the campaign. No text fares otherwise because that fails: the ledger knows it, too.
