@@ -69,15 +69,17 @@ class BroadcastSamples:
             ("the shortest", self._shortest),
         ):
             if text and text.place not in found:
-                found[text.place] = f"{why}, {_billed(text)}"
+                found[text.place] = _told(why, text)
         commonest = max(self._kinds.values(), key=lambda kind: kind.count, default=_Kind())
         others = (text for text in commonest.first if text.place not in found)
         if ordinary := next(others, None):
-            found[ordinary.place] = f"an ordinary one, {_billed(ordinary)}"
+            found[ordinary.place] = _told("an ordinary one", ordinary)
         return found
 
 
-def _billed(text: _Text) -> str:
+def _told(why: str, text: _Text) -> str:
     parts = f"{text.segments.count} segment{'' if text.segments.count == 1 else 's'}"
-    because_of = f", UCS-2 because of {told_character(text.unusual)}" if text.unusual else ""
-    return f"{parts}{because_of}"
+    if not text.unusual:
+        return f"{why}, {parts}"
+    encoding = "" if why.endswith(text.segments.encoding) else f"{text.segments.encoding} "
+    return f"{why}, {parts}, {encoding}because of {told_character(text.unusual)}"

@@ -194,7 +194,8 @@ with DAG(
             0.2,
             type="number",
             minimum=0,
-            maximum=1,
+            # Not a plain maximum: of 20 Airflow's form would make 1 without a word, and that is never.
+            allOf=[{"maximum": 1}],
             title="Stop over",
             description="If a larger share of the texts fails, nothing more is sent. 0.2 is a fifth; it counts from 50 "
             "texts on.",
