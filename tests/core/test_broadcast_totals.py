@@ -46,7 +46,7 @@ def test_totals_tell_by_outcome_and_by_code() -> None:
     assert totals.missing == 3
     assert totals.sentence().startswith(
         "1 211 rows: 1 205 texted (1 200 delivered, 4 not delivered, 1 not known yet), "
-        "6 not (2 invalid, 1 opted out, 2 failed, 1 left by a batch that ended without a word). "
+        "6 not (2 invalid, 1 opted out, 2 failed, 1 whose batch ended early). "
         "4 × 30003: the handset is switched off or out of reach; "
     )
     assert "1 × 30007: the carrier or Twilio filtered the text as spam" in totals.sentence()

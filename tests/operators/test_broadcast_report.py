@@ -115,7 +115,7 @@ def test_what_failed_is_a_warning_and_can_be_sent_by_a_cleared_task(
     broadcast.sends(0, Outcome.SENT, Outcome.FAILED, code=30034)
     summary = report().execute(context)
     printed = capsys.readouterr().out
-    assert level_of("1 failed, 1 left by a batch that ended without a word", printed) == "warning"
+    assert level_of("1 failed, 1 whose batch ended early", printed) == "warning"
     assert "Run the campaign again for those without a text: nobody is texted twice." in printed
     assert broadcast.outcomes() == ["sent", "failed", "invalid", "unknown"]
     assert summary["failed_by_code"] == {"30034": 1}

@@ -22,7 +22,7 @@ WORDS = {
     Outcome.TOO_LATE: "too late",
     Outcome.STOPPED: "stopped",
     Outcome.FAILED: "failed",
-    Outcome.UNKNOWN: "left by a batch that ended without a word",
+    Outcome.UNKNOWN: "whose batch ended early",
 }
 # Who is without a text though they should have one, or may be: the next run of the campaign takes them up.
 MISSING = (Outcome.TOO_LATE, Outcome.STOPPED, Outcome.FAILED, Outcome.UNKNOWN)

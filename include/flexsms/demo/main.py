@@ -83,7 +83,7 @@ def _invite(view: View, airflow: LocalAirflow, settings: Json, number: str, peop
     view.say(f"  log in as [bold]{USER}[/] with the password [bold]{airflow.password}[/]")
     view.say(f"  send a text: {airflow.url}/dags/flexsms_send, button Trigger")
     view.say(f"    from {_spelled(number)} to whom you like: it goes no further than the local Twilio")
-    view.say(f"  text a list: {airflow.url}/dags/flexsms_broadcast, for one {people}")
+    view.say(f"  text a list: {airflow.url}/dags/flexsms_broadcast, button Trigger, with the list {people}")
     view.say(f"  read and answer texts as the customers: {settings['base_url']}/_sandbox/handsets")
     view.say(f"  see what has been counted: {airflow.url}/plugin/flexsms, the dashboard")
     view.say(f"  test the connection: {airflow.url}/connections")

@@ -81,7 +81,7 @@ def show(told: Told, view: View) -> None:
         [_counts("first run", told.first), _counts("right after", told.second)],
     )
     view.table(
-        "What left for handsets",
+        "The single texts, as they left for handsets",
         ("to", "text", "status"),
         [(mask_number(sms["to"]), sms["body"], sms["status"]) for sms in told.texts],
     )

@@ -23,7 +23,9 @@ from flexsms.twilio.client import clock
 DRY_RUN = "Dry run: nothing was sent."
 # Who goes without a text until somebody puts something right.
 LOST = (Outcome.INVALID, Outcome.NOT_DELIVERED)
-SILENT = "The batch ended without a word; the next run of the campaign texts whoever has no text yet."
+SILENT = (
+    "The batch ended early, as after a cancel; the next run of the campaign texts whoever has no text yet."
+)
 
 
 class FlexBroadcastReportOperator(LiteralRows, BaseOperator):
