@@ -7,7 +7,7 @@ import gzip
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,11 +18,12 @@ from airflow.sdk import DAG
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, yet not in its __all__
 
 from flexsms.core.broadcast import BroadcastBatch
-from flexsms.core.exceptions import InvalidInput, NoConnection
+from flexsms.core.exceptions import InvalidInput, NoConnection, TryReplaced
 from flexsms.core.opt_out import Why
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.broadcast_check import FlexBroadcastCheckOperator
 from flexsms.operators.broadcast_xcom import BroadcastPlan
+from flexsms.operators.newest_try import KEY
 from flexsms.recipients.folder import CHECK, LEFT_OUT, RESULTS, WORK_LIST, BroadcastFolder
 from flexsms.sandbox.client import SandboxProcess
 from flexsms.twilio.account import Account
@@ -162,6 +163,43 @@ def test_a_check_that_is_cleared_replaces_its_files(
     assert list(again.folder.results(LEFT_OUT)) == []
     assert len(again.folder.path(WORK_LIST).read_bytes().splitlines()) == 1
     assert not again.folder.path(f"{RESULTS}/00001.jsonl").exists()
+
+
+@pytest.mark.parametrize("newest", [2, None], ids=["a newer try works", "a newer try is through"])
+def test_a_try_that_was_replaced_leaves_the_files_alone(
+    newest: int | None, context: FakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its worker was frozen while it read, and goes on when another one has checked the list."""
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", tmp_path.as_uri())
+    second = FakeContext(try_number=2)
+
+    def check(context: FakeContext, rows: Any) -> None:
+        task: Any = operator(recipients=rows)
+        task.render_template_fields(context)
+        task.execute(context)
+
+    def frozen() -> Iterator[dict[str, str]]:
+        check(second, [{"to_number": "+14155550192", "first_name": "Grace"}])
+        context.tasks.clear()
+        if newest:
+            context.tasks.set(KEY, newest)
+        yield {"to_number": "+14155550191", "first_name": "Ada"}
+
+    with pytest.raises(TryReplaced, match="this one writes nothing more"):
+        check(context, frozen())
+    assert "plan" not in context.pushed
+    folder = BroadcastFolder(second.pushed["plan"]["folder"])
+    assert b"Grace" in folder.path(WORK_LIST).read_bytes()
+    assert b"Ada" not in folder.path(WORK_LIST).read_bytes()
+
+
+def test_a_try_that_begins_behind_a_newer_one_does_nothing(
+    run: Callable[..., Any], recipients: str, context: FakeContext, tmp_path: Path
+) -> None:
+    context.tasks.set(KEY, 2)
+    with pytest.raises(TryReplaced):
+        run(recipients=recipients)
+    assert [path.name for path in tmp_path.iterdir()] == ["spring.csv"]
 
 
 def test_a_dry_run_writes_no_text(run: Callable[..., Any], recipients: str) -> None:

@@ -163,6 +163,34 @@ def test_an_answer_of_an_agent_is_another_text(folder: BroadcastFolder, fates: B
     }
 
 
+def test_a_text_of_another_broadcast_right_before_does_not_end_the_wait(
+    folder: BroadcastFolder, fates: BroadcastFates
+) -> None:
+    """Twilio lists it first, because the own one is queued still."""
+    other = "We have moved to Elm Street."
+    fates.match(OURS, [listed(1, DeliveryStatus.DELIVERED, body=other, after_s=-5, sid="SM8")])
+    assert fates.counts() == {"delivered": 0, "not_delivered": 0, "unknown": 3}
+    fates.match(OURS, [listed(1, DeliveryStatus.FAILED, 30003, after_s=300, sid="SM9")])
+    assert fates.counts() == {"delivered": 0, "not_delivered": 1, "unknown": 2}
+    assert written(folder, fates)[1].sms_sid == "SM9"
+
+
+@pytest.mark.parametrize(
+    "body", ["Sent from your Twilio trial account - Your visit is tomorrow.", "Your “visit” is tomorrow…"]
+)
+def test_a_text_that_twilio_has_altered_a_little_is_the_same(fates: BroadcastFates, body: str) -> None:
+    fates.match(OURS, [listed(1, DeliveryStatus.DELIVERED, body=body, after_s=300)])
+    assert fates.counts()["delivered"] == 1
+
+
+def test_a_text_of_which_only_the_moment_is_known_is_told_in_the_end(
+    folder: BroadcastFolder, fates: BroadcastFates
+) -> None:
+    fates.match(OURS, [listed(1, DeliveryStatus.DELIVERED, body="Your visit: https://twil.io/a")])
+    assert fates.counts()["delivered"] == 0
+    assert written(folder, fates)[1].outcome is Outcome.DELIVERED
+
+
 def test_another_sender_has_sent_other_texts(folder: BroadcastFolder, fates: BroadcastFates) -> None:
     fates.match(OTHER, [listed(1, DeliveryStatus.DELIVERED)])
     assert written(folder, fates) == {}

@@ -216,6 +216,18 @@ def test_without_the_work_list_nobody_can_tell_whose_texts_they_are(
         sensor().execute(context)
 
 
+@pytest.mark.usefixtures("connection")
+def test_a_broadcast_that_is_over_is_not_looked_up_again(broadcast: Broadcast, context: Any) -> None:
+    """Somebody has cleared a cancelled batch, with what is behind it; the ledger had told that all texts had left."""
+    broadcast.folder.write_results(
+        results_of(broadcast.batch),
+        [BroadcastResult(row, "0142", Outcome.SENT) for row in range(1, broadcast.batch.texts + 1)],
+    )
+    broadcast.folder.forget_texts()
+    with pytest.raises(AirflowSkipException, match="The broadcast is over"):
+        sensor().execute(context)
+
+
 def test_a_wait_that_is_no_number_is_named(context: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^minutes: "):
         sensor(minutes="long").execute(context)

@@ -22,6 +22,7 @@ from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.broadcast_rules import parse_campaign, parse_rules
 from flexsms.operators.broadcast_xcom import PLAN_KEY, BroadcastPlan
+from flexsms.operators.newest_try import NewestTry
 from flexsms.recipients.folder import CHECK, LEFT_OUT, BroadcastFolder
 from flexsms.templates import LiteralRows
 from flexsms.twilio.client import clock
@@ -82,6 +83,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
     :raises InvalidInput: when an argument is wrong, or the list cannot be read
     :raises NoConnection: when Airflow has no such connection
     :raises PermanentError: when the account has lost the key by which it knows whom it has texted
+    :raises TryReplaced: when a newer try of the task has begun meanwhile
     """
 
     template_fields: Sequence[str] = (
@@ -173,6 +175,7 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         source = ListSource.parse(self.recipients, self._given, self.sql, self.sql_conn_id)
         campaign = parse_campaign(self.campaign)
         hook, ti = TwilioHook(self.twilio_conn_id), context["ti"]
+        newest = NewestTry(context)
         which = [] if ti.map_index in (None, -1) else [str(ti.map_index)]
         url = source.folder(campaign, [ti.dag_id, ti.run_id, ti.task_id, *which])
         with Spool() as spool:
@@ -181,10 +184,13 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
             # A list that cannot be read gets no folder beside it.
             first = list(islice(rows, 1))
             folder = BroadcastFolder(url)
+            # The batches of a newer try may be at work on these files.
+            newest.refuse_if_replaced()
             folder.clear()
             checked = _check(chain(first, rows), order, spool, facts.digest, folder)
             found = self._work_list(order, spool, checked, folder)
         cost, unknown = hook.run(lambda account: least_cost(account.client, checked.segments))
+        newest.refuse_if_replaced()
         schedule = foretell(
             checked.texts, order.hours, since=order.since, until=order.not_after, per_second=facts.per_second
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Self
@@ -92,4 +92,14 @@ def is_over(folder: BroadcastFolder, batch: BroadcastBatch, spool: ResultSpool) 
     if found.rows < batch.texts or found.missing:
         raise PermanentError(NO_WORK_LIST)
     take_up(folder, batch, spool)
+    return True
+
+
+def all_over(folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> bool:
+    """Whether the broadcast has ended, and nobody is without a text; see :func:`is_over`."""
+    if folder.has_texts():
+        return False
+    for batch in batches:
+        with ResultSpool() as spool:
+            is_over(folder, batch, spool)
     return True

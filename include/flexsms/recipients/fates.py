@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Self
+from unicodedata import normalize
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
 from flexsms.core.delivery_status import DeliveryStatus, reason
@@ -19,8 +20,11 @@ from flexsms.core.opt_out import OPTED_OUT
 from flexsms.recipients.folder import DELIVERY, BroadcastFolder, results_of
 from flexsms.twilio.broadcast.deliveries import CLOCKS, ListedText
 
-# Seconds. Twilio may alter a text a little, by a trial account's first words or a smart quote; then the moment tells.
+# Seconds. Twilio may alter more of a text than letters tell, like a shortened link; then the moment tells.
 NEAR_S = 30
+# A text that only the moment tells is further away than any other. It may be of another broadcast, whose text to the
+# same person is listed first, so it counts only if no other one is found in time.
+FAR_S = 1e9
 _TABLE = """CREATE TABLE texts (
     row INTEGER PRIMARY KEY, batch INTEGER, from_number TEXT, to_number TEXT, body TEXT, line BLOB,
     learnt TEXT, distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT
@@ -28,8 +32,8 @@ _TABLE = """CREATE TABLE texts (
 _OF_NUMBER = """SELECT row, body, line, distance FROM texts
     WHERE to_number = ? AND from_number = ? AND line IS NOT NULL"""
 _SENDERS = "SELECT DISTINCT from_number FROM texts WHERE line IS NOT NULL AND learnt IS NOT 'texted_before'"
-_COUNTS = """SELECT status, count(*) FROM texts
-    WHERE line IS NOT NULL AND learnt IS NOT 'texted_before' GROUP BY status"""
+_COUNTS = """SELECT CASE WHEN distance < ? THEN status END AS told, count(*) FROM texts
+    WHERE line IS NOT NULL AND learnt IS NOT 'texted_before' GROUP BY told"""
 _FOUND = "UPDATE texts SET distance = ?, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
 
 
@@ -125,7 +129,7 @@ class BroadcastFates:
         A text that may not have left does not count.
         """
         counts = {"delivered": 0, "not_delivered": 0, "unknown": 0}
-        for status, count in self._texts.execute(_COUNTS):
+        for status, count in self._texts.execute(_COUNTS, (FAR_S,)):
             outcome = _outcome(status)
             counts["unknown" if outcome is Outcome.SENT else str(outcome)] += count
         return counts
@@ -180,6 +184,12 @@ def _distance(listed: ListedText, body: str, sent: BroadcastResult) -> float | N
     if behind < -CLOCKS:
         return None
     seconds = abs(behind.total_seconds())
-    if body and body in listed.body:
+    letters = _letters(body)
+    if letters and letters in _letters(listed.body):
         return seconds
-    return seconds + NEAR_S if seconds <= NEAR_S else None
+    return seconds + FAR_S if seconds <= NEAR_S else None
+
+
+def _letters(body: str) -> str:
+    """What a trial account's first words, or another quotation mark, leave as it was."""
+    return "".join(filter(str.isalnum, normalize("NFKD", body).casefold()))

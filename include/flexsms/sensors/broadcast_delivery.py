@@ -60,9 +60,10 @@ class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
     :param deferrable: wait in the triggerer instead of on a worker
     :param sensor: of BaseSensorOperator; ``poke_interval`` counts only without ``deferrable``
     :return: ``{"delivered", "not_delivered", "unknown"}``
-    :raises AirflowSkipException: when nobody waits, nothing was sent, or nobody knows of a single text
+    :raises AirflowSkipException: when nobody waits, nothing was sent, nobody knows of a single text, or the report has
+        removed the work list and everybody has a text
     :raises InvalidInput: when an argument is wrong
-    :raises PermanentError: when the work list is gone
+    :raises PermanentError: when the work list is gone, and somebody may be without a text
     """
 
     template_fields: Sequence[str] = ("minutes", "preview", "twilio_conn_id")
@@ -120,6 +121,7 @@ class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, and write down what is known."""
+        from flexsms.recipients.batch_files import all_over
         from flexsms.recipients.fates import BroadcastFates
 
         self._began(context)
@@ -128,7 +130,12 @@ class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
         batches = [BroadcastBatch.from_json(one) for one in ti.xcom_pull(task_ids=self.plan_task_id)]
         since = datetime.fromisoformat(plan.checked_at)
         hook, memory = TwilioHook(self.twilio_conn_id), context["task_state_store"]
-        with BroadcastFates(BroadcastFolder(plan.folder), batches) as fates:
+        folder = BroadcastFolder(plan.folder)
+        if all_over(folder, batches):
+            raise AirflowSkipException(
+                "The broadcast is over; what became of its texts stands in its report."
+            )
+        with BroadcastFates(folder, batches) as fates:
             if memory.get(ASKED) != ti.max_tries and fates.silent(1):
                 run = f"{ti.dag_id}/{ti.run_id}"
                 hook.run(lambda account: ask(account, fates, plan.campaign, run))

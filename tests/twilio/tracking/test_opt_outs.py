@@ -140,6 +140,17 @@ async def test_what_could_not_be_stored_is_not_handed_on(
     assert (pages.stored, await account.suppressions().is_out(CUSTOMER)) == (1, True)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_one_refusal_to_tell_the_number_loses_no_opt_out(
+    account: Account, customer: Customer, sandbox: SandboxProcess, status: int
+) -> None:
+    word = await customer.says("STOP")
+    sandbox.control.fault(match=MESSAGE, action="status", status=status, times=1)
+    [handed_on] = await read(learning(account, EventPage(opt_outs=[word])))
+    assert (list(handed_on.opt_outs), list(handed_on.rejected)) == ([word], [])
+    assert await account.suppressions().is_out(CUSTOMER)
+
+
 async def test_a_lost_key_forgets_nobody(account: Account, settings: Any, customer: Customer) -> None:
     await read(learning(account, EventPage(opt_outs=[await customer.says("STOP")])))
     documents = account.client.sync.v1.services(account.settings.need("sync_service_sid")).documents

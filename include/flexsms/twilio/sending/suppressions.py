@@ -25,6 +25,7 @@ from flexsms.core.task_events import to_ms
 from flexsms.twilio.client.clock import Now
 from flexsms.twilio.client.concurrency import merged
 from flexsms.twilio.client.dates import utc
+from flexsms.twilio.client.not_found import twice
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.digest_key import SUPPRESSIONS
 from flexsms.twilio.sync.map import FOR_EVER, MapItem, SyncMap
@@ -121,9 +122,11 @@ class Suppressions:
     async def sender_of(self, message_sid: str) -> str:
         """Who has sent a message to us: a number in E.164. One call.
 
+        Two before a refusal is believed, because nobody asks again, and an opt-out would be lost.
+
         :raises PermanentError: when Twilio does not tell, for the message was deleted or the key may not ask
         """
-        text: Any = await self._texts(message_sid).fetch_async()
+        text: Any = await twice(self._texts(message_sid).fetch_async, PermanentError)
         return _number(text.from_)
 
     async def learn_of(self, digest: str, learnt: OptOut) -> bool:
