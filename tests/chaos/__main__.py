@@ -129,7 +129,7 @@ def _many(console: Console, asked: argparse.Namespace) -> int:
 
 
 def _show_counts(console: Console, counts: dict[str, Counter[str]], each: int) -> None:
-    from .promises import PROMISES
+    from .promise import PROMISES
 
     table = Table(title=f"Broken schedules of {each} per stack", title_justify="left")
     table.add_column("promise")

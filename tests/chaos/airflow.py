@@ -12,7 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.definitions.retry_policy import RetryAction
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.serialization.serialized_objects import BaseSerialization
+from sqlalchemy.util import greenlet_spawn
 
 from flexsms.retry_policy import TASK_DEFAULTS
 from tests.support.stores import AnyAsset, Store
@@ -25,6 +27,7 @@ RETRY_DELAY_S = TASK_DEFAULTS["retry_delay"].total_seconds()
 POLICY = TASK_DEFAULTS["retry_policy"]
 # Airflow sends SIGTERM, and SIGKILL to what has not ended by then.
 GRACE_S = 5.0
+OVER = ("success", "failed", "skipped")
 
 
 class Killed(Exception):
@@ -47,6 +50,7 @@ class Airflow:
     """What outlives the tries of a task: stores, XCom, logs.
 
     :param heartbeat_s: after so many seconds without a heartbeat a task is taken for dead
+    :ivar frozen: processes that were, by name
     """
 
     def __init__(self, universe: Universe, *, heartbeat_s: float) -> None:
@@ -56,6 +60,7 @@ class Airflow:
         self.logs: list[str] = []
         self.xcoms: list[Any] = []
         self.complaints: list[str] = []
+        self.frozen: set[str] = set()
         self.note: Callable[[str], None] = lambda _what: None
 
 
@@ -70,12 +75,20 @@ class Run:
         self.landings = landings
         self.requests = 0
         self.is_over = False
+        self.clear_number = 0
         self.tasks: list[TaskRun] = []
 
     def next_request(self) -> int:
         """Count a request."""
         self.requests += 1
         return self.requests
+
+    def pull(self, task_id: str, key: str, map_index: int) -> Any:
+        """What a task has left in XCom; None where it has left nothing."""
+        for task in self.tasks:
+            if (task.task_id, task.map_index) == (task_id, map_index):
+                return task.result if key == "return_value" else task.pushed.get(key)
+        return None
 
 
 class TaskRun:
@@ -112,7 +125,6 @@ class TaskRun:
         self.verdicts: list[tuple[BaseException, float]] = []
         self.result: Any = None
         self.pushed: dict[str, Any] = {}
-        self.pulled: dict[tuple[str, str, int], Any] = {}
         self.ended_s = 0.0
         self._store = Store()
         self._make = make
@@ -124,27 +136,45 @@ class TaskRun:
 
     # Tries
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is through, has failed for good, or does not run at all."""
+        return self.state in OVER
+
     def start(self) -> None:
         """Begin a try, on whatever worker."""
-        if self.state in ("success", "failed", "running"):
+        if self.state not in ("none", "up_for_retry"):
             return
         self.tries += 1
         self.pushed = {}
         self._work(None, None)
 
+    def reset(self) -> None:
+        """Forget that it is over; its next try is the first of as many as there were."""
+        if self.is_over:
+            self.state, self._spent = "none", self.tries
+
     def clear(self) -> None:
         """Somebody clears the task: it is run again, with as many tries as at first."""
-        if self.state in ("success", "failed"):
-            self.state, self._spent = "none", self.tries
+        if self.is_over:
+            self.reset()
             self.start()
+
+    def cancel(self) -> None:
+        """Somebody marks the run as failed."""
+        if self._process is not None:
+            self.terminate(self._process)
+        elif not self.is_over:
+            self.state = "skipped"
 
     def _work(self, method: str | None, event: Any) -> None:
         self.state = "running"
         operator = self._make()
         operator._cached_logger = Log(self.airflow.logs)
         # Airflow's own `execute` makes a loop for `aexecute`, and minds who calls it.
+        execute = type(operator).execute
         operator.execute = getattr(operator, "aexecute", None) or partial(
-            type(operator).execute.__wrapped__, operator
+            getattr(execute, "__wrapped__", execute), operator
         )
         process = Process(self.airflow.universe, self, f"{self.name}#{self.tries}")
         self._process = process
@@ -156,12 +186,15 @@ class TaskRun:
         async def body() -> None:
             try:
                 given = (context,) if method is None else (context, event)
-                result = getattr(operator, method or "execute")(*given)
+                # What has no event loop of its own waits in a greenlet for what it asks Twilio.
+                result = await greenlet_spawn(getattr(operator, method or "execute"), *given)
                 if asyncio.iscoroutine(result):
                     result = await asyncio.wait_for(result, self._timeout_s)
                 told.update(state="success", value=result)
             except TaskDeferred as deferred:
                 told.update(state="deferred", value=deferred)
+            except AirflowSkipException:
+                told.update(state="skipped")
             except Exception as error:
                 if (
                     isinstance(error, TimeoutError)
@@ -183,6 +216,8 @@ class TaskRun:
             self.result = json.loads(json.dumps(value))
             self.airflow.xcoms.append(self.result)
             self._end("success")
+        elif state == "skipped":
+            self._end("skipped")
         elif state == "deferred":
             self._defer(value)
         else:
@@ -198,8 +233,12 @@ class TaskRun:
             self._end("failed")
             return
         asked = decision.retry_delay if decision.action is RetryAction.RETRY else None
-        self.state = "up_for_retry"
-        self.airflow.universe.after(asked.total_seconds() if asked else RETRY_DELAY_S, self.start)
+        self.state, failed = "up_for_retry", self.tries
+        self.airflow.universe.after(
+            asked.total_seconds() if asked else RETRY_DELAY_S,
+            # Unless somebody has cancelled and cleared it meanwhile.
+            lambda: self.start() if self.state == "up_for_retry" and self.tries == failed else None,
+        )
 
     def _end(self, state: str) -> None:
         self.state, self.ended_s = state, self.airflow.universe.now_s
@@ -215,7 +254,8 @@ class TaskRun:
         self.state = "deferred"
         path, values = deferred.trigger.serialize()
         module, _, kind = path.rpartition(".")
-        trigger = getattr(import_module(module), kind)(**json.loads(json.dumps(values)))
+        kept = json.loads(json.dumps(BaseSerialization.serialize(values)))
+        trigger = getattr(import_module(module), kind)(**BaseSerialization.deserialize(kept))
         trigger._log = Log(self.airflow.logs)
         told: dict[str, Any] = {}
         process = Process(self.airflow.universe, self, f"{self.name}~{self.tries}")
@@ -238,7 +278,7 @@ class TaskRun:
                 return
             self._process = None
             if "event" in told:
-                event = json.loads(json.dumps(told["event"]))
+                event = BaseSerialization.deserialize(BaseSerialization.serialize(told["event"]))
                 self._work(deferred.method_name, event)
             else:
                 self._failed(told.get("error") or RuntimeError("the trigger ended without an event"))
@@ -263,6 +303,7 @@ class TaskRun:
             of some channels is as far then as a large one is after less
         """
         process.stop(asleep=asleep)
+        self.airflow.frozen.add(process.name)
         self.was_hit = True
         self.airflow.note(f"{process.name} is frozen for {seconds:.0f} s")
         universe = self.airflow.universe
@@ -312,7 +353,7 @@ class TaskRun:
             task_id=self.task_id,
             map_index=self.map_index,
             try_number=self.tries,
-            max_tries=TRIES - 1,
+            max_tries=self._spent + TRIES - 1,
             xcom_push=self._push,
             xcom_pull=self._pull,
         )
@@ -320,6 +361,7 @@ class TaskRun:
             "ti": ti,
             "task_instance": ti,
             "run_id": self.run.name,
+            "dag_run": SimpleNamespace(clear_number=self.run.clear_number),
             "params": {},
             "task_state_store": self._store,
             "asset_state_store": AnyAsset(self.airflow.cursors),
@@ -332,5 +374,5 @@ class TaskRun:
 
     def _pull(self, *, task_ids: str, key: str = "return_value", map_indexes: list[int] | None = None) -> Any:
         if map_indexes is None:
-            return self.pulled.get((task_ids, key, -1))
-        return [self.pulled.get((task_ids, key, index)) for index in map_indexes]
+            return self.run.pull(task_ids, key, -1)
+        return [self.run.pull(task_ids, key, index) for index in map_indexes]

@@ -8,17 +8,20 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-from flexsms.core.number_digest import KEY_BYTES
+from airflow.sdk import timezone
+from sqlalchemy.util import await_only
+
+from flexsms.cli import suppress
+from flexsms.core import broadcast_tally
 from flexsms.hooks.twilio import TwilioHook
-from flexsms.operators.cleanup import FlexCleanupOperator
-from flexsms.operators.cleanup_plan import FlexCleanupPlanOperator
-from flexsms.operators.cleanup_report import FlexCleanupReportOperator
-from flexsms.operators.cleanup_xcom import REPORT_KEY
 from flexsms.operators.send import FlexSendOperator
 from flexsms.operators.track import FlexTrackOperator
+from flexsms.recipients import work_list
 from flexsms.sandbox.client import connection_extra
 from flexsms.sandbox.control import simulate
 from flexsms.sandbox.control.routes import Control
@@ -30,19 +33,24 @@ from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.sandbox.server.app import App
 from flexsms.sandbox.state.account import NUMBER, NUMBER_CONVERSATIONS, EmulatedAccount
 from flexsms.sandbox.state.clock import Clock
+from flexsms.twilio.account import connect
 from flexsms.twilio.client import clock, http_client
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync import digest_key
 
-from . import promises
+from . import broadcasts, promises
 from .airflow import Airflow, Log, Run, TaskRun
-from .promises import Broken
+from .broadcasts import Broadcast
+from .cleanups import Cleanup
+from .opt_outs import InboundFeed, SuppressCommand
+from .promise import Broken
 from .schedule import Schedule
 from .universe import EPOCH_S, Process, Universe
 from .wire import Step, Wire
 
-BATCH_SIZE = 4
 DAY_S = 86_400.0
+# Agents who catch up where a broadcast waits for them.
+SHIFT_EVERY_S = 900.0
 
 
 class VirtualClock(Clock):
@@ -61,6 +69,8 @@ class Inbound:
 
     at_s: float
     who: int
+    words: str
+    sms_sid: str
     result: dict[str, Any]
 
 
@@ -102,6 +112,8 @@ class Player:
         self.number = NUMBER if schedule.stack == "chat" else NUMBER_CONVERSATIONS
         self.runs: dict[str, Run] = {}
         self.sends: dict[str, Step] = {}
+        self.broadcasts: list[Broadcast] = []
+        self.folder = Path()
         self.broken: list[Broken] = []
         self._cleanups: list[Callable[[], None]] = []
         self._event_delay_s = 0.0
@@ -124,6 +136,14 @@ class Player:
             world = EmulatedAccount(seed)
         for name in ("channels", "conversations", "members", "tasks"):
             self._watch(world, name)
+        self.inbound_feed = InboundFeed(world)
+        receive = world.store.inbox.add
+
+        def hear(row: Any) -> Any:
+            self.inbound_feed.hear(row)
+            return receive(row)
+
+        world.store.inbox.add = hear  # type: ignore[method-assign]
         table = world.store.events
         add = table.add
 
@@ -190,8 +210,11 @@ class Player:
         """A customer writes."""
         body = words or f"inbound-{len(self.seen.inbound)}-of-{who}"
         result = simulate.customer(self.world, self.customer(who), self.number, body)
-        self.seen.inbound.append(Inbound(self.universe.now_s, who, result))
-        self._note(f"customer {who} writes: {result['outcome']} {result['channel_sid']}")
+        sms_sid = self.inbound_feed.newest_sid
+        self.seen.inbound.append(Inbound(self.universe.now_s, who, body, sms_sid, result))
+        self._note(
+            f"customer {who} writes{f' {words}' if words else ''}: {result['outcome']} {result['channel_sid']}"
+        )
         return result
 
     def open_tasks(self, who: int) -> list[Any]:
@@ -225,7 +248,7 @@ class Player:
 
     def _do_write(self, step: Step) -> None:
         for _ in range(step.get("n_texts", 1)):
-            self.write(step["who"])
+            self.write(step["who"], step.get("words", ""))
 
     def _do_agent(self, step: Step) -> None:
         found = self.open_tasks(step["who"])
@@ -350,6 +373,10 @@ class Player:
         TaskRun(self.airflow, run, "send", make, ended, timeout_s=600).start()
 
     def _do_clear(self, step: Step) -> None:
+        for broadcast in self.broadcasts:
+            if broadcast.run.name == step["job"]:
+                broadcast.clear()
+                return
         for task in self.runs[step["job"]].tasks if step["job"] in self.runs else ():
             self.runs[step["job"]].is_over = False
             task.clear()
@@ -358,80 +385,67 @@ class Player:
         if step["job"] in self.runs:
             return
         run = self.run(step["job"])
+        source = step.get("source", "taskrouter")
         TaskRun(
-            self.airflow, run, "track", lambda: FlexTrackOperator(task_id="track"), lambda _task: _finish(run)
+            self.airflow,
+            run,
+            "track",
+            lambda: FlexTrackOperator(task_id="track", source=source),
+            lambda _task: _finish(run),
         ).start()
 
     def _do_cleanup(self, step: Step) -> None:
         if step["job"] in self.runs:
             return
         run = self.run(step["job"])
-        shared = {"action": self.schedule.action}
 
-        def begin() -> None:
-            TaskRun(
-                self.airflow,
-                run,
-                "plan",
-                lambda: FlexCleanupPlanOperator(
-                    task_id="plan",
-                    retention_days=self.schedule.retention_days,
-                    batch_size=BATCH_SIZE,
-                    **shared,  # type: ignore[arg-type]
-                ),
-                planned,
-            ).start()
-
-        def planned(plan: TaskRun) -> None:
-            retire(plan, 0) if plan.state == "success" and plan.result else report(plan)
-
-        def retire(plan: TaskRun, index: int) -> None:
-            batch = plan.result[index]
-
-            def next_one(_task: TaskRun) -> None:
-                if index + 1 < len(plan.result):
-                    retire(plan, index + 1)
-                else:
-                    report(plan)
-
-            task = TaskRun(
-                self.airflow,
-                run,
-                "retire",
-                lambda: FlexCleanupOperator(task_id="retire", batch=batch, **shared),
-                next_one,
-                map_index=index,
-            )
-            pull(task, plan)
-            task.start()
-
-        def pull(task: TaskRun, plan: TaskRun) -> None:
-            task.pulled.update({("plan", key, -1): value for key, value in plan.pushed.items()})
-
-        def report(plan: TaskRun) -> None:
-            def make() -> FlexCleanupReportOperator:
-                return FlexCleanupReportOperator(
-                    task_id="report", plan_task_id="plan", batch_task_id="retire"
-                )
-
-            task = TaskRun(self.airflow, run, "report", make, over)
-            pull(task, plan)
-            task.pulled["plan", "return_value", -1] = plan.result
-            for one in run.tasks:
-                if one.task_id == "retire" and REPORT_KEY in one.pushed:
-                    task.pulled["retire", REPORT_KEY, one.map_index] = one.pushed[REPORT_KEY]
-            task.start()
-
-        def over(_task: TaskRun) -> None:
-            _finish(run)
+        def over() -> None:
             self._cleanups.pop(0)
             if self._cleanups:
                 self._cleanups[0]()
 
+        begin = Cleanup(self, run, over).begin
         # One run at a time, as the DAG has it.
         self._cleanups.append(begin)
         if len(self._cleanups) == 1:
             begin()
+
+    def _do_broadcast(self, step: Step) -> None:
+        if step["job"] in self.runs:
+            return
+        run = self.run(step["job"])
+        broadcast = Broadcast(self, run, step)
+        self.broadcasts.append(broadcast)
+        broadcast.begin()
+
+        def shift() -> None:
+            if run.is_over:
+                return
+            for who in range(self.schedule.customers):
+                self._do_agent({"who": who, "action": "complete"})
+            self.universe.after(SHIFT_EVERY_S, shift)
+
+        if "max_open_tasks" in step:
+            self.universe.after(SHIFT_EVERY_S, shift)
+
+    def _do_cancel(self, step: Step) -> None:
+        for broadcast in self.broadcasts:
+            if broadcast.run.name == step["job"]:
+                broadcast.cancel()
+
+    def _do_suppress(self, step: Step) -> None:
+        """Somebody says for a customer that they want no texts, or want them again."""
+        if step["job"] in self.runs:
+            return
+        run = self.run(step["job"])
+        number = self.customer(step["who"])
+        TaskRun(
+            self.airflow,
+            run,
+            "suppress",
+            lambda: SuppressCommand(step["action"], number),
+            lambda _task: _finish(run),
+        ).start()
 
     # The end
 
@@ -445,9 +459,9 @@ class Player:
         self.universe.after(seconds, lambda: None)
         self.universe.run()
 
-    def go(self, what: str, name: str) -> Run:
+    def go(self, what: str, name: str, **more: Any) -> Run:
         """One more run, until it is over."""
-        self._do({"do": what, "job": name})
+        self._do({"do": what, "job": name, **more})
         self.universe.run()
         return self.runs[name]
 
@@ -483,6 +497,13 @@ def installed(player: Player) -> Iterator[None]:
     async def settings(_hook: TwilioHook) -> TwilioSettings:
         return player._settings
 
+    def run(_hook: TwilioHook, work: Any) -> Any:
+        async def connected() -> Any:
+            async with connect(player._settings) as account:
+                return await work(account)
+
+        return await_only(connected())
+
     universe, logger = player.universe, logging.getLogger("flexsms")
     handler = _Handler(Log(player.airflow.logs))
     level, propagates, state = logger.level, logger.propagate, random.getstate()
@@ -496,11 +517,21 @@ def installed(player: Player) -> Iterator[None]:
             patch.object(clock, "monotonic_s", universe.monotonic_s),
             patch.object(http_client, "open_session", player.wire.open_session),
             patch.object(TwilioHook, "asettings", settings),
-            # In each trace of a schedule, a number has the same digest.
-            patch.object(digest_key, "new_key", lambda: "5a" * KEY_BYTES),
+            patch.object(TwilioHook, "run", run),
+            patch.object(digest_key, "new_key", lambda: broadcasts.DIGEST_KEY),
+            patch.object(timezone, "utcnow", universe.utc_now),
+            patch.object(work_list, "BATCH_SIZE", broadcasts.BATCH_SIZE),
+            patch.object(broadcast_tally, "FEWEST_TRIED", broadcasts.FEWEST_TRIED),
+            patch("flexsms.sources.http_collector.HttpCollector", lambda *_: player.inbound_feed),
+            patch.object(suppress, "_asking", lambda _args, work: TwilioHook().run(work)),
+            patch.object(suppress, "print", lambda said, **_: player.airflow.logs.append(said), create=True),
+            TemporaryDirectory() as folder,
         ):
-            yield
-            universe.bury()
+            player.folder = Path(folder)
+            try:
+                yield
+            finally:
+                universe.bury()
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

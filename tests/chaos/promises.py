@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flexsms.core.channel_state import ChannelState
-from flexsms.core.exceptions import FlexSmsError, InvalidInput, PermanentError, SendInProgress, UndecidedSend
+from flexsms.core.exceptions import (
+    FlexSmsError,
+    InvalidInput,
+    OptedOut,
+    PermanentError,
+    SendInProgress,
+    UndecidedSend,
+)
 from flexsms.sandbox.products.proxy import sessions
 from flexsms.sandbox.products.taskrouter import tasks
 from flexsms.twilio.cleanup.ledger import MAP_NAME
@@ -21,37 +28,13 @@ from flexsms.twilio.sync.channel_states import DOCUMENT_PREFIX
 from flexsms.twilio.sync.lock import MAP_PREFIX as TURNS
 
 from .airflow import Killed, Run, TaskRun
+from .opt_outs import is_keyword
+from .promise import Broken, Check
 from .universe import EPOCH_S
 
 if TYPE_CHECKING:
     from .player import Player
 
-PROMISES: Mapping[str, str] = {
-    "once": "No text reaches a customer twice.",
-    "sent": "What a green send reports has left.",
-    "honest": "A send that has failed says whether its text has left.",
-    "led": "A task that is open, or that an agent ended, leads to every text of a customer.",
-    "one task": "No customer has two open tasks because of flexsms.",
-    "live": "A channel with an open task is in use: active, long-lived, and with its session.",
-    "orphan": "No open task is on a channel that flexsms deleted or closed.",
-    "window": "No channel is retired before its window is over.",
-    "retired": "What is quiet for longer than the window is retired in the end.",
-    "apart": "Agent and Studio flow are never both on a conversation because of flexsms.",
-    "used": "No conversation holds a customer in which there was never a text, a task or a flow.",
-    "session": "No session is open on a channel that is inactive or deleted.",
-    "others": "Attributes of others survive with their values.",
-    "ledger": "The last line of the ledger about a channel is true.",
-    "state": "A channel's state in Sync says what the fold of all its events says.",
-    "calm": "A second cleanup right after the first writes nothing.",
-    "tree": "Every error that leaves an operator is in the tree of flexsms.core.exceptions.",
-    "small": "Every document stays within 16 KiB.",
-    "keys": "A send that is over holds no key and no turn.",
-    "private": "No phone number and no text is in XCom, errors or log lines.",
-    "cleared": "A send that has failed goes through when it is cleared after the faults are over.",
-    "through": "Without faults, tracking and cleaning up go through.",
-    "ends": "Everything comes to an end.",
-    "sandbox": "The sandbox makes no mistake of its own.",
-}
 # Moments since 1970 and since the beginning differ by a rounding.
 CLOSE_S = 0.001
 LARGEST_DOCUMENT = 16 * 1024
@@ -66,25 +49,6 @@ NO_SETUP = "Cannot set it up"
 STARTS = ("task.created", "task.wrapup")
 ENDS = ("task.completed", "task.canceled", "task.deleted", "task.system-deleted")
 RETIRED_LINES = ("deactivated", "deleted", "already_gone", "moved on")
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A promise that did not hold.
-
-    :param name: of the promise
-    :param detail: what was found
-    """
-
-    name: str
-    detail: str
-
-    def told(self) -> str:
-        """For a person."""
-        return f"{self.name}: {PROMISES[self.name]}\n  {self.detail}"
-
-
-Check = Iterator[Broken]
 
 
 # When a send is over
@@ -178,7 +142,7 @@ def is_through(run: Run) -> list[Broken]:
     return [
         Broken("through", f"{task.name} is {task.state}: {type(task.error).__name__}: {task.error}")
         for task in run.tasks
-        if task.state != "success"
+        if task.state not in ("success", "skipped")
     ]
 
 
@@ -202,7 +166,7 @@ def cleared(player: Player, task: TaskRun) -> list[Broken]:
     """Whether a send that was cleared without faults went through."""
     if player.sends[task.run.name]["who"] in player.seen.disturbed:
         return []
-    if task.state == "success" or isinstance(task.error, UndecidedSend | InvalidInput):
+    if task.state == "success" or isinstance(task.error, UndecidedSend | InvalidInput | OptedOut):
         return []
     return [Broken("cleared", f"{task.name} failed again: {type(task.error).__name__}: {task.error}")]
 
@@ -266,7 +230,7 @@ def _honest(player: Player) -> Check:
 def _led(player: Player) -> Check:
     every = list(player.seen.rows["tasks"].values())
     for text in player.seen.inbound:
-        if text.who in player.seen.disturbed:
+        if text.who in player.seen.disturbed or is_keyword(text.words):
             continue
         sid, outcome = text.result["channel_sid"], text.result["outcome"]
         if outcome in ("lost", "unrouted"):
@@ -554,6 +518,9 @@ def _small(player: Player) -> Check:
 
 def _tree(player: Player) -> Check:
     for run in player.runs.values():
+        if not run.is_over:
+            states = {task.name: task.state for task in run.tasks}
+            yield Broken("ends", f"{run.name} is not over: {states}")
         for task in run.tasks:
             for error in task.errors:
                 if not isinstance(error, FlexSmsError | Killed):
@@ -566,6 +533,7 @@ def _private(player: Player) -> Check:
     numbers = [player.customer(who)[2:] for who in range(player.schedule.customers)]
     names = [f"Customer Nr{who}" for who in range(player.schedule.customers)]
     secrets = [*numbers, *names, "inbound-", *(player.body_of(name) for name in player.sends)]
+    secrets += ["news of b", "Friend"]
     pattern = re.compile("|".join(map(re.escape, secrets)))
     errors = [str(error) for run in player.runs.values() for task in run.tasks for error in task.errors]
     for where, lines in (

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
+from .broadcast_steps import BroadcastSteps
 from .wire import APPLIED, NOT_APPLIED, Step
 
 DAY_S = 86_400
@@ -124,11 +125,13 @@ class _Maker:
             takes_s, fails = self._one((0.5, True), (30, True), (30, False), (400, False))
             step = {"at": self.began_s - 1, "do": "setup", "takes_s": takes_s, "fails": fails}
             self.steps.append({**step, "for_s": self._one(5, 60, 600)})
+        broadcasts = BroadcastSteps(self.stack, self.seed, customers=self.customers, began_s=self.began_s)
+        self.steps += broadcasts.make()
         self.steps.sort(key=lambda step: step.get("at", float("inf")))
         return Schedule(
             stack=self.stack,
             seed=self.seed,
-            customers=self.customers,
+            customers=broadcasts.customers,
             retention_days=round(self.retention_days, 4),
             action="delete" if self.random.random() < 0.25 else "deactivate",
             heartbeat_s=self.random.choice([60, 300]),

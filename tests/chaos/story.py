@@ -7,10 +7,11 @@ from typing import Any
 
 from flexsms.core.exceptions import InteractionFailed
 
-from . import promises
+from . import broadcast_promises, promises
 from .airflow import TaskRun
+from .broadcasts import BAD
 from .player import Player, installed
-from .promises import Broken
+from .promise import Broken
 from .schedule import DAY_S, Schedule
 from .universe import Endless
 
@@ -56,6 +57,8 @@ def _tell(player: Player, found: list[Broken]) -> None:
     player.pass_time(QUIET_S)
     found += promises.after_the_runs(player)
     found += promises.is_through(player.go("track", "next-track"))
+    if player.broadcasts:
+        found += _broadcasts(player)
     for name in list(player.sends):
         for task in player.runs[name].tasks:
             if task.state == "failed":
@@ -67,6 +70,7 @@ def _tell(player: Player, found: list[Broken]) -> None:
     for what, name in (("cleanup", "end-cleanup"), ("track", "end-track")):
         found += promises.is_through(player.go(what, name))
     found += promises.at_rest(player)
+    found += broadcast_promises.at_rest(player)
     again = player.go("cleanup", "end-again")
     found += [*promises.is_through(again), *promises.wrote_nothing(player, again)]
     for who in range(player.schedule.customers):
@@ -75,6 +79,26 @@ def _tell(player: Player, found: list[Broken]) -> None:
     _go_quiet(player)
     found += promises.is_through(player.go("cleanup", "last-cleanup"))
     found += promises.in_the_end(player)
+
+
+def _broadcasts(player: Player) -> list[Broken]:
+    """What has failed is cleared; then every campaign is run again, for everybody whom it was to text."""
+    found = promises.is_through(player.go("track", "next-words", source="http"))
+    runs = list(player.broadcasts)
+    for broadcast in runs:
+        found += broadcast_promises.of_a_report(broadcast)
+        broadcast.clear()
+        player.universe.run()
+        found += broadcast_promises.cleared(broadcast)
+    for number, campaign in enumerate(sorted({broadcast.campaign for broadcast in runs})):
+        of_it = [broadcast for broadcast in runs if broadcast.campaign == campaign]
+        rows = sorted({who for broadcast in of_it for who in broadcast.rows if who != BAD})
+        step = {"campaign": campaign, "rows": rows, "workers": 2, "route": of_it[0].step["route"]}
+        found += promises.is_through(player.go("broadcast", f"again{number}", **step))
+        found += broadcast_promises.of_a_report(player.broadcasts[-1])
+    # Waiting for the hours of the next day, tasks may have come to their end by age.
+    player.pass_time(QUIET_S)
+    return found
 
 
 def _clear(player: Player, task: TaskRun) -> None:

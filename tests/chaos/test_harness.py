@@ -70,7 +70,9 @@ def test_everything_that_can_happen_does(stack: str) -> None:
             done[step["do"]] += 1
             done[str(step.get("kind"))] += 1
             done[str(step.get("what"))] += 1
+            done[str(step.get("words"))] += 1
     happens = {"send", "track", "cleanup", "clear", "write", "agent", "chat", "other"}
+    happens |= {"broadcast", "cancel", "suppress", "STOP", "START"}
     befalls = {
         *(("setup",) if stack == "conversations" else ()),
         "fault",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .mutations import MUTATIONS, Mutation
+from .mutation import Mutation
+from .mutations import MUTATIONS
 from .schedule import make
 from .story import tell
 

@@ -12,6 +12,7 @@ import sys
 from asyncio import base_events, events
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -21,6 +22,8 @@ EPOCH_S = EPOCH.timestamp()
 # Steps of one schedule; the longest ones take some ten thousand.
 MOST_STEPS = 400_000
 MOST_STEPS_OF_THE_DEAD = 5_000
+# What a thread that reads or writes a file takes.
+DISK_S = 0.002
 
 Action = Callable[[], object]
 
@@ -250,6 +253,16 @@ class VirtualLoop(base_events.BaseEventLoop):
         finally:
             events._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """Do at once what a thread would do, and tell the result a moment later."""
+        future = self.create_future()
+        try:
+            tell: Callable[[], None] = partial(future.set_result, func(*args))
+        except Exception as error:
+            tell = partial(future.set_exception, error)
+        self.call_later(DISK_S, lambda: None if future.done() else tell())
+        return future
 
     def _process_events(self, _events: list[Any]) -> None: ...
 

@@ -46,6 +46,7 @@ class Exchange:
     """One request, and what became of it.
 
     :param at_s: when it was applied, or would have been
+    :param sent_s: when it left
     :param owner: the task instance that sent it
     :param number: which request of its run it was, from 1
     """
@@ -62,6 +63,7 @@ class Exchange:
     code: int | None = None
     fault: str = ""
     applied: bool = False
+    sent_s: float = 0.0
 
     def line(self) -> str:
         """For the trace, without what differs from one Python to another."""
@@ -140,6 +142,7 @@ class Wire:
         host, path = str(url.host), url.raw_path
         form = dict(parse_qsl(body or url.raw_query_string, keep_blank_values=True))
         exchange = Exchange(0.0, task.name, process.name, number, method, host, path, form)
+        exchange.sent_s = self.universe.now_s
         self.tape.exchanges.append(exchange)
         up_s, down_s = self._latency(task.run.name, number)
         self._land([step for step in steps if step["do"] == "kill" and step["when"] == "before"], process)

@@ -31,7 +31,7 @@ def play(wanted: tuple[str, int]) -> Found:
 
 def shrunk(chosen: tuple[str, str, int]) -> dict[str, Any]:
     """Shrink the schedule of a stack and a seed that breaks a promise, and write it into a file."""
-    from .promises import PROMISES
+    from .promise import PROMISES
     from .schedule import make
     from .shrink import shrink
     from .story import tell
