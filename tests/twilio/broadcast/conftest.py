@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from flexsms.core.stack_name import StackName
 from flexsms.sandbox.client import connection_extra
 from flexsms.twilio.account import Account, connect
 from flexsms.twilio.broadcast.batch import BatchSender
+from flexsms.twilio.broadcast.feed import each
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import SteadyClock
 from flexsms.twilio.broadcast.rules import BroadcastRules, Wait
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 
 NUMBERS = {StackName.CHAT: "twilio", StackName.CONVERSATIONS: "conversations"}
 ALWAYS = SendingHours.parse("00:00-24:00")
-
-
-async def each(texts: Iterable[BroadcastText]) -> AsyncIterator[BroadcastText]:
-    for text in texts:
-        yield text
 
 
 @dataclass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +23,8 @@ from flexsms.core.exceptions import (
 from flexsms.core.opt_out import Why
 from flexsms.core.outbound_message import Route
 from flexsms.core.sending_hours import MARGIN, SendingHours
-from flexsms.twilio.broadcast import outcomes
+from flexsms.core.stack_name import StackName
+from flexsms.twilio.broadcast import batch, outcomes
 from flexsms.twilio.broadcast.rules import HoursWatch, Wait
 
 from .conftest import Broadcast
@@ -30,6 +33,10 @@ pytestmark = pytest.mark.anyio
 
 POSTS = {"method": "POST", "path": "/Messages$"}
 PACE = {"method": "POST", "host": "sync.twilio.com", "path": "/Items/pace$"}
+# A chat channel is ready at once.
+CONVERSATIONS_ALONE = pytest.mark.parametrize("broadcast", [StackName.CONVERSATIONS], indirect=True)
+BEGIN = "POST flex-api.twilio.com/v1/Interactions"
+LOOK = "GET flex-api.twilio.com/v1/Interactions/{id}/Channels/{id}"
 PACKS = {"method": "POST", "host": "sync.twilio.com", "path": r"flexsms\.broadcast\."}
 
 
@@ -194,6 +201,60 @@ async def test_while_agents_have_too_much_to_do_nobody_is_texted(broadcast: Broa
     # A text of an agent opens a task, so no more are sent than there is room for.
     await broadcast.send(texts, max_open_tasks=7, route=Route.AGENT)
     assert 1 <= len(broadcast.bodies()) <= 10
+
+
+@pytest.mark.parametrize("setup_s", [0, 1])
+async def test_all_workers_together_open_no_more_tasks_than_there_is_room_for(
+    broadcast: Broadcast, setup_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LOOK_EVERY_S", 0.1)
+    broadcast.sandbox.control.settings(interaction_setup_s=setup_s)
+    texts, workers = broadcast.texts(60), [broadcast, *(replace(broadcast, results=[]) for _ in range(2))]
+    waits = await asyncio.gather(
+        *(
+            worker.send(texts[20 * number :][:20], batch=number, route=Route.AGENT, max_open_tasks=13)
+            for number, worker in enumerate(workers)
+        )
+    )
+    # With 13 open tasks a text may still begin; each of the three waits then, with the texts that have not left.
+    assert waits == 3 * [Wait(None)]
+    assert len(broadcast.bodies()) == 14
+    tasks = broadcast.sandbox.control.state()["tables"]["tasks"]
+    assert len(tasks) == 14
+
+
+@CONVERSATIONS_ALONE
+async def test_while_flex_sets_up_an_interaction_others_send_and_a_look_is_one_call(
+    broadcast: Broadcast, calls: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LOOK_EVERY_S", 0.01)
+    broadcast.settings = broadcast.settings.changed(max_in_flight=1)
+    texts, account = broadcast.texts(3), await broadcast.connect()
+    broadcast.sandbox.control.settings(interaction_setup_s=60)
+
+    async def set_up() -> None:
+        # All of them are begun although only one at a time may send, and each is looked at again and again.
+        while calls()[BEGIN] < 3 or calls()[LOOK] < 30:  # noqa: ASYNC110  # the sandbox tells nobody
+            await asyncio.sleep(0.05)
+        broadcast.clock.advance(seconds=61)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(broadcast.send(texts, route=Route.AGENT, account=account), set_up())
+    broadcast.each_once(texts)
+    found = calls()
+    assert found["GET sync.twilio.com/v1/Services/{id}/Maps/{id}/Items/{id}"] <= 2 * 3 + 2, found
+
+
+@CONVERSATIONS_ALONE
+async def test_an_interaction_that_is_never_set_up_is_given_up(
+    broadcast: Broadcast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(batch, "LONGEST_SETUP_S", 0)
+    broadcast.sandbox.control.settings(interaction_setup_s=3600)
+    with pytest.raises(TextsUnsent, match=r"setting up the interaction for 0 s; nothing was sent yet"):
+        await broadcast.send(broadcast.texts(2), route=Route.AGENT)
+    assert broadcast.bodies() == []
 
 
 @pytest.mark.parametrize("count", [1, 30])

@@ -14,7 +14,7 @@ import pytest
 from flexsms.core.broadcast_tally import BroadcastTally
 from flexsms.core.time_slots import MICROSECONDS
 from flexsms.twilio.account import Account, connect
-from flexsms.twilio.broadcast.pace import KEY, RUNS_KEPT, SharedPace, SteadyClock
+from flexsms.twilio.broadcast.pace import KEY, OPENING_S, RUNS_KEPT, SharedPace, SteadyClock
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.sync.digest_key import PACE
 from flexsms.twilio.sync.map import SyncMap
@@ -30,9 +30,11 @@ CLOCK = "flexsms.twilio.client.clock"
 UPDATE = {"method": "POST", "host": "sync.twilio.com", "path": "/Items/pace$"}
 
 
-def pace(account: Account, run: str = "run", stop_over: float = 0.5, now: int = NOW) -> SharedPace:
+def pace(
+    account: Account, run: str = "run", stop_over: float = 0.5, now: int = NOW, owner: str = "me"
+) -> SharedPace:
     service_sid = account.settings.need("sync_service_sid")
-    return SharedPace(account.client, service_sid, run=run, stop_over=stop_over, now=lambda: now)
+    return SharedPace(account.client, service_sid, run=run, owner=owner, stop_over=stop_over, now=lambda: now)
 
 
 async def test_one_call_reserves_two_seconds(account: Account, calls: Callable[[], Counter[str]]) -> None:
@@ -124,3 +126,37 @@ async def test_before_any_answer_the_clock_is_our_own(monkeypatch: pytest.Monkey
     monkeypatch.setattr(f"{CLOCK}.utc_now", lambda: ours)
     monkeypatch.setattr(f"{CLOCK}.monotonic_s", lambda: 50.0)
     assert SteadyClock(lambda: None).moment() == ours
+
+
+async def test_a_task_is_counted_or_known_to_be_about_to_open(account: Account) -> None:
+    """Whoever wrote meanwhile makes the others count anew, so what they open in between is not missed."""
+    one, two = pace(account, owner="one"), pace(account, owner="two")
+    open_tasks, asked = 0, []
+
+    async def room(opening: int) -> int:
+        asked.append(opening)
+        return max(0, 5 - open_tasks - opening)
+
+    assert len(await one.reserve([{}] * 9, opening=0, room=room)) == 5
+    # It knows nothing of the first one before Sync refuses its update.
+    assert await two.reserve([{}] * 9, opening=0, room=room) == []
+    assert asked == [0, 5]
+    # Three of them have been opened, and nobody has told so yet: they count twice for a while.
+    open_tasks = 3
+    assert await two.reserve([{}] * 9, opening=0, room=room) == []
+    # Two have another fate, and now that is told.
+    assert await one.reserve([], opening=0) == []
+    assert len(await two.reserve([{}] * 9, opening=0, room=room)) == 2
+    # Whoever reserves more knows of the own ones, too.
+    assert await two.reserve([{}] * 9, opening=2, room=room) == []
+
+
+async def test_who_was_killed_takes_no_room_for_ever_and_who_opens_no_task_none(account: Account) -> None:
+    async def room(opening: int) -> int:
+        return 5 - opening
+
+    assert len(await pace(account, owner="killed").reserve([{}] * 4, opening=0, room=room)) == 4
+    assert len(await pace(account, owner="studio").reserve([{}] * 4)) == 4
+    other = "another", NOW + (OPENING_S - 1) * MICROSECONDS, NOW + (OPENING_S + 1) * MICROSECONDS
+    assert len(await pace(account, owner=other[0], now=other[1]).reserve([{}] * 9, opening=0, room=room)) == 1
+    assert len(await pace(account, owner=other[0], now=other[2]).reserve([{}] * 9, opening=0, room=room)) == 5

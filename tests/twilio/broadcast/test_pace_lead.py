@@ -51,7 +51,7 @@ class Item:
         return await self.fetch(key)
 
     def worker(self) -> SharedPace:
-        found = SharedPace(Mock(), "IS", run="run", stop_over=1, now=lambda: self.now)
+        found = SharedPace(Mock(), "IS", run="run", owner="me", stop_over=1, now=lambda: self.now)
         found._items = cast("Any", self)
         return found
 

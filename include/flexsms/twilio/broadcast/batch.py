@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from flexsms.core.broadcast import BroadcastText, Outcome
 from flexsms.core.exceptions import (
-    ChannelInSetup,
     FlexSmsError,
     MissingSetting,
     NotAuthorized,
@@ -25,20 +24,20 @@ from flexsms.core.exceptions import (
     TextsUnsent,
     Unreachable,
 )
-from flexsms.core.outbound_message import OutboundMessage, Route
+from flexsms.core.outbound_message import OutboundMessage
 from flexsms.core.time_slots import MICROSECONDS
 from flexsms.twilio.broadcast.campaign import Campaign
 from flexsms.twilio.broadcast.feed import TextFeed, each
 from flexsms.twilio.broadcast.outcomes import BatchOutcomes
 from flexsms.twilio.broadcast.pace import MOST_TEXTS, SharedPace, SteadyClock
 from flexsms.twilio.broadcast.rules import BroadcastRules, HoursWatch, TextLanes, Wait
+from flexsms.twilio.broadcast.task_room import TaskRoom
 from flexsms.twilio.client.concurrency import for_each
 from flexsms.twilio.client.settings import TwilioSettings
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.progress import SendResult
 from flexsms.twilio.sending.sender import Sender
 from flexsms.twilio.stacks.protocol import SendingStack
-from flexsms.twilio.taskrouter.open_tasks import count_open_tasks
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -85,8 +84,6 @@ class BatchSender:
         was_tried: bool,
         clock: SteadyClock,
     ) -> None:
-        self._client = client
-        self._settings = settings
         self._sender = sender
         self._campaign = campaign
         self._rules = rules
@@ -99,17 +96,18 @@ class BatchSender:
             client,
             settings.need("sync_service_sid"),
             run=run,
+            owner=owner,
             stop_over=rules.stop_over,
             now=clock,
         )
+        self._room = TaskRoom(client, settings, rules)
         rate = stack.texts_per_second(rules.route)
         self._lanes = TextLanes(rules, {str(stack.name): rate} if rate else {}, campaign.digest_of)
         self._at_once = settings.max_in_flight
         self._places = asyncio.Semaphore(self._at_once)
-        self._under_way = 0
         self._unsent: list[tuple[BroadcastText, RetryableError]] = []
         self._error: FlexSmsError | None = None
-        self._is_halted = self._is_paused = self._has_too_many_tasks = False
+        self._is_halted = self._is_paused = False
 
     def halt(self) -> None:
         """Let no further text begin. It may be called from a signal handler."""
@@ -152,7 +150,7 @@ class BatchSender:
 
     @property
     def _waits(self) -> bool:
-        return self._hours.opens is not None or self._has_too_many_tasks or self._is_paused
+        return self._hours.opens is not None or self._room.is_full or self._is_paused
 
     @property
     def _is_stopped(self) -> bool:
@@ -169,7 +167,7 @@ class BatchSender:
     async def _try(self, texts: AsyncIterator[BroadcastText]) -> None:
         """Send texts until something keeps the rest from leaving; whom that concerns for good is told."""
         # Where tasks are counted, no text has a slot that the next count does not know of.
-        feed = TextFeed(texts, self._reserve, ahead=self._rules.max_open_tasks is None)
+        feed = TextFeed(texts, self._reserve, ahead=not self._room.is_limited)
         async with asyncio.TaskGroup() as group:
             try:
                 while self._goes_on and (given := await feed.next()) is not None:
@@ -189,26 +187,27 @@ class BatchSender:
                 # Not raised here, where it would cancel the texts that are under way.
                 self._error = error
         await feed.give_up_slots()
+        self._room.clear()
         if self._hours.is_over:
             await self._leave_out(feed, Outcome.TOO_LATE)
         elif self._is_stopped:
             await self._leave_out(feed, Outcome.STOPPED)
 
     async def _reserve(self, texts: Sequence[BroadcastText]) -> list[int]:
-        most = self._rules.max_open_tasks
-        if texts and most is not None:
-            room = most + 1 - await count_open_tasks(self._client, self._settings.need("workspace_sid"))
-            if self._rules.route is Route.AGENT:  # how many of the others are answered, nobody knows
-                texts = texts[: max(0, room - self._under_way)]
-            self._has_too_many_tasks = room <= 0 or not texts
-            if self._has_too_many_tasks:
-                return []
-        learnt = self._outcomes.take_learnt()
-        try:
-            return await self._pace.reserve([self._lanes.of(text.from_number) for text in texts], learnt)
-        except FlexSmsError:
-            self._outcomes.learnt = self._outcomes.learnt.add(learnt)
-            raise
+        """Slots for the first of some texts; none where no more may leave."""
+        lanes, room = [self._lanes.of(text.from_number) for text in texts], self._room
+        while True:
+            learnt, asks = self._outcomes.take_learnt(), room.left if texts else None
+            try:
+                slots = await self._pace.reserve(lanes, learnt, opening=room.opening(texts), room=asks)
+            except FlexSmsError:
+                self._outcomes.learnt = self._outcomes.learnt.add(learnt)
+                raise
+            room.take(texts[: len(slots)])
+            if slots or not texts or not self._goes_on:
+                return slots
+            # Texts that are under way take all the room, here or on other workers: their tasks are not open yet.
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _may_begin(self, slot: int) -> bool:
         """Wait for a slot; False when it has gone by unused, or no further text may begin."""
@@ -224,7 +223,6 @@ class BatchSender:
 
     async def _one(self, text: BroadcastText) -> None:
         """Send one text, whatever becomes of it."""
-        self._under_way += 1
         try:
             with contained():
                 result = await self._send(text)
@@ -241,7 +239,7 @@ class BatchSender:
             self._outcomes.sent(text, result)
             await self._outcomes.pack_some()
         finally:
-            self._under_way -= 1
+            self._room.leave(text)
             self._places.release()
 
     async def _send(self, text: BroadcastText) -> SendResult:
@@ -252,27 +250,29 @@ class BatchSender:
             route=self._rules.route,
             to_name=text.to_name,
         )
-        key, until = self._campaign.key(text.to_number), self._clock() + LONGEST_SETUP_S * MICROSECONDS
-        while True:
-            try:
-                return await self._sender.send(
-                    message,
-                    key=key,
-                    owner=self._owner,
-                    whatever_text=True,
-                    refuse_late=self._hours.refuse_late,
+        until = self._clock() + LONGEST_SETUP_S * MICROSECONDS
+
+        async def wait_for_setup() -> None:
+            if self._clock() > until:
+                raise ServiceUnavailable(
+                    f"Flex has been setting up the interaction for {LONGEST_SETUP_S} s; nothing was sent yet."
                 )
-            except ChannelInSetup:
-                if self._clock() > until:
-                    raise ServiceUnavailable(
-                        f"Flex has been setting up the interaction for {LONGEST_SETUP_S} s; nothing was sent yet."
-                    ) from None
+            self._room.leave(text)  # TaskRouter counts its task by now
             # Others send meanwhile.
             self._places.release()
             try:
                 await asyncio.sleep(LOOK_EVERY_S)
             finally:
                 await self._places.acquire()
+
+        return await self._sender.send(
+            message,
+            key=self._campaign.key(text.to_number),
+            owner=self._owner,
+            whatever_text=True,
+            refuse_late=self._hours.refuse_late,
+            wait_for_setup=wait_for_setup,
+        )
 
     async def _leave_out(self, feed: TextFeed, outcome: Outcome) -> None:
         """Say of the texts that do not leave any more what keeps them, unless they have left in an earlier try."""

@@ -2,7 +2,7 @@
 
 Whoever sends reserves slots for its next texts, some two seconds of them. A worker that is killed loses the slots that
 it has reserved, and nobody else's. With the slots it tells how its texts have fared, so that all stop when too many
-fail.
+fail, and how many of them are about to open a task, so that all together open no more than there is room for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import random
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,12 @@ MOST_TEXTS = 200
 # How broadcasts of so many runs have fared; the newest.
 RUNS_KEPT = 20
 WRITE_ATTEMPTS = 40
+# Who has told nothing for so long opens no tasks any more: it was killed.
+OPENING_S = 60
 # What a date in whole seconds leaves open, and the way of the answer.
 UNCERTAIN_S = 1.5
 LONGEST_PAUSE_S = 0.1
+Room = Callable[[int], Awaitable[int | None]]
 
 
 class SteadyClock:
@@ -73,16 +76,25 @@ class SharedPace:
     """What all workers of a broadcast know of its pace.
 
     :param run: what they work on; those of another run share the slots and not the counts
+    :param owner: this worker, in all its tries
     :param stop_over: the share of failures over which all stop, 0 to 1
     :param now: the present, microseconds since 1970 UTC, the same for all workers
     :ivar tally: how the texts of all workers have fared, as far as this one knows
     """
 
     def __init__(
-        self, client: Client, service_sid: str, *, run: str, stop_over: float, now: Callable[[], int]
+        self,
+        client: Client,
+        service_sid: str,
+        *,
+        run: str,
+        owner: str,
+        stop_over: float,
+        now: Callable[[], int],
     ) -> None:
         self._items = SyncMap(client, service_sid, PACE)
         self._run = run
+        self._owner = owner
         self._stop_over = stop_over
         self._now = now
         self._known: MapItem | None = None
@@ -92,22 +104,44 @@ class SharedPace:
         self.tally = BroadcastTally()
 
     async def reserve(
-        self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally | None = None
+        self,
+        texts: Sequence[Mapping[str, float]],
+        learnt: BroadcastTally | None = None,
+        *,
+        opening: int | None = None,
+        room: Room | None = None,
     ) -> list[int]:
         """Reserve slots for the next texts, and tell how others have fared. One call, or three when others wrote.
 
         :param texts: for each the lanes that it takes, with their texts per second
         :param learnt: what has come to be known since the last call
+        :param opening: texts of this worker that have a slot already, and are about to open a task; None: its texts
+            open none
+        :param room: says how many texts may begin, None: all of them; given how many of all workers are about to open
+            a task. It is asked once these are known, and again when others wrote meanwhile, so a task that is opened
+            is in its answer or among them
         :return: when each of the first texts may leave, microseconds since 1970 UTC; none once all have stopped
         :raises RevisionMismatch: when others write all the time
         """
         async with self._writing:
-            return await self._write(texts, learnt or BroadcastTally())
+            return await self._write(texts, learnt or BroadcastTally(), opening, room)
 
-    async def _write(self, texts: Sequence[Mapping[str, float]], learnt: BroadcastTally) -> list[int]:
+    async def _write(
+        self,
+        texts: Sequence[Mapping[str, float]],
+        learnt: BroadcastTally,
+        opening: int | None,
+        room: Room | None,
+    ) -> list[int]:
         for _ in range(WRITE_ATTEMPTS):
             known = self._known or await self._load()
-            slots, data = self._add(known.data, texts, learnt)
+            others = self._others(known.data)
+            held = (opening or 0) + sum(one["texts"] for one in others.values())
+            most = None if room is None else await room(held)
+            slots, data = self._add(known.data, texts[:most], learnt)
+            mine = 0 if opening is None else opening + len(slots)
+            own = {self._owner: {"texts": mine, "at_ms": self._now() // 1000}} if mine else {}
+            data["opening"] = {**others, **own}
             began = self._now()
             try:
                 self._known = await self._items.update(KEY, data, revision=known.revision)
@@ -139,6 +173,15 @@ class SharedPace:
         newest = sorted(runs.items(), key=lambda one: one[1]["at_ms"])[-RUNS_KEPT:]
         data = {"v": 1, "by": secrets.token_hex(8), "lanes": dict(lanes.free_from), "runs": dict(newest)}
         return slots, data
+
+    def _others(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """How many texts other workers are about to open a task for, those that were killed left out."""
+        since_ms = self._now() // 1000 - OPENING_S * 1000
+        return {
+            owner: one
+            for owner, one in known.get("opening", {}).items()
+            if owner != self._owner and one["at_ms"] >= since_ms
+        }
 
     async def _load(self) -> MapItem:
         try:

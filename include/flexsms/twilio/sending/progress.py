@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -47,6 +47,8 @@ class Progress:
     :param is_first_try: nobody has been at work on this send before, so a channel that it makes is brand-new
     :param refusal: why nobody may wait for the interaction any more
     :param refuse_late: raises when the text may not leave any more
+    :param wait_for_setup: waits while Flex sets up the interaction; None: nobody waits here
+    :param has_waited: since the recipient's opt-out was looked at, Flex has set up the interaction
     :param in_doubt: a request for the text went out, and nobody knows what became of it
     :param text_sid: the text has left as this message
     :param session_sid: the session that the channel's state knows
@@ -58,6 +60,8 @@ class Progress:
     is_first_try: bool
     refusal: PermanentError | None = None
     refuse_late: Callable[[], None] = lambda: None
+    wait_for_setup: Callable[[], Awaitable[None]] | None = None
+    has_waited: bool = False
     in_doubt: bool = False
     text_sid: str | None = None
     session_sid: str | None = None

@@ -22,7 +22,6 @@ from flexsms.core.exceptions import (
     ChannelClosed,
     ChannelInSetup,
     FlexSmsError,
-    InteractionFailed,
     OutcomeUnknown,
     PermanentError,
     SendInProgress,
@@ -38,11 +37,10 @@ from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
     duplicate_of,
-    note_of,
-    promise_of,
     result_of,
     tell_of_nothing,
 )
+from flexsms.twilio.sending.ready_conversations import ReadyConversations
 from flexsms.twilio.sending.suppressions import Suppressions
 from flexsms.twilio.stacks.protocol import OpenConversation, Relay, SendingStack, told_if_left
 from flexsms.twilio.sync.channel_states import SyncStore
@@ -75,8 +73,8 @@ class Sender:
         self._ledger = ledger
         self._suppressions = suppressions
         self._channels = ChannelsInUse(stack, store, now=now)
+        self._ready = ReadyConversations(stack, ledger, self._channels, grace=grace)
         self._texts = PostedTexts(stack, grace=grace, now=now, sleep=sleep)
-        self._grace = grace
 
     async def send(
         self,
@@ -88,6 +86,7 @@ class Sender:
         refusal: PermanentError | None = None,
         whatever_text: bool = False,
         refuse_late: Callable[[], None] = lambda: None,
+        wait_for_setup: Callable[[], Awaitable[None]] | None = None,
     ) -> SendResult:
         """Send a text, unless it was sent under this key before.
 
@@ -99,6 +98,8 @@ class Sender:
         :param refusal: why waiting for the interaction has ended; raised where Flex still sets that up
         :param whatever_text: the key is used up by any text, so that another one is a duplicate, too
         :param refuse_late: raises when the text may not leave any more; asked until it has gone out
+        :param wait_for_setup: waits while Flex sets up the interaction, or raises once that takes too long; the
+            interaction's channel is looked at behind each wait, for one call. None: ``ChannelInSetup`` is raised
         :raises InvalidInput: for an unknown worker or number, or a key used for another text
         :raises OptedOut: when the recipient of a text has opted out
         :raises SendInProgress: while another task sends under the same key
@@ -118,7 +119,13 @@ class Sender:
             raise
         if claim.stage is Stage.SENT:
             return duplicate_of(claim)
-        progress = Progress(claim, is_first_try=not claim.resumed, refusal=refusal, refuse_late=refuse_late)
+        progress = Progress(
+            claim,
+            is_first_try=not claim.resumed,
+            refusal=refusal,
+            refuse_late=refuse_late,
+            wait_for_setup=wait_for_setup,
+        )
         try:
             return await self._send(message, progress)
         except ChannelInSetup:
@@ -156,7 +163,9 @@ class Sender:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with checked_before_sending(progress.refuse_late):
-                    conversation = progress.take_kept() or await self._open(message, progress)
+                    conversation = progress.take_kept() or await self._ready.open(message, progress)
+                    if progress.has_waited and message.body:  # in which the recipient may have opted out
+                        await self._suppressions.refuse(message.to_number)
                 if not message.body:
                     return await self._finish(progress, None)
                 sid = await self._post(conversation, message, progress)
@@ -195,40 +204,6 @@ class Sender:
                 logger.info("%s Starting afresh.", closed)
         progress.nothing_left()
         return None
-
-    async def _open(self, message: OutboundMessage, progress: Progress) -> OpenConversation:
-        """The conversation, ready for a text."""
-        if self._ledger.left_s(progress.claim) < 2 * self._grace.total_seconds():
-            # Looking for the text of an earlier try has taken most of the lease.
-            progress.claim = await self._ledger.advance(progress.claim)
-        claim, opening = progress.claim, self._stack.opening
-        try:
-            conversation = progress.left_open() if claim.opened else None
-            if conversation is None:
-                with checked_before_sending(lambda: self._ledger.refuse_if_late(claim)):
-                    conversation = await opening.open_conversation(
-                        message, claim.digest, resumed=claim.resumed, since=claim.claimed_at
-                    )
-            progress.opened = conversation
-            is_ready = await opening.is_ready(conversation, claim.digest, waited=bool(claim.opened))
-        except InteractionFailed:
-            # Whoever puts it right and clears the task starts afresh; the stack itself has taken everything back.
-            progress.claim, progress.opened = replace(claim, opened=None), None
-            raise
-        if not is_ready:
-            opened = note_of(conversation)
-            if claim.opened != opened:
-                progress.claim = await self._ledger.advance(replace(claim, opened=opened))
-            raise progress.refusal or ChannelInSetup(
-                str(conversation.interaction_sid), str(conversation.interaction_channel_sid)
-            )
-        promise = promise_of(conversation, claim)
-        if conversation.is_reconnected:
-            await self._channels.use_again(conversation)
-        elif not promise.reused_channel:
-            await self._channels.remember_session(conversation, progress)
-        progress.claim = replace(claim, resumed=True, result=promise.to_json())
-        return conversation
 
     async def _post(
         self, conversation: OpenConversation, message: OutboundMessage, progress: Progress
@@ -284,7 +259,7 @@ class Sender:
         if await self._channels.keep(conversation) is not False:
             return
         try:
-            fresh = await self._open(message, progress)
+            fresh = await self._ready.open(message, progress)
         except ChannelClosed as closed:
             # Not to be taken for a text that did not leave.
             raise SendInProgress(f"{closed} Trying again later.") from closed
