@@ -199,3 +199,56 @@ def test_another_sender_has_sent_other_texts(folder: BroadcastFolder, fates: Bro
 def test_who_has_opted_out_is_told(fates: BroadcastFates) -> None:
     fates.match(OURS, [listed(1, DeliveryStatus.FAILED, 21610), listed(2, DeliveryStatus.FAILED, 30007)])
     assert fates.opted_out() == [("+14155550201", AT + timedelta(seconds=1))]
+
+
+def test_what_may_be_the_same_text_of_another_broadcast_is_told_by_its_receipt_alone(
+    folder: BroadcastFolder, fates: BroadcastFates
+) -> None:
+    """Row 1: its own is not listed yet. Row 2: both are. Row 3: the other one left half an hour later."""
+    fates.match(
+        OURS,
+        [
+            listed(3, DeliveryStatus.DELIVERED, after_s=1800, sid="SM6"),
+            listed(3, DeliveryStatus.SENT, after_s=-2, sid="SM5"),
+            listed(2, DeliveryStatus.FAILED, 21610, after_s=90, sid="SM4"),
+            listed(2, DeliveryStatus.DELIVERED, after_s=1, sid="SM3"),
+            listed(1, DeliveryStatus.FAILED, 21610, after_s=-60, sid="SM2"),
+        ],
+    )
+    assert fates.counts() == {"delivered": 0, "not_delivered": 0, "unknown": 3}
+    assert fates.opted_out() == []
+    assert written(folder, fates) == {}
+    (first, one), (second, two) = fates.doubtful(10)
+    assert (first, one.message_sid, second, two.message_sid) == (1, "IM1", 2, "IM2")
+    assert [row for row, _ in fates.doubtful(1)] == [1]
+    fates.settle(first, one, Delivery(DeliveryStatus.QUEUED, None, "SM1"))
+    fates.settle(second, two, Delivery(DeliveryStatus.FAILED, 21610, "SM4"))
+    assert fates.doubtful(10) == []
+    assert fates.counts() == {"delivered": 0, "not_delivered": 1, "unknown": 2}
+    assert fates.opted_out() == [("+14155550202", AT)]
+    assert {row: result.sms_sid for row, result in written(folder, fates).items()} == {2: "SM4"}
+    # A page that is read later changes nothing of it.
+    fates.match(OURS, [listed(2, DeliveryStatus.DELIVERED, after_s=0, sid="SM3")])
+    assert written(folder, fates)[2].outcome is Outcome.NOT_DELIVERED
+
+
+def test_a_text_that_is_known_by_the_sid_of_its_sms_is_that_one(tmp_path: Path) -> None:
+    """Its conversation is gone, so there is no receipt."""
+    folder = BroadcastFolder(tmp_path.as_uri())
+    line = BroadcastText(1, OURS, "+14155550201", BODY).to_line()
+    folder.path(WORK_LIST).write_bytes(line)
+    batch = BroadcastBatch(0, "", folder.url, 0, len(line), 1, digest=digest_of(line))
+    sent = BroadcastResult(1, "0201", Outcome.SENT, at=AT.isoformat(), message_sid="SM8")
+    folder.write_results(results_of(batch), [sent])
+    with BroadcastFates(folder, [batch]) as fates:
+        fates.match(
+            OURS,
+            [
+                listed(1, DeliveryStatus.FAILED, 30007, after_s=0, sid="SM9"),
+                listed(1, DeliveryStatus.DELIVERED, after_s=-900, sid="SM8"),
+                listed(1, DeliveryStatus.FAILED, 30007, after_s=-1, sid="SM7"),
+            ],
+        )
+        assert fates.doubtful(10) == []
+        assert written(folder, fates)[1].sms_sid == "SM8"
+        assert fates.counts() == {"delivered": 1, "not_delivered": 0, "unknown": 0}

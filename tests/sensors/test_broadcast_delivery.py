@@ -179,13 +179,43 @@ def test_of_a_batch_that_ended_without_a_word_the_ledger_knows_what_has_left(
     broadcast.texts.control.clear_journal()
     with suppress(AirflowSkipException):
         assert sensor().execute(context) == {"delivered": texted, "not_delivered": 0, "unknown": 0}
-    # The key of digests, the ledger, and the list of messages.
-    assert len(broadcast.texts.control.journal()) <= 3
+    # The key of digests, the ledger, the list of messages, and the receipt, for the list has the text twice.
+    receipt = 2 if broadcast.texts.stack == "chat" else 1
+    assert len(broadcast.texts.control.journal()) <= 3 + receipt
     assert [one.outcome for one in broadcast.fate()] == ([outcome] if outcome else [])
     broadcast.texts.control.clear_journal()
     with suppress(AirflowSkipException):
         sensor().execute(context)
-    assert len(broadcast.texts.control.journal()) == texted
+    assert len(broadcast.texts.control.journal()) == texted * (1 + receipt)
+
+
+def test_the_same_text_of_another_campaign_is_not_taken_for_one_that_is_not_listed_yet(
+    broadcast: Broadcast, context: Any
+) -> None:
+    """A minute later the same person is to get the same text, which waits at Twilio behind others of its number."""
+    broadcast.texts.becomes("delivered")
+    broadcast.texts.write(BODY)
+    broadcast.texts.control.advance(60)
+    broadcast.texts.becomes("delivered", step_s=3600)
+    sent = broadcast.texts.write(BODY)
+    at = (clock.utc_now() + timedelta(seconds=60)).isoformat()
+    result = BroadcastResult(
+        1,
+        "0142",
+        Outcome.SENT,
+        at=at,
+        channel_sid=sent["channel_sid"],
+        message_sid=sent["message_sid"],
+    )
+    broadcast.folder.write_results(results_of(broadcast.batch), [result])
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor().execute(context)
+    assert broadcast.fate() == []
+    broadcast.texts.control.advance(7300)
+    found = sensor().resume_execution(deferred.value.method_name, {"event": None}, context)
+    assert found == {"delivered": 1, "not_delivered": 0, "unknown": 0}
+    newest = broadcast.texts.control.outbox()[-1]
+    assert [fate.sms_sid for fate in broadcast.fate()] == [newest["sid"]]
 
 
 @pytest.mark.parametrize(

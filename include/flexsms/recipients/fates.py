@@ -15,7 +15,7 @@ from typing import Self
 from unicodedata import normalize
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, Outcome
-from flexsms.core.delivery_status import DeliveryStatus, reason
+from flexsms.core.delivery_status import Delivery, DeliveryStatus, reason
 from flexsms.core.opt_out import OPTED_OUT
 from flexsms.recipients.folder import DELIVERY, BroadcastFolder, results_of
 from flexsms.twilio.broadcast.deliveries import CLOCKS, ListedText
@@ -25,16 +25,26 @@ NEAR_S = 30
 # A text that only the moment tells is further away than any other. It may be of another broadcast, whose text to the
 # same person is listed first, so it counts only if no other one is found in time.
 FAR_S = 1e9
+# A batch says that a text has left a few calls after it was given to Twilio. What was given much earlier may be the
+# same text of another broadcast, while the own one is not listed yet.
+EARLY_S = 10
 _TABLE = """CREATE TABLE texts (
     row INTEGER PRIMARY KEY, batch INTEGER, from_number TEXT, to_number TEXT, body TEXT, line BLOB,
-    learnt TEXT, distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT
+    learnt TEXT, distance REAL, at TEXT, status TEXT, code INTEGER, sms_sid TEXT,
+    is_early INTEGER DEFAULT 0, alike INTEGER DEFAULT 0, is_certain INTEGER DEFAULT 0,
+    is_doubtful INTEGER AS (NOT is_certain AND (is_early OR alike > 1)),
+    told TEXT AS (iif(is_doubtful, NULL, status))
 )"""
 _OF_NUMBER = """SELECT row, body, line, distance FROM texts
-    WHERE to_number = ? AND from_number = ? AND line IS NOT NULL"""
+    WHERE to_number = ? AND from_number = ? AND line IS NOT NULL AND NOT is_certain"""
 _SENDERS = "SELECT DISTINCT from_number FROM texts WHERE line IS NOT NULL AND learnt IS NOT 'texted_before'"
-_COUNTS = """SELECT CASE WHEN distance < ? THEN status END AS told, count(*) FROM texts
-    WHERE line IS NOT NULL AND learnt IS NOT 'texted_before' GROUP BY told"""
-_FOUND = "UPDATE texts SET distance = ?, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
+_COUNTS = """SELECT CASE WHEN is_certain OR distance < ? THEN told END AS counted, count(*) FROM texts
+    WHERE line IS NOT NULL AND learnt IS NOT 'texted_before' GROUP BY counted"""
+_FOUND = (
+    "UPDATE texts SET distance = ?, is_early = ?, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
+)
+_ALIKE = "UPDATE texts SET alike = alike + 1 WHERE row = ?"
+_SETTLED = "UPDATE texts SET is_certain = 1, at = ?, status = ?, code = ?, sms_sid = ? WHERE row = ?"
 
 
 class BroadcastFates:
@@ -109,19 +119,44 @@ class BroadcastFates:
     def match(self, from_number: str, listed: Iterable[ListedText]) -> None:
         """Take in a page of the list of messages. Each of them is the one text that it is nearest to."""
         for one in listed:
-            near = [
-                (distance, row)
-                for row, body, line, known in self._texts.execute(_OF_NUMBER, (one.to_number, from_number))
-                if (distance := _distance(one, body, BroadcastResult.from_line(line))) is not None
-                and (known is None or distance < known)
-            ]
+            near: list[tuple[float, bool, int]] = []
+            for row, body, line, known in self._texts.execute(
+                _OF_NUMBER, (one.to_number, from_number)
+            ).fetchall():
+                sent = BroadcastResult.from_line(line)
+                if sent.message_sid and one.delivery.sms_sid == sent.message_sid:
+                    near.clear()
+                    self.settle(row, sent, one.delivery)
+                    break
+                distance = _distance(one, body, sent)
+                if distance is None:
+                    continue
+                if distance <= CLOCKS.total_seconds():
+                    self._texts.execute(_ALIKE, (row,))
+                if known is None or distance < known:
+                    near.append((distance, _is_early(one, sent), row))
             if near and one.at:
-                distance, row = min(near)
+                distance, is_early, row = min(near)
                 found = one.delivery
-                self._texts.execute(
-                    _FOUND,
-                    (distance, one.at.isoformat(), found.status, found.error_code, found.sms_sid, row),
-                )
+                told = (one.at.isoformat(), found.status, found.error_code, found.sms_sid)
+                self._texts.execute(_FOUND, (distance, is_early, *told, row))
+
+    def doubtful(self, most: int) -> list[tuple[int, BroadcastResult]]:
+        """Texts of which the list alone does not tell what became of them, those of the first rows first.
+
+        The same text has left the same number for the same person within minutes of them, as in another broadcast.
+        Twilio's list names no conversation. So only the receipt of the message tells which SMS it is.
+
+        :param most: so many at most
+        """
+        query = "SELECT row, line FROM texts WHERE line IS NOT NULL AND is_doubtful ORDER BY row LIMIT ?"
+        found = self._texts.execute(query, (most,)).fetchall()
+        return [(row, BroadcastResult.from_line(line)) for row, line in found]
+
+    def settle(self, row: int, sent: BroadcastResult, found: Delivery) -> None:
+        """Take in what is known of a text by its SID."""
+        told = (sent.at, found.status, found.error_code, found.sms_sid)
+        self._texts.execute(_SETTLED, (*told, row))
 
     def counts(self) -> dict[str, int]:
         """How many have arrived, how many have not, and of how many nobody knows yet.
@@ -136,7 +171,7 @@ class BroadcastFates:
 
     def opted_out(self) -> list[tuple[str, datetime]]:
         """Who has opted out, as their texts say, and when that was found out."""
-        query = "SELECT to_number, at FROM texts WHERE code = ? AND at != ''"
+        query = "SELECT to_number, at FROM texts WHERE code = ? AND at != '' AND NOT is_doubtful"
         return [
             (number, datetime.fromisoformat(at)) for number, at in self._texts.execute(query, (OPTED_OUT,))
         ]
@@ -147,7 +182,7 @@ class BroadcastFates:
 
     def _results(self) -> Iterator[BroadcastResult]:
         rows = self._texts.execute(
-            "SELECT line, learnt, status, code, sms_sid FROM texts WHERE line IS NOT NULL ORDER BY row"
+            "SELECT line, learnt, told, code, sms_sid FROM texts WHERE line IS NOT NULL ORDER BY row"
         )
         for line, learnt, status, code, sms_sid in rows:
             outcome = _outcome(status)
@@ -165,6 +200,11 @@ class BroadcastFates:
                 reason=why and f"{why[0].upper()}{why[1:]}.",
                 sms_sid=sms_sid,
             )
+
+
+def _is_early(listed: ListedText, sent: BroadcastResult) -> bool:
+    """Whether a listed text was given to Twilio well before a text of the broadcast had left."""
+    return listed.at is not None and (datetime.fromisoformat(sent.at) - listed.at).total_seconds() > EARLY_S
 
 
 def _outcome(status: str | None) -> Outcome:

@@ -33,6 +33,8 @@ BEGAN = "began"
 ASKED = "asked"
 # Texts of which nobody has said anything: as many as the batches of one moment have, and more.
 MOST_ASKED = 10_000
+# Texts that the list alone does not tell from those of another broadcast.
+MOST_RECEIPTS = 1000
 
 
 class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
@@ -44,6 +46,9 @@ class FlexBroadcastDeliverySensor(LiteralRows, BaseSensorOperator):
 
     Of a text whose batch ended without a word, it asks the ledger once whether it has left: two calls at most each, and
     for 10 000 texts at most. What has left in another run is ``texted_before``.
+
+    Of a text that it cannot tell from the same one of another broadcast, it reads the receipt: one call on Flex
+    Conversations, and two or more on Programmable Chat, for 1000 texts of a look at most. Any others are not known.
 
     It writes ``delivery.jsonl`` into the broadcast's folder, and keeps who has opted out (21610), so that nobody texts
     them again. It only reads from Twilio and may be cleared, as long as the work list is there. Texts that did not
@@ -213,9 +218,26 @@ async def look(account: Account, fates: BroadcastFates, since: datetime) -> None
         async with aclosing(deliveries.pages(sender, since)) as pages:
             async for page in pages:
                 fates.match(sender, page)
+    await ask_receipts(account, fates)
     suppressions = account.suppressions()
     for phone, at in fates.opted_out():
         await suppressions.learn(phone, out=True, at=at, why=Why.REFUSED)
+
+
+async def ask_receipts(account: Account, fates: BroadcastFates) -> None:
+    """Read the receipts of texts that the list alone does not tell from those of another broadcast."""
+    from flexsms.twilio.client.concurrency import for_each
+
+    deliveries = account.deliveries(None)
+
+    async def one(doubtful: tuple[int, BroadcastResult]) -> None:
+        row, sent = doubtful
+        with suppress(PermanentError):  # its conversation is gone, so it stays unknown
+            found = await deliveries.delivery(sent.channel_sid, None, sent.message_sid)
+            if found is not None:
+                fates.settle(row, sent, found)
+
+    await for_each(fates.doubtful(MOST_RECEIPTS), one, at_once=account.settings.max_in_flight)
 
 
 def next_look(began: datetime, now: datetime, wait: timedelta) -> datetime | None:

@@ -25,7 +25,7 @@ CLOCKS = timedelta(minutes=2)
 class ListedText:
     """One SMS that left, as Twilio lists it.
 
-    :param at: when it left, or was given to Twilio; UTC
+    :param at: when it was given to Twilio; UTC. Not when Twilio sent it: a text may wait behind those of its number
     """
 
     to_number: str = field(repr=False)
@@ -61,6 +61,6 @@ def _read(message: Any) -> ListedText:
     return ListedText(
         str(message.to),
         str(message.body or ""),
-        utc(message.date_sent or message.date_created),
+        utc(message.date_created or message.date_sent),
         Delivery(DeliveryStatus.of(message.status), code, message.sid),
     )
