@@ -23,7 +23,7 @@ MUTATIONS: Sequence[Mutation] = (
         [
             (
                 "twilio.sending.sender:Sender._post",
-                "sid = await self._texts.find(claim)",
+                "sid = await self._texts.find(claim, message)",
                 "sid = None",
             )
         ],

@@ -36,6 +36,7 @@ from flexsms.twilio.client.settings import (
 )
 from flexsms.twilio.client.unexpected_errors import contained
 from flexsms.twilio.sending.idempotency import SendLedger
+from flexsms.twilio.sending.message_log import MessageLog
 from flexsms.twilio.sending.notifications import Notifications
 from flexsms.twilio.sending.sender import Sender
 from flexsms.twilio.sending.suppressions import Suppressions
@@ -125,9 +126,8 @@ class Account:
         :raises MissingSetting: when that stack lacks a setting
         """
         if session_sid or self.settings.stack is StackName.CHAT:
-            return ChatDelivery(
-                self.client, self.settings.need("session_service_sid"), self.settings.account_sid
-            )
+            service_sid = self.settings.need("session_service_sid")
+            return ChatDelivery(self.client, service_sid, self.settings.account_sid)
         return ConversationsDelivery(self.client, self.settings)
 
     def broadcast_deliveries(self) -> BroadcastDeliveries:
@@ -144,7 +144,8 @@ class Account:
             lease=self._lease,
             grace=self._grace,
         )
-        return Sender(self.stack, ledger, self.store, self.suppressions(), grace=self._grace, now=self.now)
+        log, out = MessageLog(self.client, self.settings.account_sid), self.suppressions()
+        return Sender(self.stack, ledger, self.store, out, log, grace=self._grace, now=self.now)
 
     async def number_digest(self) -> NumberDigest:
         """What turns phone numbers into digests; read once. See :class:`flexsms.twilio.sync.digest_key.DigestKey`."""

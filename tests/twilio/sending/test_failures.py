@@ -191,6 +191,7 @@ async def test_a_reply_dated_before_the_claim_does_not_hide_the_text(desk: Desk)
 
 
 async def test_a_text_whose_channel_is_gone_says_so_and_no_more(desk: Desk) -> None:
+    desk.sandbox.control.settings(sms_step_s=3600)  # so it is not listed yet
     desk.fault_post(action="drop_after")
     fault_look(desk, status=404, code=20404, message="Not found")
     with pytest.raises(UndecidedSend, match=r"^Channel CH\w{32} is gone"):

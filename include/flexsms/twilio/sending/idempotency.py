@@ -175,6 +175,10 @@ class SendLedger:
         """Seconds for which something may still leave under a claim."""
         return claim.lease_until_ms / 1000 - self._now().timestamp() - self._grace.total_seconds()
 
+    def posted_until(self, claim: Claim) -> datetime:
+        """Until when whoever had a claim before may have posted its text: a lease behind their last write."""
+        return claim.written_at + self._lease
+
     def refuse_if_late(self, claim: Claim) -> None:
         """Do nothing, if something may leave now.
 

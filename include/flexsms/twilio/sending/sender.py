@@ -32,7 +32,8 @@ from flexsms.core.outbound_message import OutboundMessage
 from flexsms.twilio.client.precondition import checked_before_sending
 from flexsms.twilio.sending.channels_in_use import ChannelsInUse
 from flexsms.twilio.sending.idempotency import SendLedger, Stage
-from flexsms.twilio.sending.posted_texts import PostedTexts
+from flexsms.twilio.sending.message_log import MessageLog
+from flexsms.twilio.sending.posted_texts import PostedTexts, is_sms
 from flexsms.twilio.sending.progress import (
     Progress,
     SendResult,
@@ -64,6 +65,7 @@ class Sender:
         ledger: SendLedger,
         store: SyncStore,
         suppressions: Suppressions,
+        log: MessageLog,
         *,
         grace: timedelta,
         now: Callable[[], datetime],
@@ -74,7 +76,7 @@ class Sender:
         self._suppressions = suppressions
         self._channels = ChannelsInUse(stack, store, now=now)
         self._ready = ReadyConversations(stack, ledger, self._channels, grace=grace)
-        self._texts = PostedTexts(stack, grace=grace, now=now, sleep=sleep)
+        self._texts = PostedTexts(stack, log, grace=grace, now=now, sleep=sleep)
 
     async def send(
         self,
@@ -105,7 +107,7 @@ class Sender:
         :raises SendInProgress: while another task sends under the same key
         :raises ChannelInSetup: while Flex sets up the interaction; call again when its channel is active
         :raises InteractionFailed: when Flex could not set it up
-        :raises UndecidedSend: when a text may have left and its channel is gone
+        :raises UndecidedSend: when a text may have left, its channel is gone, and Twilio does not list it
         """
         try:
             await self._stack.opening.check(message)
@@ -193,7 +195,9 @@ class Sender:
         """Search for a text that an earlier try was about to post, and finish the send if it has left."""
         result = result_of(progress.claim)
         progress.in_doubt = True
-        sid = result.message_sid or await self._texts.find(progress.claim)
+        sid = result.message_sid or await self._texts.find(
+            progress.claim, message, posted_until=self._ledger.posted_until(progress.claim)
+        )
         if sid is not None:
             conversation = OpenConversation(
                 result.channel_sid, None, task_sid=result.task_sid, session_sid=result.session_sid
@@ -225,7 +229,7 @@ class Sender:
         progress.is_first_try = False
         logger.warning("Nobody answered whether the text left (%s); looking for it.", lost)
         progress.in_doubt = True
-        sid = await self._texts.find(claim)
+        sid = await self._texts.find(claim, message)
         progress.in_doubt = False
         return sid
 
@@ -236,9 +240,10 @@ class Sender:
 
         :raises ChannelClosed: when the channel was retired before the text had left it
         """
-        if not progress.is_first_try or result_of(progress.claim).reused_channel:
+        is_disturbed = not progress.is_first_try or result_of(progress.claim).reused_channel
+        if is_disturbed and not is_sms(sid):
             progress.in_doubt = True
-            relay = await self._texts.relay(conversation, sid)
+            relay = await self._texts.relay(conversation, sid, progress.claim, message)
             progress.in_doubt = False
             if relay is Relay.MISSING:
                 if await self._channels.keep(conversation):
