@@ -146,11 +146,11 @@ def _write_list(path: Path, rows: int) -> None:
 
 def main() -> None:
     """Check the list whose path is given, and print the figures."""
-    from flexsms.core.broadcast_schedule import in_order
     from flexsms.core.message_fields import MessageFields
     from flexsms.core.number_digest import NumberDigest
     from flexsms.core.recipient import check_columns
     from flexsms.core.sending_hours import SendingHours, zones_of
+    from flexsms.core.zone_groups import in_order
     from flexsms.recipients.check import COLUMNS, ListCheck, Order
     from flexsms.recipients.check_file import write_check, write_chunks
     from flexsms.recipients.files import file_rows
@@ -176,7 +176,7 @@ def main() -> None:
             )
             rows = file_rows(path.as_uri(), lambda columns: check_columns(columns, body))
             checked = check.run(rows)
-        groups = in_order(checked.texts, order.hours, order.since)
+        groups = in_order(checked.texts, order.hours, since=order.since, most=MOST_BATCHES // 2)
         batches, _ = write_work_list(folder, spool, checked, groups, most=MOST_BATCHES)
     cpu_s = time.process_time() - began
     texts = checked.texts.total()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexsms.core.broadcast_schedule import foretell, in_order, local_time
+from flexsms.core.broadcast_schedule import foretell, local_time
 from flexsms.core.sending_hours import SendingHours
 
 HOURS = SendingHours.parse("08:00-21:00")
@@ -64,18 +63,6 @@ def test_it_never_takes_less_than_the_pace_says(groups: dict[tuple[str, ...], in
     if groups and found.last_at:
         assert found.last_at - found.first_at >= timedelta(seconds=sum(groups.values()) / pace - 1)
         assert found.first_at >= SINCE
-
-
-@pytest.mark.parametrize(
-    ("at", "expected"),
-    [
-        # Whoever closes first goes first among those that are open, and the others as they open.
-        ("2026-01-05 17:00", [BERLIN, LOS_ANGELES, ("Asia/Tokyo",)]),
-        ("2026-01-05 22:00", [LOS_ANGELES, ("Asia/Tokyo",), BERLIN]),
-    ],
-)
-def test_groups_are_in_the_order_of_their_hours(at: str, expected: list[tuple[str, ...]]) -> None:
-    assert in_order([("Asia/Tokyo",), LOS_ANGELES, BERLIN], HOURS, utc(at)) == expected
 
 
 def test_an_instant_is_told_by_the_clock_of_its_recipient() -> None:

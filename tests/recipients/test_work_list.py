@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from flexsms.core.broadcast import BroadcastText
 from flexsms.core.exceptions import PermanentError
 from flexsms.core.outbound_message import count_segments
-from flexsms.recipients.check import Checked, Zones
+from flexsms.core.zone_groups import ZoneGroup, Zones
+from flexsms.recipients.check import Checked
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder
 from flexsms.recipients.spool import Spool
 from flexsms.recipients.work_list import BATCH_SIZE, batch_size, write_work_list
@@ -22,6 +23,30 @@ def text(row: int, zones: Zones) -> BroadcastText:
     return BroadcastText(row, "+14155550100", f"+1415{row:07}", f"ö {row}", zones=zones)
 
 
+def alone(zones: Zones) -> ZoneGroup:
+    return ZoneGroup(zones, (zones,))
+
+
+def test_sets_of_zones_that_are_sent_together_are_one_batch_with_all_their_zones(tmp_path: Path) -> None:
+    folder = BroadcastFolder(tmp_path.as_uri())
+    texts = [text(row, BOISE if row % 2 else BERLIN) for row in range(1, 7)]
+    checked = Checked(groups={BERLIN: 0, BOISE: 1})
+    with Spool() as spool:
+        for one in texts:
+            spool.keep(checked.groups[one.zones], one.row, one.to_line())
+            checked.texts[one.zones] += 1
+            checked.samples.add((one.zones, checked.texts[one.zones]), 5, count_segments(one.body), "")
+        group = ZoneGroup((*BOISE, *BERLIN), (BOISE, BERLIN))
+        [batch], samples = write_work_list(folder, spool, checked, [group], most=1000)
+    assert (batch.texts, batch.zones) == (6, (*BOISE, *BERLIN))
+    sent = list(folder.texts(batch))
+    assert [one.row for one in sent] == [1, 3, 5, 2, 4, 6]
+    # What a person is shown is read from what is sent, and each text keeps its own zones.
+    shown = [one for sample in samples for one in folder.texts(sample)]
+    assert shown
+    assert all(one in texts for one in [*sent, *shown])
+
+
 def test_texts_of_a_set_of_zones_are_side_by_side(tmp_path: Path) -> None:
     folder = BroadcastFolder(tmp_path.as_uri())
     texts = [text(row, BOISE if row % 4 else BERLIN) for row in range(1, 2 * BATCH_SIZE + 1)]
@@ -32,7 +57,7 @@ def test_texts_of_a_set_of_zones_are_side_by_side(tmp_path: Path) -> None:
             checked.texts[one.zones] += 1
             place = (one.zones, checked.texts[one.zones])
             checked.samples.add(place, len(one.body), count_segments(one.body), "ö" if one.row == 7 else "")
-        batches, samples = write_work_list(folder, spool, checked, [BOISE, BERLIN], most=1000)
+        batches, samples = write_work_list(folder, spool, checked, [alone(BOISE), alone(BERLIN)], most=1000)
     assert [(batch.number, batch.label, batch.texts, batch.zones) for batch in batches] == [
         (0, "texts 1 to 1,000 of 2,000", 1000, BOISE),
         (1, "texts 1,001 to 1,500 of 2,000", 500, BOISE),
@@ -73,5 +98,5 @@ def test_batches_grow_only_where_they_would_be_too_many(counts: list[int], size:
 
 
 def test_too_many_sets_of_zones_are_named() -> None:
-    with pytest.raises(PermanentError, match=r"in 1,001 sets of time zones, .* at most 1,000 batches"):
+    with pytest.raises(PermanentError, match=r"in 1,001 groups of time zones .* at most 1,000 batches"):
         batch_size([1] * 1001, 1000)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flexsms.core.sending_hours import HORIZON, SendingHours
+from flexsms.core.sending_hours import SendingHours
 
 # A broadcast that takes longer is not foretold.
 LONGEST = timedelta(days=366)
@@ -94,16 +94,3 @@ def local_time(at: datetime | None, zones: Iterable[str], *, is_everybodys: bool
     local = sorted(at.astimezone(ZoneInfo(name)).replace(tzinfo=None) for name in names)
     times = f"{local[0]:%H:%M}" + (f" to {local[-1]:%H:%M}" if local[0] != local[-1] else "")
     return f"{times} in {names[0]}" if is_everybodys and len(names) == 1 else f"{times} local time"
-
-
-def in_order(
-    groups: Iterable[tuple[str, ...]], hours: SendingHours, since: datetime
-) -> list[tuple[str, ...]]:
-    """Sets of zones by when their texts may leave first, and of several by when that is over."""
-
-    def opening(zones: tuple[str, ...]) -> tuple[datetime, datetime, tuple[str, ...]]:
-        found = hours.opening(zones, since)
-        never = since + HORIZON
-        return (max(found.opens, since), found.closes, zones) if found else (never, never, zones)
-
-    return sorted(groups, key=opening)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, Context, XComArg, conf
 
 from flexsms.arguments import flag, mask, spellings
-from flexsms.core.broadcast_schedule import Schedule, foretell, in_order, local_time
+from flexsms.core.broadcast_schedule import Schedule, foretell, local_time
 from flexsms.core.broadcast_totals import many
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.list_problems import TOLD
@@ -18,6 +18,7 @@ from flexsms.core.outbound_message import Route
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.recipient import check_columns
 from flexsms.core.sending_hours import DEFAULT_DAYS, DEFAULT_HOURS
+from flexsms.core.zone_groups import in_order
 from flexsms.failure_log import tell_failure
 from flexsms.hooks.twilio import TwilioHook
 from flexsms.operators.broadcast_rules import parse_campaign, parse_rules
@@ -266,7 +267,14 @@ class FlexBroadcastCheckOperator(LiteralRows, BaseOperator):
         if order.dry_run:
             return WorkList([nothing(folder)], [])
         most = min(MOST_BATCHES, conf.getint("core", "max_map_length"))
-        groups = in_order(checked.texts, order.hours, order.since)
+        groups = in_order(
+            checked.texts,
+            order.hours,
+            since=order.since,
+            until=order.not_after,
+            # The other half of the batches is for groups with more texts than one batch has.
+            most=max(1, most // 2),
+        )
         return write_work_list(folder, spool, checked, groups, most=most)
 
 

@@ -1,15 +1,16 @@
-"""The work list: the texts of a broadcast, those of one set of zones side by side, and how they make batches."""
+"""The work list: the texts of a broadcast, those of one group of zones side by side, and how they make batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from flexsms.core.broadcast import BroadcastBatch, digest_of
 from flexsms.core.broadcast_samples import Place
 from flexsms.core.exceptions import PermanentError
-from flexsms.recipients.check import Checked, Zones
+from flexsms.core.zone_groups import ZoneGroup
+from flexsms.recipients.check import Checked
 from flexsms.recipients.check_file import write_chunks
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder
 from flexsms.recipients.spool import Spool
@@ -30,45 +31,52 @@ class WorkList(NamedTuple):
 
 
 def write_work_list(
-    folder: BroadcastFolder, spool: Spool, checked: Checked, order: Sequence[Zones], *, most: int
+    folder: BroadcastFolder, spool: Spool, checked: Checked, order: Sequence[ZoneGroup], *, most: int
 ) -> WorkList:
     """Write the texts, and say which of them each batch sends.
 
     Where there is none, that is one empty batch: Airflow would skip a task that is mapped over none, and so would what
     follows it.
 
-    :param order: sets of zones, in the order in which they are texted
+    :param order: groups of sets of zones, in the order in which they are texted
     :param most: batches at most
-    :raises PermanentError: when there are more sets of zones than batches
+    :raises PermanentError: when there are more groups than batches
     """
-    counts = [checked.texts[zones] for zones in order]
+    counts = [sum(checked.texts[zones] for zones in group.members) for group in order]
     total, size = sum(counts), batch_size(counts, most)
     batches: list[BroadcastBatch] = []
     chosen = checked.samples.chosen()
     samples: dict[Place, BroadcastBatch] = {}
     begin = 0
     with write_chunks(folder.path(WORK_LIST)) as file:
-        for zones, first in zip(order, accumulate(counts, initial=0), strict=False):
+        for group, count, first in zip(order, counts, accumulate(counts, initial=0), strict=False):
             part: list[bytes] = []
-            for found, line in enumerate(spool.lines(checked.groups[zones]), 1):
-                if why := chosen.get((zones, found)):
+            for found, (place, line) in enumerate(_lines(spool, checked, group), 1):
+                if why := chosen.get(place):
                     start = begin + sum(map(len, part))
-                    samples[zones, found] = BroadcastBatch(
-                        0, why, folder.url, start, start + len(line), 1, zones, digest_of(line)
+                    samples[place] = BroadcastBatch(
+                        0, why, folder.url, start, start + len(line), 1, place[0], digest_of(line)
                     )
                 part.append(line)
-                if found % size == 0 or found == checked.texts[zones]:
+                if found % size == 0 or found == count:
                     lines, texts, last = b"".join(part), len(part), first + found
                     file.write(lines)
                     label = f"texts {last - texts + 1:,} to {last:,} of {total:,}"
                     end = begin + len(lines)
                     batches.append(
                         BroadcastBatch(
-                            len(batches), label, folder.url, begin, end, texts, zones, digest_of(lines)
+                            len(batches), label, folder.url, begin, end, texts, group.zones, digest_of(lines)
                         )
                     )
                     begin, part = end, []
     return WorkList(batches or [nothing(folder)], [samples[place] for place in chosen])
+
+
+def _lines(spool: Spool, checked: Checked, group: ZoneGroup) -> Iterator[tuple[Place, bytes]]:
+    """The texts of a group, each with its set of zones and its place there."""
+    for zones in group.members:
+        for place, line in enumerate(spool.lines(checked.groups[zones]), 1):
+            yield (zones, place), line
 
 
 def nothing(folder: BroadcastFolder) -> BroadcastBatch:
@@ -77,15 +85,15 @@ def nothing(folder: BroadcastFolder) -> BroadcastBatch:
 
 
 def batch_size(counts: Sequence[int], most: int) -> int:
-    """How many texts a batch has at most, so that there are not too many batches. Each has one set of zones.
+    """How many texts a batch has at most, so that there are not too many batches. Each has one group of zones.
 
-    :param counts: texts by set of zones
-    :raises PermanentError: when there are more sets of zones than batches
+    :param counts: texts by group of zones
+    :raises PermanentError: when there are more groups than batches
     """
     if len(counts) > most:
         raise PermanentError(
-            f"The list is in {len(counts):,} sets of time zones, and a broadcast has at most {most:,} batches with one "
-            "each; divide the list, or give the zones in its column zone."
+            f"The list is in {len(counts):,} groups of time zones without a common hour, and a broadcast has at most "
+            f"{most:,} batches; divide the list, widen the hours, or raise Airflow's option [core] max_map_length."
         )
     size = BATCH_SIZE
     while sum(-(-count // size) for count in counts) > most:
