@@ -203,13 +203,21 @@ def _import(args: argparse.Namespace) -> int:
 async def _store(account: Account, rows: Iterator[OptedOutRow], imported: Imported) -> None:
     from flexsms.twilio.client.concurrency import for_each
 
-    suppressions = account.suppressions()
+    suppressions, number_digest = account.suppressions(), await account.number_digest()
+    # One call per 100 numbers, and not one for each: a list is mostly known already, or mostly new.
+    out = {
+        bytes.fromhex(digest)
+        async for digest, known in suppressions.entries()
+        if known is not None and known.out
+    }
 
     async def learn(row: OptedOutRow) -> None:
-        if not await suppressions.is_out(row.number):
+        digest = bytes.fromhex(number_digest.of(row.number))
+        if digest not in out:
             at = row.at or account.theirs()
             if await suppressions.learn(row.number, out=True, at=at, why=Why.IMPORT):
                 imported.changed += 1
+                out.add(digest)
 
     await for_each(rows, learn, at_once=account.settings.max_in_flight)
 
