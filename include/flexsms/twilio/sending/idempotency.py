@@ -176,8 +176,13 @@ class SendLedger:
         return claim.lease_until_ms / 1000 - self._now().timestamp() - self._grace.total_seconds()
 
     def posted_until(self, claim: Claim) -> datetime:
-        """Until when whoever had a claim before may have posted its text: a lease behind their last write."""
-        return claim.written_at + self._lease
+        """Until when whoever had a claim before may have posted its text.
+
+        That is a lease behind the write that said so, which is a lease at most behind the one whose time it has.
+        """
+        began = (claim.result or {}).get("sent_at")
+        # Earlier versions did not keep when they posted.
+        return datetime.fromisoformat(began) + 2 * self._lease if began else claim.written_at
 
     def refuse_if_late(self, claim: Claim) -> None:
         """Do nothing, if something may leave now.
