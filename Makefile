@@ -99,8 +99,8 @@ bench: dev-env ## speed beside a bare loop and the original recipe; 200 posts/s;
 chaos: dev-env ## random schedules of runs, people and faults in virtual time (ARGS="--schedules 10000 --jobs 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-kills: dev-env ## a broadcast to 5,000 people whose workers are killed at 20 random instants
-	@$(BIN)/python tests/kill/broadcast_kills.py $(ARGS)
+kills: dev-env ## a broadcast to 5,000 people whose workers and triggerer are killed at 20 random instants
+	@AIRFLOW__CORE__LOAD_EXAMPLES=False $(BIN)/python -m tests.kill.broadcast $(ARGS)
 
 UV := $(BIN)/python -m uv --quiet --cache-dir .cache/uv-cache
 PIN := $(UV) pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url

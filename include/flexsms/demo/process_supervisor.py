@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 PATIENCE_S = 5.0
 LOOK_EVERY_S = 0.1
