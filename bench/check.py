@@ -152,9 +152,9 @@ def main() -> None:
     from flexsms.core.sending_hours import SendingHours, zones_of
     from flexsms.core.zone_groups import in_order
     from flexsms.recipients.check import COLUMNS, ListCheck, Order
-    from flexsms.recipients.check_file import write_check, write_chunks
+    from flexsms.recipients.check_file import write_check
     from flexsms.recipients.files import file_rows
-    from flexsms.recipients.folder import CHECK, LEFT_OUT, BroadcastFolder
+    from flexsms.recipients.folder import LEFT_OUT, BroadcastFolder
     from flexsms.recipients.spool import Spool
     from flexsms.recipients.work_list import MOST_BATCHES, write_work_list
 
@@ -168,8 +168,8 @@ def main() -> None:
     folder = BroadcastFolder((path.parent / "broadcast").as_uri())
     with Spool() as spool:
         with (
-            write_chunks(folder.path(LEFT_OUT)) as left_out,
-            write_check(folder.path(CHECK), COLUMNS) as report,
+            folder.write(LEFT_OUT) as left_out,
+            write_check(folder, COLUMNS) as report,
         ):
             check = ListCheck(
                 order, spool=spool, digest=NumberDigest(b"k" * 32), left_out=left_out, report=report

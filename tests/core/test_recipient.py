@@ -94,6 +94,7 @@ def test_a_number_that_no_list_knows_goes_with_a_zone() -> None:
         (["to_number", "first_name", "Zone"], "recipients: has a column 'Zone'; call it zone."),
         ([" to_number", "first_name"], "recipients: has a column ' to_number'; call it to_number."),
         (["to_number", "firstname"], "no such column; did you mean {firstname}?"),
+        (["to_number", "FIRST_NAME"], "no such column; did you mean {FIRST_NAME}?"),
     ],
 )
 def test_names_of_columns_are_taken_strictly(columns: list[str], sentence: str) -> None:

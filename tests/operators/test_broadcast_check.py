@@ -225,6 +225,11 @@ def test_what_an_upstream_task_returns_is_data_and_no_rendered_field(
         InvalidInput, match=r"Option \[flexsms\] broadcast_path: is empty; set it to a folder"
     ):
         run(recipients=rows)
+    monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", "broadcasts")
+    with pytest.raises(
+        InvalidInput, match=r"Option \[flexsms\] broadcast_path: is a relative path, and every worker has to"
+    ):
+        run(recipients=rows)
     monkeypatch.setenv("AIRFLOW__FLEXSMS__BROADCAST_PATH", tmp_path.as_uri())
     done = run(recipients=rows)
     assert done.plan.texts == 1

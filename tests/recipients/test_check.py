@@ -19,7 +19,7 @@ from flexsms.core.message_fields import MessageFields
 from flexsms.core.number_digest import NumberDigest
 from flexsms.core.sending_hours import SendingHours
 from flexsms.recipients.check import COLUMNS, DRY_RUN, Checked, ListCheck, Order
-from flexsms.recipients.check_file import write_check, write_chunks
+from flexsms.recipients.check_file import write_check
 from flexsms.recipients.folder import CHECK, LEFT_OUT, BroadcastFolder
 from flexsms.recipients.rows import Row
 from flexsms.recipients.spool import Known, Spool
@@ -109,8 +109,8 @@ def check(tmp_path: Path) -> Callable[..., Done]:
             for number, why in (known or {}).items():
                 spool.add(DIGEST.of(number), why)
             with (
-                write_chunks(folder.path(LEFT_OUT)) as left_out,
-                write_check(folder.path(CHECK), COLUMNS) as report,
+                folder.write(LEFT_OUT) as left_out,
+                write_check(folder, COLUMNS) as report,
             ):
                 checked = ListCheck(order, spool=spool, digest=DIGEST, left_out=left_out, report=report).run(
                     rows
@@ -185,7 +185,7 @@ def test_people_read_a_line_per_row_without_a_text_or_a_whole_number(check: Call
 
 def test_a_cell_that_a_spreadsheet_would_run_is_harmless(tmp_path: Path) -> None:
     folder = BroadcastFolder(tmp_path.as_uri())
-    with write_check(folder.path(CHECK), ("a", "b")) as write:
+    with write_check(folder, ("a", "b")) as write:
         write([["=1+1", "-2"], ["@x", -3]])
     assert folder.path(CHECK).read_text("utf-8-sig").splitlines() == ["a,b", "'=1+1,'-2", "'@x,-3"]
 

@@ -14,7 +14,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
-from flexsms.core.exceptions import InvalidInput, NoConnection
+from flexsms.core.exceptions import FlexSmsError, InvalidInput, NoConnection, ServiceUnavailable
 from flexsms.recipients.database import ROWS_AT_ONCE, _cursor, query_rows
 from flexsms.recipients.rows import Row
 
@@ -116,3 +116,101 @@ def test_rows_stay_on_the_server_where_a_driver_would_take_all(
     kind = type("Connection", (SimpleNamespace,), {"__module__": module})
     _cursor(kind(cursor=lambda *kinds: asked.append(kinds)))
     assert asked == [expected]
+
+
+def test_rows_that_are_objects_are_read_by_their_values(database: Database) -> None:
+    def get_conn() -> sqlite3.Connection:
+        connection = sqlite3.connect(database.path)
+        connection.row_factory = lambda cursor, row: dict(
+            zip((column[0] for column in cursor.description), row, strict=True)
+        )
+        return connection
+
+    database.get_conn = get_conn  # type: ignore[method-assign]
+    sql = "SELECT '+1' AS to_number, 'Hana' AS first_name;"
+    assert list(query_rows("warehouse", sql, anything)) == [Row(1, {"to_number": "+1", "first_name": "Hana"})]
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        (
+            "SELECT 1 AS to_number, 2 AS name, 3 AS name",
+            "sql: gives the column 'name' twice; rename one of them with AS.",
+        ),
+        ("CREATE TABLE visits (phone TEXT)", "sql: gives no rows; write a SELECT."),
+        (" ; ", "sql: gives no rows; write a SELECT."),
+        ("SELECT 1; SELECT 2", "sql: the query fails (You can only execute one statement at a time.); try"),
+    ],
+)
+def test_a_query_that_is_no_list_is_named(sql: str, sentence: str, database: Database) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        next(query_rows("warehouse", sql, anything))
+    assert sentence in str(raised.value)
+
+
+def test_what_a_query_changes_is_not_committed(database: Database) -> None:
+    with database.get_conn() as connection:
+        connection.execute("CREATE TABLE visits (phone TEXT)")
+    connection.close()
+    sql = "INSERT INTO visits VALUES ('+1') RETURNING phone AS to_number"
+    assert len(list(query_rows("warehouse", sql, anything))) == 1
+    assert list(query_rows("warehouse", "SELECT phone FROM visits", anything)) == []
+
+
+class DataError(sqlite3.DataError):
+    """As psycopg has it."""
+
+    sqlstate = "22003"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (
+            DataError("value +14155550171 of Hana"),
+            InvalidInput,
+            "sql: the query fails (DataError 22003); try it",
+        ),
+        (
+            sqlite3.OperationalError(2013, "lost the connection to +14155550171\nand more", "HY000"),
+            ServiceUnavailable,
+            "sql: the query fails (lost the connection to …0171); try it in a client of the database; trying",
+        ),
+        (
+            sqlite3.ProgrammingError("no column named nosuch"),
+            InvalidInput,
+            "sql: the query fails (no column named nosuch); try it in a client of the database.",
+        ),
+    ],
+)
+def test_a_query_that_fails_quotes_no_row(
+    error: Exception, kind: type[FlexSmsError], sentence: str, database: Database
+) -> None:
+    closed: list[bool] = []
+
+    class Failing:
+        description = (("to_number",),)
+
+        def execute(self, sql: str) -> None:
+            """Nothing yet: a cursor on the server fails when rows are fetched."""
+            assert sql == "SELECT 1"  # Oracle and Trino refuse a semicolon
+
+        def fetchmany(self, _: int) -> Any:
+            raise error
+
+    database.get_conn = lambda: SimpleNamespace(cursor=Failing, close=lambda: closed.append(True))  # type: ignore[method-assign]
+    with pytest.raises(kind) as raised:
+        next(query_rows("warehouse", "SELECT 1;\n", anything))
+    assert sentence in str(raised.value)
+    assert "Hana" not in str(raised.value)
+    assert raised.value.__suppress_context__
+    assert closed == [True]
+
+
+def test_a_database_that_cannot_be_reached_is_the_connection_s(database: Database) -> None:
+    database.path = Path("/nowhere/warehouse.db")
+    with pytest.raises(
+        ServiceUnavailable, match=r"sql_conn_id: the database cannot be reached \(unable to open"
+    ):
+        next(query_rows("warehouse", "SELECT 1", anything))

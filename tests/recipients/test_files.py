@@ -36,16 +36,37 @@ def test_a_bucket_is_read() -> None:
     ("name", "sentence"),
     [
         (
-            "list.xlsx",
+            "list.txt",
             "recipients: is neither a CSV nor a JSON Lines file by its name; let it end with .csv or",
         ),
+        ("list.xlsx", "recipients: is a spreadsheet; save it there as CSV in UTF-8."),
+        ("list.csv.zip", "recipients: is a zip archive; unpack it, or pack the file with gzip."),
+        ("lists.csv/", "recipients: is a folder; give one file that is in it."),
         ("list.csv", "recipients: there is no such file; check the path."),
         ("nowhere://list.csv", "recipients: is in a store that this Airflow does not know, nowhere; install"),
     ],
 )
 def test_what_is_no_list_is_named(name: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as raised:
-        list(file_rows(name if "://" in name else str(tmp_path / name), anything))
+        list(file_rows(name if "://" in name else f"{tmp_path}/{name}", anything))
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04rest", "recipients: is a spreadsheet or a zip archive, whatever its name says; save it"),
+        (gzip.compress(b"to_number\n"), "recipients: is a gzip file; let its name end with .gz."),
+    ],
+    ids=["zip", "gzip"],
+)
+@pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
+def test_a_file_that_is_packed_and_not_named_so_is_named(
+    name: str, content: bytes, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput) as raised:
+        list(file_rows(str(tmp_path / name), anything))
     assert sentence in str(raised.value)
 
 

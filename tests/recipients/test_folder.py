@@ -10,7 +10,6 @@ from airflow.sdk.io import attach
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, Outcome, digest_of
 from flexsms.core.exceptions import PermanentError
-from flexsms.recipients.check_file import write_chunks
 from flexsms.recipients.folder import CHECK, RESULTS, WORK_LIST, BroadcastFolder, below, beside, results_of
 
 TEXTS = [BroadcastText(row, "+14155550100", f"+1415555020{row}", f"hello\n{row} ö") for row in range(1, 6)]
@@ -54,7 +53,7 @@ def test_a_work_list_that_is_gone_or_another_one_is_named(folder: BroadcastFolde
 
 def test_on_a_disk_nobody_else_reads_numbers_and_texts(tmp_path: Path) -> None:
     folder = BroadcastFolder((tmp_path / "list.spring" / "run").as_uri())
-    with write_chunks(folder.path(WORK_LIST)) as file:
+    with folder.write(WORK_LIST) as file:
         file.write(TEXTS[0].to_line())
     folder.write_results(f"{RESULTS}/00000.jsonl", [])
     for path, mode in {".": 0o700, RESULTS: 0o700, WORK_LIST: 0o600}.items():

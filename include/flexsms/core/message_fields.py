@@ -119,9 +119,12 @@ def is_empty(value: object) -> bool:
 
 def _nearest(name: str, columns: Collection[str]) -> str:
     """What to do about a field that the list has no column for."""
-    like = next(iter(get_close_matches(name, sorted(columns), n=1)), "")
-    if not like:
+    # Some databases write names in capitals.
+    by_letters = {column.casefold(): column for column in sorted(columns)}
+    found = get_close_matches(name.casefold(), by_letters, n=1)
+    if not found:
         return "add the column, or leave the field out"
+    like = by_letters[found[0]]
     return (
         f"did you mean {{{like}}}?" if like.isidentifier() else f"call the column {like!r} {name} in the list"
     )

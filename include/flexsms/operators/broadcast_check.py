@@ -282,9 +282,9 @@ def _check(
     rows: Iterable[Row], order: Order, spool: Spool, digest: NumberDigest, folder: BroadcastFolder
 ) -> Checked:
     from flexsms.recipients.check import COLUMNS, ListCheck
-    from flexsms.recipients.check_file import write_check, write_chunks
+    from flexsms.recipients.check_file import write_check
 
-    with write_chunks(folder.path(LEFT_OUT)) as left_out, write_check(folder.path(CHECK), COLUMNS) as report:
+    with folder.write(LEFT_OUT) as left_out, write_check(folder, COLUMNS) as report:
         return ListCheck(order, spool=spool, digest=digest, left_out=left_out, report=report).run(rows)
 
 

@@ -6,15 +6,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol
 
-from airflow.sdk import ObjectStoragePath
-
-from flexsms.recipients.folder import is_on_disk
+from flexsms.recipients.folder import CHECK, BroadcastFolder
 from flexsms.recipients.report import cell
-
-CHUNK = 2**20
 
 Cells = Sequence[object]
 
@@ -27,15 +22,12 @@ class WriteLines(Protocol):
 
 
 @contextmanager
-def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[WriteLines]:
+def write_check(folder: BroadcastFolder, columns: Sequence[str]) -> Iterator[WriteLines]:
     """A CSV file in the place of an earlier one; it is UTF-8 with a mark, which spreadsheets want.
 
     :param columns: the first line
     """
-    with (
-        write_chunks(path) as file,
-        io.TextIOWrapper(file, "utf-8-sig", newline="") as text,
-    ):
+    with folder.write(CHECK) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         writer = csv.writer(text)
         writer.writerow(columns)
 
@@ -43,18 +35,3 @@ def write_check(path: ObjectStoragePath, columns: Sequence[str]) -> Iterator[Wri
             writer.writerows(map(cell, line) for line in lines)
 
         yield write
-
-
-@contextmanager
-def write_chunks(path: ObjectStoragePath) -> Iterator[io.BufferedWriter]:
-    """A file in the place of an earlier one, to which a store is handed much at a time.
-
-    On a disk, nobody but the user of the workers may read it: it may be the work list.
-    """
-    if is_on_disk(path):
-        Path(path.path).touch(mode=0o600)
-    with (
-        path.open("wb") as file,  # type: ignore[no-untyped-call]
-        io.BufferedWriter(cast("Any", file), CHUNK) as buffered,
-    ):
-        yield buffered

@@ -13,12 +13,16 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from errno import EINVAL
+from functools import cached_property
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 
 from flexsms.core.broadcast import BroadcastBatch, BroadcastResult, BroadcastText, digest_of
 from flexsms.core.exceptions import PermanentError
+from flexsms.recipients import store
 
 WORK_LIST = "texts.jsonl"
 LEFT_OUT = "left_out.jsonl"
@@ -26,6 +30,7 @@ RESULTS = "results"
 DELIVERY = "delivery.jsonl"
 REPORT = "report.csv"
 CHECK = "check.csv"
+FOLDER = "The folder of the broadcast"
 NO_WORK_LIST = (
     "The work list of the broadcast is gone; run the campaign again: whoever was texted is not texted twice."
 )
@@ -39,33 +44,40 @@ class BroadcastFolder:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._root = ObjectStoragePath(url)
+
+    @cached_property
+    def _root(self) -> ObjectStoragePath:
+        return store.attached(FOLDER, self.url)
 
     def clear(self) -> None:
         """Remove what an earlier try of the run has left, so that no file of it is taken for one of this try."""
-        results = self._root / RESULTS
-        if results.exists():
-            for file in results.iterdir():
-                file.unlink()
-        for name in (WORK_LIST, LEFT_OUT, CHECK, DELIVERY, REPORT):
-            (self._root / name).unlink(missing_ok=True)
+        with store.told(FOLDER, self._root, writes=True):
+            with suppress(FileNotFoundError):
+                self._root.fs.rm((self._root / RESULTS).path, recursive=True)
+            for name in (WORK_LIST, LEFT_OUT, CHECK, DELIVERY, REPORT):
+                self._remove(name)
 
     def path(self, name: str) -> ObjectStoragePath:
-        """Where a file of the broadcast is; its folder is made where stores have folders.
-
-        On a disk, nobody but the user of the workers may look into it.
-        """
+        """Where a file of the broadcast is. On a disk its folder is made, for nobody but the user of the workers."""
         path: ObjectStoragePath = self._root / name
-        for folder in (self._root, path.parent):
-            if is_on_disk(folder):
-                Path(folder.path).mkdir(mode=0o700, parents=True, exist_ok=True)
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
+        if store.is_on_disk(path):
+            with store.told(FOLDER, path, writes=True):
+                for folder in (self._root, path.parent):
+                    Path(folder.path).mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[io.BufferedWriter]:
+        """A file of the broadcast, in the place of an earlier one."""
+        path = self.path(name)
+        with store.told(FOLDER, path, writes=True), store.write(path) as file:
+            yield file
 
     def has_texts(self) -> bool:
         """Whether the work list is there."""
-        return bool((self._root / WORK_LIST).exists())
+        path = self._root / WORK_LIST
+        with store.told(FOLDER, path):
+            return bool(path.fs.exists(path.path))
 
     def texts(self, batch: BroadcastBatch) -> Iterator[BroadcastText]:
         """The texts of a batch, in the order in which they leave; none before all are known to be those of the check.
@@ -74,12 +86,17 @@ class BroadcastFolder:
         """
         if not batch.texts:
             return
-        try:
-            with (self._root / WORK_LIST).open("rb") as file:  # type: ignore[no-untyped-call]
-                file.seek(batch.start)
-                lines = file.read(batch.end - batch.start)
-        except FileNotFoundError:
-            raise PermanentError(NO_WORK_LIST) from None
+        path = self._root / WORK_LIST
+        with store.told(FOLDER, path):
+            try:
+                # This range alone: a file that is opened reads a block of the store's.
+                lines = path.fs.cat_file(path.path, start=batch.start, end=batch.end)
+            except FileNotFoundError:
+                raise PermanentError(NO_WORK_LIST) from None
+            except OSError as error:
+                if error.errno != EINVAL:
+                    raise
+                lines = b""  # S3 refuses a range beyond the end, of which others give nothing
         if digest_of(lines) != batch.digest:
             raise PermanentError(
                 "The work list of the broadcast is not the one that was checked; run the campaign again: whoever was "
@@ -89,7 +106,7 @@ class BroadcastFolder:
 
     def write_results(self, name: str, results: Iterable[BroadcastResult]) -> None:
         """Write a file of results whole, in the place of what an earlier try wrote."""
-        with self.path(name).open("wb") as lines:  # type: ignore[no-untyped-call]
+        with self.write(name) as lines:
             for result in results:
                 lines.write(result.to_line())
 
@@ -98,20 +115,18 @@ class BroadcastFolder:
 
         Whoever was killed while writing it may have left half a line, of which nothing is known.
         """
-        try:
-            with (self._root / name).open("rb") as lines:  # type: ignore[no-untyped-call]
-                yield from (BroadcastResult.from_line(line) for line in lines if line.endswith(b"\n"))
-        except FileNotFoundError:
-            return
+        path = self._root / name
+        with store.told(FOLDER, path), suppress(FileNotFoundError), closing(store.read(path)) as lines:
+            yield from (BroadcastResult.from_line(line) for line in lines if line.endswith(b"\n"))
 
     def forget_texts(self) -> None:
         """Remove the work list, if it is there: it is what is personal."""
-        (self._root / WORK_LIST).unlink(missing_ok=True)
+        with store.told(FOLDER, self._root, writes=True):
+            self._remove(WORK_LIST)
 
-
-def is_on_disk(path: ObjectStoragePath) -> bool:
-    """Whether a path is one of this machine."""
-    return path.protocol in ("", "file", "local")
+    def _remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._root.fs.rm_file((self._root / name).path)
 
 
 def beside(file: str, campaign: str, check: Sequence[str]) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BufferedReader
-from typing import Any, cast
 
 from flexsms.core.exceptions import InvalidInput
 from flexsms.core.phone_numbers import parse_number
 from flexsms.core.task_events import believable, from_ms, to_ms
 from flexsms.recipients.files import file_rows, kind_of, open_list
-from flexsms.recipients.rows import LONGEST_LINE, NOT_UTF8, TOO_LONG, Row, read_line
+from flexsms.recipients.rows import NOT_UTF8, TOO_LONG, Row, read_line
 
 FILE, NUMBER, AT = "FILE", "number", "at"
 TEXT = ".txt"
@@ -95,7 +92,7 @@ def _check(columns: Collection[str]) -> None:
 
 
 def _lines(url: str) -> Iterator[Row]:
-    with closing(BufferedReader(cast("Any", open_list(url)), LONGEST_LINE)) as file:
+    with open_list(url) as file:
         number, is_rest = 0, False
         while True:
             line, is_cut = read_line(file)

@@ -7,6 +7,7 @@ SQLite removes by itself, and not in memory.
 from __future__ import annotations
 
 import csv
+import io
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -65,8 +66,8 @@ def write_report(folder: BroadcastFolder, results: Iterable[BroadcastResult]) ->
 
     It is UTF-8 with a mark, which spreadsheets want.
     """
-    with folder.path(REPORT).open("w", encoding="utf-8-sig", newline="") as file:  # type: ignore[no-untyped-call]
-        lines = csv.writer(file, lineterminator="\n")
+    with folder.write(REPORT) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        lines = csv.writer(text, lineterminator="\n")
         lines.writerow(COLUMNS)
         for result in results:
             lines.writerow(map(cell, _values(result)))

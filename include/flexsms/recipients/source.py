@@ -12,6 +12,8 @@ from flexsms.recipients.files import file_rows, kind_of
 from flexsms.recipients.folder import below, beside
 from flexsms.recipients.rows import CheckColumns, Row, given_rows, told_kind
 
+BROADCAST_PATH = "Option [flexsms] broadcast_path"
+
 
 @dataclass(frozen=True, slots=True)
 class ListSource:
@@ -49,7 +51,7 @@ class ListSource:
             remedy = "give the path of a CSV or JSON Lines file, or a query in sql"
             raise InvalidInput("recipients", "is empty", remedy)
         if file:
-            _refuse_place(file)
+            _refuse_place("recipients", file)
         return cls(file, sql or "", sql_conn_id or "", given)
 
     def rows(self, check: CheckColumns) -> Iterator[Row]:
@@ -81,17 +83,18 @@ class ListSource:
         root = option("broadcast_path")
         if not root:
             remedy = "set it to a folder or a bucket where the files of broadcasts may be kept"
-            raise InvalidInput("Option [flexsms] broadcast_path", "is empty", remedy)
+            raise InvalidInput(BROADCAST_PATH, "is empty", remedy)
+        _refuse_place(BROADCAST_PATH, root)
         return below(root, campaign, check)
 
 
-def _refuse_place(file: str) -> None:
-    """Name a path that is another file on each machine, and a store that takes no files."""
+def _refuse_place(field: str, place: str) -> None:
+    """Name a path that is another one on each machine, and a store that takes no files."""
     give = "give an absolute path or a URL"
-    if re.match(r"[A-Za-z]:[\\/]", file):
-        raise InvalidInput("recipients", "is a path of Windows, and every worker has to reach it", give)
-    if file.startswith(("http://", "https://")):
-        problem = "is on a web server, which does not take the files that a broadcast writes beside its list"
-        raise InvalidInput("recipients", problem, "copy it into a folder or a bucket")
-    if "://" not in file and not file.startswith("/"):
-        raise InvalidInput("recipients", "is a relative path, and every worker has to reach it", give)
+    if re.match(r"[A-Za-z]:[\\/]", place):
+        raise InvalidInput(field, "is a path of Windows, and every worker has to reach it", give)
+    if place.startswith(("http://", "https://")):
+        problem = "is on a web server, which does not take the files that a broadcast writes"
+        raise InvalidInput(field, problem, "take a folder or a bucket")
+    if "://" not in place and not place.startswith("/"):
+        raise InvalidInput(field, "is a relative path, and every worker has to reach it", give)

@@ -11,7 +11,6 @@ from flexsms.core.broadcast_samples import Place
 from flexsms.core.exceptions import PermanentError
 from flexsms.core.zone_groups import ZoneGroup
 from flexsms.recipients.check import Checked
-from flexsms.recipients.check_file import write_chunks
 from flexsms.recipients.folder import WORK_LIST, BroadcastFolder
 from flexsms.recipients.spool import Spool
 
@@ -48,7 +47,7 @@ def write_work_list(
     chosen = checked.samples.chosen()
     samples: dict[Place, BroadcastBatch] = {}
     begin = 0
-    with write_chunks(folder.path(WORK_LIST)) as file:
+    with folder.write(WORK_LIST) as file:
         for group, count, first in zip(order, counts, accumulate(counts, initial=0), strict=False):
             part: list[bytes] = []
             for found, (place, line) in enumerate(_lines(spool, checked, group), 1):
