@@ -15,9 +15,11 @@ import pytest
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
 
-from flexsms.demo.history import FORBIDDEN, Run, history
+from flexsms.demo.history import FORBIDDEN, history
+from flexsms.demo.made_up_runs import Run
 from tests.conftest import ROOT
 from tests.support import airflow_database as database
+from tests.support import broadcast_runs
 from tests.support.api_server import ApiServer
 from tests.web.conftest import token_of
 
@@ -35,7 +37,7 @@ Looks = Callable[[str], Iterator[tuple[Page, str, str]]]
 @pytest.fixture(scope="module")
 def airflow(airflow_db: Path) -> Iterator[ApiServer]:
     database.parse_dags()
-    for dag_id in ("flexsms_cleanup", "flexsms_track"):
+    for dag_id in ("flexsms_cleanup", "flexsms_track", "flexsms_broadcast"):
         database.pause(dag_id, False)
     with ApiServer() as airflow:
         yield airflow
@@ -184,6 +186,56 @@ def test_an_empty_account_says_what_to_do_first(role: str, looks: Looks) -> None
         picture(page, f"empty-{name}")
 
 
+# What each broadcast says of itself, and what is to be done; the newest first. Numbers have narrow spaces in them.
+BROADCASTS = {
+    "being-checked": "the list is being checked",
+    "visits-of-tomorrow": r"702 of 2.500 sent, 4 failed, 6 opted out, the last at about \d\d:\d\d",
+    "west-coast": r"310 of 2.000 sent, waits for its hours until \d\d:\d\d",
+    "new-prices": r"waits for approval\s*Answer under Required Actions",
+    "vouchers": r"stopped, because too many failed\. 40 of 2.000 rows texted \(40 delivered\); 1.945 stopped, 15 failed"
+    r"\s*code 21408 × 15\s*21408: texts to this country are switched off; .*\. Then trigger the campaign again",
+    "we-open-late": r"120 of 200 rows texted \(117 delivered, 3 not known yet\); 80 whose batch ended early"
+    r"\s*Trigger the campaign again: it texts whoever has no text, and nobody twice\.",
+    "typo": r"body: has \{firstname\}, .* did you mean \{first_name\}\?",
+    "rehearsal": "dry run: nothing was sent",
+    "open-on-sunday": r"rejected\. 0 of 820 rows texted; 820 stopped$",
+    "we-have-moved": r"3.160 of 3.200 rows texted \(3.108 delivered, 52 not delivered\); 16 invalid, 24 opted out"
+    r"\s*code 30003 × 38, code 30007 × 14$",
+}
+
+
+@pytest.mark.parametrize(("role", "theme", "width"), [look for look in LOOKS if look[0] != "user"])
+def test_each_broadcast_says_how_far_it_is_or_what_became_of_it(
+    role: str, theme: str, width: int, open_page: Open, now: datetime
+) -> None:
+    database.fill(broadcast_runs.each(now))
+    database.ask_for_approval("flexsms_broadcast", "approve")
+    page = open_page(f"{PAGE}#broadcasts", role=role, theme=theme, width=width)
+    rows = page.locator("#broadcasts tbody tr")
+    expect(rows).to_have_count(len(BROADCASTS))
+    for row, (campaign, words) in zip(rows.all(), BROADCASTS.items(), strict=True):
+        expect(row.locator("td").nth(0)).to_have_text(campaign)
+        expect(row.locator("td").nth(3)).to_have_text(re.compile(words))
+    states = page.locator("#broadcasts tbody td:nth-child(3)")
+    expect(states).to_have_text([*["running"] * 4, "stopped", *["failed"] * 2, *["success"] * 3])
+    # Nothing is cut off.
+    inside = "document.querySelector('#broadcasts .scroll')"
+    assert page.evaluate(f"{inside}.scrollHeight - {inside}.clientHeight") <= 1
+    expect(page.locator("#broadcasts progress")).to_have_count(2)
+    expect(page.locator("#top .lead.bad")).to_contain_text("1\u202f960 people have no text")
+    expect(page.locator(".tile[data-topic=broadcasts] b")).to_have_text("4")
+    assert overflow(page) <= 0
+    picture(page, f"broadcasts-{role}-{theme}-{width}")
+
+
+def test_an_approval_is_answered_one_click_from_its_broadcast(open_page: Open, now: datetime) -> None:
+    database.fill(broadcast_runs.each(now))
+    database.ask_for_approval("flexsms_broadcast", "approve")
+    page = open_page(f"{PAGE}#broadcasts", role="op")
+    page.get_by_role("link", name="Answer under Required Actions").click()
+    page.wait_for_url(re.compile(r"/dags/flexsms_broadcast/runs/.*/required_actions"))
+
+
 TO_CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage"
 # What a data team asks in the morning: where the page answers it, and what it says.
 QUESTIONS = {
@@ -222,7 +274,7 @@ def morning(now: datetime) -> list[Run]:
             now,
             {**text, "console_url": TO_CONSOLE},
             states={"send": "success", "delivery": "failed"},
-            failures={"delivery": {"error": "NotDelivered", "sentence": sentence}},
+            xcoms={("delivery", "failure", -1): {"error": "NotDelivered", "sentence": sentence}},
         ),
     ]
 

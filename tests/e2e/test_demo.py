@@ -10,9 +10,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from playwright.sync_api import Page, expect
 
 from flexsms.demo.airflow_api import AirflowApi
 from flexsms.demo.dag_runs import finish
+from flexsms.demo.history import history
 from flexsms.sandbox.client import SandboxControl
 from tests.support.demo_process import CLEAN_UP, END_TIMEOUT_S, STORY_TIMEOUT_S, Demo, Shell, alive
 
@@ -59,6 +63,22 @@ def assert_told(demo: Demo, stack: str) -> None:
     stages = [float(one) for one in seconds]
     assert stages == sorted(stages)
     assert stages[-1] < PROMISED_S
+
+
+def assert_made_up(demo: Demo) -> None:
+    """Ninety days are in the database of an Airflow that has ended: the runs of each DAG, and what they said."""
+    with closing(sqlite3.connect(demo.home / "flexsms-demo" / "airflow.db")) as found:
+        runs = dict(
+            found.execute("SELECT dag_id, count(*) FROM dag_run WHERE run_type = 'scheduled' GROUP BY dag_id")
+        )
+        told = found.execute(
+            "SELECT count(*) FROM asset_event JOIN asset ON asset.id = asset_id"
+            " WHERE asset.name = 'flexsms_broadcast' AND source_run_id LIKE 'scheduled%'"
+        )
+        events = told.fetchone()[0]
+    made_up = Counter(run.dag_id for run in history(datetime.now(UTC)))
+    assert runs == made_up
+    assert events == made_up["flexsms_broadcast"] > 3
 
 
 def assert_nobody_sees_a_number(demo: Demo) -> None:
@@ -348,7 +368,7 @@ def test_ctrl_c_leaves_no_process_behind(demo: Demo) -> None:
 
 @pytest.mark.timeout(450)
 def test_on_chat_the_same_story_ends_by_itself(tmp_path: Path) -> None:
-    demo = Demo(tmp_path, ("--stack", "chat", "--exit"))
+    demo = Demo(tmp_path, ("--stack", "chat", "--exit", "--history"))
     try:
         demo.wait_for("Everything as expected", STORY_TIMEOUT_S)
         family = demo.family()
@@ -358,6 +378,8 @@ def test_on_chat_the_same_story_ends_by_itself(tmp_path: Path) -> None:
         assert_told(demo, "chat")
         assert demo.text.count("session closed") == 1
         assert "Airflow is open" not in demo.text
+        assert "✓ Make up 90 days" in demo.text
+        assert_made_up(demo)
         assert_nobody_sees_a_number(demo)
     finally:
         demo.end()

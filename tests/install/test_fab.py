@@ -44,11 +44,13 @@ MAY_READ = {
     "Cleans": 200,
 }
 MAY_SEE = {**MAY_READ, "Sends": 403}  # the runs of flexsms_cleanup
+MAY_SEE_BROADCASTS = {**MAY_READ, "Sends": 403, "Cleans": 403}  # XComs of flexsms_broadcast
 MAY_TRACK = {**MAY_READ, "Viewer": 403, "User": 503, "Op": 503, "Sends": 403, "Cleans": 403}
 ROUTES = {
     "POST /flexsms/events": NOBODY,
     "GET /flexsms/events": MAY_TRACK,
     "GET /flexsms/channels/{channel_sid}": MAY_TRACK,
+    "GET /flexsms/broadcasts": MAY_SEE_BROADCASTS,
     "GET /flexsms/dashboard": MAY_SEE,
     "GET /flexsms/dashboard/{digest}/{name}": MAY_SEE,
 }

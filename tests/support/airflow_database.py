@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from flexsms.demo.history import Run, write
+from flexsms.demo.made_up_runs import Run, write
 
 
+@cache
 def parse_dags() -> None:
-    """Airflow's database knows the DAGs of the configured folder, and their assets."""
+    """Airflow's database knows the DAGs of the configured folder, and their assets; once for all tests of a process."""
     parsed = subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "reserialize"], capture_output=True, text=True, check=False
     )
@@ -40,6 +42,21 @@ def fill(runs: Iterable[Run]) -> None:
 def add(runs: Iterable[Run]) -> None:
     """These runs, too."""
     assert write(iter(runs))
+
+
+def ask_for_approval(dag_id: str, task_id: str) -> None:
+    """As a task of Airflow's ApprovalOperator does that waits."""
+    from airflow.models.hitl import HITLDetail  # noqa: TID251
+    from airflow.models.taskinstance import TaskInstance  # noqa: TID251
+    from airflow.utils.session import create_session  # noqa: TID251
+    from sqlalchemy import select
+
+    with create_session() as session:
+        waiting = select(TaskInstance.id).where(
+            TaskInstance.dag_id == dag_id, TaskInstance.task_id == task_id
+        )
+        for ti_id in session.scalars(waiting):
+            session.add(HITLDetail(ti_id=ti_id, options=["Approve", "Reject"], subject="Approve", params={}))
 
 
 def pause(dag_id: str, is_paused: bool) -> None:

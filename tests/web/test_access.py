@@ -118,9 +118,10 @@ def test_the_tables_know_every_route() -> None:
     assert {(route.path, method) for route in routes for method in route.methods} == {
         ("/events", "GET"),
         ("/events", "POST"),
-        # See test_dashboard.py and test_channel.py.
+        # See test_dashboard.py, test_broadcasts.py and test_channel.py.
         ("/dashboard", "GET"),
         ("/dashboard/{digest}/{name}", "GET"),
+        ("/broadcasts", "GET"),
         ("/channels/{channel_sid}", "GET"),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .test_page_figures import approval, event, run, shown
+from .test_page_figures import approval, dag, event, run, shown
 
 __all__ = ["shown"]
 
@@ -31,8 +31,10 @@ IN_WORDS = (
 )
 
 
-def xcom(key: str, number: int = 1, **value: Any) -> dict[str, Any]:
-    return {"run_id": f"run {number}", "key": key, "value": value}
+def progress(number: int = 1, **more: Any) -> dict[str, Any]:
+    """How far a run is, as flexsms tells the page."""
+    counts = {"texts": 0, "done": 0, "sent": 0, "failed": 0, "suppressed": 0}
+    return {"run_id": f"run {number}", **counts, "waits_until": None, "last_at": None, **more}
 
 
 def test_a_broadcast_that_is_over_is_told_as_a_funnel(shown: Callable[..., Any]) -> None:
@@ -53,29 +55,37 @@ def test_a_broadcast_that_is_over_is_told_as_a_funnel(shown: Callable[..., Any])
 
 def test_one_that_runs_says_how_many_of_how_many_and_until_when(shown: Callable[..., Any]) -> None:
     live = run(1, "2026-11-30T19:00:00Z", "running", DAG, campaign="spring")
-    plan = xcom("plan", texts=2500, last_at="2026-11-30T20:10:00+00:00")
-    sends = xcom("progress", texts=1000, done=700, sent=690, failed=4, suppressed=6, until="")
-    waits = xcom(
-        "progress", texts=1000, done=10, sent=10, failed=0, suppressed=0, until="2026-12-01T08:00:00+00:00"
-    )
-    of_another = xcom("progress", 7, texts=9, done=9, sent=9)
-    [[_, state, words]] = shown(
-        IN_WORDS, broadcastRuns=[live], broadcastXComs=[plan, sends, waits, of_another]
-    )
-    assert (state, words) == ("running", "700 of 2\u202f500 sent, 4 failed, 6 opted out, until 20:10 today")
-    [progress] = shown(
-        "found.broadcasts.map((one) => one.progress)",
-        broadcastRuns=[live],
-        broadcastXComs=[plan, sends, waits],
-    )
-    assert (progress["texts"], progress["done"]) == (2500, 710)
-    [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastXComs=[plan, waits])
-    assert words == "10 of 2\u202f500 sent, waits until 08:00 on 1 Dec"
-    late = xcom("plan", texts=2500, last_at="2026-11-30T19:20:00+00:00")  # the approval took its time
-    [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastXComs=[late, sends])
+    counts = {"texts": 2500, "done": 710, "sent": 700, "failed": 4, "suppressed": 6}
+    sends = progress(**counts, last_at="2026-11-30T20:10:00+00:00")
+    of_another = progress(7, texts=9, done=9, sent=9)
+    [[_, state, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastProgress=[sends, of_another])
+    assert state == "running"
+    assert words == "700 of 2\u202f500 sent, 4 failed, 6 opted out, the last at about 20:10 today"
+    waits = progress(texts=2500, done=10, sent=10, waits_until="2026-12-01T08:00:00+00:00")
+    [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastProgress=[waits])
+    assert words == "10 of 2\u202f500 sent, waits for its hours until 08:00 on 1 Dec"
+    late = progress(**counts, last_at="2026-11-30T19:20:00+00:00")  # the approval took its time
+    [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live], broadcastProgress=[late])
     assert words.endswith("6 opted out")
     [[_, _, words]] = shown(IN_WORDS, broadcastRuns=[live])
     assert words == "the list is being checked"
+
+
+def test_one_whose_dag_is_paused_says_so(shown: Callable[..., Any]) -> None:
+    runs = [
+        run(2, "2026-11-30T19:00:00Z", "running", DAG, campaign="spring"),
+        run(1, "2026-11-30T18:00:00Z", dag_id=DAG, campaign="winter"),
+    ]
+    rows = shown(
+        IN_WORDS,
+        broadcastRuns=runs,
+        broadcastProgress=[progress(2, texts=5, done=1, sent=1)],
+        dags=[dag(DAG, is_paused=True)],
+    )
+    assert [words for _, _, words in rows] == [
+        "the DAG is paused, and what has not begun waits. 1 of 5 sent",
+        "no report",
+    ]
 
 
 def test_dry_runs_rejections_and_runs_without_a_report_say_so(shown: Callable[..., Any]) -> None:
@@ -126,7 +136,7 @@ def test_one_that_a_person_has_to_approve_says_so(shown: Callable[..., Any]) -> 
     rows = shown(
         IN_WORDS,
         broadcastRuns=[live, other],
-        broadcastXComs=[xcom("plan", texts=293), xcom("plan", 2, texts=5)],
+        broadcastProgress=[progress(texts=293), progress(2, texts=5)],
         approvals=[asked],
     )
     assert [words for _, _, words in rows] == ["waits for approval", "0 of 5 sent"]
@@ -153,6 +163,43 @@ def test_people_without_a_text_are_a_problem_of_the_last_broadcast_only(shown: C
     assert shown("problems(found)", broadcasts=[REPORT], broadcastRuns=good) == []
 
 
+STEP = "broadcasts.nextStep(found.broadcasts.at(-1))"
+
+
+def test_who_is_left_without_a_text_gets_one_from_the_same_campaign(shown: Callable[..., Any]) -> None:
+    failed = {"failed": 15, "stopped": 1945, "failed_by_code": {"21408": 14, "0": 1}}
+    stopped = {**REPORT, "extra": {**TOTALS, **failed}}
+    runs = [run(1, "2026-11-30T11:00:00Z", dag_id=DAG, campaign="spring")]
+    [[_, _, words]] = shown(IN_WORDS, broadcasts=[stopped], broadcastRuns=runs)
+    assert words.startswith("stopped, because too many failed. 4\u202f800 of 5\u202f000 rows texted")
+    step = shown(STEP, broadcasts=[stopped], broadcastRuns=runs)
+    assert step.startswith("21408: texts to this country are switched off;")
+    assert step.endswith(". Then trigger the campaign again: it texts whoever has no text, and nobody twice.")
+    canceled = {**REPORT, "extra": {**TOTALS, "unknown": 80}}
+    step = shown(STEP, broadcasts=[canceled], broadcastRuns=[{**runs[0], "state": "failed"}])
+    assert step == "Trigger the campaign again: it texts whoever has no text, and nobody twice."
+    # Somebody has.
+    again = run(2, "2026-11-30T12:30:00Z", "running", DAG, campaign="spring")
+    told = {"broadcasts": [canceled], "broadcastRuns": [again, {**runs[0], "state": "failed"}]}
+    assert shown(STEP, **told) == ""
+    assert shown("problems(found)", **told) == []
+    dry = {**again, "state": "success", "conf": {"campaign": "spring", "dry_run": True}}
+    assert shown(STEP, broadcasts=[canceled], broadcastRuns=[dry, *runs]) != ""
+
+
+def test_what_a_person_has_rejected_is_not_missed(shown: Callable[..., Any]) -> None:
+    runs = [run(1, "2026-11-30T11:00:00Z", dag_id=DAG, campaign="spring")]
+    told = "[broadcasts.nextStep(found.broadcasts[0]), problems(found).map((one) => one.what)]"
+    totals = {"kind": "broadcast", "campaign": "spring", "rows": 3, "stopped": 3}
+    rejected = event(1, "2026-11-30T12:00:00Z", DAG, **totals, approval="rejected")
+    assert shown(told, broadcasts=[rejected], broadcastRuns=runs) == ["", []]
+    forgotten = event(1, "2026-11-30T12:00:00Z", DAG, **totals, approval="no answer")
+    assert shown(told, broadcasts=[forgotten], broadcastRuns=runs) == [
+        "To send it, trigger the campaign again, and approve it.",
+        ["nobody has approved the last broadcast in time"],
+    ]
+
+
 def test_the_tile_counts_those_under_way(shown: Callable[..., Any]) -> None:
     tile = "tiles.tiles(found, zone).find((one) => one.topic === 'broadcasts')"
     assert shown(tile)["value"] == "–"
@@ -160,16 +207,10 @@ def test_the_tile_counts_those_under_way(shown: Callable[..., Any]) -> None:
     assert shown(tile, broadcasts=[REPORT])["note"] == "1 in 30 days"
 
 
-def test_hand_made_events_and_xcoms_break_nothing(shown: Callable[..., Any]) -> None:
+def test_hand_made_events_break_nothing(shown: Callable[..., Any]) -> None:
     odd = event(
         9, "2026-11-30T12:00:00Z", DAG, kind="broadcast", campaign={"a": 1}, rows="many", failed_by_code=7
     )
-    live = run(1, "2026-11-30T19:00:00Z", "running", DAG)
-    xcoms = [
-        xcom("plan", texts=3),
-        {"run_id": "run 1", "key": "progress", "value": None},
-        xcom("progress", sent="x"),
-    ]
-    rows = shown(IN_WORDS, broadcasts=[odd], broadcastRuns=[live], broadcastXComs=xcoms)
-    assert rows[0][2] == "0 of 3 sent"
-    assert rows[1][2] == "0 of 0 rows texted"
+    rows = shown(IN_WORDS, broadcasts=[odd])
+    assert rows[0][2] == "0 of 0 rows texted"
+    assert shown("broadcasts.nextStep(found.broadcasts[0])", broadcasts=[odd]) == ""

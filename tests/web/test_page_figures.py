@@ -31,7 +31,7 @@ def shown(modules: Path) -> Callable[..., Any]:
             "dags",
             "broadcasts",
             "broadcastRuns",
-            "broadcastXComs",
+            "broadcastProgress",
         )
         usual = {"dags": [dag("flexsms_cleanup"), dag("flexsms_track")]}
         filled = {name: collection({**usual, **answers}.get(name, [])) for name in names}

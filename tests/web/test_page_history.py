@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flexsms.demo.history import MISSED, Run, history
+from flexsms.demo.history import MISSED, history
+from flexsms.demo.made_up_runs import Run
 
 from .test_page_figures import NOW, event, run, shown
 
@@ -46,17 +47,32 @@ def answers() -> dict[str, list[Json]]:
     """As Airflow tells the history, the newest first."""
     found: dict[str, list[Json]] = {
         name: []
-        for name in ("cleanup", "recent", "texts", "cleanupRuns", "trackRuns", "sendTasks", "sendFailures")
+        for name in (
+            "cleanup",
+            "recent",
+            "texts",
+            "broadcasts",
+            "cleanupRuns",
+            "trackRuns",
+            "broadcastRuns",
+            "sendTasks",
+            "sendFailures",
+        )
     }
-    by_dag = {"flexsms_cleanup": "cleanup", "flexsms_track": "recent", "flexsms_send": "texts"}
+    by_dag = {
+        "flexsms_cleanup": ("cleanup", "cleanupRuns"),
+        "flexsms_track": ("recent", "trackRuns"),
+        "flexsms_broadcast": ("broadcasts", "broadcastRuns"),
+        "flexsms_send": ("texts", ""),
+    }
     runs = sorted(history(datetime.fromisoformat(NOW)), key=lambda one: one.at, reverse=True)
     for number, told in enumerate(runs):
-        found[by_dag[told.dag_id]] += events(number, told)
+        reports, listed = by_dag[told.dag_id]
+        found[reports] += events(number, told)
         if told.dag_id == "flexsms_send":
             found["sendTasks"] += tasks(number, told)
         else:
-            name = "cleanupRuns" if told.dag_id == "flexsms_cleanup" else "trackRuns"
-            found[name].append(run(number, told.at.isoformat(), told.state, told.dag_id))
+            found[listed].append(run(number, told.at.isoformat(), told.state, told.dag_id, **told.conf))
     found["sendFailures"] = [one for one in found["sendTasks"] if one["state"] == "failed"]
     return found
 
@@ -72,7 +88,7 @@ def test_it_has_ninety_days_with_holes(shown: Callable[..., Any], answers: dict[
 def test_every_tile_and_plot_says_something(shown: Callable[..., Any], answers: dict[str, Any]) -> None:
     assert not shown("found.isEmpty", **answers)
     tiles = shown("tiles.tiles(found, zone).map((one) => [one.topic, one.value])", **answers)
-    assert [topic for topic, value in tiles if value == "–"] == ["broadcasts"]
+    assert [topic for topic, value in tiles if value == "–"] == []
     assert len(shown("series.plots(found, zone).map((one) => one.id)", **answers)) == 6
 
 
@@ -83,3 +99,14 @@ def test_its_texts_are_for_somebody_and_have_come_to_an_end(
     assert len(rows) == 160
     assert {state for _, state, _ in rows} >= {"delivered", "not confirmed", "no text", "not sent again"}
     assert all(to and console for to, _, console in rows)
+
+
+def test_its_last_broadcast_leaves_nobody_without_a_text(
+    shown: Callable[..., Any], answers: dict[str, Any]
+) -> None:
+    rows = shown("found.broadcasts.map((one) => [one.campaign, broadcasts.nextStep(one)])", **answers)
+    assert len(rows) == 6
+    assert rows[0] == ["we-have-moved", ""]
+    # It was run again, so nothing is to be done.
+    assert [step for campaign, step in rows if campaign == "vouchers"] == ["", ""]
+    assert not shown("problems(found).filter(({ what }) => what.includes('broadcast')).length", **answers)

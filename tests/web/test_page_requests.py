@@ -35,7 +35,8 @@ def loaded(modules: Path) -> Any:
         for (const airflow of [{",".join(airflows)}]) {{
           const asked = [];
           globalThis.fetch = async (url) => {{
-            asked.push(`${{url.pathname.split("/api/v2/")[1]}}${{url.search}}`);
+            const [ours, airflows] = url.pathname.split("/api/v2/");
+            asked.push(`${{airflows ?? ours.match("/flexsms/[a-z]+$")[0]}}${{url.search}}`);
             const [status, body] = airflow(url);
             return {{ ok: status === 200, status, json: async () => body }};
           }};
@@ -103,56 +104,43 @@ def test_an_airflow_without_assets_is_an_error(loaded: Any) -> None:
     assert loaded(failing("/assets/events", 404)) == {"error": 404}
 
 
-def broadcasting(timestamp: str) -> str:
-    """An Airflow in which a broadcast runs, whose batches have said something at a time."""
-    return f"""(url) => {{
-      const path = url.pathname.split("/api/v2/")[1];
-      const tasks = "dags/flexsms_broadcast/dagRuns/run%201/taskInstances";
-      const of = (task_id, map_index, key) =>
-        ({{ key, task_id, map_index, run_id: "run 1", timestamp: {json.dumps(timestamp)} }});
-      const body = {{ ...empty }};
-      if (path === "dags/flexsms_broadcast/dagRuns") {{
-        body.dag_runs = [
-          {{ dag_id: "flexsms_broadcast", dag_run_id: "run 1", state: "running" }},
-          {{ dag_id: "flexsms_broadcast", dag_run_id: "run 0", state: "success" }},
-        ];
-        body.total_entries = 2;
-      }}
-      if (path === `${{tasks}}/~/xcomEntries`) {{
-        const key = url.searchParams.get("xcom_key");
-        body.xcom_entries = key === "plan" ? [of("check", -1, key)] : [of("send", 0, key), of("send", 1, key)];
-        body.total_entries = body.xcom_entries.length;
-      }}
-      if (path === `${{tasks}}/check/xcomEntries/plan`) body.value = {{ texts: 5 }};
-      if (path === `${{tasks}}/send/xcomEntries/progress`)
-        body.value = JSON.stringify({{ sent: Number(url.searchParams.get("map_index")) }});
-      return [200, body];
-    }}"""
+PROGRESS = {
+    "texts": 5,
+    "done": 1,
+    "sent": 1,
+    "failed": 0,
+    "suppressed": 0,
+    "waits_until": None,
+    "last_at": None,
+}
+# An Airflow in which one broadcast runs, and one is over.
+BROADCASTING = f"""(url) => {{
+  const path = url.pathname.split("/api/v2/")[1];
+  const ran = (dag_run_id, state) => ({{ dag_id: "flexsms_broadcast", dag_run_id, state }});
+  if (path === "dags/flexsms_broadcast/dagRuns")
+    return [200, {{ dag_runs: [ran("run 1", "running"), ran("run 0", "success")], total_entries: 2 }}];
+  return [200, path ? empty : {{ "run 1": {json.dumps(PROGRESS)} }}];
+}}"""
 
 
-def test_a_broadcast_that_runs_is_asked_how_far_it_is(loaded: Any) -> None:
-    told = loaded(broadcasting("2026-11-30T19:29:00Z"))
-    assert told["answers"]["broadcastXComs"]["items"] == [
-        {"run_id": "run 1", "key": "plan", "value": {"texts": 5}},
-        {"run_id": "run 1", "key": "progress", "value": {"sent": 0}},
-        {"run_id": "run 1", "key": "progress", "value": {"sent": 1}},
+def test_of_broadcasts_that_run_one_request_tells_how_far_they_are(loaded: Any) -> None:
+    told = loaded(BROADCASTING)
+    assert told["answers"]["broadcastProgress"]["items"] == [{"run_id": "run 1", **PROGRESS}]
+    assert [one for one in told["asked"] if "/api/v2/" not in one and one.startswith("/")] == [
+        "/flexsms/broadcasts?run=run+1"
     ]
-    assert not [one for one in told["asked"] if "run%200" in one]
+    assert not [one for one in told["asked"] if "xcomEntries" in one]
 
 
-def test_what_a_batch_has_said_is_asked_for_once(loaded: Any) -> None:
-    again = loaded(*[broadcasting("2026-11-30T19:29:00Z")] * 2)
-    assert not [one for one in again["asked"] if "/xcomEntries/" in one]
-    assert len(again["answers"]["broadcastXComs"]["items"]) == 3
-    later = loaded(broadcasting("2026-11-30T19:29:00Z"), broadcasting("2026-11-30T19:29:30Z"))
-    assert len([one for one in later["asked"] if "/xcomEntries/" in one]) == 3
+def test_where_none_runs_nothing_is_asked_of_flexsms(loaded: Any) -> None:
+    assert not [one for one in loaded("() => [200, empty]")["asked"] if one.startswith("/")]
 
 
 def test_without_the_right_to_its_runs_the_rest_of_the_page_is_there(loaded: Any) -> None:
     answers = loaded(failing("/flexsms_broadcast/dagRuns", 403))["answers"]
     assert [name for name, answer in answers.items() if "refused" in answer] == [
         "broadcastRuns",
-        "broadcastXComs",
+        "broadcastProgress",
     ]
 
 

@@ -105,7 +105,7 @@ with DAG(
         recipients=text_param(
             "List",
             "Where the list is: a path or URL that ends with .csv or .jsonl, like s3://aws_default@lists/visits.csv. "
-            "Every worker has to reach it.",
+            "Every worker has to reach it. Empty if you give a query.",
         ),
         from_number=phone_param(
             "From",
@@ -209,9 +209,11 @@ with DAG(
             title="Wait for delivery",
             description="For so many minutes the run waits for texts of which nobody knows whether they have arrived. "
             "0: not at all.",
-            section="After it",
+            section="Delivery and connection",
         ),
-        twilio_conn_id=conn_param("The Airflow connection of type twilio to send with.", section="After it"),
+        twilio_conn_id=conn_param(
+            "The Airflow connection of type twilio to send with.", section="Delivery and connection"
+        ),
     ),
 ) as dag:
     # Straight from the form: a template would make numbers of texts like +14155550100.

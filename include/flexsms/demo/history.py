@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import math
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
-
-Json = dict[str, Any]
+from flexsms.demo.broadcast_history import broadcasts
+from flexsms.demo.made_up_runs import Json, Run, write
 
 DAYS = 90
 RETENTION_DAYS = 2
@@ -26,39 +24,10 @@ MISSED, ROUGH, SILENT = {23, 24, 61}, {9, 40}, 52
 FORBIDDEN = (
     "403 POST conversations.twilio.com/v1/Conversations: the key lacks the permission; add it to the key"
 )
-OVER = ("success", "skipped", "upstream_failed")
 REASONS = (30003, 30003, 30005, 30007)
 CONSOLE = "https://console.twilio.com/us1/develop/conversations/manage/services"
 SERVICE = "IS" + "0" * 32
 DELIVERED: Json = {"kind": "send", "of": "delivery", "outcome": "delivered", "code": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run, and what it said of itself.
-
-    :param extra: of its asset event; None: it ended without one
-    :param delivery: extra of the asset event of its task ``delivery``
-    :param states: of its tasks, those that are to be seen
-    :param failures: what its red tasks have said, by task
-    """
-
-    dag_id: str
-    task_id: str
-    asset: str
-    at: datetime
-    extra: Json | None
-    delivery: Json | None = None
-    states: Mapping[str, str | None] = field(default_factory=dict)
-    failures: Mapping[str, Json] = field(default_factory=dict)
-
-    @property
-    def state(self) -> str:
-        """What Airflow would say of it."""
-        states = self.states.values()
-        if "failed" in states or not (self.extra or states):
-            return "failed"
-        return "success" if all(state in OVER for state in states) else "running"
 
 
 def history(now: datetime, *, track_days: int = 1, seed: int = 7) -> Iterator[Run]:
@@ -83,6 +52,7 @@ def history(now: datetime, *, track_days: int = 1, seed: int = 7) -> Iterator[Ru
     for step in reversed(range(160)):
         at = now - timedelta(minutes=60 * step + rng.randrange(50))
         yield _text(rng, at)
+    yield from broadcasts(now)
 
 
 def _cleanup(rng: random.Random, at: datetime, ago: int) -> Json:
@@ -172,7 +142,7 @@ def _text(rng: random.Random, at: datetime) -> Run:
         "calls": {"conversations.twilio.com": 6, "sync.twilio.com": 3},
     }
     lost = Delivery(DeliveryStatus.UNDELIVERED, rng.choice(REASONS), f"SM{rng.randrange(16**32):032x}")
-    failures = {"delivery": {"error": "NotDelivered", "sentence": lost.sentence()}}
+    failure = {"error": "NotDelivered", "sentence": lost.sentence()}
     return Run(
         "flexsms_send",
         "send",
@@ -184,77 +154,8 @@ def _text(rng: random.Random, at: datetime) -> Run:
             "send": "success",
             "delivery": {"undelivered": "failed", "skipped": "skipped"}.get(kind, "success"),
         },
-        failures=failures if kind == "undelivered" else {},
+        xcoms={("delivery", "failure", -1): failure} if kind == "undelivered" else {},
     )
-
-
-def write(runs: Iterator[Run]) -> int:
-    """Store them in Airflow's database, whose DAGs have to be parsed; returns how many."""
-    from airflow.models.asset import AssetEvent, AssetModel  # noqa: TID251 (a database that is thrown away)
-    from airflow.models.dagrun import DagRun  # noqa: TID251
-    from airflow.models.serialized_dag import SerializedDagModel  # noqa: TID251
-    from airflow.utils.session import create_session  # noqa: TID251
-    from airflow.utils.state import DagRunState  # noqa: TID251
-    from airflow.utils.types import DagRunType  # noqa: TID251
-    from sqlalchemy import select
-
-    count = 0
-    parsed: dict[str, tuple[Any, Any]] = {}
-    with create_session() as session:
-        assets = {asset.name: asset.id for asset in session.scalars(select(AssetModel))}
-        for run in runs:
-            if run.asset not in assets:
-                continue
-            run_id = f"scheduled__{run.at.isoformat()}"
-            session.add(
-                DagRun(
-                    dag_id=run.dag_id,
-                    run_id=run_id,
-                    run_type=DagRunType.SCHEDULED,
-                    logical_date=run.at,
-                    run_after=run.at,
-                    start_date=run.at,
-                    state=DagRunState(run.state),
-                )
-            )
-            if run.states:
-                if run.dag_id not in parsed:
-                    [found] = SerializedDagModel.get_latest_serialized_dags(
-                        dag_ids=[run.dag_id], session=session
-                    )
-                    parsed[run.dag_id] = (found.dag, found.dag_version_id)
-                _write_tasks(session, run, run_id, *parsed[run.dag_id])
-            for task_id, extra in ((run.task_id, run.extra), ("delivery", run.delivery)):
-                if extra:
-                    session.add(
-                        AssetEvent(
-                            asset_id=assets[run.asset],
-                            extra=extra,
-                            timestamp=run.at,
-                            source_dag_id=run.dag_id,
-                            source_task_id=task_id,
-                            source_run_id=run_id,
-                            source_map_index=-1,
-                        )
-                    )
-            count += 1
-    return count
-
-
-def _write_tasks(session: Any, run: Run, run_id: str, dag: Any, version: Any) -> None:
-    from airflow.models.taskinstance import TaskInstance  # noqa: TID251
-    from airflow.models.xcom import XComModel  # noqa: TID251
-    from airflow.utils.state import TaskInstanceState  # noqa: TID251
-
-    for task_id, state in run.states.items():
-        task = TaskInstance(dag.get_task(task_id), version, run_id=run_id)
-        task.state = TaskInstanceState(state) if state else None
-        task.try_number = 1
-        task.start_date = task.end_date = run.at if state else None
-        session.add(task)
-    session.flush()
-    for task_id, failure in run.failures.items():
-        XComModel.set("failure", failure, dag_id=run.dag_id, task_id=task_id, run_id=run_id, session=session)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ def _run(running: ExitStack, view: View, stack: str, *, stay: bool, with_history
     if with_history:
         with view.step("Make up 90 days") as step:
             airflow.run_module("flexsms.demo.history")
-            step.result = "of cleanups, and a day of tracking and sending, for the dashboard"
+            step.result = (
+                "of cleanups and broadcasts, a day of tracking, a week of single texts: see the dashboard"
+            )
     if stay:
         _invite(view, airflow, sandbox.settings, told.number, home / LIST)
         _stay(airflow)

@@ -17,6 +17,7 @@ def create_app() -> FastAPI:
     # Nothing that describes the app is served, and no path is answered but those that exist.
     app = FastAPI(title="flexsms", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     try:
+        from flexsms.web.broadcasts import router as broadcasts
         from flexsms.web.channel import router as channel
         from flexsms.web.dashboard import router as dashboard
         from flexsms.web.event_streams import router as event_streams
@@ -24,7 +25,7 @@ def create_app() -> FastAPI:
         logger.exception("The web app of flexsms cannot be guarded and stays closed")
         app.add_api_route("/{path:path}", _closed, methods=["GET", "POST"])
     else:
-        for router in (event_streams, dashboard, channel):
+        for router in (event_streams, dashboard, broadcasts, channel):
             app.include_router(router)
     return app
 

@@ -39,6 +39,22 @@ class Channel(BaseModel):
     retired: tuple[int, str] | None
 
 
+class Progress(BaseModel):
+    """How far a broadcast is: numbers of texts, and moments in ISO 8601.
+
+    ``done`` is of how many something is known. ``waits_until`` is there while all of its batches wait for their hours.
+    ``last_at`` is when the last text leaves, as far as its check could tell.
+    """
+
+    texts: int
+    done: int
+    sent: int
+    failed: int
+    suppressed: int
+    waits_until: str | None
+    last_at: str | None
+
+
 # Says that it is asked for. What is asked of it, `signature.py` knows.
 signed = APIKeyHeader(
     name=SIGNATURE_HEADER,
@@ -107,6 +123,14 @@ FILE: dict[str, Any] = {
         **_LOGIN,
         200: {"content": {"text/css": {}, "text/javascript": {}, "image/svg+xml": {}}},
         404: {"model": Refusal, "description": "There is no such file."},
+    },
+}
+
+PROGRESS: dict[str, Any] = {
+    "response_model": dict[str, Progress],
+    "responses": {
+        401: _LOGIN[401],
+        403: {"model": Refusal, "description": "Not allowed to see the XComs of flexsms_broadcast."},
     },
 }
 

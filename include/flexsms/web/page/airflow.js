@@ -18,6 +18,10 @@ export class Refused extends Error {
 async function get(path, query = {}) {
   const url = new URL(`api/v2/${path}`, BASE);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return answerOf(url);
+}
+
+async function answerOf(url) {
   const answer = await fetch(url, { headers: { accept: "application/json" }, cache: "no-store" });
   if (!answer.ok) throw new Refused(answer.status);
   return answer.json();
@@ -77,31 +81,13 @@ const orRefused = (promise) =>
     throw error;
   });
 
-/** What the tasks of a broadcast that runs have left so far. What has not changed is not asked for again. */
-async function xcomsOf(run) {
-  const tasks = `dags/${encodeURIComponent(run.dag_id)}/dagRuns/${encodeURIComponent(run.dag_run_id)}/taskInstances`;
-  const listed = await Promise.all(
-    ["plan", "progress"].map((key) => pages(`${tasks}/~/xcomEntries`, { xcom_key: key }, "xcom_entries", 2)),
-  );
-  return Promise.all(
-    listed
-      .flatMap(({ items }) => items)
-      .map(async ({ key, task_id: task, map_index, run_id, timestamp }) => {
-        const name = JSON.stringify([run_id, task, map_index, key, timestamp]);
-        if (!values.has(name)) {
-          const path = `${tasks}/${encodeURIComponent(task)}/xcomEntries/${key}`;
-          values.set(name, parsed((await get(path, { map_index })).value));
-        }
-        return { run_id, key, value: values.get(name) };
-      }),
-  );
-}
-
-const values = new Map();
-const parsed = (value) => (typeof value === "string" ? JSON.parse(value) : value);
-
-async function xcoms(runs) {
-  const items = (await Promise.all(runs.map(xcomsOf))).flat();
+/** How far broadcasts are that run, by the id of the run: flexsms sums up what their batches have said. */
+async function progressOf(runs) {
+  if (!runs.length) return { items: [], total: 0 };
+  const url = new URL("flexsms/broadcasts", BASE);
+  for (const run of runs) url.searchParams.append("run", run.dag_run_id);
+  const told = await answerOf(url);
+  const items = Object.entries(told).map(([run_id, progress]) => ({ run_id, ...progress }));
   return { items, total: items.length };
 }
 
@@ -127,7 +113,7 @@ export async function load(now) {
     ),
     broadcasts: events(ago(30), { name_prefix_pattern: "flexsms_broadcast" }, 1),
     broadcastRuns,
-    broadcastXComs: broadcastRuns.then(({ items }) => xcoms(items.filter(({ state }) => state === "running"))),
+    broadcastProgress: broadcastRuns.then(({ items }) => progressOf(items.filter(({ state }) => state === "running"))),
     sendTasks: ofDag(
       "flexsms_send/dagRuns/~/taskInstances",
       { run_after_gte: ago(7), order_by: "-run_after" },

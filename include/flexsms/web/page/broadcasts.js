@@ -1,8 +1,9 @@
 // Broadcasts: how far those are that run, and what became of those that are over. Pure, but for its table.
 
+import { CODES } from "./codes.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
 import { keyOf, reports } from "./reports.js";
-import { many, moment, plural } from "./words.js";
+import { many, moment, plural, sentence } from "./words.js";
 
 const LIVE = ["running", "queued"];
 // As the report says it.
@@ -15,18 +16,19 @@ const NOT_TEXTED = {
   too_late: "too late",
   stopped: "stopped",
   failed: "failed",
-  unknown: "not known",
+  unknown: "whose batch ended early",
 };
-const MISSING = ["stopped", "failed", "unknown"];
+const MISSING = ["too_late", "stopped", "failed", "unknown"];
+const NOT_APPROVED = { rejected: "rejected. ", "no answer": "not approved in time. " };
 
 /** Each run once, the newest first: from its report, from what its tasks say meanwhile, or from its state alone. */
-export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }, approvals) {
+export function broadcasts({ broadcasts: told, broadcastRuns, broadcastProgress, dags }, approvals) {
   const ended = new Map(reports(told.items, "broadcast").map((one) => [keyOf(one.run), one]));
+  const isPaused = dags.items.some((dag) => dag.dag_id === "flexsms_broadcast" && dag.is_paused);
   const rows = broadcastRuns.items.map((run) => {
     const key = { dag: run.dag_id, id: run.dag_run_id, attempt: run.end_date };
     const report = ended.get(keyOf(key));
     ended.delete(keyOf(key));
-    const xcoms = broadcastXComs.items.filter((one) => one.run_id === run.dag_run_id);
     const isLive = LIVE.includes(run.state);
     return {
       run: key,
@@ -35,9 +37,10 @@ export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }, 
       state: run.state,
       isLive,
       isWaiting: approvals.some((one) => keyOf(one) === keyOf(key)),
+      isPaused: isLive && isPaused,
       isDry: run.conf?.dry_run === true,
       report: report ?? null,
-      progress: isLive ? progress(xcoms) : null,
+      progress: isLive ? progress(broadcastProgress.items.find((one) => one.run_id === run.dag_run_id)) : null,
     };
   });
   // Of DAGs of one's own, and of runs that Airflow no longer has, there is the report.
@@ -48,49 +51,48 @@ export function broadcasts({ broadcasts: told, broadcastRuns, broadcastXComs }, 
     state: "over",
     isLive: false,
     isWaiting: false,
+    isPaused: false,
     isDry: false,
     report,
     progress: null,
   }));
-  return [...rows, ...others].sort((one, other) => other.at - one.at);
+  const list = [...rows, ...others].sort((one, other) => other.at - one.at);
+  // A later run of a campaign has taken up whoever an earlier one has left without a text.
+  const isRepeated = ({ campaign }, n) =>
+    list.slice(0, n).some((later) => later.campaign === campaign && !later.isDry && (later.isLive || later.report));
+  return list.map((one, n) => ({ ...one, isRepeated: isRepeated(one, n) }));
 }
 
-/** What the check and the batches of a run have said so far, null before the check. */
-function progress(xcoms) {
-  const plan = xcoms.find((one) => one.key === "plan")?.value;
-  if (!plan || !Number.isFinite(plan.texts)) return null;
-  const batches = xcoms.filter((one) => one.key === "progress").map((one) => one.value ?? {});
-  const sum = (name) =>
-    batches.reduce((total, batch) => total + (Number.isFinite(batch[name]) ? batch[name] : 0), 0);
-  const waits = batches.map((batch) => Date.parse(batch.until)).filter(Number.isFinite);
-  const at = waits.length ? Math.min(...waits) : null;
-  const last = Date.parse(plan.last_at);
-  return {
-    texts: plan.texts,
-    done: sum("done"),
-    sent: sum("sent"),
-    failed: sum("failed"),
-    suppressed: sum("suppressed"),
-    // All batches that have begun wait.
-    waitsUntil: waits.length && waits.length === batches.filter((one) => one.done < one.texts).length ? at : null,
-    until: Number.isFinite(last) ? last : null,
-  };
+/** How far a run is, null before its check has come to an end. */
+function progress(told) {
+  if (!told) return null;
+  const at = (iso) => (iso ? Date.parse(iso) : null);
+  return { ...told, waitsUntil: at(told.waits_until), until: at(told.last_at) };
 }
 
 const DRY = "dry run: nothing was sent";
 
-const missing = (report) => MISSING.reduce((sum, name) => sum + (report[name] ?? 0), 0);
+/** How many people have no text that should have one, or may have none. What a person has rejected is not missed. */
+const missing = ({ report }) =>
+  report && report.approval !== "rejected" ? MISSING.reduce((sum, name) => sum + (report[name] ?? 0), 0) : 0;
 
-const isBad = (one) => one.state === "failed" || Boolean(one.report && missing(one.report));
+/** Airflow's word, unless people have no text of a run that is green. */
+const stateOf = (one) =>
+  one.state === "failed" || !missing(one) ? one.state : one.report.stopped ? "stopped" : "incomplete";
+
+const isBad = (one) => !one.isRepeated && (one.state === "failed" || missing(one) > 0);
 
 /** What wants somebody: whether the last broadcast has left people without a text. */
 export function ofBroadcasts({ broadcasts: list }) {
   const last = list.find((one) => !one.isLive && !one.isDry);
   if (!last || !isBad(last)) return [];
-  const count = last.report ? missing(last.report) : 0;
-  const what = count
-    ? `${plural(count, "person has", "people have")} no text of the last broadcast`
-    : "the last broadcast failed";
+  const count = missing(last);
+  const what =
+    last.report?.approval === "no answer"
+      ? "nobody has approved the last broadcast in time"
+      : count
+        ? `${plural(count, "person has", "people have")} no text of the last broadcast`
+        : "the last broadcast failed";
   return [{ what, step: "Open the run", to: { run: last.run } }];
 }
 
@@ -108,15 +110,20 @@ export function inWords(one, now, zone, failure = null) {
   if (one.report) return one.isDry ? DRY : funnel(one.report);
   if (one.state === "failed") return failure?.sentence ?? "The log of the task that failed says why.";
   if (one.isWaiting) return "waits for approval";
-  if (one.isDry) return DRY;
-  if (!one.progress) return one.isLive ? "the list is being checked" : "no report";
+  const paused = one.isPaused ? "the DAG is paused, and what has not begun waits. " : "";
+  if (!one.progress)
+    return one.isDry && !one.isLive ? DRY : one.isLive ? `${paused}the list is being checked` : "no report";
   const { texts, sent, failed, suppressed, waitsUntil, until } = one.progress;
   const rest = [
     failed ? `${many(failed)} failed` : "",
     suppressed ? `${many(suppressed)} opted out` : "",
-    waitsUntil ? `waits until ${moment(waitsUntil, now, zone)}` : until > now ? `until ${moment(until, now, zone)}` : "",
+    waitsUntil
+      ? `waits for its hours until ${moment(waitsUntil, now, zone)}`
+      : until > now
+        ? `the last at about ${moment(until, now, zone)}`
+        : "",
   ];
-  return [`${many(sent)} of ${many(texts)} sent`, ...rest].filter(Boolean).join(", ");
+  return paused + [`${many(sent)} of ${many(texts)} sent`, ...rest].filter(Boolean).join(", ");
 }
 
 function funnel(report) {
@@ -127,17 +134,28 @@ function funnel(report) {
       .join(", ");
   const told = among(TEXTED);
   const others = among(NOT_TEXTED);
-  const approval = { rejected: "rejected. ", "no answer": "not approved in time. " }[report.approval] ?? "";
-  return `${approval}${many(report.texted ?? 0)} of ${plural(report.rows ?? 0, "row")} texted${told && ` (${told})`}${others && `; ${others}`}`;
+  const tooMany = report.stopped && report.failed ? "stopped, because too many failed. " : "";
+  const why = NOT_APPROVED[report.approval] ?? tooMany;
+  return `${why}${many(report.texted ?? 0)} of ${plural(report.rows ?? 0, "row")} texted${told && ` (${told})`}${others && `; ${others}`}`;
 }
+
+/** What to do about people without a text; empty where nothing is to be done, or is done already. */
+export function nextStep(one) {
+  if (!isBad(one) || !missing(one)) return "";
+  if (one.report.approval === "no answer") return "To send it, trigger the campaign again, and approve it.";
+  const [[code] = []] = mostFrequent(one.report.failed_by_code);
+  const first = Object.hasOwn(CODES, code) ? `${sentence(`${code}: ${CODES[code]}`)} Then trigger` : "Trigger";
+  return `${first} the campaign again: it texts whoever has no text, and nobody twice.`;
+}
+
+const mostFrequent = (counts = {}) => Object.entries(counts).sort(([, one], [, other]) => other - one);
 
 /** The most frequent codes of Twilio. */
 function codes(report) {
   const counts = { ...report?.failed_by_code };
   for (const [code, count] of Object.entries(report?.not_delivered_by_code ?? {}))
     counts[code] = (counts[code] ?? 0) + count;
-  return Object.entries(counts)
-    .sort(([, one], [, other]) => other - one)
+  return mostFrequent(counts)
     .slice(0, 3)
     .map(([code, count]) => `${code === "0" ? "without a code" : `code ${code}`} × ${many(count)}`)
     .join(", ");
@@ -152,9 +170,9 @@ export function table(found, context) {
     runAnchor(one.run, one.campaign || one.run.id, context),
     // A report does not say when its run began.
     `${one.state === "over" ? "ended " : ""}${moment(one.at, context.now, context.zone)}`,
-    make("span", { className: isBad(one) ? "bad" : "" }, one.state),
+    make("span", { className: isBad(one) ? "bad" : "" }, stateOf(one)),
     [
-      one.progress
+      one.progress && !one.isWaiting
         ? make("progress", {
             max: one.progress.texts || 1,
             value: one.progress.done,
@@ -162,8 +180,12 @@ export function table(found, context) {
           })
         : "",
       make("span", {}, inWords(one, context.now, context.zone, context.failureOf(one.run))),
-      make("p", { className: "advice" }, codes(one.report)),
+      one.isWaiting ? make("p", { className: "advice" }, requiredActions(one.run, context)) : "",
+      ...[codes(one.report), nextStep(one)].map((text) => text && make("p", { className: "advice" }, text)),
     ],
   ]);
   return titled("Broadcasts", grid(["campaign", "started", "state", "sent so far, or what became of it"], rows));
 }
+
+const requiredActions = (run, context) =>
+  make("a", { href: `${context.runLink(run)}/required_actions`, target: "_top" }, "Answer under Required Actions");

@@ -117,7 +117,7 @@ export function notes(found, context) {
     trackRuns: "runs of flexsms_track",
     broadcasts: "broadcasts",
     broadcastRuns: "runs of flexsms_broadcast",
-    broadcastXComs: "the progress of broadcasts",
+    broadcastProgress: "the progress of broadcasts",
     sendFailures: "red tasks of flexsms_send",
     sendTasks: "tasks of flexsms_send",
     approvals: "approvals",
@@ -133,6 +133,6 @@ export function notes(found, context) {
   return [
     ...cut,
     ...hidden,
-    `Times are in ${context.zone}. From asset events of Airflow; opening this page calls nobody else.`,
+    `Times are in ${context.zone}. From runs and asset events of Airflow; opening this page calls nobody else.`,
   ].map((text) => make("p", {}, text));
 }

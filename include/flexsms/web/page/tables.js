@@ -4,7 +4,7 @@ import { OUTCOMES } from "./data.js";
 import { grid, make, runAnchor, titled } from "./dom.js";
 import { keyOf } from "./reports.js";
 import { withFailure } from "./texts.js";
-import { many, moment, plural, span } from "./words.js";
+import { many, moment, plural, sentence, span } from "./words.js";
 
 const codePage = (code) =>
   code >= 10_000
@@ -47,8 +47,6 @@ export function failures(found, context) {
     grid(["code", "times", "what it means, and what to do", "last", "first"], rows),
   );
 }
-
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 
 export function texts(found, context) {
   const { texts: told, reds } = found;

@@ -25,7 +25,7 @@ export function tiles(found, zone) {
     tile("failed", "Failed", last && (last.failed ?? 0), codes(found) || when, Boolean(last?.failed)),
     behind(found, zone),
     posts(found),
-    tile("approvals", "Approvals", approvals.length, approvals.length ? "wait for an answer" : "none waits"),
+    tile("approvals", "Approvals", approvals.length, ["none waits", "waits for an answer"][approvals.length] ?? "wait for an answer"),
     texts(found),
     broadcasts(found),
   ];

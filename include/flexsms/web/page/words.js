@@ -43,3 +43,6 @@ export function moment(at, now, zone) {
 /** "a, b and c" */
 export const list = (words) =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+
+/** What begins with a capital, and ends with a full stop. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
