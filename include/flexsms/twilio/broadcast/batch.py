@@ -135,7 +135,7 @@ class BatchSender:
         if self._error is not None:
             raise self._error
         if self._is_halted:
-            raise TextsUnsent("The task was stopped; another try, or run of the campaign, sends what has not left.")
+            raise TextsUnsent("The task was stopped; another try, or run of the campaign, sends the rest.")
         if self._waits:  # who goes on tries the others, and adds who was texted
             return Wait(self._hours.opens or (self._clock.moment() if self._is_paused else None))
         if self._unsent:
