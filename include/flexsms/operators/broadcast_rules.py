@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from flexsms.arguments import moment, number, whole_number
 from flexsms.core.exceptions import InvalidInput
@@ -50,14 +51,14 @@ def parse_rules(
 
 
 def parse_campaign(value: str) -> str:
-    """The name of a campaign.
+    """The name of a campaign, in Unicode's composed form: a Mac and a phone write the é of café differently.
 
     :raises InvalidInput: when it is empty
     """
     name = parse_text("campaign", value)
     if not name:
         raise InvalidInput("campaign", "is empty", "give it a name; nobody is texted twice under one")
-    return name
+    return normalize("NFC", name)
 
 
 def _is_empty(value: object) -> bool:
