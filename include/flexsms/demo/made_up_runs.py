@@ -112,5 +112,14 @@ def _write_tasks(session: Any, run: Run, dag_run: Any, dag: Any, version: Any) -
         session.add(task)
     session.flush()
     for (task_id, key, index), value in run.xcoms.items():
-        named = {"dag_id": run.dag_id, "run_id": dag_run.run_id, "dag_run_id": dag_run.id}
-        session.add(XComModel(key=key, value=value, task_id=task_id, map_index=index, **named))
+        # Not as rows: from Airflow 3.4 on, an XCom is in one of two tables.
+        XComModel.set(
+            key,
+            value,
+            dag_id=run.dag_id,
+            task_id=task_id,
+            run_id=dag_run.run_id,
+            map_index=index,
+            serialize=False,
+            session=session,
+        )
