@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 Look = Callable[[dict[str, Any]], Any]
 SMS_LOG = {"host": "api.twilio.com"}
+PAGE = "GET proxy.twilio.com/v1/Services/{id}/Sessions/{id}/Interactions"
 
 
 @pytest.fixture(params=STACKS)
@@ -182,7 +183,8 @@ class TestChat:
         for index, pages in ((99, 1), (100, 2)):
             texts.control.clear_journal()
             assert await look(sent[index]) is not None
-            assert calls().total() == pages
+            # The sandbox may still write down a call that an earlier test has given up.
+            assert {name: count for name, count in calls().items() if "proxy" in name} == {PAGE: pages}
 
     @pytest.mark.parametrize("status", [403, 404])
     async def test_a_key_that_may_not_read_the_sms_still_learns_its_fate(
