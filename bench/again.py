@@ -22,11 +22,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console, Group
-from rich.table import Table
 
 from bench.again_work import BODY
 from bench.figures import Spread, Target
-from bench.report import targets_table
+from bench.report import columns, targets_table
 from bench.scenarios import LATENCY_MS
 from flexsms.core.broadcast import BroadcastText
 from flexsms.core.stack_name import StackName
@@ -116,10 +115,7 @@ def run(finished: Finished, say: Callable[[str], None]) -> Findings:
 
 def show_again(console: Console, found: Findings) -> None:
     """The tables."""
-    table = Table(title="A campaign that is over, once more", title_justify="left")
-    table.add_column("")
-    for heading in ("recipients", "calls", "seconds", "peak MB"):
-        table.add_column(heading, justify="right")
+    table = columns("A campaign that is over, once more", "", "recipients", "calls", "seconds", "peak MB")
     for stack, one in found.runs.items():
         table.add_row(
             stack,

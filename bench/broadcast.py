@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console, Group
-from rich.table import Table
 
 from bench.broadcast_work import BATCH, Job, broadcast, floor, in_processes, one_by_one
 from bench.figures import Measurement, Spread, Target, over, ratios
 from bench.meter import TOO_MANY, measure
-from bench.report import targets_table
+from bench.report import columns, targets_table
 from bench.scenarios import IN_FLIGHT, LATENCY_MS
 from flexsms.core.outbound_message import Route
 from flexsms.core.stack_name import StackName
@@ -205,12 +204,8 @@ def run(lists: Lists, say: Callable[[str], None]) -> Findings:
 
 def show_broadcasts(console: Console, found: Findings) -> None:
     """The tables."""
-    table = Table(
-        title=f"Texts of a list, {LATENCY_MS} ms latency, {IN_FLIGHT} calls in flight", title_justify="left"
-    )
-    table.add_column("")
-    for heading in ("texts", "seconds", "texts/s", "429"):
-        table.add_column(heading, justify="right")
+    title = f"Texts of a list, {LATENCY_MS} ms latency, {IN_FLIGHT} calls in flight"
+    table = columns(title, "", "texts", "seconds", "texts/s", "429")
     for name, rounds in found.rounds.items():
         table.add_row(
             name,

@@ -18,11 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console, Group
-from rich.table import Table
 
 from bench.figures import Spread, Target
 from bench.memory import peak_mb
-from bench.report import targets_table
+from bench.report import columns, targets_table
 
 SENDER = "+14155550100"
 # Mobile numbers of four countries; those of +1208 are in two time zones.
@@ -107,9 +106,8 @@ def run(lists: Lists, say: Callable[[str], None]) -> Findings:
 
 def show_checking(console: Console, findings: Findings) -> None:
     """How long it took, and the targets."""
-    table = Table(title="A list of recipients, each in a fresh process", title_justify="left")
-    for heading in ("rows", "texts", "batches", "CPU seconds", "peak MB"):
-        table.add_column(heading, justify="right")
+    title = "A list of recipients, each in a fresh process"
+    table = columns(title, "rows", "texts", "batches", "CPU seconds", "peak MB")
     for one in (*findings.short, *findings.long):
         table.add_row(
             f"{one.rows:,}", f"{one.texts:,}", f"{one.batches:,}", f"{one.cpu_s:.2f}", f"{one.peak_mb:.1f}"

@@ -13,10 +13,9 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console, Group
-from rich.table import Table
 
 from bench.figures import Spread, Target
-from bench.report import targets_table
+from bench.report import columns, targets_table
 from flexsms.demo.local_airflow import USER, LocalAirflow
 from flexsms.demo.story import DAGS
 
@@ -111,9 +110,7 @@ def _load(page: Page, url: str, name: str) -> float:
 
 def show_loads(console: Console, loads: Loads) -> None:
     """How long it took, and the targets."""
-    table = Table(title="Until the page is there", title_justify="left")
-    for heading in ("", "median", "fastest", "slowest"):
-        table.add_column(heading, justify="right" if heading else "left")
+    table = columns("Until the page is there", "", "median", "fastest", "slowest")
     for name, seconds in loads.seconds.items():
         table.add_row(name, *(f"{one:.2f} s" for one in (median(seconds), min(seconds), max(seconds))))
     console.print(Group(table, targets_table(loads.targets)))

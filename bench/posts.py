@@ -13,11 +13,10 @@ from typing import Any
 
 import aiohttp
 from rich.console import Console, Group
-from rich.table import Table
 
 from bench.figures import Spread, Target
 from bench.processes import Server, receiver
-from bench.report import targets_table
+from bench.report import columns, targets_table
 from flexsms.sources.object_storage import ObjectStorageInbox
 from flexsms.twilio.doctor.event_streams import signed
 
@@ -101,11 +100,8 @@ def run(rush: Rush, say: Callable[[str], None]) -> Answers:
 def show_posts(console: Console, answers: Answers) -> None:
     """How long Twilio waited, and the targets."""
     rush, percentiles = answers.rush, answers.percentiles_ms
-    table = Table(
-        title=f"{rush.posts:,} posts, {rush.per_second} a second, until the answer", title_justify="left"
-    )
-    for heading in ("median", "90 %", "99 %", "slowest"):
-        table.add_column(heading, justify="right")
+    title = f"{rush.posts:,} posts, {rush.per_second} a second, until the answer"
+    table = columns(title, "median", "90 %", "99 %", "slowest")
     shown = (percentiles[49], percentiles[89], percentiles[98], 1000 * max(answers.waits))
     table.add_row(*(f"{wait:.0f} ms" for wait in shown))
     console.print(Group(table, targets_table(answers.targets)))

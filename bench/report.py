@@ -57,18 +57,18 @@ def show(console: Console, found: Findings) -> None:
     console.print(Group(_speeds(found), _peaks(found.peaks), targets_table(found.targets)))
 
 
+def columns(title: str, *headings: str, caption: str | None = None) -> Table:
+    """A table of figures, without its rows. A first column without a heading has names."""
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place or heading else "left")
+    return table
+
+
 def _speeds(found: Findings) -> Table:
-    table = Table(
-        title=f"{LATENCY_MS} ms latency, {IN_FLIGHT} calls in flight: middle (lowest–highest) of the rounds",
-        caption="Seconds include listing, where each page leads to the next. Sandbox CPU: how busy its one core was, "
-        "and how many requests/s that core could have served. "
-        "The recipe makes two calls per channel and looks at nothing else; it was measured on few channels, and does "
-        "not get faster with more.",
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("")
-    for heading in (
+    table = columns(
+        f"{LATENCY_MS} ms latency, {IN_FLIGHT} calls in flight: middle (lowest–highest) of the rounds",
+        "",
         "channels",
         "seconds",
         "listing",
@@ -77,8 +77,11 @@ def _speeds(found: Findings) -> Table:
         "429",
         "client CPU",
         "sandbox CPU",
-    ):
-        table.add_column(heading, justify="right")
+        caption="Seconds include listing, where each page leads to the next. Sandbox CPU: how busy its one core was, "
+        "and how many requests/s that core could have served. "
+        "The recipe makes two calls per channel and looks at nothing else; it was measured on few channels, and does "
+        "not get faster with more.",
+    )
     for name, rounds in found.rounds.items():
         table.add_row(
             name,
@@ -103,11 +106,13 @@ def _headroom(rounds: list[Measurement]) -> str:
 
 
 def _peaks(peaks: Mapping[int, list[Peak]]) -> Table:
-    table = Table(
-        title="\nPeak memory of a cleanup of few among many, each in a fresh process", title_justify="left"
+    table = columns(
+        "\nPeak memory of a cleanup of few among many, each in a fresh process",
+        "states",
+        "due",
+        "peak MB",
+        "seconds",
     )
-    for heading in ("states", "due", "peak MB", "seconds"):
-        table.add_column(heading, justify="right")
     for crowd, rounds in peaks.items():
         memory, seconds = (
             Spread.of(peak.peak_mb for peak in rounds),
@@ -119,10 +124,7 @@ def _peaks(peaks: Mapping[int, list[Peak]]) -> Table:
 
 def targets_table(targets: Iterable[Target]) -> Table:
     """What was to be reached, and whether it was."""
-    table = Table(title="\nTargets", title_justify="left")
-    table.add_column("")
-    for heading in ("reached", "wanted", ""):
-        table.add_column(heading, justify="right")
+    table = columns("\nTargets", "", "reached", "wanted", "")
     for target in targets:
         verdict = Text("ok", style="green") if target.ok else Text("missed", style="bold red")
         table.add_row(target.name, target.reached.show(target.form) + target.unit, target.wanted, verdict)

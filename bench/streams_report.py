@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from bench.plot import INK, LINE, OURS, STYLE
-from bench.report import targets_table
+from bench.report import columns, targets_table
 from bench.stories import Outcome
 
 COLORS = {"inbox": OURS, "http": "#e9a03b", "kinesis": "#5b8c5a"}
@@ -72,16 +72,16 @@ def draw_streams(path: Path, outcome: Outcome, facts: Mapping[str, Any]) -> None
 
 def _stories(outcome: Outcome) -> Table:
     load = outcome.load
-    table = Table(
-        title=f"{load.events:,} events of {load.channels:,} channels to each of three sinks: {outcome.seconds:.0f} s",
+    table = columns(
+        f"{load.events:,} events of {load.channels:,} channels to each of three sinks: {outcome.seconds:.0f} s",
+        "",
+        "events confirmed",
+        "read and stored",
+        "pages",
+        "channels",
         caption=f"{outcome.delivered:,} deliveries, copies included; {outcome.failed_attempts:,} of "
         f"{outcome.attempts:,} requests in vain. Both receivers were killed {len(outcome.killed_at)} times.",
-        title_justify="left",
-        caption_justify="left",
     )
-    table.add_column("")
-    for heading in ("events confirmed", "read and stored", "pages", "channels"):
-        table.add_column(heading, justify="right")
     for name, story in outcome.stories.items():
         table.add_row(
             name,
