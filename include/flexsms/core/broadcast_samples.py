@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from flexsms.core.broadcast_totals import counted
 from flexsms.core.outbound_message import Segments
 from flexsms.core.recipient import told_character
 
@@ -78,7 +79,7 @@ class BroadcastSamples:
 
 
 def _told(why: str, text: _Text) -> str:
-    parts = f"{text.segments.count} segment{'' if text.segments.count == 1 else 's'}"
+    parts = counted(text.segments.count, "segment")
     if not text.unusual:
         return f"{why}, {parts}"
     encoding = "" if why.endswith(text.segments.encoding) else f"{text.segments.encoding} "

@@ -120,5 +120,10 @@ def many(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, like ``1 text`` and ``2 texts``."""
+    return f"{many(count)} {what}{'' if count == 1 else 's'}"
+
+
 def _by_code(codes: Counter[int]) -> dict[str, int]:
     return {str(code): count for code, count in sorted(codes.items())}

@@ -11,7 +11,7 @@ from airflow.sdk import Context
 
 from flexsms.arguments import flag, whole_number
 from flexsms.core.broadcast import BroadcastBatch
-from flexsms.core.broadcast_totals import many, outcomes_in_words
+from flexsms.core.broadcast_totals import counted, many, outcomes_in_words
 from flexsms.core.outbound_message import Route
 from flexsms.core.redaction import mask_number
 from flexsms.operators.approval import PlanApprovalOperator, Question, started_by
@@ -94,7 +94,7 @@ def _told(plan: BroadcastPlan, by: str | None) -> list[str]:
         "left out": outcomes_in_words(plan.left_out),
         "segments": many(plan.segments) + (f" ({encodings})" if encodings else ""),
         "cost": f"at least {plan.cost['amount']} {plan.cost['currency']}" if plan.cost else "not known",
-        "from": ", ".join(f"…{sender} ({_texts(count)})" for sender, count in plan.senders.items()),
+        "from": ", ".join(f"…{sender} ({counted(count, 'text')})" for sender, count in plan.senders.items()),
         "replies": REPLIES[Route(plan.route)] if plan.route else "",
         "hours": f"{plan.hours}, by the recipients' clocks" if plan.hours else "",
         "the first text leaves": _moment(plan.first_at, plan.first_local),
@@ -111,10 +111,6 @@ def _samples(samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         [text] = BroadcastFolder(sample.folder).texts(sample)
         fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text.body))])
         yield from ("", f"To {mask_number(text.to_number)} ({sample.label}):", "", fence, text.body, fence)
-
-
-def _texts(count: int) -> str:
-    return f"{many(count)} text{'' if count == 1 else 's'}"
 
 
 def _literal(text: str) -> str:
