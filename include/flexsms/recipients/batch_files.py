@@ -88,9 +88,7 @@ def is_over(folder: BroadcastFolder, batch: BroadcastBatch, spool: ResultSpool) 
     """
     if folder.has_texts():
         return False
-    found = BroadcastTotals.of(folder.results(results_of(batch)))
-    if found.rows < batch.texts or found.missing:
-        raise PermanentError(NO_WORK_LIST)
+    _refuse_if_missing(folder, batch)
     take_up(folder, batch, spool)
     return True
 
@@ -100,6 +98,11 @@ def all_over(folder: BroadcastFolder, batches: Iterable[BroadcastBatch]) -> bool
     if folder.has_texts():
         return False
     for batch in batches:
-        with ResultSpool() as spool:
-            is_over(folder, batch, spool)
+        _refuse_if_missing(folder, batch)
     return True
+
+
+def _refuse_if_missing(folder: BroadcastFolder, batch: BroadcastBatch) -> None:
+    found = BroadcastTotals.of(folder.results(results_of(batch)))
+    if found.rows < batch.texts or found.missing:
+        raise PermanentError(NO_WORK_LIST)
