@@ -44,7 +44,6 @@ class _Broadcast:
             "approval": self.approval,
             "duration_s": 60.0 + totals.texted,
         }
-
         states = {"check": "success", "send": "success", "report": "success"}
         return Run(
             DAG_ID, "report", ASSET, now - self.ago, extra, states=states, conf={"campaign": self.campaign}

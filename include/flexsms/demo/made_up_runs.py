@@ -60,24 +60,25 @@ def write(runs: Iterator[Run]) -> int:
             if run.asset not in assets:
                 continue
             run_id = f"scheduled__{run.at.isoformat()}"
-            dag_run = DagRun(
-                dag_id=run.dag_id,
-                run_id=run_id,
-                run_type=DagRunType.SCHEDULED,
-                logical_date=run.at,
-                run_after=run.at,
-                start_date=run.at,
-                conf=run.conf,
-                state=DagRunState(run.state),
+            session.add(
+                DagRun(
+                    dag_id=run.dag_id,
+                    run_id=run_id,
+                    run_type=DagRunType.SCHEDULED,
+                    logical_date=run.at,
+                    run_after=run.at,
+                    start_date=run.at,
+                    conf=run.conf,
+                    state=DagRunState(run.state),
+                )
             )
-            session.add(dag_run)
             if run.states:
                 if run.dag_id not in parsed:
                     [found] = SerializedDagModel.get_latest_serialized_dags(
                         dag_ids=[run.dag_id], session=session
                     )
                     parsed[run.dag_id] = (found.dag, found.dag_version_id)
-                _write_tasks(session, run, dag_run, *parsed[run.dag_id])
+                _write_tasks(session, run, run_id, *parsed[run.dag_id])
             for task_id, extra in ((run.task_id, run.extra), ("delivery", run.delivery)):
                 if extra:
                     session.add(
@@ -95,7 +96,7 @@ def write(runs: Iterator[Run]) -> int:
     return count
 
 
-def _write_tasks(session: Any, run: Run, dag_run: Any, dag: Any, version: Any) -> None:
+def _write_tasks(session: Any, run: Run, run_id: str, dag: Any, version: Any) -> None:
     from airflow.models.taskinstance import TaskInstance  # noqa: TID251
     from airflow.models.xcom import XComModel  # noqa: TID251
     from airflow.utils.state import TaskInstanceState  # noqa: TID251
@@ -105,7 +106,7 @@ def _write_tasks(session: Any, run: Run, dag_run: Any, dag: Any, version: Any) -
     single = {(task_id, -1) for task_id in run.states if task_id not in names}
     for task_id, index in sorted(mapped | single):
         state = run.states[task_id]
-        task = TaskInstance(dag.get_task(task_id), version, run_id=dag_run.run_id, map_index=index)
+        task = TaskInstance(dag.get_task(task_id), version, run_id=run_id, map_index=index)
         task.state = TaskInstanceState(state) if state else None
         task.try_number = 1
         task.start_date = task.end_date = run.at if state else None
@@ -118,7 +119,7 @@ def _write_tasks(session: Any, run: Run, dag_run: Any, dag: Any, version: Any) -
             value,
             dag_id=run.dag_id,
             task_id=task_id,
-            run_id=dag_run.run_id,
+            run_id=run_id,
             map_index=index,
             serialize=False,
             session=session,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from flexsms.core.delivery_status import Delivery, DeliveryStatus
 from flexsms.twilio.client.dates import utc
+from flexsms.twilio.sending.message_log import PAGE_SIZE
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
-PAGE_SIZE = 1000  # the most that Messaging takes
 # How far Twilio's clock may be behind ours.
 CLOCKS = timedelta(minutes=2)
 
